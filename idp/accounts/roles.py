@@ -1,0 +1,59 @@
+"""Roles: names given to users. What a role permits is decided by each app."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from idp import clock
+from idp.accounts import audit
+from idp.accounts.audit import Event
+from idp.accounts.visitor import Visitor
+from idp.errors import InvalidInputError
+from idp.models import User, UserRole
+
+_ROLE = re.compile(r"[\w][\w.:-]{0,63}")
+
+
+def roles_of(db: Session, user_id: str) -> list[str]:
+    """Return a user's roles in alphabetical order."""
+    return list(db.scalars(select(UserRole.role).where(UserRole.user_id == user_id).order_by(UserRole.role)))
+
+
+def roles_of_many(db: Session, user_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Return the roles of several users, for lists."""
+    found: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
+    for user_id, role in db.execute(
+        select(UserRole.user_id, UserRole.role).where(UserRole.user_id.in_(user_ids)).order_by(UserRole.role)
+    ):
+        found[user_id].append(role)
+    return found
+
+
+def change_roles(
+    db: Session, visitor: Visitor, user_id: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()
+) -> list[str]:
+    """Give roles to a user and take roles away.
+
+    Returns:
+        The roles that they have now.
+
+    Raises:
+        InvalidInputError: a role's name is none.
+    """
+    add, remove = set(add), set(remove)
+    if strange := sorted(role for role in add if not _ROLE.fullmatch(role)):
+        raise InvalidInputError(
+            {"role": [f"{role!r} is no role name: use letters, digits and . : _ - (64 at most)." for role in strange]}
+        )
+    before = set(roles_of(db, user_id))
+    given, taken = add - before - remove, remove & before
+    if taken:
+        db.execute(delete(UserRole).where(UserRole.user_id == user_id, UserRole.role.in_(taken)))
+    if given:
+        db.execute(insert(UserRole), [{"user_id": user_id, "role": role} for role in sorted(given)])
+    if given or taken:
+        db.execute(update(User).where(User.id == user_id).values(updated_at=clock.now()))
+        audit.record(db, Event.ROLES_CHANGED, visitor, user_id=user_id, given=sorted(given), taken=sorted(taken))
+    return sorted((before | given) - taken)

@@ -1,0 +1,254 @@
+"""Browser sessions: who is signed in where, since when, and how it ends.
+
+A session's secret is a random token in a cookie; the database holds its digest. It ends when it is idle for too long,
+at its absolute age, at sign-out, and when the account is disabled or its password changes (OWASP Session Management).
+What hangs on a session (tokens of apps) is ended by listeners, in the same transaction.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Executable, and_, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from idp import clock, crypto
+from idp.accounts import audit
+from idp.accounts.audit import Event
+from idp.accounts.visitor import Visitor
+from idp.models import BrowserSession, User
+from idp.settings import Settings
+
+TOUCH_EVERY = 300  # seconds between two writes of last_seen_at
+KEPT_AFTER_END = 90 * 86_400  # seconds that an ended session says which browsers an account knows
+
+PASSWORD_ACR = "aal1"  # noqa: S105 - NIST SP 800-63B: one factor
+PASSWORD_AMR = ("pwd",)  # RFC 8176 section 2
+
+
+@dataclass(frozen=True)
+class CurrentSession:
+    """A living session and whose it is, as read from one row."""
+
+    id: str
+    user_id: str
+    username: str
+    email: str
+    given_name: str | None
+    family_name: str | None
+    auth_time: int
+    acr: str
+    amr: Sequence[str]
+    last_seen_at: int
+    expires_at: int
+
+    @property
+    def display_name(self) -> str:
+        """The person's name, or the user name of who gave none."""
+        return " ".join(filter(None, (self.given_name, self.family_name))) or self.username
+
+
+@dataclass(frozen=True)
+class EndedSessions:
+    """What a listener is told.
+
+    Attributes:
+        user_id: whose sessions ended.
+        session_ids: which ones.
+        reason: `signed_out`, `ended_by_user`, `password_changed`, `user_disabled`, `replaced`, `ended_by_operator`.
+        is_account_wide: the account itself is in doubt, so whatever outlives a session ends too.
+    """
+
+    user_id: str
+    session_ids: Sequence[str]
+    reason: str
+    is_account_wide: bool
+
+
+Listener = Callable[[Session, EndedSessions], None]
+_listeners: list[Listener] = []
+_ACCOUNT_WIDE = frozenset({"password_changed", "user_disabled"})
+
+
+def on_sessions_ended(listener: Listener) -> None:
+    """Call `listener` in the transaction that ends sessions. Wired once a process, by the composition root."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def is_alive(settings: Settings, now: int) -> ColumnElement[bool]:
+    """The condition for a living session of an enabled user, for any statement that joins both tables."""
+    return and_(
+        BrowserSession.ended_at.is_(None),
+        BrowserSession.expires_at > now,
+        BrowserSession.last_seen_at > now - settings.session_idle_lifetime,
+        User.disabled_at.is_(None),
+    )
+
+
+def start_session(
+    db: Session,
+    settings: Settings,
+    visitor: Visitor,
+    user_id: str,
+    *,
+    acr: str = PASSWORD_ACR,
+    amr: Sequence[str] = PASSWORD_AMR,
+    replaces: str | None = None,
+) -> tuple[str, str]:
+    """Start a session after somebody proved who they are.
+
+    Args:
+        replaces: id of the session that this browser had before: it ends, so that no old cookie lives on (rotation).
+
+    Returns:
+        The secret for the cookie, and the session's id.
+    """
+    if replaces:
+        end_session(db, visitor, replaces, reason="replaced")
+    now = clock.now()
+    token, session_id = crypto.new_token(), crypto.new_id()
+    db.execute(
+        insert(BrowserSession).values(
+            id=session_id,
+            user_id=user_id,
+            token_digest=crypto.digest(token),
+            browser_digest=visitor.browser_digest,
+            auth_time=now,
+            acr=acr,
+            amr=list(amr),
+            user_agent=visitor.user_agent,
+            address=visitor.address,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + settings.session_lifetime,
+        )
+    )
+    audit.record(db, Event.SIGN_IN, visitor, user_id=user_id, session_id=session_id)
+    return token, session_id
+
+
+_CURRENT = select(
+    BrowserSession.id,
+    BrowserSession.user_id,
+    User.username,
+    User.email,
+    User.given_name,
+    User.family_name,
+    BrowserSession.auth_time,
+    BrowserSession.acr,
+    BrowserSession.amr,
+    BrowserSession.last_seen_at,
+    BrowserSession.expires_at,
+).join(User, User.id == BrowserSession.user_id)
+
+
+def find_session(db: Session, settings: Settings, token: str) -> CurrentSession | None:
+    """Return the living session that a cookie's secret opens, or None."""
+    query = _CURRENT.where(BrowserSession.token_digest == crypto.digest(token), is_alive(settings, clock.now()))
+    return _read(db, query)
+
+
+def find_session_by_id(db: Session, settings: Settings, session_id: str) -> CurrentSession | None:
+    """Return a living session by its id, or None."""
+    query = _CURRENT.where(BrowserSession.id == session_id, is_alive(settings, clock.now()))
+    return _read(db, query)
+
+
+def touch(db: Session, session_id: str, last_seen_at: int) -> None:
+    """Note that something happened in a session, at most every few minutes."""
+    now = clock.now()
+    if now - last_seen_at >= TOUCH_EVERY:
+        db.execute(
+            update(BrowserSession)
+            .where(BrowserSession.id == session_id, BrowserSession.last_seen_at < now)
+            .values(last_seen_at=now)
+        )
+
+
+def list_sessions(db: Session, settings: Settings, user_id: str) -> Sequence[BrowserSession]:
+    """Return the living sessions of a user, latest first."""
+    rows: Sequence[BrowserSession] = db.scalars(
+        select(BrowserSession)
+        .join(User, User.id == BrowserSession.user_id)
+        .where(BrowserSession.user_id == user_id, is_alive(settings, clock.now()))
+        .order_by(BrowserSession.last_seen_at.desc(), BrowserSession.created_at.desc())
+    ).all()
+    return rows
+
+
+def end_session(db: Session, visitor: Visitor, session_id: str, *, reason: str, user_id: str = "") -> bool:
+    """End one session and what hangs on it.
+
+    Args:
+        user_id: when given, only a session of this user.
+
+    Returns:
+        Whether it was alive.
+    """
+    query = update(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.ended_at.is_(None))
+    if user_id:
+        query = query.where(BrowserSession.user_id == user_id)
+    ended = db.execute(query.values(ended_at=clock.now(), end_reason=reason).returning(BrowserSession.user_id)).first()
+    if ended is None:
+        return False
+    _tell(db, visitor, EndedSessions(ended.user_id, (session_id,), reason, reason in _ACCOUNT_WIDE))
+    return True
+
+
+def end_sessions(db: Session, visitor: Visitor, user_id: str, *, reason: str, except_session: str = "") -> int:
+    """End all sessions of a user, or all but one, and what hangs on them.
+
+    Returns:
+        How many were alive.
+    """
+    ended = (
+        db.execute(
+            update(BrowserSession)
+            .where(
+                BrowserSession.user_id == user_id,
+                BrowserSession.ended_at.is_(None),
+                BrowserSession.id != except_session,
+            )
+            .values(ended_at=clock.now(), end_reason=reason)
+            .returning(BrowserSession.id)
+        )
+        .scalars()
+        .all()
+    )
+    if ended or reason in _ACCOUNT_WIDE:
+        _tell(db, visitor, EndedSessions(user_id, tuple(ended), reason, reason in _ACCOUNT_WIDE))
+    return len(ended)
+
+
+def is_known_browser(db: Session, user_id: str, browser_digest: str) -> bool:
+    """Tell whether this browser has signed in to this account before."""
+    if not browser_digest:
+        return False
+    return (
+        db.execute(
+            select(BrowserSession.id)
+            .where(BrowserSession.user_id == user_id, BrowserSession.browser_digest == browser_digest)
+            .limit(1)
+        ).first()
+        is not None
+    )
+
+
+def sweep(db: Session, *, most: int) -> int:
+    """Delete sessions that ended or expired long ago; returns how many."""
+    old = select(BrowserSession.id).where(BrowserSession.expires_at < clock.now() - KEPT_AFTER_END).limit(most)
+    return int(db.execute(delete(BrowserSession).where(BrowserSession.id.in_(old))).rowcount)  # type: ignore[attr-defined]
+
+
+def _tell(db: Session, visitor: Visitor, ended: EndedSessions) -> None:
+    for session_id in ended.session_ids:
+        audit.record(
+            db, Event.SESSION_ENDED, visitor, user_id=ended.user_id, session_id=session_id, reason=ended.reason
+        )
+    for listener in _listeners:
+        listener(db, ended)
+
+
+def _read(db: Session, query: Executable) -> CurrentSession | None:
+    row = db.execute(query).first()
+    return None if row is None else CurrentSession(**row._mapping)

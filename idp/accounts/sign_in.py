@@ -1,0 +1,58 @@
+"""Signing in with a user name or an address, and a password."""
+
+from sqlalchemy.orm import Session
+
+from idp.accounts import audit, names, passwords, sessions, throttle, users
+from idp.accounts.audit import Event
+from idp.accounts.visitor import Visitor
+from idp.errors import SignInRefused, Throttled
+from idp.settings import Settings
+
+REFUSED = "This user name and password do not belong together. Check both and try again."
+
+
+def sign_in(
+    db: Session, settings: Settings, visitor: Visitor, identifier: str, password: str, *, replaces: str | None = None
+) -> tuple[str, str]:
+    """Check a password and start a session.
+
+    Args:
+        identifier: user name or address, in any case.
+        replaces: id of the session that this browser had before.
+
+    Returns:
+        The secret for the session cookie, and the session's id.
+
+    Raises:
+        SignInRefused: unknown name, wrong password or disabled account; text and cost are the same.
+        Throttled: too many attempts.
+    """
+    user = users.find_by_sign_in_name(db, identifier[:320])
+    charges = _spend(db, settings, visitor, identifier, user.id if user else None)
+    stored = user.password_hash if user else None
+    right = passwords.is_right(db, settings, user.id if user else None, password[: passwords.MOST], stored)
+    if user is None or not right or user.disabled_at is not None:
+        reason = "unknown_user" if user is None else "user_disabled" if right else "wrong_password"
+        audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user.id if user else None, reason=reason)
+        raise SignInRefused(REFUSED)
+    for charge in charges:
+        charge.refund(db)
+    return sessions.start_session(db, settings, visitor, user.id, replaces=replaces)
+
+
+def _spend(
+    db: Session, settings: Settings, visitor: Visitor, identifier: str, user_id: str | None
+) -> list[throttle.Charge]:
+    """Charge an attempt to the account and to the network; a browser that the account knows has its own bucket."""
+    try:
+        charge = throttle.spend(db, settings, throttle.SIGN_IN_ADDRESS, visitor.network)
+        # The bucket is that of the name as typed, not of the account behind it: a name and an address that shared
+        # one would betray that they belong together.
+        account = names.username_key(identifier)[:320]
+        if sessions.is_known_browser(db, user_id or "", visitor.browser_digest):
+            known = f"{account} {visitor.browser_digest}"
+            return [charge, throttle.spend(db, settings, throttle.SIGN_IN_KNOWN_BROWSER, known)]
+        return [charge, throttle.spend(db, settings, throttle.SIGN_IN_ACCOUNT, account)]
+    except Throttled:
+        audit.record(db, Event.SIGN_IN_THROTTLED, visitor, user_id=user_id)
+        raise

@@ -1,0 +1,99 @@
+"""Attempts that slow down: one bucket each for an account, a known browser of it, a network address.
+
+The generic cell rate algorithm: a bucket admits a burst, then one attempt an interval. Nobody is locked out for good:
+a stranger who hammers at an account exhausts the bucket of unknown browsers, while browsers that signed in to the
+account before have buckets of their own (OWASP "device cookies").
+
+An attempt is charged, and the charge committed, before the password is hashed: many at once cannot all slip through
+while the first one is still hashing, and no write lock is held during a quarter of a second of bcrypt.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import case, delete, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from idp import clock, crypto
+from idp.errors import Throttled
+from idp.models import Throttle
+from idp.settings import Settings
+
+SIGN_IN_ACCOUNT = "sign_in_account"
+SIGN_IN_KNOWN_BROWSER = "sign_in_known_browser"
+SIGN_IN_ADDRESS = "sign_in_address"
+PASSWORD_CHANGE = "password_change"  # noqa: S105 - a bucket's name
+REGISTRATION_ADDRESS = "registration_address"
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One attempt that was paid for."""
+
+    bucket: str
+    interval: int
+
+    def refund(self, db: Session) -> None:
+        """Give the attempt back: it turned out to be honest."""
+        db.execute(
+            update(Throttle)
+            .where(Throttle.bucket == self.bucket)
+            .values(available_at=Throttle.available_at - self.interval)
+        )
+
+
+def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
+    """Charge one attempt to a bucket, and commit that.
+
+    Args:
+        kind: one of the constants above.
+        subject: account, browser or network; only its digest is stored.
+
+    Raises:
+        Throttled: the bucket is empty; says for how long. Nothing is charged then.
+    """
+    burst, interval = _limits(settings, kind)
+    bucket = f"{kind}:{crypto.digest(subject)[:32]}"
+    now = clock.now()
+    insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
+    base = case((Throttle.available_at > now, Throttle.available_at), else_=now)
+    statement = (
+        insert(Throttle)
+        .values(bucket=bucket, available_at=now + interval)
+        .on_conflict_do_update(
+            index_elements=[Throttle.bucket],
+            set_={"available_at": base + interval},
+            where=Throttle.available_at + interval - now <= burst * interval,
+        )
+        .returning(Throttle.available_at)
+    )
+    charged = db.execute(statement).first()
+    if charged is None:
+        available_at = (
+            db.scalar(
+                Throttle.__table__.select().with_only_columns(Throttle.available_at).where(Throttle.bucket == bucket)
+            )
+            or now
+        )
+        db.rollback()
+        raise Throttled(max(1, available_at + interval - now - burst * interval))
+    db.commit()
+    return Charge(bucket, interval)
+
+
+def sweep(db: Session, *, most: int) -> int:
+    """Forget buckets that are full again; returns how many."""
+    full = (
+        Throttle.__table__.select()
+        .with_only_columns(Throttle.bucket)
+        .where(Throttle.available_at < clock.now())
+        .limit(most)
+    )
+    return int(db.execute(delete(Throttle).where(Throttle.bucket.in_(full.scalar_subquery()))).rowcount)  # type: ignore[attr-defined]
+
+
+def _limits(settings: Settings, kind: str) -> tuple[int, int]:
+    if kind in (SIGN_IN_ADDRESS, REGISTRATION_ADDRESS):
+        return settings.throttle_address_burst, settings.throttle_address_interval
+    return settings.throttle_account_burst, settings.throttle_account_interval

@@ -1,0 +1,168 @@
+"""Accounts as an operator sees them: find, list, create, disable, enable."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp import clock, crypto
+from idp.accounts import audit, names, sessions
+from idp.accounts.audit import Event
+from idp.accounts.visitor import Visitor
+from idp.errors import AlreadyExistsError, NotFoundError
+from idp.models import User
+
+
+@dataclass(frozen=True)
+class Person:
+    """What is known of somebody before there is an account; `check` returns it tidied."""
+
+    username: str
+    email: str
+    given_name: str = ""
+    family_name: str = ""
+
+    def check(self) -> "Person":
+        """Return the data in their normal form.
+
+        Raises:
+            InvalidInputError: names every field with a fault.
+        """
+        email, email_faults = names.check_email(self.email)
+        given_name, given_name_faults = names.check_person_name(self.given_name, "first name")
+        family_name, family_name_faults = names.check_person_name(self.family_name, "last name")
+        username = self.username.strip()
+        names.refuse(
+            {
+                "given_name": given_name_faults,
+                "family_name": family_name_faults,
+                "email": email_faults,
+                "username": names.check_username(username, email),
+            }
+        )
+        return Person(username, email, given_name or "", family_name or "")
+
+
+def find_user(db: Session, identifier: str) -> User | None:
+    """Return the user with this user name, address or id, or None. Case does not matter."""
+    user = find_by_sign_in_name(db, identifier)
+    return user or db.get(User, identifier)
+
+
+def find_by_sign_in_name(db: Session, identifier: str) -> User | None:
+    """Return the user with this user name or address, or None."""
+    key = names.username_key(identifier)
+    return db.scalars(select(User).where(or_(User.username_key == key, User.email_key == key)).limit(1)).first()
+
+
+def get_user(db: Session, identifier: str) -> User:
+    """Return the user with this user name, address or id.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    user = find_user(db, identifier)
+    if user is None:
+        raise NotFoundError(f"There is no user {identifier!r}.")
+    return user
+
+
+def list_users(db: Session, *, after: str = "", limit: int = 100) -> Sequence[User]:
+    """Return users in the order of their names, from behind the name `after`."""
+    rows: Sequence[User] = db.scalars(
+        select(User).where(User.username_key > names.username_key(after)).order_by(User.username_key).limit(limit)
+    ).all()
+    return rows
+
+
+def is_username_taken(db: Session, username: str) -> bool:
+    """Tell whether a user name, or one that looks like it, belongs to somebody."""
+    return (
+        db.execute(
+            select(User.id).where(
+                or_(
+                    User.username_key == names.username_key(username),
+                    User.username_skeleton == names.username_skeleton(username),
+                )
+            )
+        ).first()
+        is not None
+    )
+
+
+def is_email_taken(db: Session, email: str) -> bool:
+    """Tell whether an address belongs to an account, as its address or as its user name."""
+    key = names.email_key(email)
+    return db.execute(select(User.id).where(or_(User.email_key == key, User.username_key == key))).first() is not None
+
+
+def create_user(
+    db: Session,
+    visitor: Visitor,
+    person: Person,
+    *,
+    password_hash: str | None,
+    is_email_verified: bool = False,
+) -> User:
+    """Create an account. The caller has checked person, password and policy.
+
+    Raises:
+        AlreadyExistsError: the name or the address was taken, perhaps a moment ago.
+    """
+    if is_username_taken(db, person.username):
+        raise AlreadyExistsError(
+            "Username already taken: another account has this user name, or one that looks like it."
+        )
+    if is_email_taken(db, person.email):
+        raise AlreadyExistsError("Email already taken: another account has this address.")
+    now = clock.now()
+    user = User(
+        id=crypto.new_id(),
+        username=person.username,
+        username_key=names.username_key(person.username),
+        username_skeleton=names.username_skeleton(person.username),
+        email=person.email,
+        email_key=names.email_key(person.email),
+        email_verified_at=now if is_email_verified else None,
+        given_name=person.given_name or None,
+        family_name=person.family_name or None,
+        password_hash=password_hash,
+        password_changed_at=now if password_hash else None,
+        created_at=now,
+        updated_at=now,
+    )
+    try:
+        with db.begin_nested():
+            db.add(user)
+    except IntegrityError as error:
+        raise AlreadyExistsError("Username or email already taken.", detail=str(error.orig)) from None
+    audit.record(db, Event.ACCOUNT_CREATED, visitor, user_id=user.id, username=user.username)
+    return user
+
+
+def disable_user(db: Session, visitor: Visitor, user_id: str) -> bool:
+    """Disable an account: all its sessions and tokens end at once. Returns whether it was enabled."""
+    now = clock.now()
+    changed = db.execute(
+        update(User).where(User.id == user_id, User.disabled_at.is_(None)).values(disabled_at=now, updated_at=now)
+    )
+    if not changed.rowcount:  # type: ignore[attr-defined]
+        return False
+    audit.record(db, Event.ACCOUNT_DISABLED, visitor, user_id=user_id)
+    sessions.end_sessions(db, visitor, user_id, reason="user_disabled")
+    return True
+
+
+def enable_user(db: Session, visitor: Visitor, user_id: str) -> bool:
+    """Enable an account again; its owner signs in anew. Returns whether it was disabled."""
+    changed = db.execute(
+        update(User)
+        .where(User.id == user_id, User.disabled_at.is_not(None))
+        .values(disabled_at=None, updated_at=clock.now())
+    )
+    if not changed.rowcount:  # type: ignore[attr-defined]
+        return False
+    audit.record(db, Event.ACCOUNT_ENABLED, visitor, user_id=user_id)
+    return True

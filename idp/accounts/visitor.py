@@ -1,0 +1,38 @@
+"""Who is asking, as far as a provider can tell before anybody signs in."""
+
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """The other end of a request.
+
+    Attributes:
+        address: network address, as seen past the trusted proxies.
+        user_agent: what the browser calls itself, cut to 300 characters.
+        browser_digest: digest of the long-lived cookie that tells browsers apart; empty before the first page.
+        actor: who acts, for the audit: `user`, `operator`, `client:ID`, `system`.
+    """
+
+    address: str = ""
+    user_agent: str = ""
+    browser_digest: str = ""
+    actor: str = "user"
+
+    @property
+    def network(self) -> str:
+        """What one household or server can pick addresses from: an IPv4 address, or an IPv6 /64."""
+        try:
+            address = ip_address(self.address)
+        except ValueError:
+            return self.address
+        if isinstance(address, IPv6Address):
+            if address.ipv4_mapped:
+                return str(address.ipv4_mapped)
+            return str(ip_network((address, 64), strict=False))
+        return str(address)
+
+
+OPERATOR = Visitor(actor="operator")
+SYSTEM = Visitor(actor="system")

@@ -1,0 +1,66 @@
+"""The composition root: reads top to bottom, and tells the whole story of the web application."""
+
+import logging
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from idp import database, settings
+from idp.accounts import sessions
+from idp.oidc import token_status
+from idp.oidc.server import compose
+from idp.settings import Settings
+from idp.web import context
+from idp.web.api import register_api
+from idp.web.error_pages import register_error_pages
+from idp.web.issuer_path import IssuerPath
+from idp.web.pages import register_pages
+from idp.web.protocol import register_protocol
+from idp.web.security import register_security
+from idp.web.transaction import register_transaction
+
+BODY_MOST = 64 * 1024  # bytes; the longest honest form is far shorter
+
+
+def create_app(in_force: Settings | None = None) -> Flask:
+    """Build the provider's web application.
+
+    Args:
+        in_force: the settings; read from environment and instance folder when left out.
+
+    Raises:
+        SettingsError: the configuration has faults.
+    """
+    in_force = in_force or settings.load()
+    logging.basicConfig(level=in_force.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    app = Flask("idp.web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = BODY_MOST
+    app.config["MAX_FORM_MEMORY_SIZE"] = BODY_MOST
+    app.config["MAX_FORM_PARTS"] = 100
+    app.config["SQLALCHEMY_DATABASE_URI"] = in_force.sqlalchemy_url
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = database.engine_options(in_force)
+    app.extensions["idp_settings"] = in_force
+
+    # Storage, and what happens when a session ends.
+    context.extension.init_app(app)
+    with app.app_context():
+        engine = context.extension.engine
+    database.prepare_engine(engine)
+    sessions.on_sessions_ended(token_status.revoke_grants)
+
+    # The protocol, the pages for people, the API for apps.
+    app.extensions["idp_provider"] = compose(in_force, engine)
+    register_protocol(app)
+    register_pages(app)
+    register_api(app)
+    register_error_pages(app)
+
+    # Around every response, the innermost first: Flask runs what was registered last before the others.
+    register_security(app)
+    register_transaction(app)
+    app.wsgi_app = IssuerPath(app.wsgi_app, in_force.issuer_path)  # type: ignore[method-assign]
+    if in_force.proxy_hops:
+        hops = in_force.proxy_hops
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,97 @@
+"""The `idp` command: one file a noun. Data goes to stdout, messages for people go to stderr."""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from idp import __version__
+from idp.cli.faults import explain
+
+# What each noun needs is loaded when it is asked for: `idp config` need not wait for the database's library.
+NOUNS: Mapping[str, str] = {
+    "init": "idp.cli.init",
+    "serve": "idp.cli.serve",
+    "worker": "idp.cli.worker",
+    "demo": "idp.cli.demo",
+    "config": "idp.cli.config",
+    "doctor": "idp.cli.doctor",
+    "user": "idp.cli.user",
+    "client": "idp.cli.client",
+    "keys": "idp.cli.keys",
+    "audit": "idp.cli.audit",
+}
+
+FAILED, INTERRUPTED = 1, 130
+
+
+class CommandLine(click.Group):
+    """The group of all nouns. Expected errors become a message and an exit code, never a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the nouns in the order in which a newcomer needs them."""
+        return list(NOUNS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Load a noun."""
+        if cmd_name not in NOUNS:
+            return None
+        command: click.Command = importlib.import_module(NOUNS[cmd_name]).command
+        return command
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> Any:
+        """Run the command line and leave the process with one of the documented exit codes."""
+        if not extra.pop("standalone_mode", True):
+            return super().main(args, prog_name, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, prog_name, standalone_mode=False, **extra)
+        except click.ClickException as fault:
+            fault.show()
+            sys.exit(fault.exit_code)
+        except click.Abort as stop:
+            if isinstance(stop.__context__, EOFError):
+                click.echo("There was no answer: nothing was done.", err=True)
+                sys.exit(FAILED)
+            click.echo("Stopped.", err=True)
+            sys.exit(INTERRUPTED)
+        except Exception as error:
+            message = explain(error)
+            if message is None:
+                raise
+            click.echo(f"Error: {message}", err=True)
+            sys.exit(FAILED)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(
+    cls=CommandLine,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""
+\b
+Examples:
+  idp init
+  idp user add ada --email ada@example.org --role admin
+  idp client add-streamlit "Tea House" --url http://localhost:8501 --secrets .streamlit/secrets.toml
+  idp serve
+
+\b
+Environment:
+  IDP_INSTANCE   the instance folder (default: instance)
+  IDP_ISSUER     the provider's own URL (default: http://localhost:8000)
+  All settings: idp config --verbose
+
+\b
+Exit codes:
+  0    done
+  1    it did not work: the message on stderr says why and what to do
+  2    the command line is wrong
+  130  stopped with Ctrl-C (serve, worker and demo end with 0 when they stopped cleanly)
+""",
+)
+@click.version_option(__version__, prog_name="idp")
+def main() -> None:
+    """A small OpenID Connect provider: accounts, single sign-on, and apps that trust it."""

@@ -1,0 +1,216 @@
+"""What `idp doctor` looks at: a list, in the order in which one thing depends on another."""
+
+import json
+import stat
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from idp import clock, migrations
+from idp.cli.faults import explain
+from idp.cli.instance import database_file
+from idp.database import open_engine, open_session
+from idp.errors import NotReadyError
+from idp.oidc import keys
+from idp.settings import SECRET_KEY_NAME, Settings, is_loopback
+
+Verdict = Literal["ok", "warning", "fault"]
+
+EARLIEST, LATEST = 1_767_225_600, 4_102_444_800  # 2026 and 2100: a clock outside of them is not set
+DRIFT = 5  # seconds that clocks may differ
+KEY_AGE = 366 * 86_400  # a year: rotate then
+ANSWER_WITHIN = 3  # seconds
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+        verdict: whether it is well.
+        told: what was seen.
+        advice: what to do; empty when all is well.
+    """
+
+    verdict: Verdict
+    told: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to look at.
+
+    Attributes:
+        name: for the report.
+        look: looks at it.
+    """
+
+    name: str
+    look: Callable[[Settings], Finding]
+
+
+def look_safely(check: Check, loaded: Settings) -> Finding:
+    """Run a check; an expected error is a finding too.
+
+    Args:
+        check: what to look at.
+        loaded: the settings.
+    """
+    try:
+        return check.look(loaded)
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        return Finding("fault", message)
+
+
+@contextmanager
+def _database_of(loaded: Settings) -> Iterator[Session]:
+    """Open the database for reading, but never make one."""
+    file = database_file(loaded)
+    if file is not None and not file.exists():
+        raise NotReadyError(f"{file} does not exist: run `idp init`.")
+    with open_session(loaded) as db:
+        yield db
+
+
+def _instance_folder(loaded: Settings) -> Finding:
+    if not loaded.instance.is_dir():
+        return Finding("fault", f"{loaded.instance} does not exist", "Run `idp init`.")
+    mode = stat.S_IMODE(loaded.instance.stat().st_mode)
+    if mode & 0o077:
+        return Finding("warning", f"{loaded.instance} is open to other accounts (mode {mode:04o})", "Run `idp init`.")
+    return Finding("ok", f"{loaded.instance} (mode {mode:04o})")
+
+
+def _secret_key(loaded: Settings) -> Finding:
+    if not loaded.secret_key:
+        return Finding("fault", "there is none", "Run `idp init`, or set IDP_SECRET_KEY.")
+    path = loaded.instance / SECRET_KEY_NAME
+    if loaded.origins.get("secret_key") != str(path):
+        return Finding("ok", f"from {loaded.origins.get('secret_key', 'the settings')}")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        return Finding("fault", f"{path} may be read by other accounts (mode {mode:04o})", f"Run `chmod 600 {path}`.")
+    return Finding("ok", f"{path} (mode {mode:04o})")
+
+
+def _database(loaded: Settings) -> Finding:
+    file = database_file(loaded)
+    if file is not None and not file.exists():
+        return Finding("fault", f"{file} does not exist", "Run `idp init`.")
+    engine = open_engine(loaded)
+    try:
+        migrations.check_ready(engine)
+        return Finding("ok", f"{engine.dialect.name}, schema {migrations.newest_revision()}")
+    finally:
+        engine.dispose()
+
+
+def _durability(loaded: Settings) -> Finding:
+    if database_file(loaded) is None:
+        return Finding("ok", "the server's own affair")
+    with _database_of(loaded) as db:
+        journal = db.scalar(text("PRAGMA journal_mode"))
+        synchronous = db.scalar(text("PRAGMA synchronous"))
+    if journal != "wal" or synchronous != 2:
+        return Finding(
+            "fault",
+            f"journal_mode={journal}, synchronous={synchronous}",
+            "SQLite needs WAL, which network file systems do not offer: move the database to a local disk.",
+        )
+    return Finding("ok", "journal_mode=wal, synchronous=full")
+
+
+def _signing_keys(loaded: Settings) -> Finding:
+    with _database_of(loaded) as db:
+        ring = keys.load_keys(db, loaded)
+        active = [key for key in keys.list_keys(db) if key.state == "active"]
+    if missing := [algorithm for algorithm in keys.ALGORITHMS if algorithm not in ring.active]:
+        return Finding("fault", f"no active key for {', '.join(missing)}", "Run `idp init`.")
+    oldest = max(clock.now() - (key.activated_at or key.created_at) for key in active)
+    told = f"{', '.join(sorted(ring.active))} active, {oldest // 86_400} days old"
+    if oldest > KEY_AGE:
+        return Finding("warning", told, "Run `idp keys rotate`, and again an hour later.")
+    return Finding("ok", told)
+
+
+def _clock(loaded: Settings) -> Finding:
+    now = clock.now()
+    if not EARLIEST <= now <= LATEST:
+        return Finding("fault", f"this machine's clock says {now}", "Set it, and keep it right with NTP.")
+    file = database_file(loaded)
+    if file is None:
+        with _database_of(loaded) as db:
+            ahead = now - int(db.scalar(text("SELECT extract(epoch FROM clock_timestamp())::bigint")) or 0)
+    else:
+        ahead = min(0, now - int(file.stat().st_mtime)) if file.exists() else 0
+    if abs(ahead) > DRIFT:
+        what = "the database server's clock" if file is None else "the last write to the database"
+        return Finding(
+            "fault", f"this machine's clock is {ahead} seconds ahead of {what}", "Keep clocks right with NTP."
+        )
+    return Finding("ok", "right, as far as can be told from here")
+
+
+def _mail(_loaded: Settings) -> Finding:
+    return Finding(
+        "warning",
+        "this version sends no mail",
+        "Nobody can recover a password or verify an address by themselves: set passwords with `idp user set-password`.",
+    )
+
+
+def _proxy(loaded: Settings) -> Finding:
+    if loaded.is_https and loaded.proxy_hops == 0:
+        return Finding(
+            "warning",
+            "the issuer is https, but proxy_hops is 0",
+            "If a reverse proxy ends TLS, set IDP_PROXY_HOPS to the number of proxies: otherwise every visitor seems "
+            "to come from the proxy, and throttles slow down all of them together.",
+        )
+    if not loaded.is_https and loaded.proxy_hops:
+        return Finding(
+            "warning",
+            f"proxy_hops is {loaded.proxy_hops}, but the issuer is http",
+            "Without a proxy set IDP_PROXY_HOPS=0, or visitors can choose the address that throttles see.",
+        )
+    return Finding("ok", f"{loaded.proxy_hops} proxies")
+
+
+def _issuer(loaded: Settings) -> Finding:
+    url = loaded.url("/.well-known/openid-configuration")
+    # The environment's proxy is no way to this machine itself.
+    direct = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(url).hostname) else []
+    try:
+        with urllib.request.build_opener(*direct).open(url, timeout=ANSWER_WITHIN) as answer:
+            issuer = json.loads(answer.read(100_000)).get("issuer")
+    except (OSError, ValueError, AttributeError) as fault:
+        reason = getattr(fault, "reason", None) or fault
+        return Finding("warning", f"{url} does not answer ({reason})", "Run `idp serve`, if it should be running.")
+    if issuer != loaded.issuer:
+        return Finding(
+            "fault", f"{url} speaks for {issuer}", "Another provider answers there: compare IDP_ISSUER on both sides."
+        )
+    return Finding("ok", f"{loaded.issuer} answers")
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("instance folder", _instance_folder),
+    Check("secret key", _secret_key),
+    Check("database", _database),
+    Check("durability", _durability),
+    Check("signing keys", _signing_keys),
+    Check("clock", _clock),
+    Check("mail", _mail),
+    Check("proxy headers", _proxy),
+    Check("issuer", _issuer),
+)

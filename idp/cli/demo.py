@@ -1,0 +1,218 @@
+"""`idp demo`: provider and demo app side by side, thrown away when they stop."""
+
+import importlib.util
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from idp import crypto, settings
+from idp.accounts import registration
+from idp.accounts.users import Person
+from idp.accounts.visitor import OPERATOR
+from idp.cli import output
+from idp.cli.children import Child, Children
+from idp.cli.client_streamlit import register
+from idp.cli.init import initialise
+from idp.cli.secrets_toml import SecretsToml
+from idp.cli.serve import check_free
+from idp.database import open_session
+from idp.errors import NotReadyError, SettingsError
+from idp.settings import PREFIX, Settings
+
+HOST = "127.0.0.1"
+PORT = click.IntRange(1, 65535)
+CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
+
+
+@dataclass(frozen=True)
+class DemoUser:
+    """Somebody to sign in as."""
+
+    username: str
+    given_name: str
+    family_name: str
+    roles: Sequence[str]
+
+
+@dataclass(frozen=True)
+class DemoApp:
+    """A Streamlit app to sign in to."""
+
+    name: str
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where browsers reach it."""
+        return f"http://{self.host}:{self.port}"
+
+
+USERS = (
+    DemoUser("ada", "Ada", "Lovelace", ("admin", "member")),
+    DemoUser("bob", "Bob", "Ross", ("member",)),
+)
+
+
+@click.command(short_help="Run the provider and a demo app, to try them.")
+@click.option("--port", type=PORT, default=8000, show_default=True, help="The provider's port.")
+@click.option("--app-port", type=PORT, default=8501, show_default=True, help="The demo app's port.")
+@click.option(
+    "--second-app-port",
+    type=PORT,
+    is_flag=False,
+    flag_value=8502,
+    help="Start a second app too, to see single sign-on at work (8502 when no port is named).",
+)
+def command(port: int, app_port: int, second_app_port: int | None) -> None:
+    """Run the provider and a demo app side by side, with two users, in a throw-away instance.
+
+    Prints the URLs and the passwords. Ctrl-C stops all of it and removes every trace.
+
+    \b
+    Examples:
+      idp demo
+      idp demo --second-app-port
+    """
+    # Cookies ignore ports, so the second app is reached by another name: on one, each would sign the other out.
+    apps = [DemoApp("Demo app", "localhost", app_port)]
+    if second_app_port:
+        apps.append(DemoApp("Second demo app", HOST, second_app_port))
+    ports = [port, *(app.port for app in apps)]
+    if len(set(ports)) < len(ports):
+        raise click.UsageError("Each part needs a port of its own.")
+    script = find_demo_script()
+    for each in ports:
+        check_free(HOST, each)
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with tempfile.TemporaryDirectory(prefix="idp-demo-") as folder:
+            _run(Path(folder), port, apps, script)
+    except KeyboardInterrupt:
+        output.note("\nStopped; nothing is left of it.")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def find_demo_script() -> Path:
+    """Return the demo app's main script, found without importing anything of it.
+
+    Raises:
+        NotReadyError: Streamlit, or the bridge, is not installed.
+    """
+    bridge = importlib.util.find_spec("streamlit_bridge")
+    missing = bridge is None or bridge.origin is None or importlib.util.find_spec("streamlit") is None
+    if missing or importlib.util.find_spec("httpx") is None:
+        raise NotReadyError("The demo app needs Streamlit: pip install 'streamlit-idp[demo]'")
+    return Path(str(bridge and bridge.origin)).parent / "demo" / "main.py"
+
+
+def readable_password() -> str:
+    """Return a password of 60 random bits that a person can read out: four words that mean nothing."""
+    rest = int(crypto.digest(crypto.new_token()), 16)
+    syllables = []
+    for _ in range(10):
+        rest, consonant = divmod(rest, len(CONSONANTS))
+        rest, vowel = divmod(rest, len(VOWELS))
+        syllables.append(CONSONANTS[consonant] + VOWELS[vowel])
+    return "-".join("".join(syllables[start:end]) for start, end in ((0, 3), (3, 5), (5, 8), (8, 10)))
+
+
+def _run(folder: Path, port: int, apps: Sequence[DemoApp], script: Path) -> None:
+    environ = _environment(folder, port)
+    try:
+        loaded = settings.load(environ)
+    except SettingsError as error:  # pragma: no cover - the demo's own settings are right
+        raise NotReadyError(error.message) from None
+    output.note("Making a throw-away instance ...")
+    passwords = _fill(loaded, folder, apps)
+    provider = Child(
+        name="provider",
+        arguments=(sys.executable, "-m", "idp", "serve", "--host", HOST, "--port", str(port)),
+        folder=folder,
+        environ=environ,
+        answers_at=f"http://{HOST}:{port}/.well-known/openid-configuration",
+    )
+    with Children(folder) as children:
+        children.start(provider)
+        for app in apps:
+            children.start(_streamlit(app, script, _folder_of(app, folder), environ))
+        output.note("Starting the provider and the app ...")
+        children.wait_until_all_answer()
+        _tell(loaded, apps, passwords)
+        children.watch()
+
+
+def _environment(folder: Path, port: int) -> dict[str, str]:
+    """The environment of the children: nothing of an operator's own configuration leaks into the demo."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "STREAMLIT_", "GRANIAN_"))
+    }
+    return inherited | {
+        "IDP_INSTANCE": str(folder / "instance"),
+        "IDP_ISSUER": f"http://localhost:{port}",
+        "IDP_REGISTRATION": "open",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _fill(loaded: Settings, folder: Path, apps: Sequence[DemoApp]) -> dict[str, str]:
+    """Make the instance, its users and its apps; return the passwords."""
+    initialise(loaded)
+    passwords = {user.username: readable_password() for user in USERS}
+    with open_session(loaded) as db:
+        for user in USERS:
+            person = Person(user.username, f"{user.username}@example.org", user.given_name, user.family_name)
+            registration.add_user(db, loaded, OPERATOR, person, passwords[user.username], role_names=user.roles)
+        for app in apps:
+            _, auth = register(db, loaded, app.name, app.url)
+            SecretsToml.read(_folder_of(app, folder) / ".streamlit" / "secrets.toml").write(auth)
+    return passwords
+
+
+def _folder_of(app: DemoApp, folder: Path) -> Path:
+    return folder / f"app-{app.port}"
+
+
+def _streamlit(app: DemoApp, script: Path, folder: Path, environ: Mapping[str, str]) -> Child:
+    options = {
+        "server.address": HOST,
+        "server.port": str(app.port),
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.serverAddress": app.host,
+        "browser.gatherUsageStats": "false",
+    }
+    flags = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return Child(
+        name=f"app-{app.port}",
+        arguments=(sys.executable, "-m", "streamlit", "run", str(script), *flags),
+        folder=folder,
+        environ=environ,
+        answers_at=f"http://{HOST}:{app.port}/_stcore/health",
+    )
+
+
+def _tell(loaded: Settings, apps: Sequence[DemoApp], passwords: Mapping[str, str]) -> None:
+    click.echo()
+    output.table(("open this", ""), [*((app.name, app.url) for app in apps), ("Provider", loaded.issuer)])
+    click.echo()
+    output.table(
+        ("user", "password", "roles"), [(user.username, passwords[user.username], user.roles) for user in USERS]
+    )
+    click.echo()
+    sys.stdout.flush()
+    output.note("Ctrl-C stops it; nothing is kept.")
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,48 @@
+"""`idp doctor`: looks at everything that must be right, and says what to do."""
+
+import click
+
+from idp import settings
+from idp.cli import output
+from idp.cli.checks import CHECKS, Finding, look_safely
+from idp.errors import SettingsError
+
+MARKS = {"ok": "ok     ", "warning": "warning", "fault": "FAULT  "}
+
+
+@click.command(
+    short_help="Check that all is well, and say what to do.",
+    epilog="Exit code 0 when there is no fault (warnings may be), otherwise 1.",
+)
+@output.json_option
+def command(as_json: bool) -> None:
+    """Check configuration, database, schema, keys, clock, mail and proxy headers; say what to do.
+
+    Nothing is changed. The one request that it makes goes to the issuer itself.
+    """
+    findings = _look()
+    if as_json:
+        output.data(
+            [{"check": n, "verdict": f.verdict, "told": f.told, "advice": f.advice} for n, f in findings.items()]
+        )
+    else:
+        for name, finding in findings.items():
+            told = finding.told.replace("\n", "\n" + " " * 26)
+            click.echo(f"{MARKS[finding.verdict]}  {name:<15}  {told}")
+            if finding.advice:
+                click.echo(" " * 26 + finding.advice)
+    faults = sum(finding.verdict == "fault" for finding in findings.values())
+    if faults:
+        output.note(f"{faults} fault{'s' if faults > 1 else ''} found.")
+        click.get_current_context().exit(1)
+
+
+def _look() -> dict[str, Finding]:
+    """Look at the configuration; when that is right, at everything that follows from it."""
+    try:
+        loaded = settings.load()
+    except SettingsError as error:
+        return {"configuration": Finding("fault", "\n".join(error.faults), "Correct this first; then run it again.")}
+    told = f"{len(loaded.origins)} settings of your own" if loaded.origins else "defaults only"
+    findings = {"configuration": Finding("ok", f"{told}; see `idp config`")}
+    return findings | {check.name: look_safely(check, loaded) for check in CHECKS}

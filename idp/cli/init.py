@@ -1,0 +1,151 @@
+"""`idp init`: makes an instance ready, step by step; each step leaves alone what is there."""
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from idp import crypto, migrations, settings
+from idp.accounts.visitor import OPERATOR
+from idp.cli import output
+from idp.cli.instance import database_file
+from idp.database import open_session
+from idp.errors import NotReadyError
+from idp.oidc import keys
+from idp.settings import SECRET_KEY_NAME, Settings
+
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
+
+
+@click.command(short_help="Make the instance ready: folder, secret, database, keys.")
+def command() -> None:
+    """Make the instance ready: folder, secret key, database, signing keys.
+
+    Safe to repeat, also after an upgrade of this program: what exists is kept, and the database is brought to the
+    newest schema.
+
+    \b
+    Examples:
+      idp init
+      IDP_INSTANCE=/var/lib/idp IDP_ISSUER=https://login.example.org idp init
+    """
+    loaded = settings.load()
+    done = initialise(loaded)
+    for step in done:
+        output.note(step)
+    output.note(f"Ready: {loaded.issuer} from {loaded.instance}" + ("" if done else " (nothing was left to do)"))
+
+
+def initialise(loaded: Settings) -> list[str]:
+    """Make an instance ready.
+
+    Args:
+        loaded: its settings; the secret key may be missing still.
+
+    Returns:
+        What was done, as sentences.
+
+    Raises:
+        NotReadyError: the database is newer, or was sealed with another secret key.
+    """
+    mask = os.umask(0o077)  # whatever is made here, the database among it, is for the provider's own account only
+    try:
+        done = _make_folder(loaded.instance)
+        with _locked(loaded.instance):
+            loaded, more = _with_secret_key(loaded)
+            return [*done, *more, *_upgrade(loaded), *_make_keys(loaded)]
+    finally:
+        os.umask(mask)
+
+
+def _make_folder(folder: Path) -> list[str]:
+    done = []
+    if not folder.is_dir():
+        folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+        done.append(f"Made the instance folder {folder}.")
+    status = folder.stat()
+    is_shared = status.st_mode & stat.S_ISVTX  # such as /tmp: not ours to close
+    if status.st_mode & 0o077 and status.st_uid == os.geteuid() and not is_shared:
+        folder.chmod(PRIVATE_FOLDER)
+        done.append(f"Closed the instance folder {folder} to other accounts (mode 0700).")
+    return done
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one `idp init` at a time work on a folder; the system drops the lock when a process dies."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _with_secret_key(loaded: Settings) -> tuple[Settings, list[str]]:
+    """Return the settings with a secret key, and what was done for it."""
+    path = loaded.instance / SECRET_KEY_NAME
+    if loaded.secret_key:
+        return loaded, []
+    origin = loaded.origins.get("secret_key", str(path))
+    if origin != str(path):
+        raise NotReadyError(f"{origin} is set, but empty: give it the secret key, or unset it.")
+    done = []
+    if not path.exists():
+        if _has_signing_keys(loaded):
+            raise NotReadyError(
+                f"The database has signing keys, but the secret key that they were sealed with is missing: restore "
+                f"{path} from your backup, or set IDP_SECRET_KEY."
+            )
+        _write_new(path, crypto.new_token())
+        done.append(f"Made the secret key {path}: back it up, apart from the database.")
+    secret_key = path.read_text("utf-8").strip()
+    if not secret_key:
+        raise NotReadyError(f"{path} is empty: restore it from your backup; for a new instance, remove it.")
+    values = {each.name: getattr(loaded, each.name) for each in settings.declared()}
+    values["secret_key"] = secret_key
+    return Settings(**values, origins={**loaded.origins, "secret_key": str(path)}), done
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a private file that must not exist yet; a half-written one is taken away again."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _has_signing_keys(loaded: Settings) -> bool:
+    file = database_file(loaded)
+    if file is not None and not file.exists():
+        return False
+    migrations.upgrade(loaded)
+    with open_session(loaded) as db:
+        return bool(keys.list_keys(db))
+
+
+def _upgrade(loaded: Settings) -> list[str]:
+    file = database_file(loaded)
+    if file is not None:
+        file.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+    before, after = migrations.upgrade(loaded)
+    if before == after:
+        return []
+    return [f"Made the database (schema {after})." if before is None else f"Upgraded the database to schema {after}."]
+
+
+def _make_keys(loaded: Settings) -> list[str]:
+    with open_session(loaded) as db:
+        made = keys.ensure_keys(db, loaded, OPERATOR)
+        keys.load_keys(db, loaded)  # they open with this secret key, or nobody could sign in
+    return [f"Made {len(made)} signing keys ({', '.join(keys.ALGORITHMS)})."] if made else []

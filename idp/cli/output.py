@@ -1,0 +1,84 @@
+"""How data is printed: tables for people, JSON for programs; and messages, which go elsewhere."""
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def json_option(command: Command) -> Command:
+    """Give a command `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def note(message: str) -> None:
+    """Tell a person something; stdout stays clean for data."""
+    click.echo(_printable(message, keep="\n"), err=True)
+
+
+def data(value: Any) -> None:
+    """Print JSON. Times in it are seconds since the epoch, as everywhere in the protocol."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def data_line(value: Any) -> None:
+    """Print JSON on one line, for streams."""
+    click.echo(json.dumps(value, separators=(",", ":")))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows under headings.
+
+    Args:
+        columns: the headings.
+        rows: their cells; lists are joined, None is left empty.
+    """
+    cells = [[column.upper() for column in columns], *([_cell(value) for value in row] for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
+        click.echo(line.rstrip())
+
+
+def line(values: Iterable[Any]) -> None:
+    """Print one row of a stream, whose columns nobody can align; a hyphen stands for nothing."""
+    click.echo("  ".join(_cell(value) or "-" for value in values))
+
+
+def record(values: Mapping[str, Any]) -> None:
+    """Print one thing, a line for each value that it has."""
+    shown = {name: _cell(value) for name, value in values.items() if value not in (None, "", [], ())}
+    width = max(map(len, shown), default=0)
+    for name, value in shown.items():
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def instant(seconds: int | None) -> str:
+    """Return a time as people read it: ISO 8601, UTC."""
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return _printable(", ".join(map(str, value)))
+    return _printable(str(value))
+
+
+def _printable(text: str, keep: str = "") -> str:
+    """What others typed in must not steer the operator's terminal."""
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    wide = sum(unicodedata.east_asian_width(character) in ("W", "F") for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)

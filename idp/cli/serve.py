@@ -1,0 +1,109 @@
+"""`idp serve`: the web server."""
+
+import errno
+import logging.config
+import socket
+from urllib.parse import urlsplit
+
+import click
+
+from idp.cli import logs
+from idp.cli.instance import load_ready
+from idp.database import open_session
+from idp.errors import NotReadyError
+from idp.oidc import keys
+from idp.settings import Settings, is_loopback
+
+APPLICATION = "idp.app:create_app"  # a name only: the command line lies below the application
+THREADS = 16  # about what the pool of database connections serves at once
+STOP_WITHIN = 20  # seconds that running requests have when the server stops
+HEADERS_WITHIN = 15_000  # milliseconds that a browser may take to send its headers
+HEADER_BYTES = 64 * 1024
+
+
+@click.command(short_help="Run the web server.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="Port to listen at.  [default: the issuer's on this machine, otherwise 8000]",
+)
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many processes.")
+def command(host: str, port: int | None, workers: int) -> None:
+    """Run the provider's web server until it is stopped with Ctrl-C or SIGTERM.
+
+    In production a reverse proxy with TLS stands before it: set IDP_PROXY_HOPS to the number of proxies.
+
+    \b
+    Examples:
+      idp serve
+      idp serve --host 0.0.0.0 --port 8080 --workers 2
+    """
+    loaded = load_ready()
+    with open_session(loaded) as db:
+        keys.load_keys(db, loaded)
+    port = port or default_port(loaded)
+    check_free(host, port)
+    logging.config.dictConfig(logs.configuration(loaded.log_level))
+    _run(loaded, host, port, workers)
+
+
+def default_port(loaded: Settings) -> int:
+    """Return the port to listen at when none was named.
+
+    Args:
+        loaded: the settings; an issuer on this machine says where browsers will knock.
+    """
+    issuer = urlsplit(loaded.issuer)
+    return (issuer.port or 8000) if is_loopback(issuer.hostname) else 8000
+
+
+def check_free(host: str, port: int) -> None:
+    """Check that nobody listens at an address yet; the server itself would quietly share it.
+
+    Raises:
+        NotReadyError: the port is taken or may not be used, or the host is not of this machine.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except socket.gaierror:
+        raise NotReadyError(f"There is no host {host!r}: use an address of this machine, such as 127.0.0.1.") from None
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except PermissionError:
+            raise NotReadyError(f"Port {port} needs more rights than this account has: use one above 1023.") from None
+        except OSError as fault:
+            if fault.errno == errno.EADDRINUSE:
+                raise NotReadyError(
+                    f"Port {port} is taken: something listens at {host}:{port} already. Stop it, or choose another "
+                    "port."
+                ) from None
+            raise NotReadyError(f"This machine cannot listen at {host}:{port}: {fault.strerror}.") from None
+
+
+def _run(loaded: Settings, host: str, port: int, workers: int) -> None:
+    from granian import Granian  # noqa: PLC0415 - only this command serves
+    from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415
+    from granian.http import HTTP1Settings  # noqa: PLC0415
+    from granian.log import LogLevels  # noqa: PLC0415
+
+    address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][4][0]
+    Granian(
+        APPLICATION,
+        factory=True,
+        interface=Interfaces.WSGI,
+        address=str(address),
+        port=port,
+        workers=workers,
+        blocking_threads=THREADS,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN, max_buffer_size=HEADER_BYTES),
+        websockets=False,
+        log_level=LogLevels(loaded.log_level),
+        log_dictconfig=logs.configuration(loaded.log_level),
+        log_access=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_WITHIN,
+    ).serve()

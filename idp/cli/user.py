@@ -1,0 +1,186 @@
+"""`idp user`: accounts, as the operator sees them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from idp.accounts import passwords, registration, roles, sessions, users
+from idp.accounts.users import Person
+from idp.accounts.visitor import OPERATOR
+from idp.cli import output, secret_input
+from idp.cli.instance import load_ready, open_ready
+from idp.models import User
+
+PAGE = 500
+WHOM = "USERNAME is a user name, an e-mail address or an id."
+
+
+@click.group(short_help="Accounts.")
+def command() -> None:
+    """Accounts: add, list, show, disable, enable, set-password, roles."""
+
+
+@command.command(epilog="\b\nExample:\n  idp user add ada --email ada@example.org --first-name Ada --role admin")
+@click.argument("username")
+@click.option("--email", required=True, help="The address, for which you vouch.")
+@click.option("--first-name", default="", help="Given name.")
+@click.option("--last-name", default="", help="Family name.")
+@click.option("--role", "role_names", multiple=True, metavar="ROLE", help="A role to give; may be repeated.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from stdin instead of asking for it.")
+@output.json_option
+def add(
+    username: str,
+    email: str,
+    first_name: str,
+    last_name: str,
+    role_names: Sequence[str],
+    password_stdin: bool,
+    as_json: bool,
+) -> None:
+    """Create an account."""
+    load_ready()  # before anybody types a password for nothing
+    password = secret_input.read_new_password(password_stdin)
+    with open_ready() as (settings, db):
+        person = Person(username, email, first_name, last_name)
+        user = registration.add_user(db, settings, OPERATOR, person, password, role_names=role_names)
+        shown = _describe(user, roles.roles_of(db, user.id))
+    output.note(f"Added {user.username}.")
+    if as_json:
+        output.data(shown)
+    else:
+        output.record({name: shown[name] for name in ("id", "username", "email", "name", "roles")})
+
+
+@command.command("list")
+@output.json_option
+def list_all(as_json: bool) -> None:
+    """List all accounts."""
+    found: list[dict[str, Any]] = []
+    with open_ready() as (_settings, db):
+        page = users.list_users(db, limit=PAGE)
+        while page:
+            roles_by_id = roles.roles_of_many(db, [user.id for user in page])
+            found += [_describe(user, roles_by_id[user.id]) for user in page]
+            page = users.list_users(db, after=page[-1].username, limit=PAGE) if len(page) == PAGE else ()
+    if as_json:
+        output.data(found)
+    elif not found:
+        output.note("There are no accounts yet: add one with `idp user add`.")
+    else:
+        output.table(
+            ("username", "email", "name", "roles", "created", "state"),
+            [
+                (u["username"], u["email"], u["name"], u["roles"], output.instant(u["created_at"]), _state(u))
+                for u in found
+            ],
+        )
+
+
+@command.command(epilog=WHOM)
+@click.argument("username")
+@output.json_option
+def show(username: str, as_json: bool) -> None:
+    """Show one account and where it is signed in."""
+    with open_ready() as (settings, db):
+        user = users.get_user(db, username)
+        shown = _describe(user, roles.roles_of(db, user.id))
+        living: list[dict[str, Any]] = [
+            {
+                "id": each.id,
+                "started_at": each.created_at,
+                "last_seen_at": each.last_seen_at,
+                "address": each.address,
+                "user_agent": each.user_agent,
+            }
+            for each in sessions.list_sessions(db, settings, user.id)
+        ]
+    if as_json:
+        output.data({**shown, "sessions": living})
+        return
+    times = {name: output.instant(value) for name, value in shown.items() if name.endswith("_at")}
+    output.record({**shown, "state": _state(shown), **times, "sessions": len(living)})
+    if living:
+        click.echo()
+        output.table(
+            ("signed in", "last seen", "address", "browser"),
+            [
+                (output.instant(s["started_at"]), output.instant(s["last_seen_at"]), s["address"], s["user_agent"])
+                for s in living
+            ],
+        )
+
+
+@command.command(epilog=WHOM)
+@click.argument("username")
+def disable(username: str) -> None:
+    """Disable an account: its sessions and all that hangs on them end at once."""
+    with open_ready() as (_settings, db):
+        user = users.get_user(db, username)
+        changed = users.disable_user(db, OPERATOR, user.id)
+    output.note(f"Disabled {user.username}." if changed else f"{user.username} was disabled already.")
+
+
+@command.command(epilog=WHOM)
+@click.argument("username")
+def enable(username: str) -> None:
+    """Enable a disabled account; its owner signs in anew."""
+    with open_ready() as (_settings, db):
+        user = users.get_user(db, username)
+        changed = users.enable_user(db, OPERATOR, user.id)
+    output.note(f"Enabled {user.username}." if changed else f"{user.username} was not disabled.")
+
+
+@command.command("set-password", epilog=WHOM)
+@click.argument("username")
+@click.option("--password-stdin", is_flag=True, help="Read the password from stdin instead of asking for it.")
+def set_password(username: str, password_stdin: bool) -> None:
+    """Set a new password: all sessions of the account end at once."""
+    with open_ready() as (_settings, db):
+        user = users.get_user(db, username)
+    password = secret_input.read_new_password(password_stdin)
+    with open_ready() as (settings, db):
+        passwords.set_password(db, settings, OPERATOR, user.id, password)
+    output.note(f"Set a new password for {user.username}; all their sessions ended.")
+
+
+@command.command("roles", epilog=f"{WHOM}\n\n\b\nExample:\n  idp user roles ada --add editor --remove admin")
+@click.argument("username")
+@click.option("--add", "given", multiple=True, metavar="ROLE", help="A role to give; may be repeated.")
+@click.option("--remove", "taken", multiple=True, metavar="ROLE", help="A role to take away; may be repeated.")
+@output.json_option
+def change_roles(username: str, given: Sequence[str], taken: Sequence[str], as_json: bool) -> None:
+    """Print an account's roles, after giving and taking some."""
+    if both := sorted(set(given) & set(taken)):
+        raise click.UsageError(f"To give and to take {', '.join(both)} at once is no answer.")
+    with open_ready() as (_settings, db):
+        user = users.get_user(db, username)
+        held = roles.change_roles(db, OPERATOR, user.id, add=given, remove=taken)
+    if as_json:
+        output.data(held)
+    elif held:
+        click.echo("\n".join(held))
+    else:
+        output.note(f"{user.username} has no roles.")
+
+
+def _describe(user: User, held: Sequence[str]) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "username": user.username,
+        "email": user.email,
+        "email_verified": user.email_verified_at is not None,
+        "name": " ".join(filter(None, (user.given_name, user.family_name))),
+        "given_name": user.given_name,
+        "family_name": user.family_name,
+        "roles": list(held),
+        "has_password": user.password_hash is not None,
+        "password_changed_at": user.password_changed_at,
+        "created_at": user.created_at,
+        "updated_at": user.updated_at,
+        "disabled_at": user.disabled_at,
+    }
+
+
+def _state(shown: dict[str, Any]) -> str:
+    return "enabled" if shown["disabled_at"] is None else "disabled"

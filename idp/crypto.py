@@ -1,0 +1,133 @@
+"""Random tokens, digests, password hashes and encryption at rest: nobody else asks for randomness.
+
+Secrets that people choose are hashed slowly (bcrypt over SHA-256, because bcrypt reads 72 bytes at most);
+secrets that machines make carry enough entropy for one SHA-256 (OWASP Password Storage).
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+import unicodedata
+from functools import lru_cache
+
+import bcrypt
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from idp.errors import NotReadyError
+
+_PREHASHED = "sha256"  # marks a bcrypt hash that was taken over a SHA-256 digest
+_MAC_BYTES = 16
+
+
+def new_token() -> str:
+    """Return a URL-safe secret with 256 bits of entropy (43 characters)."""
+    return secrets.token_urlsafe(32)
+
+
+def new_id() -> str:
+    """Return an identifier that nobody can guess: 128 bits, 32 hexadecimal digits."""
+    return secrets.token_hex(16)
+
+
+def random_bytes(count: int) -> bytes:
+    """Return so many bytes that nobody can foresee."""
+    return secrets.token_bytes(count)
+
+
+def digest(secret: str) -> str:
+    """Return the SHA-256 digest, in hexadecimal, under which a machine-made secret is stored."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_digest_of(secret: str, stored: str) -> bool:
+    """Tell in constant time whether `stored` is the digest of `secret`."""
+    return hmac.compare_digest(digest(secret), stored)
+
+
+def are_equal(one: str, other: str) -> bool:
+    """Compare two secrets in constant time, whatever characters they hold."""
+    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+
+
+# -- Passwords ----------------------------------------------------------------
+
+
+def hash_password(password: str, cost: int) -> str:
+    """Hash a password for storage.
+
+    Args:
+        password: as typed; Unicode is normalised to NFKC (NIST SP 800-63B section 3.1.1.2).
+        cost: bcrypt's cost, the base-two logarithm of its rounds.
+    """
+    return f"{_PREHASHED}{bcrypt.hashpw(_prehash(password), bcrypt.gensalt(cost)).decode('ascii')}"
+
+
+def verify_password(password: str, stored: str) -> bool:
+    """Tell whether `password` belongs to the hash `stored`, ours or a plain bcrypt hash brought from elsewhere."""
+    if stored.startswith(_PREHASHED):
+        return bcrypt.checkpw(_prehash(password), stored.removeprefix(_PREHASHED).encode("ascii"))
+    return bcrypt.checkpw(password.encode("utf-8", "surrogatepass")[:72], stored.encode("ascii"))
+
+
+def is_password_hash_outdated(stored: str, cost: int) -> bool:
+    """Tell whether a hash was made in another way or at another cost than today's."""
+    if not stored.startswith(_PREHASHED):
+        return True
+    return int(stored.removeprefix(_PREHASHED).split("$")[2]) != cost
+
+
+@lru_cache
+def dummy_password_hash(cost: int) -> str:
+    """Return a hash that no password opens: verifying against it costs what verifying a real one costs."""
+    return hash_password(new_token(), cost)
+
+
+def _prehash(password: str) -> bytes:
+    normal = unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+    return base64.b64encode(hashlib.sha256(normal).digest())
+
+
+# -- What hangs on the instance's secret key ----------------------------------
+
+
+@lru_cache
+def _derived_key(secret_key: str, purpose: str) -> bytes:
+    """One key a purpose (RFC 5869), so that a value made for one use is worthless in another."""
+    if not secret_key:
+        raise NotReadyError("This instance has no secret key yet: run `idp init`, or set IDP_SECRET_KEY.")
+    return HKDF(SHA256(), length=32, salt=None, info=b"streamlit-idp " + purpose.encode()).derive(secret_key.encode())
+
+
+def seal(secret_key: str, purpose: str, plain: str) -> str:
+    """Encrypt and authenticate `plain` for storage (Fernet: AES-128-CBC with HMAC-SHA-256)."""
+    key = base64.urlsafe_b64encode(_derived_key(secret_key, purpose))
+    return Fernet(key).encrypt(plain.encode()).decode("ascii")
+
+
+def unseal(secret_key: str, purpose: str, sealed: str) -> str:
+    """Decrypt what `seal` made.
+
+    Raises:
+        NotReadyError: the secret key is not the one that it was sealed with.
+    """
+    key = base64.urlsafe_b64encode(_derived_key(secret_key, purpose))
+    try:
+        return Fernet(key).decrypt(sealed).decode()
+    except InvalidToken:
+        raise NotReadyError(
+            "The secret key does not fit this database: restore the instance's own `secret_key` file "
+            "(or IDP_SECRET_KEY) that belongs to it."
+        ) from None
+
+
+def mac(secret_key: str, purpose: str, message: bytes) -> bytes:
+    """Return a 128-bit HMAC-SHA-256 of `message` under the purpose's own key (RFC 2104 section 5 on truncation)."""
+    return hmac.digest(_derived_key(secret_key, purpose), message, "sha256")[:_MAC_BYTES]
+
+
+def is_mac_of(secret_key: str, purpose: str, message: bytes, tag: bytes) -> bool:
+    """Tell in constant time whether `tag` is the MAC of `message`."""
+    return hmac.compare_digest(mac(secret_key, purpose, message), tag)

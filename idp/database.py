@@ -1,0 +1,68 @@
+"""How the provider talks to its database: SQLite by default, PostgreSQL by a setting.
+
+SQLite's driver is left in autocommit mode. A SELECT before the first write of a request reads the latest committed
+state and holds nothing; the first write begins the transaction with BEGIN IMMEDIATE, so a writer waits for the lock
+instead of failing with "database is locked" when it turns from reader to writer. That is the isolation PostgreSQL
+gives by default (READ COMMITTED), which keeps both engines alike.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.orm import Session
+
+from idp.settings import Settings
+
+BUSY_TIMEOUT = 15  # seconds that a writer waits for SQLite's lock
+# No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
+_READS = ("SELECT", "PRAGMA", "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "RELEASE")
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments for `create_engine`."""
+    if settings.sqlalchemy_url.startswith("sqlite"):
+        return {"connect_args": {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}}
+    return {"pool_size": 5, "max_overflow": 10, "pool_pre_ping": True, "pool_recycle": 1800}
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Open the database for a command or the worker; the web application has its own by Flask-SQLAlchemy."""
+    engine = create_engine(settings.sqlalchemy_url, **engine_options(settings))
+    prepare_engine(engine)
+    return engine
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Give an engine this project's habits. Safe to call more than once."""
+    if engine.dialect.name != "sqlite" or event.contains(engine, "connect", _set_pragmas):
+        return
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "before_cursor_execute", _begin_immediate)
+
+
+@contextmanager
+def open_session(settings: Settings) -> Iterator[Session]:
+    """Open a session that commits when the block ends well and rolls back when it does not."""
+    engine = open_engine(settings)
+    try:
+        with Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+    finally:
+        engine.dispose()
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(
+    _connection: Any, cursor: Any, statement: str, _parameters: Any, _context: Any, _executemany: bool
+) -> None:
+    if cursor.connection.in_transaction or statement.lstrip()[:9].upper().startswith(_READS):
+        return
+    cursor.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,9 @@
+"""The database's schema, step by step: one file a change in `versions`, applied by `idp init`.
+
+`python -m idp.migrations "what changed"` writes the next step from the difference between the models and the steps so
+far; read it before you commit it.
+"""
+
+from idp.migrations.runner import check_ready, current_revision, is_current, newest_revision, upgrade
+
+__all__ = ["check_ready", "current_revision", "is_current", "newest_revision", "upgrade"]

@@ -1,0 +1,33 @@
+"""Writes the next step: `python -m idp.migrations "what changed"`."""
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from alembic import command
+
+from idp.database import open_engine
+from idp.migrations.runner import FOLDER, configuration, newest_revision, upgrade
+from idp.settings import Settings
+
+
+def write_next_step(message: str) -> None:
+    """Compare the models with a fresh database at the newest schema, and write the difference as a step.
+
+    Args:
+        message: what changed, in a few words.
+    """
+    steps = len(list((FOLDER / "versions").glob("[0-9]*.py")))
+    with TemporaryDirectory() as folder:
+        settings = Settings(instance=Path(folder))
+        if steps:
+            upgrade(settings)
+        engine = open_engine(settings)
+        with engine.connect() as connection:
+            command.revision(configuration(connection), message, autogenerate=True, rev_id=f"{steps + 1:04}")
+        engine.dispose()
+    newest_revision.cache_clear()
+
+
+if __name__ == "__main__":
+    write_next_step(" ".join(sys.argv[1:]) or "Unnamed change")

@@ -1,0 +1,80 @@
+"""What hangs on one authorization: the parked request, the grant with its code, its tokens."""
+
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.models.base import Base, Digest, Flag, Id, LongText, Seconds, Strings
+
+
+class ParkedRequest(Base):
+    """An authorization request that waits for a person. Only its id travels, and only its own browser may resume it."""
+
+    __tablename__ = "parked_request"
+
+    id: Mapped[str] = mapped_column(String(43), primary_key=True)
+    browser_digest: Mapped[Digest]
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"))
+    parameters: Mapped[dict[str, Any]]  # the request as it was sent
+    created_at: Mapped[Seconds]
+    expires_at: Mapped[Seconds] = mapped_column(index=True)
+    session_id: Mapped[str | None] = mapped_column(String(32))  # of the sign-in that happened for this request
+    is_account_chosen: Mapped[Flag]
+    is_consented: Mapped[Flag]
+    is_denied: Mapped[Flag]
+    finished_at: Mapped[Seconds | None]
+
+
+class AuthorizationGrant(Base):
+    """What one person allowed one client at one time; code, access tokens and refresh tokens hang on it.
+
+    Ending it (`revoked_at`) ends all of them at once: this is the family of RFC 9700 section 4.14.
+    """
+
+    __tablename__ = "authorization_grant"
+    __table_args__ = (Index("ix_authorization_grant_user_client", "user_id", "client_id"),)
+
+    id: Mapped[Id]
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    session_id: Mapped[str] = mapped_column(ForeignKey("browser_session.id", ondelete="CASCADE"), index=True)
+    scope: Mapped[LongText]
+    claims: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # the claims parameter (OIDC Core section 5.5)
+    nonce: Mapped[LongText | None]
+    redirect_uri: Mapped[LongText]
+    code_digest: Mapped[Digest] = mapped_column(unique=True)
+    code_challenge: Mapped[str | None] = mapped_column(String(128))
+    code_expires_at: Mapped[Seconds]
+    code_claimed_at: Mapped[Seconds | None]
+    auth_time: Mapped[Seconds]
+    acr: Mapped[str] = mapped_column(String(64))
+    amr: Mapped[Strings]
+    is_offline: Mapped[Flag]  # outlives its browser session (offline_access)
+    created_at: Mapped[Seconds]
+    expires_at: Mapped[Seconds] = mapped_column(index=True)  # nothing of it is good any more: may be swept
+    revoked_at: Mapped[Seconds | None]
+
+
+class RefreshToken(Base):
+    """One link in a chain of refresh tokens. Used ones are kept: their second use betrays a thief."""
+
+    __tablename__ = "refresh_token"
+
+    id: Mapped[Id]
+    grant_id: Mapped[str] = mapped_column(ForeignKey("authorization_grant.id", ondelete="CASCADE"), index=True)
+    client_id: Mapped[str] = mapped_column(String(128))
+    token_digest: Mapped[Digest] = mapped_column(unique=True)
+    scope: Mapped[LongText]
+    created_at: Mapped[Seconds]
+    expires_at: Mapped[Seconds] = mapped_column(index=True)
+    claimed_at: Mapped[Seconds | None]
+
+
+class RevokedAccessToken(Base):
+    """An access token that its client gave back before it expired (RFC 7009)."""
+
+    __tablename__ = "revoked_access_token"
+
+    token_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    expires_at: Mapped[Seconds] = mapped_column(index=True)

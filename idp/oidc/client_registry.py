@@ -1,0 +1,53 @@
+"""Clients as the endpoints read them: kept in memory, and checked against the database at each use.
+
+A client's row is a page of JSON; its version is one number. Asking for the number and keeping the rest costs a
+fraction of reading it all, and no process ever acts on a client that was changed or removed a moment ago.
+"""
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
+
+from idp.models import Client, Consent
+from idp.oidc.clients import ClientMetadata, load_client
+from idp.oidc.consents import GivenConsent
+
+_KEPT_MOST = 10_000
+
+
+class ClientRegistry:
+    """The clients that this process has seen."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, ClientMetadata] = {}
+
+    def find(self, db: Session, client_id: str) -> ClientMetadata | None:
+        """Return a client, or None."""
+        version = db.execute(select(Client.version).where(Client.client_id == client_id)).scalar()
+        return self._at_version(db, client_id, version)
+
+    def find_with_consent(
+        self, db: Session, client_id: str, user_id: str
+    ) -> tuple[ClientMetadata | None, GivenConsent]:
+        """Return a client and what a user allowed it, in one statement."""
+        row = db.execute(
+            select(Client.version, Consent.scope, Consent.claims)
+            .outerjoin(Consent, and_(Consent.client_id == Client.client_id, Consent.user_id == user_id))
+            .where(Client.client_id == client_id)
+        ).first()
+        if row is None:
+            return None, GivenConsent()
+        return self._at_version(db, client_id, row.version), GivenConsent.of(row.scope, row.claims)
+
+    def _at_version(self, db: Session, client_id: str, version: int | None) -> ClientMetadata | None:
+        kept = self._kept.get(client_id)
+        if version is None:
+            self._kept.pop(client_id, None)
+            return None
+        if kept is not None and kept.version == version:
+            return kept
+        client = load_client(db, client_id)
+        if client is not None:
+            if len(self._kept) >= _KEPT_MOST:
+                self._kept.clear()
+            self._kept[client_id] = client
+        return client

@@ -1,0 +1,100 @@
+"""Authorization codes: issued with the grant that they stand for, redeemed once."""
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.orm import Session
+
+from idp import clock, crypto
+from idp.accounts import audit
+from idp.accounts.audit import Event
+from idp.accounts.sessions import CurrentSession
+from idp.accounts.visitor import Visitor
+from idp.models import AuthorizationGrant
+from idp.oidc import token_status
+from idp.oidc.authorization_request import AuthorizationRequest
+from idp.oidc.token_issuer import CODE_PREFIX
+
+if TYPE_CHECKING:
+    from idp.oidc.server import Provider
+
+
+def issue_code(db: Session, provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> str:
+    """Write down what a person granted, and return the code for it: one INSERT."""
+    now = clock.now()
+    code = CODE_PREFIX + crypto.new_token()
+    lasts = provider.lifetime(request.client, "refresh_token") + provider.lifetime(request.client, "access_token")
+    db.execute(
+        insert(AuthorizationGrant).values(
+            id=crypto.new_id(),
+            client_id=request.client.client_id,
+            user_id=session.user_id,
+            session_id=session.id,
+            scope=" ".join(request.scopes),
+            claims=request.claims.as_stored(),
+            nonce=request.nonce,
+            redirect_uri=request.redirect_uri,
+            code_digest=crypto.digest(code),
+            code_challenge=request.code_challenge,
+            code_expires_at=now + provider.settings.authorization_code_lifetime,
+            auth_time=session.auth_time,
+            acr=session.acr,
+            amr=list(session.amr),
+            is_offline=request.is_offline,
+            created_at=now,
+            expires_at=max(session.expires_at, now + lasts if request.is_offline else 0),
+        )
+    )
+    return code
+
+
+_REDEEMED = (
+    AuthorizationGrant.id.label("grant_id"),
+    AuthorizationGrant.user_id,
+    AuthorizationGrant.session_id,
+    AuthorizationGrant.scope.label("grant_scope"),
+    AuthorizationGrant.claims.label("claims_request"),
+    AuthorizationGrant.nonce,
+    AuthorizationGrant.redirect_uri,
+    AuthorizationGrant.code_challenge,
+    AuthorizationGrant.code_expires_at,
+    AuthorizationGrant.auth_time,
+    AuthorizationGrant.acr,
+    AuthorizationGrant.amr,
+    AuthorizationGrant.is_offline,
+)
+
+
+def claim_code(db: Session, visitor: Visitor, code: str, client_id: str) -> RowMapping | None:
+    """Claim a code for one client: of any number who try at once, one gets the row.
+
+    A second use betrays that somebody else had the code: everything that came of it ends (RFC 6749 section 4.1.2).
+
+    Returns:
+        The grant's columns, or None when the code is unknown, of another client, used or revoked.
+    """
+    code_digest = crypto.digest(code)
+    row = db.execute(
+        update(AuthorizationGrant)
+        .where(
+            AuthorizationGrant.code_digest == code_digest,
+            AuthorizationGrant.client_id == client_id,
+            AuthorizationGrant.code_claimed_at.is_(None),
+            AuthorizationGrant.revoked_at.is_(None),
+        )
+        .values(code_claimed_at=clock.now())
+        .returning(*_REDEEMED)
+    ).first()
+    if row is not None:
+        return row._mapping
+    used = db.execute(
+        select(AuthorizationGrant.id, AuthorizationGrant.user_id).where(
+            AuthorizationGrant.code_digest == code_digest,
+            AuthorizationGrant.client_id == client_id,
+            AuthorizationGrant.code_claimed_at.is_not(None),
+        )
+    ).first()
+    if used is not None:
+        token_status.revoke_grant(db, used.id)
+        audit.record(db, Event.CODE_REUSED, visitor, user_id=used.user_id, client_id=client_id)
+    return None

@@ -1,0 +1,57 @@
+"""The provider's metadata (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2): made once, served as bytes."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from idp.accounts.sessions import PASSWORD_ACR
+from idp.oidc import authorization_request, clients, keys
+from idp.oidc import scopes as known_scopes
+from idp.settings import Settings
+
+CLAIMS_OF_TOKENS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid")
+
+
+def build_metadata(settings: Settings) -> Mapping[str, Any]:
+    """Return the metadata document: what is supported, and where."""
+    prompts = list(authorization_request.PROMPTS)
+    if settings.registration == "closed":
+        prompts.remove("create")
+    return {
+        "issuer": settings.issuer,
+        "authorization_endpoint": settings.url("/oauth/authorize"),
+        "token_endpoint": settings.url("/oauth/token"),
+        "userinfo_endpoint": settings.url("/oauth/userinfo"),
+        "jwks_uri": settings.url("/oauth/jwks"),
+        "introspection_endpoint": settings.url("/oauth/introspect"),
+        "revocation_endpoint": settings.url("/oauth/revoke"),
+        "end_session_endpoint": settings.url("/oauth/end-session"),
+        "scopes_supported": list(known_scopes.SUPPORTED),
+        "response_types_supported": list(authorization_request.RESPONSE_TYPES),
+        "response_modes_supported": list(authorization_request.RESPONSE_MODES),
+        "grant_types_supported": list(clients.GRANT_TYPES),
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "token_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),
+        "introspection_endpoint_auth_methods_supported": list(clients.CONFIDENTIAL_METHODS),
+        "revocation_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),
+        "code_challenge_methods_supported": ["S256"],
+        "prompt_values_supported": prompts,
+        "display_values_supported": ["page"],
+        "acr_values_supported": [PASSWORD_ACR],
+        "claim_types_supported": ["normal"],
+        "claims_supported": list(dict.fromkeys((*CLAIMS_OF_TOKENS, *known_scopes.CLAIM_NAMES))),
+        "claims_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "require_request_uri_registration": False,
+        "ui_locales_supported": ["en", "de"],
+        "authorization_response_iss_parameter_supported": True,
+        "account_api_endpoint": settings.url("/api/v1"),
+        "account_management_uri": settings.url("/account"),
+    }
+
+
+def as_json(metadata: Mapping[str, Any]) -> bytes:
+    """Return the document as it is served."""
+    return json.dumps(metadata, indent=1).encode()

@@ -1,0 +1,92 @@
+"""RP-initiated logout (OpenID Connect RP-Initiated Logout 1.0): what a request may do, decided apart from the pages."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from sqlalchemy.orm import Session
+
+from idp.accounts.sessions import CurrentSession
+from idp.oidc.clients import ClientMetadata
+from idp.oidc.id_token_hint import IdTokenHint, read_hint
+from idp.oidc.requests import Parameters
+
+if TYPE_CHECKING:
+    from idp.oidc.server import Provider
+
+
+@dataclass(frozen=True)
+class LogoutRequest:
+    """A request that passed its checks.
+
+    Attributes:
+        client: the app that asks, where it said so credibly.
+        return_to: where the browser goes afterwards; None for our own page.
+        hint: the ID token that came along.
+    """
+
+    client: ClientMetadata | None
+    return_to: str | None
+    hint: IdTokenHint | None
+
+    def must_ask(self, session: CurrentSession) -> bool:
+        """Tell whether the person must confirm: unless a hint proves that an app of this session asks (section 2)."""
+        if self.hint is None:
+            return True
+        is_this_session = self.hint.session_id is None or self.hint.session_id == session.id
+        return not (self.hint.subject == session.user_id and is_this_session)
+
+
+class LogoutRefused(Exception):
+    """A request that must not be followed: shown, never redirected.
+
+    Attributes:
+        parameter: which parameter is at fault.
+        description: what is wrong with it.
+    """
+
+    def __init__(self, parameter: str, description: str) -> None:
+        super().__init__(description)
+        self.parameter = parameter
+        self.description = description
+
+
+def validate_logout(db: Session, provider: "Provider", parameters: Parameters) -> LogoutRequest:
+    """Check a logout request.
+
+    Raises:
+        LogoutRefused: names the parameter at fault.
+    """
+    # 1. Nothing twice.
+    if repeated := parameters.repeated():
+        raise LogoutRefused(repeated[0], "was sent more than once")
+    # 2. The hint, if there is one, is an ID token of ours; it may have expired long ago.
+    hint = None
+    if token := parameters.get("id_token_hint"):
+        hint = read_hint(provider, token)
+        if hint is None:
+            raise LogoutRefused("id_token_hint", "is no ID token that this provider issued")
+    # 3. The client is known, and is the one that the hint was issued to.
+    client_id = parameters.get("client_id") or (hint.client_id if hint else None)
+    client = provider.clients.find(db, client_id) if client_id else None
+    if parameters.get("client_id") and client is None:
+        raise LogoutRefused("client_id", "is not known here")
+    if hint and client_id != hint.client_id:
+        raise LogoutRefused("client_id", "is not the client that the id_token_hint was issued to")
+    # 4. The way back is registered for that client, to the letter.
+    target = parameters.get("post_logout_redirect_uri")
+    if target is None:
+        return LogoutRequest(client, None, hint)
+    if client is None:
+        raise LogoutRefused(
+            "id_token_hint", "is missing: without it, or a client_id, nobody can say whose way back this is"
+        )
+    if target not in client.post_logout_redirect_uris:
+        raise LogoutRefused("post_logout_redirect_uri", "is not registered for this app")
+    return LogoutRequest(client, _with_state(target, parameters.get("state")), hint)
+
+
+def _with_state(target: str, state: str | None) -> str:
+    if state is None:
+        return target
+    return f"{target}{'&' if '?' in target else '?'}{urlencode({'state': state})}"

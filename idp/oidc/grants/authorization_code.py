@@ -1,0 +1,60 @@
+"""The authorization code grant with PKCE (RFC 6749 section 4.1.3, RFC 7636)."""
+
+import re
+
+from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from sqlalchemy import RowMapping
+
+from idp import clock, crypto
+from idp.oidc import token_status
+from idp.oidc.clients import ClientMetadata
+from idp.oidc.codes import claim_code
+from idp.oidc.grants.grant import Grant
+from idp.oidc.token_issuer import Authorization, id_token_claims
+
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+_UNUSABLE = "The code is unknown, expired, already used, or was issued to another client."
+
+
+class AuthorizationCodeGrant(Grant):
+    """Redeems a code. The code is claimed first, so that whoever guesses at its verifier has one guess."""
+
+    GRANT_TYPE = "authorization_code"
+
+    def authorize(self, client: ClientMetadata) -> Authorization:
+        """Claim the code and check that it is presented as it was asked for."""
+        code = self.required("code")
+        verifier = self.request.payload.get("code_verifier")
+        if verifier is not None and not _VERIFIER.fullmatch(verifier):
+            raise InvalidRequestError("The code_verifier must have 43 to 128 unreserved characters.")
+        grant = claim_code(self.request.db, self.request.visitor, code, client.client_id)
+        if grant is None or grant["code_expires_at"] <= clock.now():
+            raise InvalidGrantError(_UNUSABLE)
+        if self.required("redirect_uri") != grant["redirect_uri"]:
+            raise InvalidGrantError("The redirect_uri is not that of the authorization request.")
+        _check_verifier(verifier, grant["code_challenge"])
+        scope = grant["grant_scope"]
+        if client.is_access_token_session_bound or id_token_claims(client, scope, grant):
+            found = token_status.find_grant(self.request.db, self.server.settings, grant["grant_id"])
+            if found is None:
+                raise InvalidGrantError("The session or account that this code stands for has ended.")
+            grant = found
+        return Authorization(client, scope, grant, refresh_scope=_refresh_scope(client, grant), nonce=grant["nonce"])
+
+
+def _check_verifier(verifier: str | None, challenge: str | None) -> None:
+    """Compare verifier and challenge; one without the other is a downgrade (RFC 9700 section 4.8.2)."""
+    if challenge is None:
+        if verifier is not None:
+            raise InvalidGrantError("There is a code_verifier, but the authorization request had no code_challenge.")
+        return
+    if verifier is None:
+        raise InvalidGrantError("The code_verifier is missing.")
+    computed = create_s256_code_challenge(verifier)  # type: ignore[no-untyped-call]
+    if not crypto.are_equal(computed, challenge):
+        raise InvalidGrantError("The code_verifier does not belong to the code_challenge.")
+
+
+def _refresh_scope(client: ClientMetadata, grant: RowMapping) -> str | None:
+    return grant["grant_scope"] if grant["is_offline"] and "refresh_token" in client.grant_types else None

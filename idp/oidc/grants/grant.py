@@ -1,0 +1,57 @@
+"""What all grants share: the client is authenticated before, and the tokens are minted after."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749.errors import InvalidRequestError, UnauthorizedClientError
+from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
+
+from idp.oidc.client_auth import authenticate_client
+from idp.oidc.clients import AUTH_METHODS, ClientMetadata
+from idp.oidc.requests import ProtocolRequest
+from idp.oidc.token_issuer import Authorization, mint
+
+if TYPE_CHECKING:
+    from idp.oidc.server import Provider
+
+NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
+
+
+class Grant(BaseGrant, TokenEndpointMixin):
+    """A way to get tokens."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS: Sequence[str] = AUTH_METHODS
+    request: ProtocolRequest
+    server: "Provider"
+
+    def authorize(self, client: ClientMetadata) -> Authorization:
+        """Claim what the request presents, and say what is to be minted for it.
+
+        Raises:
+            OAuth2Error: with the error that RFC 6749 section 5.2 has for it.
+        """
+        raise NotImplementedError
+
+    def validate_token_request(self) -> None:
+        """Authenticate the client and check that it may use this grant."""
+        self.request.payload.check_single()
+        client = authenticate_client(self.server, self.request, self.TOKEN_ENDPOINT_AUTH_METHODS)
+        if self.GRANT_TYPE not in client.grant_types:
+            raise UnauthorizedClientError(f"This client is not registered for the grant {self.GRANT_TYPE}.")
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
+        """Claim, mint, answer."""
+        assert self.request.client is not None
+        authorization = self.authorize(self.request.client)
+        return 200, mint(self.server, self.request.db, authorization), NO_STORE
+
+    def required(self, name: str) -> str:
+        """Return a parameter.
+
+        Raises:
+            InvalidRequestError: it is missing.
+        """
+        value = self.request.payload.get(name)
+        if value is None:
+            raise InvalidRequestError(f"The parameter {name} is missing.")
+        return value

@@ -1,0 +1,68 @@
+"""The refresh token grant, with rotation and detection of reuse (RFC 6749 section 6, RFC 9700 section 4.14)."""
+
+from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidScopeError
+from sqlalchemy import update
+
+from idp import clock, crypto
+from idp.accounts import audit
+from idp.accounts.audit import Event
+from idp.models import AuthorizationGrant, RefreshToken
+from idp.oidc import scopes as known_scopes
+from idp.oidc import token_status
+from idp.oidc.clients import ClientMetadata
+from idp.oidc.grants.grant import Grant
+from idp.oidc.token_issuer import Authorization
+
+_UNUSABLE = "The refresh token is unknown, expired, already used, revoked, or was issued to another client."
+
+
+class RefreshTokenGrant(Grant):
+    """Exchanges a refresh token for a new one and an access token."""
+
+    GRANT_TYPE = "refresh_token"
+
+    def authorize(self, client: ClientMetadata) -> Authorization:
+        """Claim the token; a second use of one ends its whole family."""
+        token = self.required("refresh_token")
+        asked = known_scopes.split(self.request.payload.get("scope"))
+        db, now = self.request.db, clock.now()
+        claimed = db.execute(
+            update(RefreshToken)
+            .where(
+                RefreshToken.token_digest == crypto.digest(token),
+                RefreshToken.client_id == client.client_id,
+                RefreshToken.claimed_at.is_(None),
+                RefreshToken.expires_at > now,
+            )
+            .values(claimed_at=now)
+            .returning(RefreshToken.grant_id, RefreshToken.scope)
+        ).first()
+        if claimed is None:
+            self._detect_reuse(token, client)
+            raise InvalidGrantError(_UNUSABLE)
+        grant = token_status.find_grant(db, self.server.settings, claimed.grant_id)
+        if grant is None:
+            raise InvalidGrantError(_UNUSABLE)
+        allowed = known_scopes.split(claimed.scope)
+        if beyond := [scope for scope in asked if scope not in allowed]:
+            # Nothing was lost: the token is given back, for a request that asks for less.
+            db.execute(
+                update(RefreshToken).where(RefreshToken.token_digest == crypto.digest(token)).values(claimed_at=None)
+            )
+            known = " ".join(scope for scope in beyond if scope in known_scopes.SUPPORTED)
+            raise InvalidScopeError(f"The scope is more than what was granted. {known}".strip())
+        lasts = self.server.lifetime(client, "refresh_token") + self.server.lifetime(client, "access_token")
+        db.execute(
+            update(AuthorizationGrant).where(AuthorizationGrant.id == claimed.grant_id).values(expires_at=now + lasts)
+        )
+        scope = " ".join(asked) or claimed.scope
+        return Authorization(
+            client, scope, grant, is_narrower=scope != grant["grant_scope"], refresh_scope=claimed.scope
+        )
+
+    def _detect_reuse(self, token: str, client: ClientMetadata) -> None:
+        used = token_status.find_refresh_token(self.request.db, token)
+        if used is None or used.claimed_at is None or used.client_id != client.client_id:
+            return
+        token_status.revoke_grant(self.request.db, used.grant_id)
+        audit.record(self.request.db, Event.REFRESH_TOKEN_REUSED, self.request.visitor, client_id=client.client_id)

@@ -1,0 +1,47 @@
+"""An ID token that comes back as a hint: ours, unaltered, perhaps long expired (OIDC Core section 3.1.2.1)."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import Key
+
+from idp.oidc.keys import ALGORITHMS
+
+if TYPE_CHECKING:
+    from idp.oidc.server import Provider
+
+_MOST = 16_384  # characters
+
+
+@dataclass(frozen=True)
+class IdTokenHint:
+    """What an ID token of ours says."""
+
+    subject: str
+    client_id: str
+    session_id: str | None
+
+
+def read_hint(provider: "Provider", token: str) -> IdTokenHint | None:
+    """Read a hint, or return None when it is no ID token that this provider signed.
+
+    The key is chosen by `kid` among our own asymmetric keys, and the algorithm is that key's: `none` and HMAC with a
+    public key as the secret cannot come in.
+    """
+    if len(token) > _MOST:
+        return None
+    try:
+        header = jws.extract_compact(token.encode("ascii")).headers()
+        key: Key | None = provider.verifying_key(str(header.get("kid")))
+        if key is None or header.get("alg") not in ALGORITHMS or header.get("alg") != key.get("alg"):
+            return None
+        payload = jws.deserialize_compact(token, key, algorithms=[header["alg"]]).payload
+        claims = json.loads(payload)
+        if claims["iss"] != provider.settings.issuer:
+            return None
+        return IdTokenHint(str(claims["sub"]), str(claims["aud"]), claims.get("sid"))
+    except (JoseError, ValueError, KeyError, TypeError):
+        return None

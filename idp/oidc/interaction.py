@@ -1,0 +1,141 @@
+"""An authorization request that waits for a person: parked, bound to its browser, resumed.
+
+Only an id travels in the URL. Whoever sends that id from another browser finds nothing: a request that somebody began
+cannot be finished by, or for, somebody else (RFC 9700 section 4.7).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from idp import clock, crypto
+from idp.errors import ExpiredError
+from idp.models import ParkedRequest
+from idp.oidc.authorization_request import AuthorizationRequest, RefusedRequest, UnregisteredClient, validate
+from idp.oidc.clients import ClientMetadata
+from idp.oidc.next_step import Facts
+from idp.oidc.requests import Parameters
+
+if TYPE_CHECKING:
+    from idp.oidc.server import Provider
+
+_GONE = (
+    "This sign-in was started in another browser, has been completed, or has waited too long. "
+    "Go back to the app and start again."
+)
+
+
+@dataclass(frozen=True)
+class Interaction(Facts):
+    """A parked request and what its pages have settled."""
+
+    id: str = ""
+    request: AuthorizationRequest = None  # type: ignore[assignment]  # always given; fields with defaults come before
+
+    @property
+    def client(self) -> ClientMetadata:
+        """The app that asks."""
+        return self.request.client
+
+
+def park(db: Session, provider: "Provider", request: AuthorizationRequest, browser_token: str) -> str:
+    """Set a request aside for a person; returns its id."""
+    now = clock.now()
+    interaction_id = crypto.new_token()
+    db.execute(
+        insert(ParkedRequest).values(
+            id=interaction_id,
+            browser_digest=crypto.digest(browser_token),
+            client_id=request.client.client_id,
+            parameters=request.parameters,
+            created_at=now,
+            expires_at=now + provider.settings.interaction_lifetime,
+            is_account_chosen=False,
+            is_consented=False,
+            is_denied=False,
+        )
+    )
+    return interaction_id
+
+
+def open_interaction(db: Session, provider: "Provider", interaction_id: str, browser_digest: str) -> Interaction:
+    """Return a parked request. It is checked anew: its client may have changed since.
+
+    Raises:
+        ExpiredError: not this browser's, finished, or too old.
+    """
+    row = db.execute(
+        select(
+            ParkedRequest.parameters,
+            ParkedRequest.session_id,
+            ParkedRequest.is_account_chosen,
+            ParkedRequest.is_consented,
+            ParkedRequest.is_denied,
+        ).where(
+            ParkedRequest.id == interaction_id[:43],
+            ParkedRequest.browser_digest == browser_digest,
+            ParkedRequest.finished_at.is_(None),
+            ParkedRequest.expires_at > clock.now(),
+        )
+    ).first()
+    if row is None:
+        raise ExpiredError(_GONE)
+    parameters = Parameters(list(row.parameters.items()))
+    try:
+        request = validate(provider, parameters, lambda client_id: provider.clients.find(db, client_id))
+    except (UnregisteredClient, RefusedRequest) as error:
+        raise ExpiredError(_GONE, detail=f"parked request is no longer valid: {error}") from None
+    return Interaction(
+        id=interaction_id,
+        request=request,
+        session_id=row.session_id,
+        is_account_chosen=row.is_account_chosen,
+        is_consented=row.is_consented,
+        is_denied=row.is_denied,
+    )
+
+
+def note_sign_in(db: Session, interaction_id: str, session_id: str) -> None:
+    """Somebody signed in for this request."""
+    _note(db, interaction_id, session_id=session_id)
+
+
+def note_account_chosen(db: Session, interaction_id: str) -> None:
+    """The person wants to go on with the account that they are signed in to."""
+    _note(db, interaction_id, is_account_chosen=True)
+
+
+def note_consent(db: Session, interaction_id: str) -> None:
+    """The person allowed what this request asks for."""
+    _note(db, interaction_id, is_consented=True)
+
+
+def note_denial(db: Session, interaction_id: str) -> None:
+    """The person cancelled, or denied what this request asks for."""
+    _note(db, interaction_id, is_denied=True)
+
+
+def finish(db: Session, interaction_id: str) -> bool:
+    """Claim a parked request for its answer: it is answered once. Returns whether this call was the first."""
+    claimed = db.execute(
+        update(ParkedRequest)
+        .where(ParkedRequest.id == interaction_id, ParkedRequest.finished_at.is_(None))
+        .values(finished_at=clock.now())
+        .returning(ParkedRequest.id)
+    )
+    return claimed.first() is not None
+
+
+def resume_path(interaction_id: str) -> str:
+    """Return the path of the dispatcher, to which every page returns."""
+    return f"/oauth/authorize/{interaction_id}"
+
+
+def _note(db: Session, interaction_id: str, **facts: str | bool) -> None:
+    db.execute(
+        update(ParkedRequest)
+        .where(ParkedRequest.id == interaction_id, ParkedRequest.finished_at.is_(None))
+        .values(**facts)
+    )

@@ -1,0 +1,83 @@
+"""Token introspection (RFC 7662): a client asks whether a token of its own is good, and what it says."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import TokenEndpoint
+from authlib.oauth2.rfc6749.errors import InvalidRequestError
+
+from idp import clock
+from idp.oidc import token_status
+from idp.oidc.client_auth import authenticate_client
+from idp.oidc.clients import CONFIDENTIAL_METHODS
+from idp.oidc.grants.grant import NO_STORE
+from idp.oidc.requests import ProtocolRequest
+from idp.oidc.token_issuer import REFRESH_PREFIX
+
+if TYPE_CHECKING:
+    from idp.oidc.server import Provider
+
+INACTIVE = {"active": False}
+
+
+class IntrospectionEndpoint(TokenEndpoint):
+    """Tokens of other clients, and whatever is no token, are simply not active: nothing can be learned by trying."""
+
+    ENDPOINT_NAME = "introspection"
+    CLIENT_AUTH_METHODS: Sequence[str] = CONFIDENTIAL_METHODS
+    server: "Provider"
+
+    def __call__(  # type: ignore[override]  # one kind of request in, an answer out
+        self, request: ProtocolRequest
+    ) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """Answer (section 2.2). The type is told by the token itself, so an unknown hint does no harm."""
+        request.payload.check_single()
+        client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS)
+        token = request.payload.get("token")
+        if token is None:
+            raise InvalidRequestError("The parameter token is missing.")
+        describe = self._refresh_token if token.startswith(REFRESH_PREFIX) else self._access_token
+        return 200, describe(request, client.client_id, token) or INACTIVE, NO_STORE
+
+    def _access_token(self, request: ProtocolRequest, client_id: str, token: str) -> dict[str, Any] | None:
+        found = token_status.find_active_token(request.db, self.server.settings, token)
+        if found is None or found.client_id != client_id:
+            return None
+        answer = {
+            "active": True,
+            "token_type": "Bearer",
+            "scope": " ".join(found.scopes),
+            "client_id": client_id,
+            "iss": self.server.settings.issuer,
+            "iat": found.issued_at,
+            "exp": found.expires_at,
+            "sub": client_id,
+        }
+        if found.grant is not None:
+            answer |= {
+                "sub": found.grant["user_id"],
+                "username": found.grant["username"],
+                "auth_time": found.grant["auth_time"],
+                "acr": found.grant["acr"],
+                "sid": found.grant["session_id"],
+            }
+        return answer
+
+    def _refresh_token(self, request: ProtocolRequest, client_id: str, token: str) -> dict[str, Any] | None:
+        row = token_status.find_refresh_token(request.db, token)
+        if row is None or row.client_id != client_id or row.claimed_at is not None or row.expires_at <= clock.now():
+            return None
+        grant = token_status.find_grant(request.db, self.server.settings, row.grant_id)
+        if grant is None:
+            return None
+        return {
+            "active": True,
+            "token_type": "refresh_token",
+            "scope": row.scope,
+            "client_id": client_id,
+            "iss": self.server.settings.issuer,
+            "iat": row.created_at,
+            "exp": row.expires_at,
+            "sub": grant["user_id"],
+            "username": grant["username"],
+        }

@@ -1,0 +1,151 @@
+"""What happens next to an authorization request: a pure function of what is known.
+
+Every reason to interrupt a person, or to refuse an app, has a name.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from idp.accounts.sessions import CurrentSession
+from idp.oidc.authorization_request import AuthorizationRequest
+
+
+class Reason(StrEnum):
+    """Why a person is asked something."""
+
+    NOT_SIGNED_IN = "not_signed_in"
+    LOGIN_REQUESTED = "login_requested"  # prompt=login
+    SIGNED_IN_TOO_LONG_AGO = "signed_in_too_long_ago"  # max_age
+    OTHER_ACCOUNT_EXPECTED = "other_account_expected"  # id_token_hint, or a sub claim with a value
+    REGISTRATION_REQUESTED = "registration_requested"  # prompt=create
+    CHOICE_REQUESTED = "choice_requested"  # prompt=select_account
+    CONSENT_REQUESTED = "consent_requested"  # prompt=consent
+    CONSENT_MISSING = "consent_missing"
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Ask for a password."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Register:
+    """Offer a new account (Initiating User Registration via OpenID Connect 1.0)."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class ChooseAccount:
+    """Ask with which account to go on."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class AskConsent:
+    """Ask whether the app may have what it asks for."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Tell the client no."""
+
+    error: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Issue:
+    """Give the client what it asked for."""
+
+
+Step = SignIn | Register | ChooseAccount | AskConsent | Refuse | Issue
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What happened so far while the request was parked; nothing, for one that has just come.
+
+    Attributes:
+        session_id: the session that was started for this very request.
+    """
+
+    session_id: str | None = None
+    is_account_chosen: bool = False
+    is_consented: bool = False
+    is_denied: bool = False
+
+
+NOTHING_HAPPENED = Facts()
+
+
+def decide(
+    request: AuthorizationRequest,
+    session: CurrentSession | None,
+    *,
+    facts: Facts = NOTHING_HAPPENED,
+    is_consent_given: bool,
+    now: int,
+) -> Step:
+    """Return the next step.
+
+    Args:
+        session: the browser's living session.
+        facts: what this request's pages have settled.
+        is_consent_given: what the person allowed this client before covers what is asked.
+        now: seconds since the epoch.
+    """
+    if facts.is_denied:
+        return Refuse("access_denied", "The person cancelled or denied the request.")
+    step = _authentication(request, session, facts, now) or _authorization(request, facts, is_consent_given)
+    if "none" in request.prompt and not isinstance(step, Issue | Refuse):
+        return _SILENT_REFUSALS[type(step)]
+    return step
+
+
+def _authentication(
+    request: AuthorizationRequest, session: CurrentSession | None, facts: Facts, now: int
+) -> Step | None:
+    """Is the right person signed in, recently and strongly enough?"""
+    # Somebody who signed in for this request has answered prompt=login and max_age, however long consent took then.
+    is_fresh = session is not None and session.id == facts.session_id
+    if "create" in request.prompt and not is_fresh:
+        return Register(Reason.REGISTRATION_REQUESTED)
+    if session is None:
+        return SignIn(Reason.NOT_SIGNED_IN)
+    if "login" in request.prompt and not is_fresh:
+        return SignIn(Reason.LOGIN_REQUESTED)
+    if request.max_age is not None and now - session.auth_time > request.max_age and not is_fresh:
+        return SignIn(Reason.SIGNED_IN_TOO_LONG_AGO)
+    if request.subject is not None and request.subject != session.user_id:
+        if is_fresh:
+            return Refuse("login_required", "Another person signed in than the one that the app asked for.")
+        return SignIn(Reason.OTHER_ACCOUNT_EXPECTED)
+    if (needed := request.claims.essential_acr_values()) and session.acr not in needed:
+        return Refuse("unmet_authentication_requirements", "None of the essential acr values can be reached here.")
+    if "select_account" in request.prompt and not (is_fresh or facts.is_account_chosen):
+        return ChooseAccount(Reason.CHOICE_REQUESTED)
+    return None
+
+
+def _authorization(request: AuthorizationRequest, facts: Facts, is_consent_given: bool) -> Step:
+    """Did the person allow it?"""
+    if "consent" in request.prompt and not facts.is_consented:
+        return AskConsent(Reason.CONSENT_REQUESTED)
+    if not (request.client.is_trusted or is_consent_given or facts.is_consented):
+        return AskConsent(Reason.CONSENT_MISSING)
+    return Issue()
+
+
+# prompt=none: what would have been a page is an error (OIDC Core section 3.1.2.6).
+_SILENT_REFUSALS: dict[type[Step], Refuse] = {
+    SignIn: Refuse("login_required", "Nobody suitable is signed in."),
+    Register: Refuse("interaction_required", "The person would have to register."),
+    ChooseAccount: Refuse("account_selection_required", "The person would have to choose an account."),
+    AskConsent: Refuse("consent_required", "The person has not allowed this yet."),
+}

@@ -1,0 +1,111 @@
+"""What the protocol reads of an HTTP request: parsed once, strictly, and independent of the web framework."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from authlib.oauth2.rfc6749.errors import InvalidRequestError
+from authlib.oauth2.rfc6749.requests import OAuth2Payload, OAuth2Request
+from sqlalchemy.orm import Session
+
+from idp.accounts.visitor import Visitor
+from idp.oidc.clients import ClientMetadata
+
+FORM = "application/x-www-form-urlencoded"
+_FIELDS_MOST = 100
+
+
+class Parameters(OAuth2Payload):
+    """The parameters of a query or a form. One without a value counts as left out (RFC 6749 section 3.1)."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self._datalist: dict[str, list[str]] = {}
+        for name, value in pairs:
+            if value:
+                self._datalist.setdefault(name, []).append(value)
+        self._data = {name: values[0] for name, values in self._datalist.items()}
+
+    @property
+    def data(self) -> dict[str, str]:
+        """The first value of each parameter."""
+        return self._data
+
+    @property
+    def datalist(self) -> dict[str, list[str]]:
+        """All values of each parameter."""
+        return self._datalist
+
+    def get(self, name: str) -> str | None:
+        """Return a parameter's value, or None."""
+        return self._data.get(name)
+
+    def repeated(self) -> list[str]:
+        """Return the parameters that were sent more than once."""
+        return [name for name, values in self._datalist.items() if len(values) > 1]
+
+    def check_single(self, *names: str) -> None:
+        """Refuse parameters that were sent more than once (RFC 6749 section 3.2).
+
+        Args:
+            names: which ones matter; all, when none is given.
+
+        Raises:
+            InvalidRequestError: names the first one.
+        """
+        for name in self.repeated():
+            if not names or name in names:
+                raise InvalidRequestError(f"The parameter {safe(name)} was sent more than once.")
+
+
+def parse_parameters(raw: bytes | str) -> Parameters:
+    """Read a query string or a form body.
+
+    Raises:
+        InvalidRequestError: not UTF-8, too many fields, or a NUL character.
+    """
+    try:
+        text = raw.decode("ascii") if isinstance(raw, bytes) else raw
+        text.encode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MOST)
+    except UnicodeError:
+        raise InvalidRequestError("The parameters are not percent-encoded UTF-8.") from None
+    except ValueError:
+        raise InvalidRequestError(f"There are more than {_FIELDS_MOST} parameters.") from None
+    if any("\x00" in name or "\x00" in value for name, value in pairs):
+        raise InvalidRequestError("A parameter holds a NUL character.")
+    return Parameters(pairs)
+
+
+class ProtocolRequest(OAuth2Request):
+    """A request to an endpoint of the protocol, with the database session and the visitor that go with it.
+
+    Args:
+        uri: the endpoint's public URL, made from the issuer: never from what the request claims its host to be.
+        payload: the parameters: of the query or form at the authorization endpoint, of the form elsewhere.
+    """
+
+    def __init__(
+        self, *, method: str, uri: str, headers: Mapping[str, str], payload: Parameters, db: Session, visitor: Visitor
+    ) -> None:
+        super().__init__(method, uri)
+        self.headers: Mapping[str, str] = headers
+        self.payload: Parameters = payload
+        self.client: ClientMetadata | None = None  # type: ignore[assignment]  # Authlib wants its own mixin there
+        self.db = db
+        self.visitor = visitor
+
+    @property
+    def args(self) -> dict[str, str | None]:
+        """Nothing: no endpoint of ours reads the query where a form is due."""
+        return {}
+
+    @property
+    def form(self) -> dict[str, str]:  # type: ignore[override]
+        """The parameters, under the name that Authlib's endpoints use."""
+        return self.payload.data
+
+
+def safe(text: Any) -> str:
+    """Return text fit for an error_description: no quotes, backslashes, non-ASCII (RFC 6749 section 4.1.2.1)."""
+    shown = str(text)[:80]
+    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in shown)

@@ -1,0 +1,61 @@
+"""Token revocation (RFC 7009): a client gives back what it no longer needs."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.rfc6749 import TokenEndpoint
+from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
+
+from idp.accounts import audit
+from idp.accounts.audit import Event
+from idp.oidc import token_status
+from idp.oidc.client_auth import authenticate_client
+from idp.oidc.clients import AUTH_METHODS, ClientMetadata
+from idp.oidc.grants.grant import NO_STORE
+from idp.oidc.requests import ProtocolRequest
+from idp.oidc.token_issuer import REFRESH_PREFIX
+
+if TYPE_CHECKING:
+    from idp.oidc.server import Provider
+
+_FOREIGN = "The token was issued to another client."
+
+
+class RevocationEndpoint(TokenEndpoint):
+    """An access token is given back alone; a refresh token takes all that came of its grant with it (section 2.1)."""
+
+    ENDPOINT_NAME = "revocation"
+    CLIENT_AUTH_METHODS: Sequence[str] = AUTH_METHODS
+    server: "Provider"
+
+    def __call__(  # type: ignore[override]  # one kind of request in, an answer out
+        self, request: ProtocolRequest
+    ) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        """Answer 200 whether or not there was anything to revoke (section 2.2)."""
+        request.payload.check_single()
+        client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS)
+        token = request.payload.get("token")
+        if token is None:
+            raise InvalidRequestError("The parameter token is missing.")
+        revoke = self._refresh_token if token.startswith(REFRESH_PREFIX) else self._access_token
+        if revoke(request, client, token):
+            audit.record(request.db, Event.TOKEN_REVOKED, request.visitor, client_id=client.client_id)
+        return 200, {}, NO_STORE
+
+    def _access_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> bool:
+        found = token_status.find_active_token(request.db, self.server.settings, token)
+        if found is None:
+            return False
+        if found.client_id != client.client_id:
+            raise InvalidGrantError(_FOREIGN)
+        token_status.revoke_access_token(request.db, found.token_id, found.expires_at)
+        return True
+
+    def _refresh_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> bool:
+        row = token_status.find_refresh_token(request.db, token)
+        if row is None:
+            return False
+        if row.client_id != client.client_id:
+            raise InvalidGrantError(_FOREIGN)
+        token_status.revoke_grant(request.db, row.grant_id)
+        return True

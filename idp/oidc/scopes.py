@@ -1,0 +1,41 @@
+"""The scopes that a client may ask for, and the claims that each stands for (OIDC Core section 5.4)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+CLAIMS: Mapping[str, Sequence[str]] = {
+    "openid": ("sub",),
+    "profile": (
+        "name",
+        "family_name",
+        "given_name",
+        "middle_name",
+        "nickname",
+        "preferred_username",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
+        "locale",
+        "updated_at",
+    ),
+    "email": ("email", "email_verified"),
+    "address": ("address",),
+    "phone": ("phone_number", "phone_number_verified"),
+    "roles": ("roles",),
+    "account": (),
+    "offline_access": (),
+}
+SUPPORTED = tuple(CLAIMS)
+CLAIM_NAMES = tuple(dict.fromkeys(name for names in CLAIMS.values() for name in names))
+
+
+def split(scope: str | None) -> tuple[str, ...]:
+    """Return the words of a scope parameter, each once, in their order (RFC 6749 section 3.3)."""
+    return tuple(dict.fromkeys((scope or "").split(" "))) if scope else ()
+
+
+def claims_of(scopes: Iterable[str]) -> set[str]:
+    """Return the claims that scopes ask for."""
+    return {claim for scope in scopes for claim in CLAIMS.get(scope, ())}

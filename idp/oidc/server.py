@@ -1,0 +1,130 @@
+"""The provider: `compose` lists its grants and endpoints, and that list is the list of features."""
+
+import time
+from typing import Any, Literal
+
+from authlib.oauth2.rfc6749 import AuthorizationServer
+from authlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error, UnsupportedGrantTypeError
+from joserfc.jwk import Key
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from idp.oidc import discovery, keys
+from idp.oidc.client_registry import ClientRegistry
+from idp.oidc.clients import ClientMetadata
+from idp.oidc.grants import AuthorizationCodeGrant, ClientCredentialsGrant, RefreshTokenGrant
+from idp.oidc.introspection import IntrospectionEndpoint
+from idp.oidc.requests import ProtocolRequest, safe
+from idp.oidc.revocation import RevocationEndpoint
+from idp.settings import Settings
+
+Answer = tuple[int, Any, list[tuple[str, str]]]
+
+
+class Provider(AuthorizationServer):
+    """Authlib's server without a web framework: it takes a `ProtocolRequest` and gives status, body and headers.
+
+    Args:
+        settings: in force for the life of the process.
+        engine: where the keys are read from, outside of any request's transaction.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        super().__init__(scopes_supported=None)
+        self.settings = settings
+        self.clients = ClientRegistry()
+        self.metadata = discovery.build_metadata(settings)
+        self.metadata_json = discovery.as_json(self.metadata)
+        self._engine = engine
+        self._key_ring: keys.KeyRing | None = None
+        self._keys_looked_up = 0.0
+
+    # -- Keys -------------------------------------------------------------------
+
+    @property
+    def key_ring(self) -> keys.KeyRing:
+        """The signing keys; read again every minute, so that a rotation reaches every process without a restart."""
+        now = time.monotonic()  # an interval, not a time of day: jumps of the clock do not matter
+        if self._key_ring is None or now - self._keys_looked_up > keys.RELOAD_EVERY:
+            self._load_keys(now)
+        assert self._key_ring is not None
+        return self._key_ring
+
+    def keys(self, algorithm: str) -> keys.Key:
+        """Return the key that signs with an algorithm."""
+        return self.key_ring.signing_key(algorithm)
+
+    def verifying_key(self, kid: str) -> Key | None:
+        """Return one of our public keys by its id, or None."""
+        return self.key_ring.verifying.get(kid)
+
+    def _load_keys(self, now: float) -> None:
+        with Session(self._engine) as db:
+            fresh = keys.load_keys(db, self.settings, known=self._key_ring)
+        self._key_ring, self._keys_looked_up = fresh, now
+
+    # -- Lifetimes ----------------------------------------------------------------
+
+    def lifetime(self, client: ClientMetadata, what: Literal["access_token", "id_token", "refresh_token"]) -> int:
+        """Return how many seconds a client's tokens are good for: its own choice, or the provider's."""
+        own: int | None = getattr(client, f"{what}_lifetime")
+        return own or int(getattr(self.settings, f"{what}_lifetime"))
+
+    # -- What Authlib asks of a server ------------------------------------------------
+
+    def create_oauth2_request(self, request: ProtocolRequest) -> ProtocolRequest:
+        """The request is parsed already."""
+        return request
+
+    def handle_response(  # type: ignore[override]
+        self, status: int, body: Any, headers: list[tuple[str, str]]
+    ) -> Answer:
+        """The web layer turns this into its own kind of response."""
+        return status, body, headers
+
+    def handle_error_response(  # type: ignore[override]
+        self,
+        request: ProtocolRequest,  # noqa: ARG002 - Authlib's signature
+        error: OAuth2Error,
+    ) -> Answer:
+        """Answer with an OAuth error, never cached."""
+        status, body, headers = error()
+        named = {name for name, _ in headers}
+        extra = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
+        return status, body, [*headers, *(pair for pair in extra if pair[0] not in named)]
+
+    def get_token_grant(self, request: ProtocolRequest) -> Any:  # type: ignore[override]
+        """Find the grant; Authlib's own message would repeat whatever was sent."""
+        request.payload.check_single("grant_type")
+        grant_type = request.payload.get("grant_type")
+        if grant_type is None:
+            raise InvalidRequestError("The parameter grant_type is missing.")
+        try:
+            return super().get_token_grant(request)
+        except UnsupportedGrantTypeError:
+            raise UnsupportedGrantTypeError(safe(grant_type)) from None
+
+    def create_token_response(self, request: ProtocolRequest) -> Answer:  # type: ignore[override]
+        """Answer a token request. Authlib lets errors of `get_token_grant` through that are not of one kind."""
+        try:
+            answer: Answer = super().create_token_response(request)
+        except OAuth2Error as error:
+            return self.handle_error_response(request, error)
+        return answer
+
+    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
+        """Nobody listens: the audit is written where things happen."""
+
+
+GRANTS = (AuthorizationCodeGrant, RefreshTokenGrant, ClientCredentialsGrant)
+ENDPOINTS = (IntrospectionEndpoint, RevocationEndpoint)
+
+
+def compose(settings: Settings, engine: Engine) -> Provider:
+    """Put the provider together."""
+    provider = Provider(settings, engine)
+    for grant in GRANTS:
+        provider.register_grant(grant)
+    for endpoint in ENDPOINTS:
+        provider.register_endpoint(endpoint)
+    return provider

@@ -1,0 +1,149 @@
+"""Whether a token is still good, and how tokens come to an end."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, RowMapping, and_, exists, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from idp import clock, crypto
+from idp.accounts import sessions
+from idp.accounts.sessions import EndedSessions
+from idp.models import AuthorizationGrant, BrowserSession, Client, RefreshToken, RevokedAccessToken, User
+from idp.oidc import access_token, claims
+from idp.oidc import scopes as known_scopes
+from idp.settings import Settings
+
+_GRANT_COLUMNS = (
+    AuthorizationGrant.id.label("grant_id"),
+    AuthorizationGrant.client_id,
+    AuthorizationGrant.user_id,
+    AuthorizationGrant.session_id,
+    AuthorizationGrant.scope.label("grant_scope"),
+    AuthorizationGrant.claims.label("claims_request"),
+    AuthorizationGrant.auth_time,
+    AuthorizationGrant.acr,
+    AuthorizationGrant.amr,
+    AuthorizationGrant.nonce,
+    AuthorizationGrant.is_offline,
+    BrowserSession.last_seen_at,
+    BrowserSession.expires_at.label("session_expires_at"),
+)
+
+
+@dataclass(frozen=True)
+class ActiveToken:
+    """An access token that is good at this moment.
+
+    Attributes:
+        client_id: the app that it was issued to.
+        scopes: what it permits.
+        token_id: names it.
+        grant: columns of grant, session and person, as selected by `find_grant`; None for a client's own token.
+    """
+
+    client_id: str
+    scopes: tuple[str, ...]
+    token_id: str
+    issued_at: int
+    expires_at: int
+    grant: RowMapping | None
+
+
+def is_grant_alive(settings: Settings, now: int) -> ColumnElement[bool]:
+    """The condition for a grant that still carries tokens, in a statement that joins session and user."""
+    return and_(
+        AuthorizationGrant.revoked_at.is_(None),
+        or_(
+            sessions.is_alive(settings, now),
+            and_(AuthorizationGrant.is_offline.is_(True), User.disabled_at.is_(None)),
+        ),
+    )
+
+
+def find_grant(
+    db: Session, settings: Settings, grant_id: str, *, unless_revoked: str | None = None
+) -> RowMapping | None:
+    """Return a living grant with its session and its person, or None; one statement.
+
+    Args:
+        unless_revoked: id of an access token that must not have been given back.
+    """
+    query = (
+        select(*_GRANT_COLUMNS, *claims.COLUMNS)
+        .join(User, User.id == AuthorizationGrant.user_id)
+        .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)
+        .where(AuthorizationGrant.id == grant_id, is_grant_alive(settings, clock.now()))
+    )
+    if unless_revoked:
+        query = query.where(~exists().where(RevokedAccessToken.token_id == unless_revoked))
+    row = db.execute(query).first()
+    return None if row is None else row._mapping
+
+
+def find_active_token(db: Session, settings: Settings, token: str) -> ActiveToken | None:
+    """Return what an access token permits, or None when it is not good."""
+    read = access_token.read(settings.secret_key, token)
+    if read is None:
+        return None
+    if read.grant_id is None:
+        if not _is_client_token_good(db, read):
+            return None
+        return ActiveToken(
+            read.client_id or "", known_scopes.split(read.scope), read.token_id, read.issued_at, read.expires_at, None
+        )
+    grant = find_grant(db, settings, read.grant_id, unless_revoked=read.token_id)
+    if grant is None:
+        return None
+    scopes = known_scopes.split(read.scope or grant["grant_scope"])
+    return ActiveToken(grant["client_id"], scopes, read.token_id, read.issued_at, read.expires_at, grant)
+
+
+def find_refresh_token(db: Session, token: str) -> RefreshToken | None:
+    """Return the row of a refresh token, used or not, or None."""
+    return db.scalars(select(RefreshToken).where(RefreshToken.token_digest == crypto.digest(token))).first()
+
+
+def revoke_access_token(db: Session, token_id: str, expires_at: int) -> None:
+    """Note that an access token was given back before it expired."""
+    insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
+    db.execute(insert(RevokedAccessToken).values(token_id=token_id, expires_at=expires_at).on_conflict_do_nothing())
+
+
+def revoke_grant(db: Session, grant_id: str) -> None:
+    """End a grant: its code, its access tokens and its refresh tokens are worthless from now on."""
+    db.execute(
+        update(AuthorizationGrant)
+        .where(AuthorizationGrant.id == grant_id, AuthorizationGrant.revoked_at.is_(None))
+        .values(revoked_at=clock.now())
+    )
+
+
+def revoke_grants(db: Session, ended: EndedSessions) -> None:
+    """End what hangs on sessions that ended: the listener of `accounts.sessions`.
+
+    What was granted for while the person is away outlives a sign-out, but not a changed password or a disabled account.
+    """
+    query = update(AuthorizationGrant).where(AuthorizationGrant.revoked_at.is_(None))
+    if ended.is_account_wide:
+        query = query.where(
+            AuthorizationGrant.user_id == ended.user_id,
+            or_(
+                AuthorizationGrant.session_id.in_(ended.session_ids),
+                AuthorizationGrant.is_offline.is_(True),
+            ),
+        )
+    else:
+        query = query.where(
+            AuthorizationGrant.session_id.in_(ended.session_ids), AuthorizationGrant.is_offline.is_(False)
+        )
+    db.execute(query.values(revoked_at=clock.now()))
+
+
+def _is_client_token_good(db: Session, token: access_token.AccessToken) -> bool:
+    """A client's own token is good while its client exists and has not given it back."""
+    query = select(Client.client_id).where(
+        Client.client_id == token.client_id, ~exists().where(RevokedAccessToken.token_id == token.token_id)
+    )
+    return db.execute(query).first() is not None

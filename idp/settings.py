@@ -1,0 +1,343 @@
+"""Every setting of the provider: its name, its default, its unit and what it is for.
+
+A value comes from, in this order: the variable `IDP_NAME`, the file that `IDP_NAME_FILE` names (secrets),
+the key `name` in `idp.toml` of the instance folder, the default below. Unknown names and faulty values are
+reported all at once.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+from urllib.parse import quote, urlsplit
+
+from idp.errors import SettingsError
+
+PREFIX = "IDP_"
+TOML_NAME = "idp.toml"
+SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file's name
+NOT_OURS = frozenset({"IDP_VENV"})  # names the virtual environment in scripts around the commands
+DAY = 86_400
+
+RegistrationPolicy = Literal["open", "preauthorized", "closed"]
+SigningAlgorithm = Literal["RS256", "ES256"]
+
+
+def setting(
+    default: Any, doc: str, *, unit: str = "", secret: bool = False, check: Callable[[Any], str | None] | None = None
+) -> Any:
+    """Declare one setting; `check` answers what is wrong with a value, or None."""
+    return field(default=default, metadata={"doc": doc, "unit": unit, "secret": secret, "check": check})
+
+
+def at_least(least: int) -> Callable[[Any], str | None]:
+    """Make a check for a lower bound."""
+    return lambda value: None if value >= least else f"must be at least {least}"
+
+
+def between(least: int, most: int) -> Callable[[Any], str | None]:
+    """Make a check for a closed range."""
+    return lambda value: None if least <= value <= most else f"must be from {least} to {most}"
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host name or address means this machine only."""
+    if not host:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _fault_of_issuer(value: str) -> str | None:
+    """OpenID Connect Discovery section 3: https, no query, no fragment."""
+    try:
+        url = urlsplit(value)
+        host, _ = url.hostname, url.port
+    except ValueError as fault:
+        return f"is no URL ({fault})"
+    if url.scheme not in ("http", "https") or not host:
+        return "must be a URL such as https://login.example.org"
+    if url.scheme == "http" and not is_loopback(host):
+        return "must be https (http only on this machine itself, such as http://localhost:8000)"
+    if url.query or url.fragment or "?" in value or "#" in value:
+        return "must have neither query nor fragment"
+    if value.endswith("/"):
+        return "must not end with a slash"
+    if url.username is not None:
+        return "must not hold a user name"
+    return None
+
+
+def _fault_of_colour(value: str) -> str | None:
+    return None if re.fullmatch(r"#[0-9a-fA-F]{6}", value) else "must be a colour such as #2b5fd9"
+
+
+def _fault_of_database_url(value: str) -> str | None:
+    if value == "" or value.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://", "postgres://")):
+        return None
+    return "must begin with sqlite:/// or postgresql://"
+
+
+def _fault_of_secret_key(value: str) -> str | None:
+    return None if value == "" or len(value) >= 32 else "must have at least 32 characters; `idp init` makes one"
+
+
+def _fault_of_text(value: str) -> str | None:
+    return None if value.strip() and len(value) <= 60 else "must have 1 to 60 characters"
+
+
+def _fault_of_logo(value: str) -> str | None:
+    if value == "" or re.fullmatch(r"[\w.-]+\.(svg|png|webp)", value):
+        return None
+    return "must be a file name that ends in .svg, .png or .webp"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an operator may choose. Frozen: a running provider never changes its mind."""
+
+    instance: Path = setting(Path("instance"), "The instance folder: database, secret key, idp.toml.")
+    issuer: str = setting(
+        "http://localhost:8000",
+        "The provider's own URL, as browsers and apps reach it; https except on loopback.",
+        check=_fault_of_issuer,
+    )
+    secret_key: str = setting(
+        "",
+        "Encrypts signing keys at rest and signs access tokens. Default: the file `secret_key` that `idp init` makes.",
+        secret=True,
+        check=_fault_of_secret_key,
+    )
+    database_url: str = setting(
+        "",
+        "Where the data lives: sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME. Default: `idp.sqlite3` in the "
+        "instance folder.",
+        secret=True,
+        check=_fault_of_database_url,
+    )
+    proxy_hops: int = setting(
+        0,
+        "How many reverse proxies stand before the provider and set X-Forwarded-For, -Proto and -Host.",
+        unit="proxies",
+        check=between(0, 10),
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = setting("info", "How much the log tells.")
+
+    registration: RegistrationPolicy = setting(
+        "closed", "Who may register: anyone (open), listed addresses (preauthorized), or nobody (closed)."
+    )
+
+    brand_name: str = setting("Streamlit IdP", "Your name, at the top of every page.", check=_fault_of_text)
+    brand_logo: str = setting(
+        "",
+        "File name of a logo in the instance folder (svg, png, webp); empty for none.",
+        check=_fault_of_logo,
+    )
+    brand_accent: str = setting("#2b5fd9", "Accent colour of buttons and links.", check=_fault_of_colour)
+
+    password_min_length: int = setting(10, "Shortest password.", unit="characters", check=between(8, 128))
+    password_min_score: int = setting(
+        3, "Least zxcvbn score: 0 is guessed at once, 4 is very strong.", unit="score", check=between(0, 4)
+    )
+    bcrypt_cost: int = setting(
+        12, "Cost of a password hash: each step doubles it.", unit="log2 rounds", check=between(4, 18)
+    )
+
+    session_idle_lifetime: int = setting(
+        7 * DAY, "A browser session ends when nothing happened in it for so long.", unit="seconds", check=at_least(60)
+    )
+    session_lifetime: int = setting(
+        30 * DAY, "A browser session ends so long after sign-in, whatever happens.", unit="seconds", check=at_least(60)
+    )
+    interaction_lifetime: int = setting(
+        3_600, "A person may take so long over sign-in and consent.", unit="seconds", check=at_least(60)
+    )
+    authorization_code_lifetime: int = setting(
+        60, "An authorization code may be redeemed for so long.", unit="seconds", check=between(10, 600)
+    )
+    access_token_lifetime: int = setting(
+        600, "An access token is good for so long.", unit="seconds", check=between(10, 365 * DAY)
+    )
+    id_token_lifetime: int = setting(3_600, "An ID token is good for so long.", unit="seconds", check=between(10, DAY))
+    refresh_token_lifetime: int = setting(
+        30 * DAY, "A refresh token not used for so long is worthless.", unit="seconds", check=at_least(60)
+    )
+    signing_algorithm: SigningAlgorithm = setting(
+        "RS256", "Signs ID tokens of clients that name no algorithm of their own."
+    )
+
+    throttle_account_burst: int = setting(
+        10,
+        "Failed sign-ins to one account, from browsers it does not know, before it slows down.",
+        unit="attempts",
+        check=at_least(1),
+    )
+    throttle_account_interval: int = setting(
+        30, "After the burst, one more attempt for an account in so long.", unit="seconds", check=at_least(1)
+    )
+    throttle_address_burst: int = setting(
+        50,
+        "Failed sign-ins and registrations from one network address before it slows down.",
+        unit="attempts",
+        check=at_least(1),
+    )
+    throttle_address_interval: int = setting(
+        5, "After the burst, one more attempt for an address in so long.", unit="seconds", check=at_least(1)
+    )
+
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    # -- Derived ----------------------------------------------------------------
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's URL as SQLAlchemy wants it."""
+        if not self.database_url:
+            return f"sqlite:///{quote(str(self.instance.resolve() / 'idp.sqlite3'), safe='/:')}"
+        scheme, rest = self.database_url.split("://", 1)
+        return f"postgresql+psycopg://{rest}" if scheme.startswith("postgres") else self.database_url
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach the provider over TLS."""
+        return self.issuer.startswith("https://")
+
+    @property
+    def issuer_path(self) -> str:
+        """The path of the issuer, without the last slash: empty for most."""
+        return urlsplit(self.issuer).path.rstrip("/")
+
+    def url(self, path: str) -> str:
+        """Return the public URL of a path of the provider; never made from what a request claims its host to be."""
+        return self.issuer + path
+
+
+def declared() -> tuple[Field[Any], ...]:
+    """List the settings in the order in which they are documented."""
+    return tuple(each for each in fields(Settings) if each.name != "origins")
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings.
+
+    Args:
+        environ: the environment.
+
+    Raises:
+        SettingsError: with every fault, not only the first.
+    """
+    faults: list[str] = []
+    instance = Path(environ.get(f"{PREFIX}INSTANCE") or "instance")
+    raw, origins = _collect(environ, instance, faults)
+    values: dict[str, Any] = {}
+    for each in declared():
+        if each.name not in raw:
+            continue
+        try:
+            value = _parse(each, raw[each.name])
+        except ValueError as fault:
+            faults.append(f"{each.name} (from {origins[each.name]}) {fault}")
+            continue
+        check = each.metadata["check"]
+        if check and (fault_text := check(value)):
+            shown = "" if each.metadata["secret"] else f", not {value!r}"
+            faults.append(f"{each.name} (from {origins[each.name]}) {fault_text}{shown}")
+        values[each.name] = value
+    if faults:
+        raise SettingsError(faults)
+    values["instance"] = instance
+    return Settings(**values, origins=origins)
+
+
+def _collect(environ: Mapping[str, str], instance: Path, faults: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Gather raw values and where each came from, the strongest source last."""
+    names = {each.name for each in declared()}
+    raw: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+
+    def take(name: str, value: Any, origin: str) -> None:
+        raw[name], origins[name] = value, origin
+
+    secret_key_file = instance / SECRET_KEY_NAME
+    if secret_key_file.is_file():
+        take("secret_key", _read(secret_key_file, "the instance's secret key", faults), str(secret_key_file))
+    toml = instance / TOML_NAME
+    if toml.is_file():
+        try:
+            content = tomllib.loads(_read(toml, "the settings", faults))
+        except tomllib.TOMLDecodeError as fault:
+            faults.append(f"{toml} is no TOML: {fault}")
+            content = {}
+        for name, value in content.items():
+            if name not in names or name == "instance":
+                faults.append(f"{toml} has an unknown setting {name!r}{_suggestion(name, names)}")
+            else:
+                take(name, value, str(toml))
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX) or variable in NOT_OURS:
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name in names:
+            take(name, value, variable)
+        elif not name.endswith("_file") or name.removesuffix("_file") not in names:
+            faults.append(f"{variable} is an unknown setting{_suggestion(name, names)}")
+    for variable, value in environ.items():
+        name = variable.removeprefix(PREFIX).lower().removesuffix("_file")
+        if not variable.startswith(PREFIX) or not variable.endswith("_FILE") or name not in names:
+            continue
+        if origins.get(name) == f"{PREFIX}{name.upper()}":
+            faults.append(f"{variable} and {PREFIX}{name.upper()} are both set: keep one")
+        else:
+            take(name, _read(Path(value), variable, faults), f"{variable} ({value})")
+    return raw, origins
+
+
+def _read(path: Path, what: str, faults: list[str]) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        faults.append(f"{what}: {path} cannot be read ({fault.__class__.__name__}: {fault})")
+        return ""
+
+
+def _suggestion(name: str, names: set[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only on the way to an error
+
+    close = get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _parse(each: Field[Any], raw: Any) -> Any:
+    """Turn text or a TOML value into the setting's type."""
+    kind = each.type
+    if get_origin(kind) is Literal:
+        if raw not in get_args(kind):
+            raise ValueError(f"must be one of {', '.join(get_args(kind))}, not {raw!r}")
+        return raw
+    if kind is int:
+        if isinstance(raw, bool) or not re.fullmatch(r"[+-]?\d{1,12}", str(raw).strip()):
+            raise ValueError(f"must be a whole number{_unit(each)}, not {raw!r}")
+        return int(raw)
+    if kind is Path:
+        return Path(str(raw))
+    if not isinstance(raw, str):
+        raise ValueError(f"must be text, not {raw!r}")  # noqa: TRY004 - one kind of fault for the caller
+    return raw.strip()
+
+
+def _unit(each: Field[Any]) -> str:
+    unit = each.metadata["unit"]
+    return f" of {unit}" if unit else ""
+
+
+def default_of(each: Field[Any]) -> Any:
+    """Return a setting's default."""
+    return each.default if each.default is not MISSING else None

@@ -1,0 +1,185 @@
+"""Every error, rendered in one place: a page for people, a problem document for programs (RFC 9457).
+
+The message is public, the detail is the log's. The protocol's endpoints answer programs in OAuth's own form; faults of
+theirs that a person sees come here by `error_page`.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from flask import Flask, Response, make_response, redirect, render_template, request, url_for
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from idp import crypto
+from idp.errors import IdpError, InvalidInputError, Refusal, SessionRequired, Throttled
+from idp.web import texts
+from idp.web.texts import english, text, wait
+
+log = logging.getLogger(__name__)
+
+PROGRAM_PATHS = ("/api/",)
+BUSY_RETRY_AFTER = 5  # seconds
+_BUSY = (OperationalError, InterfaceError, PoolTimeout)
+
+# Status to code and texts; what is missing here is `_OTHER`.
+_HTTP_ERRORS: Mapping[int, tuple[str, str, str]] = {
+    400: ("bad_request", "error.bad_request_title", "error.bad_request"),
+    404: ("not_found", "error.not_found_title", "error.not_found"),
+    405: ("method_not_allowed", "error.method_title", "error.method"),
+    413: ("too_large", "error.too_large_title", "error.too_large"),
+}
+_OTHER = ("refused", "error.http_title", "error.http")
+_REFUSALS: Mapping[str, str] = {
+    "refused": "refusal.refused",
+    "invalid_input": "refusal.invalid_input",
+    "password_refused": "refusal.password_refused",
+    "sign_in_refused": "refusal.sign_in_refused",
+    "registration_refused": "refusal.registration_refused",
+    "session_required": "refusal.session_required",
+    "forbidden": "refusal.forbidden",
+    "not_found": "refusal.not_found",
+    "already_exists": "refusal.already_exists",
+    "expired": "refusal.expired",
+    "throttled": "error.throttled_title",
+}
+
+
+def register_error_pages(app: Flask) -> None:
+    """Render every error of the application."""
+    app.register_error_handler(HTTPException, show_http_error)
+    app.register_error_handler(Refusal, show_refusal)
+    app.register_error_handler(IdpError, show_not_ready)
+    for busy in _BUSY:
+        app.register_error_handler(busy, show_busy)
+    app.register_error_handler(Exception, show_unexpected)
+
+
+def error_page(
+    *,
+    status: int,
+    code: str,
+    description: str = "",
+    title: str = "",
+    message: str = "",
+    parameter: str = "",
+    reference: str = "",
+) -> Response:
+    """Show an error to a person.
+
+    Args:
+        status: of the response.
+        code: stable, for machines and for whoever is asked for help.
+        description: what is wrong in the words of the protocol.
+        title: the heading; left out, that the app made a mistake.
+        message: what it means for the person; left out, that the app asked for what cannot be given.
+        parameter: which parameter is at fault.
+        reference: under which the log tells more.
+    """
+    page = render_template(
+        "error.html",
+        title=title or text("error.protocol_title"),
+        message=message or text("error.protocol"),
+        code=code,
+        description=english(description) if description else "",
+        parameter=parameter,
+        reference=reference,
+        leads_on=bool(title) and status < 500,
+    )
+    return make_response(page, status)
+
+
+def problem(status: int, code: str, detail: str, faults: Mapping[str, Sequence[str]] | None = None) -> Response:
+    """Tell a program about an error (RFC 9457).
+
+    Args:
+        status: of the response.
+        code: stable, for the program to decide by.
+        detail: a sentence that it may show.
+        faults: field name to sentences.
+    """
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
+    if faults:
+        body["faults"] = {name: list(sentences) for name, sentences in faults.items()}
+    return Response(json.dumps(body), status, mimetype="application/problem+json")
+
+
+# -- One handler for each kind of error --------------------------------------------
+
+
+def show_refusal(refusal: Refusal) -> Response:
+    """Say what a person or an app can mend."""
+    if refusal.detail:
+        log.info("%s %s refused as %s: %s", request.method, request.path, refusal.code, refusal.detail)
+    if _is_program():
+        faults = refusal.faults if isinstance(refusal, InvalidInputError) else None
+        response = problem(refusal.status, refusal.code, refusal.message, faults)
+    elif isinstance(refusal, SessionRequired):
+        return make_response(redirect(url_for("show_sign_in", next=request.path), 303))
+    else:
+        message = english(refusal.message)
+        if isinstance(refusal, Throttled):
+            message = text("error.throttled", wait=wait(refusal.retry_after))
+        title = text(_REFUSALS.get(refusal.code, "refusal.refused"))
+        response = error_page(status=refusal.status, code=refusal.code, title=title, message=message)
+    if isinstance(refusal, Throttled):
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    if challenge := getattr(refusal, "challenge", ""):
+        response.headers["WWW-Authenticate"] = challenge
+    return response
+
+
+def show_http_error(error: HTTPException) -> Response:
+    """Render what Werkzeug raises: no such page, wrong method, too large."""
+    if isinstance(error, InternalServerError):
+        # Something failed behind the views, such as the commit: Flask wraps what it was.
+        original = error.original_exception or error
+        return show_busy(original) if isinstance(original, _BUSY) else show_unexpected(original)
+    status = error.code or 500
+    code, title, message = _HTTP_ERRORS.get(status, _OTHER)
+    response = _show(status, code, title, message)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value  # Allow, Retry-After
+    return response
+
+
+def show_not_ready(error: IdpError) -> Response:
+    """The instance cannot serve; the log says which command helps."""
+    log.error("%s %s: %s %s", request.method, request.path, error.message, error.detail)
+    return _show(503, "not_ready", "error.not_ready_title", "error.not_ready")
+
+
+def show_busy(error: Exception) -> Response:
+    """The database does not answer, or not soon enough."""
+    log.error("%s %s: the database does not answer: %s", request.method, request.path, error)
+    response = _show(503, "busy", "error.busy_title", "error.busy")
+    response.headers["Retry-After"] = str(BUSY_RETRY_AFTER)
+    return response
+
+
+def show_unexpected(error: BaseException) -> Response:
+    """A fault of ours: the log has everything, the page has a reference to it."""
+    reference = crypto.new_id()[:12]
+    log.error("%s %s failed, reference %s", request.method, request.path, reference, exc_info=error)
+    return _show(500, "server_error", "error.unexpected_title", "error.unexpected", reference)
+
+
+def _show(status: int, code: str, title: str, message: str, reference: str = "") -> Response:
+    """Render texts of our own for whoever reads them."""
+    if not _is_program():
+        return error_page(status=status, code=code, title=text(title), message=text(message), reference=reference)
+    response = problem(status, code, texts.plain(texts.FALLBACK, message))
+    if reference:
+        response.headers["X-Request-Reference"] = reference
+    return response
+
+
+def _is_program() -> bool:
+    """Programs call the API, or say that they read JSON and no pages."""
+    accepted = request.accept_mimetypes
+    asks_for_json = accepted.best_match(["text/html", "application/json"]) == "application/json"
+    return request.path.startswith(PROGRAM_PATHS) or asks_for_json

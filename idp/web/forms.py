@@ -1,0 +1,44 @@
+"""Forms: protection against forged ones, and their fields as text.
+
+A form carries a token that is a MAC over the browser's own secret and the session's id: it cannot be made by another
+site, nor carried from one browser or session to another (OWASP CSRF prevention: signed double submit).
+"""
+
+from flask import request
+
+from idp import crypto
+from idp.errors import ExpiredError
+from idp.web import context
+
+CSRF_FIELD = "csrf_token"
+_PURPOSE = "csrf"
+
+
+def csrf_token() -> str:
+    """Return the token for the forms of this response."""
+    context.ensure_browser_token()
+    return crypto.mac(context.settings().secret_key, _PURPOSE, _binding()).hex()
+
+
+def check_csrf() -> None:
+    """Refuse a form that this browser was not given.
+
+    Raises:
+        ExpiredError: the token is missing, foreign, or of an ended session.
+    """
+    expected = crypto.mac(context.settings().secret_key, _PURPOSE, _binding()).hex()
+    if not context.browser_token() or not crypto.are_equal(field(CSRF_FIELD), expected):
+        raise ExpiredError(
+            "This form is too old, or cookies are switched off. Go back, load the page again and send it once more.",
+            detail="csrf token missing or wrong",
+        )
+
+
+def field(name: str) -> str:
+    """Return a field of the form as text without NUL characters; empty when it is missing."""
+    return request.form.get(name, "").replace("\x00", "")
+
+
+def _binding() -> bytes:
+    session = context.current_session()
+    return f"{context.browser_token()}\n{session.id if session else ''}".encode("utf-8", "surrogatepass")

@@ -1,0 +1,40 @@
+"""The account's home: who am I here."""
+
+from flask import Response
+from sqlalchemy import select
+
+from idp.accounts import sessions
+from idp.accounts.sessions import CurrentSession
+from idp.models import User
+from idp.oidc.claims import COLUMNS, build_claims
+from idp.web import context
+from idp.web.pages.rendering import page, see_other
+
+
+def show_front_door() -> Response:
+    """Send people who come to the bare address to their account."""
+    return see_other("show_account")
+
+
+def show_account() -> Response:
+    """Show what is known about the person."""
+    session = signed_in()
+    person = context.database().execute(select(*COLUMNS).where(User.id == session.user_id)).one()._mapping
+    return page(
+        "account.html",
+        session=session,
+        tab="overview",
+        is_email_verified=person["email_verified_at"] is not None,
+        roles=build_claims(person, ("roles",)).get("roles", []),
+    )
+
+
+def signed_in() -> CurrentSession:
+    """Return the session of who is signed in, and note that it is in use.
+
+    Raises:
+        SessionRequired: nobody is; the error pages then lead to sign-in and back.
+    """
+    session = context.required_session()
+    sessions.touch(context.database(), session.id, session.last_seen_at)
+    return session

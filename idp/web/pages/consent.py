@@ -1,0 +1,113 @@
+"""Agree, or not, to what an app may see: in words, with the very values that it would get."""
+
+from dataclasses import dataclass
+
+from flask import Response
+from markupsafe import Markup
+from sqlalchemy import RowMapping, select
+
+from idp.accounts.sessions import CurrentSession
+from idp.models import User
+from idp.oidc import consents, interaction, scopes
+from idp.oidc.authorization_request import AuthorizationRequest
+from idp.oidc.claims import COLUMNS, build_claims
+from idp.oidc.interaction import Interaction
+from idp.web import context, forms
+from idp.web.pages.parked import need_parked
+from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, resume
+from idp.web.texts import text
+
+_UNSAID = {"updated_at", "email_verified", "phone_number_verified"}  # said in other words, or by nobody
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """One line of the page: what kind of data, and which."""
+
+    label: Markup
+    values: tuple[str | Markup, ...] = ()
+
+
+def show_consent() -> Response:
+    """Show who asks for what."""
+    parked = need_parked()
+    session = context.current_session()
+    if session is None:
+        return resume(parked)
+    return _question(parked, session)
+
+
+def submit_consent() -> Response:
+    """Note the answer and return to the dispatcher."""
+    parked = need_parked()
+    session = context.current_session()
+    if session is None:  # signed out meanwhile, in another tab
+        return resume(parked)
+    if faults := faults_of_token():
+        return _question(parked, session, faults, 400)
+    action = forms.field("action")
+    if action == "allow":
+        consents.give_consent(context.database(), context.visitor(), session.user_id, parked.request)
+        interaction.note_consent(context.database(), parked.id)
+    elif action == "deny":
+        interaction.note_denial(context.database(), parked.id)
+    return resume(parked)
+
+
+def disclosures(request: AuthorizationRequest, user_id: str) -> list[Disclosure]:
+    """Return what the app would learn: by scopes, and by claims that it names one by one."""
+    person = context.database().execute(select(*COLUMNS).where(User.id == user_id)).one()._mapping
+    asked = scopes.claims_of(request.scopes) | request.claims.names
+    groups = (
+        ("openid", text("consent.openid")),
+        ("profile", text("consent.profile")),
+        ("email", text("consent.email")),
+        ("address", text("consent.address")),
+        ("phone", text("consent.phone")),
+        ("roles", text("consent.roles")),
+    )
+    shown = []
+    for scope, label in groups:
+        names = [name for name in scopes.CLAIMS[scope] if name in asked]
+        if scope == "openid" and scope in request.scopes:
+            shown.append(Disclosure(label))
+        elif scope != "openid" and names:
+            shown.append(Disclosure(label, _values(person, names) or (text("consent.nothing"),)))
+    if "account" in request.scopes:
+        shown.append(Disclosure(text("consent.account")))
+    if "offline_access" in request.scopes:
+        shown.append(Disclosure(text("consent.offline_access"), (text("consent.offline_access_detail"),)))
+    return shown
+
+
+def _question(parked: Interaction, session: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
+    return page(
+        "consent.html",
+        status,
+        parked=parked,
+        interaction_id=parked.id,
+        session=session,
+        disclosures=disclosures(parked.request, session.user_id),
+        faults=faults,
+    )
+
+
+def _values(person: RowMapping, names: list[str]) -> tuple[str | Markup, ...]:
+    """Return the values as one would read them aloud, each once."""
+    claims = build_claims(person, names)
+    if "name" in claims:  # holds its parts already
+        for part in ("given_name", "middle_name", "family_name"):
+            claims.pop(part, None)
+    found: list[str | Markup] = []
+    for name, value in claims.items():
+        if name == "address":
+            found.append(value["formatted"].replace("\n", ", "))
+        elif name == "roles":
+            found.extend(value)
+        elif name == "email":
+            is_verified = person["email_verified_at"] is not None
+            state = text("consent.email_verified") if is_verified else text("consent.email_unverified")
+            found.append(f"{value} ({state})")
+        elif name not in _UNSAID:
+            found.append(value)
+    return tuple(dict.fromkeys(found))

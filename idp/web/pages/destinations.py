@@ -1,0 +1,22 @@
+"""Where somebody goes after signing in without an app: one of our own pages, never what a link says."""
+
+from flask import request
+
+DEFAULT = "show_account"
+# Path to view: a fixed list, so that no link can send people elsewhere after they trusted us with a password.
+DESTINATIONS = {
+    "/account": "show_account",
+    "/account/password": "show_password",
+    "/account/sessions": "show_sessions",
+}
+
+
+def requested_path() -> str | None:
+    """Return the page that the request names, if it is one of ours."""
+    path = request.values.get("next", "")
+    return path if path in DESTINATIONS else None
+
+
+def requested_view() -> str:
+    """Return the view of the page that the request names, or of the account's home."""
+    return DESTINATIONS.get(request.values.get("next", ""), DEFAULT)

@@ -1,0 +1,36 @@
+"""Times and spans in words: pages know no time zone, so they say how long ago something was."""
+
+from datetime import UTC, datetime
+
+from markupsafe import Markup
+
+from idp import clock
+from idp.web.texts import text
+
+_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+
+
+def moment(at: int) -> Markup:
+    """Say how long ago something was, with the exact time for machines and on hovering."""
+    exact = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        exact.isoformat(), f"{exact:%Y-%m-%d %H:%M} UTC", ago(at)
+    )
+
+
+def ago(at: int) -> Markup:
+    """Say how long ago something was, in words only."""
+    seconds = clock.now() - at
+    if seconds < _MINUTE:
+        return text("moment.now")
+    if seconds < 2 * _MINUTE:
+        return text("moment.minute")
+    if seconds < _HOUR:
+        return text("moment.minutes", count=seconds // _MINUTE)
+    if seconds < 2 * _HOUR:
+        return text("moment.hour")
+    if seconds < _DAY:
+        return text("moment.hours", count=seconds // _HOUR)
+    if seconds < 2 * _DAY:
+        return text("moment.day")
+    return text("moment.days", count=seconds // _DAY)

@@ -1,0 +1,41 @@
+"""The app's request that brought a person to a page: the page knows its id, the database knows the rest."""
+
+from flask import request
+
+from idp.errors import ExpiredError
+from idp.oidc import interaction
+from idp.oidc.interaction import Interaction
+from idp.web import context, texts
+from idp.web.texts import text
+
+
+def find_parked() -> Interaction | None:
+    """Return the request that waits for this page, or None when the person came by themselves.
+
+    Raises:
+        ExpiredError: it is unknown, over, or was made in another browser.
+    """
+    interaction_id = request.values.get("i", "").replace("\x00", "")
+    if not interaction_id:
+        return None
+    digest = context.visitor().browser_digest
+    parked = interaction.open_interaction(context.database(), context.provider(), interaction_id, digest)
+    texts.prefer(parked.request.ui_locales)
+    return parked
+
+
+def need_parked() -> Interaction:
+    """Return the request that waits for this page.
+
+    Raises:
+        ExpiredError: there is none.
+    """
+    parked = find_parked()
+    if parked is None:
+        raise ExpiredError(str(text("form.no_request")))
+    return parked
+
+
+def id_of(parked: Interaction | None) -> str | None:
+    """Return what a link or form carries along."""
+    return parked.id if parked else None

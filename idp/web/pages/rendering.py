@@ -1,0 +1,98 @@
+"""How a view answers: a page, a page with faults, or a redirect (always 303: RFC 9700 section 4.12)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Response, make_response, redirect, render_template, request, url_for
+from markupsafe import Markup
+
+from idp.errors import ExpiredError, InvalidInputError
+from idp.oidc import interaction
+from idp.oidc.interaction import Interaction
+from idp.web import forms, texts
+from idp.web.pages import brand, moments
+from idp.web.texts import text
+
+# A redirect carries one of these codes; nothing that a link from elsewhere holds is ever shown.
+NOTICES = {
+    "registered": "notice.registered",
+    "password-changed": "notice.password_changed",
+    "session-ended": "notice.session_ended",
+    "sessions-ended": "notice.sessions_ended",
+}
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong with a form.
+
+    Attributes:
+        fields: sentences for each field, in the order of the form.
+        general: sentences that concern no single field.
+    """
+
+    fields: Mapping[str, Sequence[Markup]] = field(default_factory=dict)
+    general: Sequence[Markup] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.fields or self.general)
+
+    @classmethod
+    def of(cls, refusal: InvalidInputError) -> "Faults":
+        """Show what a function of `accounts` found."""
+        return cls(fields={name: [texts.english(each) for each in found] for name, found in refusal.faults.items()})
+
+
+NO_FAULTS = Faults()
+
+
+def faults_of_token() -> Faults:
+    """Check that this browser was given the form; who kept a page open for too long sees it again, and why."""
+    try:
+        forms.check_csrf()
+    except ExpiredError:
+        return Faults(general=[text("form.too_old")])
+    return NO_FAULTS
+
+
+def template_context() -> dict[str, Any]:
+    """Return what every template may use."""
+    return {
+        "ago": moments.ago,
+        "brand": brand.current_brand(),
+        "csrf_token": forms.csrf_token,
+        "initial_of": brand.initial_of,
+        "language": texts.language(),
+        "moment": moments.moment,
+        "notice": current_notice(),
+        "text": text,
+    }
+
+
+def emphasised(name: str) -> Markup:
+    """Set a name apart from the sentence around it."""
+    return Markup("<strong>{}</strong>").format(name)
+
+
+def current_notice() -> Markup | None:
+    """Return the sentence that a redirect left for this page."""
+    key = NOTICES.get(request.args.get("notice", "")) if request.method == "GET" else None
+    return text(key) if key else None
+
+
+def page(template: str, status: int = 200, **filling: Any) -> Response:
+    """Answer with a page."""
+    filling.setdefault("faults", NO_FAULTS)
+    return make_response(render_template(template, **filling), status)
+
+
+def see_other(view: str, **query: str | None) -> Response:
+    """Send the browser to another page; parameters that are None are left out."""
+    given: dict[str, Any] = {name: value for name, value in query.items() if value}
+    return make_response(redirect(url_for(view, **given), 303))
+
+
+def resume(parked: Interaction) -> Response:
+    """Return to the dispatcher: it knows what comes next."""
+    return make_response(redirect(request.script_root + interaction.resume_path(parked.id), 303))

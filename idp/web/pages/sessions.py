@@ -1,0 +1,69 @@
+"""Where one is signed in, and how to end that."""
+
+from dataclasses import dataclass
+
+from flask import Response
+from markupsafe import Markup
+
+from idp.accounts import sessions
+from idp.accounts.sessions import CurrentSession
+from idp.models import BrowserSession
+from idp.web import context, forms
+from idp.web.pages.account import signed_in
+from idp.web.pages.devices import describe_device
+from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, see_other
+
+OTHERS = "others"
+_ENDED_BY_USER = "ended_by_user"
+
+
+@dataclass(frozen=True)
+class ShownSession:
+    """A session in words."""
+
+    id: str
+    device: Markup
+    address: str
+    auth_time: int
+    last_seen_at: int
+    is_current: bool
+
+
+def show_sessions() -> Response:
+    """Show every living session, this one first."""
+    return _list(signed_in())
+
+
+def submit_sessions() -> Response:
+    """End one session, or all but this one. A session that is gone already is as good as ended."""
+    current = signed_in()
+    if faults := faults_of_token():
+        return _list(current, faults, 400)
+    chosen = forms.field("end")
+    db, visitor = context.database(), context.visitor()
+    if chosen == OTHERS:
+        sessions.end_sessions(db, visitor, current.user_id, reason=_ENDED_BY_USER, except_session=current.id)
+        return see_other("show_sessions", notice="sessions-ended")
+    sessions.end_session(db, visitor, chosen, reason=_ENDED_BY_USER, user_id=current.user_id)
+    if chosen == current.id:
+        response = see_other("show_signed_out")
+        context.delete_session_cookie(response)
+        return response
+    return see_other("show_sessions", notice="session-ended")
+
+
+def _list(current: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
+    rows = sessions.list_sessions(context.database(), context.settings(), current.user_id)
+    shown = sorted((_shown(row, current.id) for row in rows), key=lambda each: not each.is_current)
+    return page("sessions.html", status, session=current, tab="sessions", sessions=shown, faults=faults)
+
+
+def _shown(row: BrowserSession, current_id: str) -> ShownSession:
+    return ShownSession(
+        id=row.id,
+        device=describe_device(row.user_agent),
+        address=row.address,
+        auth_time=row.auth_time,
+        last_seen_at=row.last_seen_at,
+        is_current=row.id == current_id,
+    )

@@ -1,0 +1,100 @@
+"""Sign in with a user name or an address, and a password."""
+
+from flask import Response, request
+
+from idp.accounts import sign_in
+from idp.accounts.sessions import CurrentSession
+from idp.errors import SignInRefused, Throttled
+from idp.oidc import interaction
+from idp.oidc.interaction import Interaction
+from idp.web import context, forms
+from idp.web.pages import destinations
+from idp.web.pages.parked import find_parked, id_of
+from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, resume, see_other
+from idp.web.texts import text, wait
+
+_SHOWN_MOST = 320  # characters of a typed name that are shown again
+
+
+def show_sign_in() -> Response:
+    """Show the form; who is signed in already and was sent by no app needs none."""
+    parked = find_parked()
+    session = context.current_session()
+    if parked is None and session is not None:
+        return see_other(destinations.requested_view())
+    return _form(parked, _suggestion(parked))
+
+
+def submit_sign_in() -> Response:
+    """Check the password, start a session, return to where the person came from."""
+    parked = find_parked()
+    username, password = forms.field("username"), forms.field("password")
+    if faults := faults_of_token():
+        return _form(parked, username, faults, 400)
+    if parked and forms.field("action") == "cancel":
+        interaction.note_denial(context.database(), parked.id)
+        return resume(parked)
+    if faults := _missing(username, password):
+        return _form(parked, username, faults, 422)
+    before = context.current_session()
+    try:
+        token, session_id = sign_in.sign_in(
+            context.database(),
+            context.settings(),
+            context.visitor(),
+            username,
+            password,
+            replaces=before.id if before else None,
+        )
+    except SignInRefused:
+        # 422 and not 401: that would promise an HTTP authentication scheme (RFC 9110 section 15.5.2).
+        return _form(parked, username, Faults(general=[text("sign_in.refused")]), 422)
+    except Throttled as refusal:
+        sentence = text("sign_in.throttled", wait=wait(refusal.retry_after))
+        response = _form(parked, username, Faults(general=[sentence]), 429)
+        response.headers["Retry-After"] = str(refusal.retry_after)
+        return response
+    if parked:
+        interaction.note_sign_in(context.database(), parked.id, session_id)
+    response = resume(parked) if parked else see_other(destinations.requested_view())
+    context.set_session_cookie(response, token)
+    return response
+
+
+def _form(parked: Interaction | None, username: str, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
+    return page(
+        "sign_in.html",
+        status,
+        parked=parked,
+        interaction_id=id_of(parked),
+        next_path=destinations.requested_path(),
+        username=username[:_SHOWN_MOST],
+        is_other="1" if "other" in request.values else None,
+        faults=faults,
+        is_again=_person_again(parked) is not None,
+        may_register=context.settings().registration != "closed",
+    )
+
+
+def _suggestion(parked: Interaction | None) -> str:
+    """Whom the form is filled in for: whom the app names, or who is asked to prove themselves once more."""
+    hint = parked.request.login_hint if parked else None
+    session = _person_again(parked)
+    return hint or (session.username if session else "")
+
+
+def _person_again(parked: Interaction | None) -> CurrentSession | None:
+    """Who is signed in and to prove it once more; nobody when another account is asked for, by person or app."""
+    session = context.current_session()
+    expected = parked.request.subject if parked else None
+    is_other = "other" in request.values or (session and expected and expected != session.user_id)
+    return None if is_other else session
+
+
+def _missing(username: str, password: str) -> Faults:
+    fields = {}
+    if not username.strip():
+        fields["username"] = [text("sign_in.identifier_missing")]
+    if not password:
+        fields["password"] = [text("sign_in.password_missing")]
+    return Faults(fields)

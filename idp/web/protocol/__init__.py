@@ -1,0 +1,26 @@
+"""The protocol's endpoints, as one list."""
+
+from flask import Flask
+
+from idp.web.protocol import authorize, end_session, token, userinfo, well_known
+
+ROUTES = (
+    ("/.well-known/openid-configuration", well_known.show_metadata, ("GET",)),
+    ("/.well-known/oauth-authorization-server", well_known.show_metadata, ("GET",)),
+    ("/oauth/jwks", well_known.show_jwks, ("GET",)),
+    ("/oauth/authorize", authorize.receive_request, ("GET", "POST")),
+    ("/oauth/authorize/<interaction_id>", authorize.resume_request, ("GET",)),
+    ("/oauth/token", token.issue_tokens, ("POST",)),
+    ("/oauth/introspect", token.introspect_token, ("POST",)),
+    ("/oauth/revoke", token.revoke_token, ("POST",)),
+    ("/oauth/userinfo", userinfo.show_userinfo, ("GET", "POST")),
+    ("/oauth/end-session", end_session.receive_request, ("GET", "POST")),
+    ("/oauth/end-session/confirm", end_session.submit_confirmation, ("POST",)),
+)
+
+
+def register_protocol(app: Flask) -> None:
+    """Add the endpoints to the application."""
+    for path, view, methods in ROUTES:
+        name = f"protocol.{view.__module__.rpartition('.')[2]}.{view.__name__}.{path.rpartition('/')[2]}"
+        app.add_url_rule(path, name.rstrip(".<>"), view, methods=list(methods))

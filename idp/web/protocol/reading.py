@@ -1,0 +1,59 @@
+"""From Flask's request to the protocol's, and back."""
+
+import json
+from typing import Any
+
+from authlib.oauth2.base import OAuth2Error
+from authlib.oauth2.rfc6749.errors import InvalidRequestError
+from flask import Response, request
+
+from idp.oidc.requests import FORM, Parameters, ProtocolRequest, parse_parameters
+from idp.web import context
+
+NOTHING = Parameters([])
+
+
+def read_query() -> Parameters:
+    """Return the parameters of the query.
+
+    Raises:
+        InvalidRequestError: it cannot be read.
+    """
+    return parse_parameters(request.query_string)
+
+
+def read_form() -> Parameters:
+    """Return the parameters of the form.
+
+    Raises:
+        InvalidRequestError: another content type than a form's, or it cannot be read.
+    """
+    if request.mimetype != FORM:
+        raise InvalidRequestError(f"The body must be {FORM}.")
+    return parse_parameters(request.get_data(cache=False))
+
+
+def protocol_request(payload: Parameters) -> ProtocolRequest:
+    """Return the request as the protocol's endpoints take it."""
+    return ProtocolRequest(
+        method=request.method,
+        uri=context.settings().url(request.path),
+        headers=dict(request.headers),
+        payload=payload,
+        db=context.database(),
+        visitor=context.visitor(),
+    )
+
+
+def json_response(status: int, body: Any, headers: list[tuple[str, str]]) -> Response:
+    """Return what an endpoint of the protocol answered."""
+    response = Response(json.dumps(body), status)
+    for name, value in headers:
+        response.headers[name] = value
+    return response
+
+
+def error_response(error: OAuth2Error) -> Response:
+    """Return an OAuth error as JSON (RFC 6749 section 5.2)."""
+    status, body, headers = error()
+    return json_response(status, body, [*headers, ("Cache-Control", "no-store")])

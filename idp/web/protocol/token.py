@@ -1,0 +1,34 @@
+"""The endpoints that clients call themselves."""
+
+from authlib.oauth2.base import OAuth2Error
+from flask import Response
+
+from idp.web import context
+from idp.web.protocol.reading import error_response, json_response, protocol_request, read_form
+
+
+def issue_tokens() -> Response:
+    """The token endpoint (RFC 6749 section 3.2)."""
+    try:
+        request = protocol_request(read_form())
+    except OAuth2Error as error:
+        return error_response(error)
+    return json_response(*context.provider().create_token_response(request))
+
+
+def introspect_token() -> Response:
+    """The introspection endpoint (RFC 7662)."""
+    return _call("introspection")
+
+
+def revoke_token() -> Response:
+    """The revocation endpoint (RFC 7009)."""
+    return _call("revocation")
+
+
+def _call(endpoint: str) -> Response:
+    try:
+        request = protocol_request(read_form())
+    except OAuth2Error as error:
+        return error_response(error)
+    return json_response(*context.provider().create_endpoint_response(endpoint, request))  # type: ignore[no-untyped-call]

@@ -1,0 +1,39 @@
+"""Headers that every response carries (OWASP HTTP Headers; RFC 9700 section 4.16 on framing)."""
+
+from flask import Flask, Response, request
+
+from idp.web import context
+
+# No script at all, nothing from another host, nobody may frame us. form-action is left out: Chromium applies it to the
+# redirect after a form too, and that redirect ends at the app (see docs/security.md).
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+STRICT_TRANSPORT_SECURITY = "max-age=31536000"
+_PUBLIC_DOCUMENTS = ("/.well-known/", "/oauth/jwks")
+_CACHEABLE = ("/static/", "/brand/", *_PUBLIC_DOCUMENTS)
+
+
+def register_security(app: Flask) -> None:
+    """Set the headers on every response, error pages included."""
+
+    @app.after_request
+    def set_headers(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if request.path.startswith(_PUBLIC_DOCUMENTS):
+            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        if context.settings().is_https:
+            response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
+        if not request.path.startswith(_CACHEABLE):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return context.carry_browser_cookie(response)

@@ -1,0 +1,111 @@
+"""Every sentence on the pages, by key and language; one file a language in `texts/`.
+
+A sentence names its gaps (`{app}`); what fills them is escaped, so a sentence never carries foreign markup.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from string import Formatter
+from typing import Any, cast
+
+from flask import g, request
+from markupsafe import Markup, escape
+
+FOLDER = Path(__file__).parent / "texts"
+FALLBACK = "en"
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """Return the languages there are files for, the fallback first."""
+    found = sorted(file.stem for file in FOLDER.glob("*.toml"))
+    return (FALLBACK, *(language for language in found if language != FALLBACK))
+
+
+@cache
+def sentences(language: str) -> Mapping[str, str]:
+    """Return all sentences of a language under their dotted keys."""
+    return dict(_flatten(tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))))
+
+
+def gaps(sentence: str) -> set[str]:
+    """Return the names of a sentence's gaps."""
+    return {name for _, name, _, _ in Formatter().parse(sentence) if name}
+
+
+def choose_language(ui_locales: str | None, accepted: list[str]) -> str:
+    """Choose the language of a page.
+
+    Args:
+        ui_locales: what an app asked for: tags by preference, with spaces between (OIDC Core section 3.1.2.1).
+        accepted: what the browser asks for, by preference.
+    """
+    for tag in (*(ui_locales or "").split(), *accepted):
+        primary = tag.replace("_", "-").split("-")[0].lower()
+        if primary in languages():
+            return primary
+    return FALLBACK
+
+
+# -- In a request ---------------------------------------------------------------
+
+
+def prefer(ui_locales: str | None) -> None:
+    """Let an app's choice of language come before the browser's for the rest of this request."""
+    g.language = choose_language(ui_locales, _accepted())
+
+
+def language() -> str:
+    """Return the language of this request's page."""
+    if "language" not in g:
+        g.language = choose_language(None, _accepted())
+    return cast(str, g.language)
+
+
+def text(key: str, **filling: Any) -> Markup:
+    """Return a sentence in the request's language.
+
+    Args:
+        key: its dotted key.
+        filling: what goes into its gaps; plain text is escaped.
+    """
+    return render(language(), key, **filling)
+
+
+def render(chosen: str, key: str, **filling: Any) -> Markup:
+    """Return a sentence in a language, or in the fallback when the language lacks it."""
+    sentence = sentences(chosen).get(key) or sentences(FALLBACK)[key]
+    return escape(sentence).format(**filling) if filling else escape(sentence)
+
+
+def plain(chosen: str, key: str) -> str:
+    """Return a sentence without gaps as it is, for programs."""
+    return sentences(chosen)[key]
+
+
+def english(sentence: str) -> Markup:
+    """Mark a sentence that exists in English only, so that a screen reader pronounces it so."""
+    return escape(sentence) if language() == "en" else Markup('<span lang="en">{}</span>').format(sentence)
+
+
+def wait(seconds: int) -> Markup:
+    """Say how long a wait is; a long one in minutes, rounded up."""
+    if seconds == 1:
+        return text("wait.second")
+    if seconds < 120:
+        return text("wait.seconds", count=seconds)
+    return text("wait.minutes", count=-(-seconds // 60))
+
+
+def _accepted() -> list[str]:
+    return [tag for tag, quality in request.accept_languages if quality > 0]
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

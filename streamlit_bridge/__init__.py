@@ -1,0 +1,41 @@
+"""Single sign-on for Streamlit apps through an OpenID Connect provider, with the calls that apps already make.
+
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+
+    auth = Authenticate()
+    auth.require()
+    st.write(f"Hello {st.session_state['name']}")
+
+The provider is the one that the ``[auth]`` section of Streamlit's secrets names; nothing else is configured.
+"""
+
+from streamlit_bridge.authenticate import Authenticate
+from streamlit_bridge.errors import (
+    AuthenticateError,
+    BridgeError,
+    CredentialsError,
+    DeprecationError,
+    ForgotError,
+    LoginError,
+    LogoutError,
+    RegisterError,
+    ResetError,
+    UpdateError,
+)
+from streamlit_bridge.results import LoginResult
+
+__all__ = [
+    "Authenticate",
+    "AuthenticateError",
+    "BridgeError",
+    "CredentialsError",
+    "DeprecationError",
+    "ForgotError",
+    "LoginError",
+    "LoginResult",
+    "LogoutError",
+    "RegisterError",
+    "ResetError",
+    "UpdateError",
+]

@@ -1,0 +1,182 @@
+"""The class that apps use."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import streamlit as st
+
+from streamlit_bridge import texts
+from streamlit_bridge.call_style import read_call_style
+from streamlit_bridge.memory import open_shared_memory
+from streamlit_bridge.results import LoginResult
+from streamlit_bridge.session import initialise_state, synchronise
+from streamlit_bridge.widgets.account_menu import find_account_url, show_account_menu
+from streamlit_bridge.widgets.forbidden import show_forbidden_card
+from streamlit_bridge.widgets.login import (
+    Callback,
+    CardTexts,
+    may_start_automatically,
+    show_login,
+    show_sign_in_card,
+    start_sign_in,
+)
+from streamlit_bridge.widgets.logout import show_logout
+
+logger = logging.getLogger(__name__)
+
+CHECK_INTERVAL: Final = 60.0
+
+
+class Authenticate:
+    """Single sign-on for a Streamlit app, with the calls that apps already make.
+
+    The smallest app is ``auth = Authenticate(); auth.require()``. An object is cheap and holds nothing but its
+    settings: create one wherever it is needed, on every page if you like.
+    """
+
+    def __init__(
+        self,
+        credentials: object = None,
+        cookie_name: object = None,
+        cookie_key: object = None,
+        cookie_expiry_days: object = None,
+        preauthorized: object = None,
+        validator: object = None,
+        auto_hash: object = None,
+        api_key: object = None,
+        *,
+        key: object = None,
+        pre_authorized: object = None,
+        check_interval: float = CHECK_INTERVAL,
+    ) -> None:
+        """Prepare signing in through the provider that the ``[auth]`` section of Streamlit's secrets names.
+
+        Parameters:
+            credentials, cookie_name, cookie_key, cookie_expiry_days, preauthorized, validator, auto_hash, api_key,
+                key, pre_authorized: arguments of the older package, accepted and not used; a log line says once how
+                to move the accounts over.
+            check_interval: seconds between two questions to the provider whether a session lives.
+
+        Raises:
+            TypeError: an unknown keyword, so a mistyped name is never silently ignored.
+        """
+        given = {
+            "credentials": credentials,
+            "cookie_name": cookie_name,
+            "cookie_key": cookie_key,
+            "cookie_expiry_days": cookie_expiry_days,
+            "preauthorized": preauthorized,
+            "validator": validator,
+            "auto_hash": auto_hash,
+            "api_key": api_key,
+            "key": key,
+            "pre_authorized": pre_authorized,
+        }
+        old_arguments = [name for name, value in given.items() if value is not None]
+        if old_arguments and open_shared_memory().claim_first_mention("old arguments"):
+            logger.warning(texts.OLD_ARGUMENTS_UNUSED, ", ".join(old_arguments))
+        self._check_interval = check_interval
+        initialise_state()
+
+    def require(self, *roles: str, automatic: bool = False) -> None:
+        """Let the script go on only for a signed-in user, and only with one of ``roles`` if any are given.
+
+        Anyone else sees a card, and the script stops here: visitors are asked to sign in and come back to the same page
+        and query string; signed-in users without the role are told so.
+
+        Parameters:
+            roles: roles of which the user needs at least one; none means any signed-in user.
+            automatic: send visitors to the provider without a click, at most once a minute, so that a user who is
+                signed in there never sees the card.
+
+        Raises:
+            LoginError: the app has no usable ``[auth]`` section.
+        """
+        identity = synchronise(self._check_interval)
+        if identity is None:
+            if automatic and may_start_automatically():
+                start_sign_in()
+            else:
+                show_sign_in_card(None, CardTexts(), "streamlit_bridge_sign_in")
+            st.stop()
+        if not identity.has_any_role(roles):
+            show_forbidden_card(identity, roles)
+            st.stop()
+
+    def login(
+        self,
+        form_name: str | None = None,
+        location: str | int | None = None,
+        max_login_attempts: int | None = None,  # noqa: ARG002  # old callers pass it
+        fields: Mapping[str, str] | None = None,
+        captcha: bool = False,  # noqa: ARG002  # old callers pass it
+        single_session: bool = False,  # noqa: ARG002  # old callers pass it
+        clear_on_submit: bool = False,  # noqa: ARG002  # old callers pass it
+        key: str = "Login",
+        callback: Callback | None = None,
+        *,
+        max_concurrent_users: int | None = None,  # noqa: ARG002  # old callers pass it
+    ) -> LoginResult | None:
+        """Show the sign-in card unless a user is signed in, in either generation's call style.
+
+        ``login("Login", "main")`` belongs to the older generation, ``login("main")`` and ``login(location="main")`` to
+        the newer one. Passwords are typed at the provider, never in the app.
+
+        Parameters:
+            form_name: the card's title (older), or the location (newer, as first argument).
+            location: ``main``, ``sidebar`` or ``unrendered``.
+            max_login_attempts, captcha, single_session, clear_on_submit, max_concurrent_users: accepted and not used;
+                the provider has its own protection.
+            fields: labels: "Form name" and "Login".
+            key: the button's key.
+            callback: called once after a completed sign-in with one dictionary (``widget``, ``username``, ``email``,
+                ``name``, ``roles``).
+
+        Returns:
+            Older style: always ``(name, authentication_status, username)``. Newer style: None, or the same triple for
+            ``unrendered`` without a signed-in user.
+
+        Raises:
+            ValueError: the location is none of the three.
+            LoginError: the app has no usable ``[auth]`` section.
+        """
+        style = read_call_style(form_name, location)
+        return show_login(style, synchronise(self._check_interval), fields or {}, key, callback)
+
+    def logout(
+        self,
+        button_name: str = texts.CLASSIC_SIGN_OUT_BUTTON,
+        location: str = "main",
+        key: str | None = "Logout",
+        use_container_width: bool = False,
+        callback: Callback | None = None,
+    ) -> None:
+        """Show a button that signs the user out of this app and, through the provider, of all others.
+
+        Parameters:
+            button_name: the button's label.
+            location: ``main``, ``sidebar``, or ``unrendered`` to sign out at once.
+            key: the button's key.
+            use_container_width: stretch the button to the full width.
+            callback: called with one dictionary before the sign-out.
+
+        Raises:
+            LogoutError: nobody is signed in.
+            ValueError: the location is none of the three.
+        """
+        show_logout(button_name, location, key, "stretch" if use_container_width else "content", callback)
+
+    def account_menu(self) -> None:
+        """Show a menu in the sidebar: name, hosted account page and sign-out; for visitors, a sign-in button.
+
+        Raises:
+            LoginError: the app has no usable ``[auth]`` section.
+        """
+        show_account_menu(synchronise(self._check_interval))
+
+    def account_url(self) -> str | None:
+        """Return the address of the provider's account page, None while the provider does not answer."""
+        return find_account_url()

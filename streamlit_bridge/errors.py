@@ -1,0 +1,91 @@
+"""Every error of the bridge.
+
+    Exception
+    └── BridgeError
+        ├── AuthenticateError       the app is not set up for signing in
+        ├── CredentialsError        what was typed does not match an account
+        ├── DeprecationError        a call that no longer exists
+        ├── ForgotError             recovery of a password or user name failed
+        ├── LoginError              sign-in cannot start
+        ├── LogoutError             sign-out without anybody signed in
+        ├── RegisterError           registration refused
+        ├── ResetError              password change refused
+        ├── UpdateError             change of details refused
+        └── AccountApiError         what the provider's account API answered
+            ├── SessionEnded        401: the access token or its session is dead
+            ├── ScopeMissing        403: the access token lacks the scope "account"
+            ├── AccountApiAbsent    the provider announces no account API
+            └── ProviderUnavailable no usable answer just now; ask again later
+
+Apps written for the older package catch the names of the first group; they are also importable from
+``streamlit_bridge.exceptions`` and ``streamlit_bridge.utilities``.
+"""
+
+
+class BridgeError(Exception):
+    """Root of all errors that the bridge raises on purpose."""
+
+
+class AuthenticateError(BridgeError):
+    """The app is not set up for signing in."""
+
+
+class CredentialsError(BridgeError):
+    """What was typed does not match an account."""
+
+
+class DeprecationError(BridgeError):
+    """The call, or one of its arguments, no longer exists."""
+
+
+class ForgotError(BridgeError):
+    """A forgotten password or user name could not be recovered."""
+
+
+class LoginError(BridgeError):
+    """Sign-in cannot start."""
+
+
+class LogoutError(BridgeError):
+    """Sign-out was asked for while nobody is signed in."""
+
+
+class RegisterError(BridgeError):
+    """The registration was refused."""
+
+
+class ResetError(BridgeError):
+    """The password change was refused."""
+
+
+class UpdateError(BridgeError):
+    """The change of a user's details was refused."""
+
+
+class AccountApiError(BridgeError):
+    """The account API gave no profile. The bridge handles these itself; apps do not see them."""
+
+
+class SessionEnded(AccountApiError):
+    """The provider no longer accepts the access token: signed out, expired, disabled or password changed."""
+
+
+class ScopeMissing(AccountApiError):
+    """The access token is alive but may not read the account."""
+
+
+class AccountApiAbsent(AccountApiError):
+    """The provider's discovery document names no account API."""
+
+
+class ProviderUnavailable(AccountApiError):
+    """No usable answer just now.
+
+    Parameters:
+        reason: what happened, for the log.
+        retry_after: seconds that the provider asked to wait, if it did.
+    """
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after

@@ -1,0 +1,96 @@
+"""Finds out whether a sign-in still holds: asks the account API now and then and remembers the answer."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from time import monotonic, time
+from typing import Final
+
+from streamlit_bridge import texts
+from streamlit_bridge.api import fetch_profile
+from streamlit_bridge.errors import AccountApiAbsent, ProviderUnavailable, ScopeMissing, SessionEnded
+from streamlit_bridge.identity import Identity
+from streamlit_bridge.memory import SharedMemory, TokenState
+
+logger = logging.getLogger(__name__)
+
+LONGEST_PAUSE: Final = 300.0
+
+
+def find_live_identity(
+    memory: SharedMemory,
+    claims: Mapping[str, object],
+    access_token: str | None,
+    metadata_url: str | None,
+    check_interval: float,
+) -> Identity | None:
+    """Return the person behind a sign-in, or None when the sign-in no longer holds.
+
+    The account API is asked at most once in ``check_interval`` seconds for each access token, whatever the number of
+    tabs. A provider that does not answer changes nothing: the person stays signed in, and the question is repeated
+    after a growing pause. Where nobody can be asked (no token, no account API), the ID token's own expiry decides.
+
+    Parameters:
+        memory: the shared memory.
+        claims: the ID-token claims that Streamlit keeps.
+        access_token: the exposed access token, if there is one.
+        metadata_url: where the discovery document is, if configured.
+        check_interval: seconds between two questions.
+    """
+    try:
+        claimed = Identity.from_claims(claims)
+    except ValueError:
+        return None
+    if access_token is None or metadata_url is None:
+        if memory.claim_first_mention("tokens not exposed"):
+            logger.warning(texts.TOKENS_NOT_EXPOSED)
+        return None if _is_id_token_expired(claims) else claimed
+    state = memory.recall_token(access_token)
+    with state.lock:
+        if not state.is_ended and monotonic() >= state.due_at:
+            _ask_provider(memory, state, claimed, access_token, metadata_url, check_interval)
+        if state.is_ended or (not state.is_checkable and _is_id_token_expired(claims)):
+            return None
+        return state.profile or claimed
+
+
+def _ask_provider(
+    memory: SharedMemory,
+    state: TokenState,
+    claimed: Identity,
+    access_token: str,
+    metadata_url: str,
+    check_interval: float,
+) -> None:
+    state.due_at = monotonic() + check_interval
+    try:
+        profile = fetch_profile(memory.client, memory.read_metadata(metadata_url), access_token)
+    except SessionEnded:
+        state.is_ended = True
+    except ScopeMissing:
+        state.failures = 0
+        if memory.claim_first_mention("scope missing"):
+            logger.warning(texts.SCOPE_MISSING)
+    except AccountApiAbsent:
+        state.is_checkable = False
+        if memory.claim_first_mention("account API absent"):
+            logger.warning(texts.ACCOUNT_API_ABSENT)
+    except ProviderUnavailable as trouble:
+        state.failures += 1
+        # The exponent is capped as well: a long outage must not overflow a float.
+        own_pause = check_interval * 2.0 ** min(state.failures - 1, 10)
+        pause = min(max(own_pause, trouble.retry_after or 0.0), LONGEST_PAUSE)
+        state.due_at = monotonic() + pause
+        logger.warning(texts.PROVIDER_UNAVAILABLE, trouble, pause)
+    else:
+        state.failures = 0
+        state.is_checkable = True
+        # A token of somebody else would mix two people: such a pair of cookies is worthless.
+        state.is_ended = profile.subject != claimed.subject
+        state.profile = profile
+
+
+def _is_id_token_expired(claims: Mapping[str, object]) -> bool:
+    expires_at = claims.get("exp")
+    return isinstance(expires_at, int | float) and time() >= expires_at

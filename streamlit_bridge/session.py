@@ -1,0 +1,175 @@
+"""Keeps ``st.session_state`` in step with the sign-in, and notes what one browser session is in the middle of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypedDict, cast
+
+import streamlit as st
+from streamlit.errors import StreamlitSecretNotFoundError
+
+from streamlit_bridge.identity import Identity
+from streamlit_bridge.liveness import find_live_identity
+from streamlit_bridge.memory import Destination, SharedMemory, open_shared_memory
+from streamlit_bridge.return_path import go_to, is_start_page, read_current_place
+
+STATE_KEYS: Final = ("name", "authentication_status", "username", "email", "roles", "logout")
+_NOTES_KEY: Final = "_streamlit_bridge"
+
+
+class Notes(TypedDict):
+    """What the bridge remembers within one browser session.
+
+    ``destination`` is where to go once signed in; ``is_unfinished`` and ``is_ended`` choose the message on the sign-in
+    card; ``is_fresh`` is True from a completed sign-in until the login callback ran.
+    """
+
+    has_arrived: bool
+    destination: Destination | None
+    is_unfinished: bool
+    is_ended: bool
+    is_fresh: bool
+
+
+def initialise_state() -> None:
+    """Give every key that apps read a value, so reading one never fails."""
+    for key in STATE_KEYS:
+        if key not in st.session_state:
+            st.session_state[key] = None
+
+
+def read_notes() -> Notes:
+    """Return this session's notes, to be changed in place."""
+    if _NOTES_KEY not in st.session_state:
+        st.session_state[_NOTES_KEY] = Notes(
+            has_arrived=False, destination=None, is_unfinished=False, is_ended=False, is_fresh=False
+        )
+    return cast(Notes, st.session_state[_NOTES_KEY])
+
+
+def synchronise(check_interval: float) -> Identity | None:
+    """Bring ``st.session_state`` in step with the sign-in and, after a sign-in, show the page it started from.
+
+    Parameters:
+        check_interval: seconds between two questions to the account API.
+
+    Returns:
+        The signed-in person, or None.
+    """
+    initialise_state()
+    memory = open_shared_memory()
+    notes = read_notes()
+    identity = _find_identity(memory, notes, check_interval)
+    _write_state(identity)
+    if not notes["has_arrived"]:
+        notes["has_arrived"] = True
+        _meet_attempt(memory, notes, identity)
+    if identity is not None and notes["destination"] is not None:
+        destination, notes["destination"] = notes["destination"], None
+        go_to(destination)
+    return identity
+
+
+def begin_sign_in() -> None:
+    """Remember where the browser is and hand over to Streamlit's login.
+
+    Raises:
+        StreamlitAuthError: the ``[auth]`` section of the secrets is incomplete.
+    """
+    notes = read_notes()
+    memory = open_shared_memory()
+    browser = identify_browser()
+    place = read_current_place()
+    # After a cancelled sign-in the browser is on the start page, but the wish for the first page still stands.
+    destination = notes["destination"] if notes["destination"] is not None and place == Destination() else place
+    st.session_state["logout"] = None
+    st.login()
+    if browser is not None:
+        memory.begin_attempt(browser, destination)
+
+
+def end_session() -> None:
+    """Sign the user out of this app and, through Streamlit, at the provider."""
+    memory = open_shared_memory()
+    access_token = _read_access_token()
+    if access_token is not None:
+        # Other tabs hold the same token: they notice at their next run instead of within a minute.
+        memory.recall_token(access_token).is_ended = True
+    browser = identify_browser()
+    if browser is not None:
+        memory.forget_attempt(browser)
+        memory.hold_automatic_attempts(browser)
+    _write_state(None)
+    st.session_state["logout"] = True
+    st.logout()
+
+
+def identify_browser() -> str | None:
+    """Return a value that is the same before and after a sign-in in one browser, or None without cookies.
+
+    Streamlit gives each browser a random token against cross-site requests, without which it ignores its own sign-in
+    cookie. The cookie holds it as ``2|mask|token xor mask|time`` with a new mask for each page load.
+    """
+    parts = st.context.cookies.get("_streamlit_xsrf", "").split("|")
+    if len(parts) != 4 or parts[0] != "2":
+        return None
+    try:
+        mask, masked = bytes.fromhex(parts[1]), bytes.fromhex(parts[2])
+    except ValueError:
+        return None
+    if not mask or not masked:
+        return None
+    return bytes(value ^ mask[index % len(mask)] for index, value in enumerate(masked)).hex()
+
+
+def read_metadata_url() -> str | None:
+    """Return ``server_metadata_url`` from the ``[auth]`` section of Streamlit's secrets, if it is there."""
+    try:
+        section = st.secrets.get("auth")
+    except StreamlitSecretNotFoundError:
+        return None
+    url = section.get("server_metadata_url") if isinstance(section, Mapping) else None
+    return url if isinstance(url, str) else None
+
+
+def _find_identity(memory: SharedMemory, notes: Notes, check_interval: float) -> Identity | None:
+    claims = st.user.to_dict()
+    if st.session_state["logout"] or not claims.get("is_logged_in"):
+        return None
+    identity = find_live_identity(memory, claims, _read_access_token(), read_metadata_url(), check_interval)
+    notes["is_ended"] = identity is None
+    return identity
+
+
+def _read_access_token() -> str | None:
+    tokens = st.user.to_dict().get("tokens")
+    token = tokens.get("access") if isinstance(tokens, Mapping) else None
+    return token if isinstance(token, str) and token else None
+
+
+def _write_state(identity: Identity | None) -> None:
+    values: dict[str, object] = {
+        "name": identity.name if identity else None,
+        "authentication_status": True if identity else None,
+        "username": identity.username if identity else None,
+        "email": identity.email if identity else None,
+        "roles": list(identity.roles) if identity else None,
+    }
+    for key, value in values.items():
+        if st.session_state[key] != value:
+            st.session_state[key] = value
+
+
+def _meet_attempt(memory: SharedMemory, notes: Notes, identity: Identity | None) -> None:
+    """Work out, at the start of a session, whether the browser comes back from a sign-in."""
+    browser = identify_browser()
+    attempt = memory.recall_attempt(browser) if browser is not None else None
+    if browser is None or attempt is None or not is_start_page():
+        return
+    notes["destination"] = attempt.destination
+    if identity is not None:
+        memory.forget_attempt(browser)
+        notes["is_fresh"] = True
+    elif not attempt.is_noticed:
+        memory.notice_attempt(browser)
+        notes["is_unfinished"] = True

@@ -1,0 +1,109 @@
+"""For the tests of apps: an AppTest in which somebody is signed in.
+
+    pytest_plugins = ["streamlit_bridge.testing"]      # in conftest.py
+
+    def test_admin_page(signed_in_app):
+        app = signed_in_app("main.py", username="ada", roles=["admin"]).run()
+        assert not app.exception
+
+No provider is needed: without an access token the bridge asks nobody. Needs Streamlit 1.67 (``AppTest.user``) and
+pytest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from streamlit_bridge.memory import open_shared_memory
+
+
+class OpenSignedInApp(Protocol):
+    """The signature of what the fixture ``signed_in_app`` hands out."""
+
+    def __call__(
+        self,
+        script: str | Path | Callable[..., object],
+        username: str = "ada",
+        *,
+        name: str | None = None,
+        email: str | None = None,
+        roles: Iterable[str] = (),
+    ) -> AppTest:
+        """Open the app; see ``open_signed_in_app``."""
+
+
+def sign_in(
+    app: AppTest,
+    username: str = "ada",
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    roles: Iterable[str] = (),
+) -> AppTest:
+    """Sign somebody in for all following runs of an AppTest.
+
+    Parameters:
+        app: the app under test.
+        username: the user name.
+        name: the display name, by default the capitalised user name.
+        email: the address, by default one at example.org.
+        roles: the user's roles.
+
+    Returns:
+        The same app, so that ``.run()`` can follow.
+
+    Raises:
+        RuntimeError: Streamlit is older than 1.67.
+    """
+    if not hasattr(app, "user"):
+        raise RuntimeError("Signing in within a test needs Streamlit 1.67 or newer (AppTest.user).")
+    app.user = {
+        "is_logged_in": True,
+        "sub": f"test-{username}",
+        "preferred_username": username,
+        "name": name or username.capitalize(),
+        "email": email or f"{username}@example.org",
+        "email_verified": True,
+        "roles": list(roles),
+    }
+    return app
+
+
+def sign_out(app: AppTest) -> AppTest:
+    """Make the visitor of all following runs an anonymous one; returns the same app."""
+    app.user = {"is_logged_in": False}
+    return app
+
+
+def open_signed_in_app(
+    script: str | Path | Callable[..., object],
+    username: str = "ada",
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    roles: Iterable[str] = (),
+) -> AppTest:
+    """Open an app in which somebody is signed in.
+
+    Parameters:
+        script: the app's main script (a path, relative to the working directory), or a function that is the app.
+        username, name, email, roles: see ``sign_in``.
+
+    Returns:
+        The app, not run yet.
+    """
+    app = AppTest.from_function(script) if callable(script) else AppTest.from_file(Path(script).absolute())
+    return sign_in(app, username, name=name, email=email, roles=roles)
+
+
+@pytest.fixture
+def signed_in_app() -> Iterator[OpenSignedInApp]:
+    """Hand out ``open_signed_in_app`` and forget afterwards what the bridge shares between sessions."""
+    yield open_signed_in_app
+    open_shared_memory().client.close()
+    open_shared_memory.clear()

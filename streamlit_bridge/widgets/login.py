@@ -1,0 +1,127 @@
+"""The sign-in card: a message if there is a reason for one, and a button that leads to the provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.errors import StreamlitAuthError
+
+from streamlit_bridge import texts
+from streamlit_bridge.call_style import CallStyle
+from streamlit_bridge.errors import LoginError
+from streamlit_bridge.identity import Identity
+from streamlit_bridge.memory import open_shared_memory
+from streamlit_bridge.results import LoginResult
+from streamlit_bridge.session import begin_sign_in, identify_browser, read_notes
+
+Callback = Callable[[dict[str, object]], object]
+
+
+@dataclass(frozen=True)
+class CardTexts:
+    """What stands on a sign-in card."""
+
+    title: str = texts.SIGN_IN_TITLE
+    text: str = texts.SIGN_IN_TEXT
+    button: str = texts.SIGN_IN_BUTTON
+
+
+def show_login(
+    style: CallStyle,
+    identity: Identity | None,
+    fields: Mapping[str, str],
+    key: str,
+    callback: Callback | None,
+) -> LoginResult | None:
+    """Draw the classic login widget and answer in the caller's generation.
+
+    Parameters:
+        style: how the widget was called.
+        identity: the signed-in person, or None.
+        fields: labels that replace the default ones ("Form name", "Login").
+        key: the key of the button.
+        callback: called once after a completed sign-in with one dictionary.
+
+    Returns:
+        The older generation always gets a result. The newer one gets None, because Streamlit would print any other
+        value of a call that stands alone on a line; only ``unrendered`` without a signed-in user gives a result.
+
+    Raises:
+        LoginError: the app has no usable ``[auth]`` section.
+    """
+    result = LoginResult.from_identity(identity)
+    if identity is not None:
+        _run_callback(identity, callback)
+        return result if style.is_classic else None
+    if style.location == "unrendered":
+        return result
+    title = style.form_name or fields.get("Form name", texts.CLASSIC_SIGN_IN_TITLE)
+    card = CardTexts(title, texts.CLASSIC_SIGN_IN_TEXT, fields.get("Login", texts.CLASSIC_SIGN_IN_BUTTON))
+    show_sign_in_card(st.sidebar if style.location == "sidebar" else None, card, key)
+    return result if style.is_classic else None
+
+
+def show_sign_in_card(place: DeltaGenerator | None, card: CardTexts, key: str) -> None:
+    """Draw the card and start the sign-in when its button is pressed.
+
+    Parameters:
+        place: where to draw, None for the main column.
+        card: the card's texts.
+        key: the key of the button.
+
+    Raises:
+        LoginError: the app has no usable ``[auth]`` section.
+    """
+    notes = read_notes()
+    with (place or st).container(border=True):
+        st.subheader(card.title, anchor=False)
+        if notes["is_ended"]:
+            st.info(texts.SESSION_ENDED, icon=":material/schedule:")
+        elif notes["is_unfinished"]:
+            st.info(texts.SIGN_IN_UNFINISHED, icon=":material/info:")
+        if _is_shut_in_frame():
+            st.write(texts.EMBEDDED_TEXT)
+            st.link_button(texts.EMBEDDED_LINK, st.context.url or "/", icon=":material/open_in_new:", type="primary")
+            return
+        st.write(card.text)
+        if st.button(card.button, key=key, type="primary", icon=":material/login:"):
+            start_sign_in()
+
+
+def start_sign_in() -> None:
+    """Send the browser to the provider.
+
+    Raises:
+        LoginError: the app has no usable ``[auth]`` section.
+    """
+    try:
+        begin_sign_in()
+    except StreamlitAuthError as error:
+        raise LoginError(texts.NOT_CONFIGURED.format(reason=" ".join(str(error).split()))) from error
+
+
+def may_start_automatically() -> bool:
+    """Tell whether a sign-in may start without a click now, and count it if so."""
+    browser = identify_browser()
+    return browser is not None and open_shared_memory().claim_automatic_attempt(browser)
+
+
+def _is_shut_in_frame() -> bool:
+    """Tell whether the app is embedded and gets no cookies there, as in a frame of another site."""
+    return bool(st.context.is_embedded) and identify_browser() is None
+
+
+def _run_callback(identity: Identity, callback: Callback | None) -> None:
+    notes = read_notes()
+    if callback is None or not notes["is_fresh"]:
+        return
+    notes["is_fresh"] = False
+    callback(describe_event("Login", identity.username, identity.email, identity.name, list(identity.roles)))
+
+
+def describe_event(widget: str, username: object, email: object, name: object, roles: object) -> dict[str, object]:
+    """Build the dictionary that callbacks receive."""
+    return {"widget": widget, "username": username, "email": email, "name": name, "roles": roles}

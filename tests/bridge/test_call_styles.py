@@ -1,0 +1,203 @@
+"""login() and logout() in the call styles of both generations."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import OpenApp, RecordedAuth, make_user
+from fake_provider import FakeProvider
+
+from streamlit_bridge import Authenticate, LoginResult, texts
+from streamlit_bridge.call_style import CallStyle, read_call_style
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (None, None, CallStyle(None, "main", False)),
+        ("main", None, CallStyle(None, "main", False)),
+        ("sidebar", None, CallStyle(None, "sidebar", False)),
+        ("unrendered", 5, CallStyle(None, "unrendered", False)),
+        (None, "sidebar", CallStyle(None, "sidebar", False)),
+        ("Login", None, CallStyle("Login", "main", True)),
+        ("Login", "main", CallStyle("Login", "main", True)),
+        ("Login", "sidebar", CallStyle("Login", "sidebar", True)),
+        ("main", "sidebar", CallStyle("main", "sidebar", True)),
+    ],
+)
+def test_positional_rule(first: object, second: object, expected: CallStyle) -> None:
+    assert read_call_style(first, second) == expected
+
+
+@pytest.mark.parametrize(("first", "second"), [("Login", "top"), (None, "top"), ("Login", 5)])
+def test_bad_location(first: object, second: object) -> None:
+    with pytest.raises(ValueError, match="location must be one of"):
+        read_call_style(first, second)
+
+
+def test_result_unpacks_and_answers_to_if() -> None:
+    assert tuple(LoginResult(None, None, "")) == (None, None, "")
+    assert not LoginResult(None, None, "")
+    assert LoginResult("Ada", True, "ada")
+
+
+def test_older_generation_signed_out(open_app: OpenApp, recorded: RecordedAuth) -> None:
+    app = open_app("classic_0_2").run()
+    assert not app.exception
+    assert app.subheader[0].value == "Login"
+    assert app.button[0].label == "Login"
+    assert app.warning[0].value == "Please enter your username and password"
+    app.button[0].click().run()
+    assert recorded.logins == 1
+
+
+def test_older_generation_signed_in_and_out(open_app: OpenApp, recorded: RecordedAuth) -> None:
+    app = open_app("classic_0_2", make_user()).run()
+    assert not app.exception
+    assert app.markdown[0].value == "Welcome *Ada Lovelace* (ada)"
+    app.button(key="unique_key").click().run()
+    assert not app.exception
+    assert recorded.logouts == 1
+    assert app.session_state["logout"] is True
+    app.run()
+    assert app.warning[0].value == "Please enter your username and password"
+
+
+def test_newer_generation_signed_out(open_app: OpenApp, recorded: RecordedAuth) -> None:
+    app = open_app("classic_0_4").run()
+    assert not app.exception
+    assert app.subheader[0].value == "Come in"
+    # Streamlit prints values of calls that stand alone on a line: nothing but the card's own text may appear.
+    assert [element.value for element in app.markdown] == [texts.CLASSIC_SIGN_IN_TEXT]
+    app.button(key="Login").click().run()
+    assert recorded.logins == 1
+
+
+def test_newer_generation_signed_in_and_out(open_app: OpenApp, recorded: RecordedAuth) -> None:
+    app = open_app("classic_0_4", make_user()).run()
+    assert not app.exception
+    assert [element.value for element in app.markdown] == ["Welcome *Ada Lovelace*"]
+    app.button(key="Logout").click().run()
+    assert recorded.logouts == 1
+    assert app.session_state["events"] == [
+        {
+            "widget": "Logout",
+            "username": "ada",
+            "email": "ada@example.org",
+            "name": "Ada Lovelace",
+            "roles": ["editor"],
+        }
+    ]
+
+
+def test_login_callback_runs_once_after_a_completed_sign_in(open_app: OpenApp) -> None:
+    first = open_app("classic_0_4").run()
+    first.button(key="Login").click().run()
+    back = open_app("classic_0_4", make_user()).run()
+    back.run()
+    assert [event["widget"] for event in back.session_state["events"]] == ["Login"]
+    assert "events" not in open_app("classic_0_4", make_user()).run().session_state
+
+
+def test_sidebar(open_app: OpenApp) -> None:
+    script = """
+    from streamlit_bridge import Authenticate
+    auth = Authenticate()
+    auth.login("sidebar")
+    """
+    app = open_app(script).run()
+    assert app.sidebar.button[0].label == "Login"
+    assert not app.main.button
+
+
+@pytest.mark.parametrize(("user", "expected"), [(None, "(None, None, '')"), (make_user(), "None")])
+def test_unrendered_login(open_app: OpenApp, user: dict[str, object] | None, expected: str) -> None:
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    result = Authenticate().login(location="unrendered")
+    st.text(result if result is None else tuple(result))
+    """
+    app = open_app(script, user).run()
+    assert app.text[0].value == expected
+    assert not app.button
+
+
+def test_unrendered_logout_signs_out_at_once(open_app: OpenApp, recorded: RecordedAuth) -> None:
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    auth = Authenticate()
+    auth.require()
+    auth.logout(location="unrendered")
+    st.text("not reached")
+    """
+    app = open_app(script, make_user()).run()
+    assert not app.exception
+    assert recorded.logouts == 1
+    assert not app.text
+
+
+def test_logout_without_user(open_app: OpenApp) -> None:
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    from streamlit_bridge.utilities.exceptions import LogoutError
+    try:
+        Authenticate().logout()
+    except LogoutError as error:
+        st.text(error)
+    """
+    assert open_app(script).run().text[0].value == texts.NOBODY_TO_SIGN_OUT
+
+
+def test_logout_in_a_bad_location(open_app: OpenApp) -> None:
+    script = """
+    from streamlit_bridge import Authenticate
+    auth = Authenticate()
+    auth.require()
+    auth.logout("Logout", "top")
+    """
+    assert "location must be one of" in open_app(script, make_user()).run().exception[0].message
+
+
+def test_logout_over_the_full_width(open_app: OpenApp) -> None:
+    script = """
+    from streamlit_bridge import Authenticate
+    auth = Authenticate()
+    auth.require()
+    auth.logout(use_container_width=True)
+    """
+    app = open_app(script, make_user()).run()
+    assert not app.exception
+    assert app.button[0].label == "Logout"
+
+
+def test_sign_out_reaches_other_tabs_without_asking(open_app: OpenApp, provider: FakeProvider) -> None:
+    one, other = open_app("classic_0_2", make_user()).run(), open_app("smallest", make_user()).run()
+    one.button(key="unique_key").click().run()
+    other.run()
+    assert other.info[0].value == texts.SESSION_ENDED
+    assert provider.count("/api/v1/me") == 1
+
+
+def read_bridge_messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Leave out what Streamlit logs because these tests run without a script."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("streamlit_bridge")]
+
+
+def test_old_arguments_are_mentioned_once(caplog: pytest.LogCaptureFixture) -> None:
+    Authenticate({"usernames": {}}, "cookie", "key", 30, {"emails": []})
+    Authenticate(credentials={}, key="x", pre_authorized=[])
+    messages = read_bridge_messages(caplog)
+    assert len(messages) == 1
+    assert "credentials, cookie_name, cookie_key, cookie_expiry_days, preauthorized" in messages[0]
+
+
+def test_new_style_constructor_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    Authenticate()
+    assert read_bridge_messages(caplog) == []
+
+
+def test_unknown_keyword_is_refused() -> None:
+    with pytest.raises(TypeError, match="cookie_kye"):
+        Authenticate(cookie_kye="x")  # type: ignore[call-arg]  # the point of the test

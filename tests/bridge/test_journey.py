@@ -1,0 +1,167 @@
+"""Whole journeys in Chromium: Streamlit's own server and login, the bridge, and the provider on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_provider import FakeProvider
+
+from streamlit_bridge import texts
+from streamlit_bridge.demo import find_main_script
+
+playwright_api = pytest.importorskip("playwright.sync_api")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+APPS = Path(__file__).parent / "apps"
+
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
+
+StartApp = Callable[[Path], str]
+
+
+@pytest.fixture
+def start_app(provider: FakeProvider, tmp_path: Path) -> Iterator[StartApp]:
+    """Start ``streamlit run`` for a script with its secrets outside of the script's folder."""
+    processes: list[subprocess.Popen[bytes]] = []
+    provider.enforces_tokens = True
+
+    def start(script: Path) -> str:
+        with closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        base = f"http://localhost:{port}"
+        secrets_file = tmp_path / "secrets.toml"
+        values = {
+            "redirect_uri": f"{base}/oauth2callback",
+            "cookie_secret": "a-long-secret-for-the-tests-only",
+            "client_id": "tea",
+            "client_secret": "tea-secret",
+            "server_metadata_url": provider.metadata_url,
+        }
+        lines = ["[auth]", *(f"{name} = {json.dumps(value)}" for name, value in values.items())]
+        lines += ['expose_tokens = ["access"]', '[auth.client_kwargs]\nscope = "openid profile email roles account"']
+        lines += ['prompt = ""']
+        secrets_file.write_text("\n".join(lines), encoding="utf-8")
+        command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
+        command += ["--server.address=localhost", "--server.headless=true", "--browser.gatherUsageStats=false"]
+        command += ["--server.fileWatcherType=none", "--client.toolbarMode=minimal", f"--secrets.files={secrets_file}"]
+        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        log = (tmp_path / f"streamlit-{port}.log").open("wb")
+        processes.append(subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log))
+        log.close()
+        _wait_for(f"{base}/_stcore/health", processes[-1], Path(log.name))
+        return base
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for _ in range(300):
+        try:
+            with opener.open(url, timeout=1):
+                return
+        except OSError:
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            time.sleep(0.1)
+    raise AssertionError(f"{url} did not come up")
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    with playwright_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--no-proxy-server"])
+        context = browser.new_context()
+        context.set_default_timeout(20_000)
+        yield context.new_page()
+        browser.close()
+
+
+def test_demo_from_deep_link_to_sign_out(start_app: StartApp, provider: FakeProvider, page: Any) -> None:
+    base = start_app(find_main_script())
+    deep_link = f"{base}/tastings?region=Uji&guests=4"
+    page.goto(deep_link)
+    page.get_by_role("heading", name=texts.SIGN_IN_TITLE).wait_for()
+    assert page.url == deep_link
+    page.get_by_test_id("stMain").get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    page.get_by_role("heading", name="Tastings").wait_for()
+    page.wait_for_url(deep_link)
+    page.get_by_text("Ada Lovelace").first.wait_for()
+
+    request = next(query for path, _, query in provider.requests if path == "/authorize")
+    assert request["scope"] == ["openid profile email roles account"]
+    assert request["prompt"] == [""]
+    assert request["code_challenge_method"] == ["S256"]
+
+    page.get_by_role("link", name="Office").click()
+    page.get_by_text(texts.FORBIDDEN_TITLE).wait_for()
+
+    page.get_by_role("button", name="Ada Lovelace").click()
+    assert page.get_by_role("link", name=texts.ACCOUNT_LINK).get_attribute("href") == f"{provider.issuer}/account"
+    page.get_by_role("button", name=texts.SIGN_OUT_BUTTON).click()
+    page.get_by_text("This page is open to everybody").wait_for()
+    assert provider.count("/end-session") == 1
+    ended = next(query for path, _, query in provider.requests if path == "/end-session")
+    assert ended["client_id"] == ["tea"]
+    assert ended["id_token_hint"][0].count(".") == 2
+
+
+def test_cancelled_sign_in_is_explained(start_app: StartApp, provider: FakeProvider, page: Any) -> None:
+    provider.refuses_authorization = True
+    base = start_app(APPS / "smallest.py")
+    page.goto(f"{base}/?tag=green")
+    page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    page.get_by_text(texts.SIGN_IN_UNFINISHED).wait_for()
+    provider.refuses_authorization = False
+    page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    page.get_by_text("Hello Ada Lovelace").wait_for()
+    page.wait_for_url(f"{base}/?tag=green")
+
+
+def test_require_before_navigation_keeps_the_deep_link(start_app: StartApp, page: Any) -> None:
+    base = start_app(APPS / "guarded_first.py")
+    deep_link = f"{base}/chart?year=1843"
+    page.goto(deep_link)
+    page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    page.get_by_text("chart of 1843").wait_for()
+    page.wait_for_url(deep_link)
+
+
+def test_failing_exchange_does_not_go_in_circles(start_app: StartApp, provider: FakeProvider, page: Any) -> None:
+    provider.refuses_exchange = True
+    base = start_app(APPS / "automatic.py")
+    page.goto(base)
+    page.get_by_text(texts.SIGN_IN_UNFINISHED).wait_for()
+    page.wait_for_timeout(3000)
+    assert provider.count("/token") == 1
+    provider.refuses_exchange = False
+    page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    page.get_by_text("inside").wait_for()
+
+
+def test_session_ended_at_the_provider(start_app: StartApp, provider: FakeProvider, page: Any) -> None:
+    base = start_app(APPS / "always_checking.py")
+    page.goto(base)
+    page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    page.get_by_text("Hello Ada Lovelace").wait_for()
+    provider.live_tokens.clear()
+    page.reload()
+    page.get_by_text(texts.SESSION_ENDED).wait_for()
+    assert provider.count("/end-session") == 0
+    page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    page.get_by_text("Hello Ada Lovelace").wait_for()

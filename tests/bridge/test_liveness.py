@@ -1,0 +1,193 @@
+"""The liveness check: how often, and what each answer of the provider means."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+from conftest import OpenApp, RecordedAuth, make_user
+from fake_provider import ADA, FakeProvider, Reply
+from streamlit.testing.v1 import AppTest
+
+from streamlit_bridge import liveness, texts
+
+ME = "/api/v1/me"
+
+
+def is_inside(app: AppTest) -> bool:
+    assert not app.exception
+    return any(element.value.startswith("Hello") for element in app.markdown)
+
+
+def test_asks_once_a_minute_for_all_tabs(open_app: OpenApp, provider: FakeProvider) -> None:
+    for _ in range(2):
+        tab = open_app("smallest", make_user())
+        assert is_inside(tab.run())
+        assert is_inside(tab.run())
+    assert provider.count(ME) == 1
+
+
+def test_asks_again_when_due(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("always_checking", make_user()).run()
+    provider.reply.body["name"] = "Countess Ada"
+    app.run()
+    assert app.markdown[0].value == "Hello Countess Ada"
+    assert provider.count(ME) == 2
+
+
+def test_dead_token_means_sign_in_card(open_app: OpenApp, provider: FakeProvider, recorded: RecordedAuth) -> None:
+    app = open_app("always_checking", make_user())
+    assert is_inside(app.run())
+    provider.refuse(401, "invalid_token")
+    assert not is_inside(app.run())
+    assert app.info[0].value == texts.SESSION_ENDED
+    assert app.session_state["authentication_status"] is None
+    assert app.session_state["username"] is None
+    assert recorded.logouts == 0
+
+
+def test_dead_token_stays_dead_without_asking(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.refuse(401, "invalid_token")
+    open_app("always_checking", make_user()).run()
+    provider.reply = Reply(body=dict(ADA))
+    assert not is_inside(open_app("always_checking", make_user()).run())
+    assert provider.count(ME) == 1
+    assert is_inside(open_app("always_checking", make_user(token="at_new")).run())
+
+
+def test_other_peoples_token_is_refused(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.reply.body["sub"] = "user-2"
+    assert not is_inside(open_app("always_checking", make_user()).run())
+
+
+def test_claims_without_subject_are_refused(open_app: OpenApp) -> None:
+    user = make_user()
+    del user["sub"]
+    assert not is_inside(open_app("always_checking", user).run())
+
+
+def test_missing_scope_keeps_the_user(
+    open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.refuse(403, "insufficient_scope")
+    app = open_app("always_checking", make_user())
+    assert is_inside(app.run())
+    assert is_inside(app.run())
+    assert caplog.messages.count(texts.SCOPE_MISSING) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(500, {}),
+        Reply(503, {}),
+        Reply(403, {"code": "something_else"}),
+        Reply(403, raw=b"not json"),
+        Reply(404, {}),
+        Reply(302, headers={"Location": "/elsewhere"}, raw=b""),
+        Reply(200, raw=b"not json"),
+        Reply(200, raw=b"[]"),
+        Reply(200, {"name": "nobody"}),
+    ],
+)
+def test_trouble_keeps_the_user(open_app: OpenApp, provider: FakeProvider, reply: Reply) -> None:
+    provider.reply = reply
+    assert is_inside(open_app("smallest", make_user()).run())
+    assert provider.count("/elsewhere") == 0
+
+
+def test_slow_provider_is_given_up(
+    open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.reply.delay = 5
+    started = time.monotonic()
+    app = open_app("smallest", make_user())
+    assert is_inside(app.run())
+    assert is_inside(app.run())
+    assert time.monotonic() - started < 4.5
+    assert "ReadTimeout" in caplog.text
+    assert "at_ada" not in caplog.text
+
+
+def test_provider_down_keeps_the_user(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("smallest", make_user())
+    app.secrets = {"auth": {"server_metadata_url": "http://127.0.0.1:9/.well-known/openid-configuration"}}
+    assert is_inside(app.run())
+
+
+def test_discovery_in_trouble_keeps_the_user(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.metadata_reply = Reply(500, {})
+    app = open_app("always_checking", make_user())
+    assert is_inside(app.run())
+    assert is_inside(app.run())
+    assert provider.count("/.well-known/openid-configuration") == 1
+
+
+@pytest.mark.parametrize(
+    ("failures", "retry_after", "expected"),
+    [(1, None, 60), (2, None, 120), (3, None, 240), (4, None, 300), (50, None, 300), (1, "90", 90), (1, "9999", 300)],
+)
+def test_pause_grows(
+    open_app: OpenApp,
+    provider: FakeProvider,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    failures: int,
+    retry_after: str | None,
+    expected: int,
+) -> None:
+    provider.refuse(503, "unavailable", **({"Retry-After": retry_after} if retry_after else {}))
+    clock = [1_000_000.0]
+    monkeypatch.setattr(liveness, "monotonic", lambda: clock[0])
+    app = open_app("smallest", make_user())
+    for _ in range(min(failures, 6)):
+        app.run()
+        clock[0] += 301
+    assert provider.count(ME) == min(failures, 6)
+    assert caplog.messages[-1].endswith(f"asking again in {expected} s.")
+
+
+def test_recovered_provider_is_believed(
+    open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1_000_000.0]
+    monkeypatch.setattr(liveness, "monotonic", lambda: clock[0])
+    provider.refuse(503, "unavailable")
+    app = open_app("smallest", make_user())
+    assert is_inside(app.run())
+    provider.refuse(401, "invalid_token")
+    assert is_inside(app.run())
+    clock[0] += 61
+    assert not is_inside(app.run())
+
+
+@pytest.mark.parametrize(("seconds_left", "expected"), [(600, True), (-1, False)])
+def test_id_token_expiry_decides_without_access_token(
+    open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture, seconds_left: int, expected: bool
+) -> None:
+    app = open_app("smallest", make_user(token=None, exp=int(time.time()) + seconds_left))
+    assert is_inside(app.run()) is expected
+    assert texts.TOKENS_NOT_EXPOSED in caplog.messages
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize(("seconds_left", "expected"), [(600, True), (-1, False)])
+def test_id_token_expiry_decides_without_account_api(
+    open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture, seconds_left: int, expected: bool
+) -> None:
+    provider.has_account_api = False
+    app = open_app("always_checking", make_user(exp=int(time.time()) + seconds_left))
+    assert is_inside(app.run()) is expected
+    assert texts.ACCOUNT_API_ABSENT in caplog.messages
+
+
+def test_id_token_expiry_does_not_end_a_live_session(open_app: OpenApp) -> None:
+    assert is_inside(open_app("smallest", make_user(exp=1)).run())
+
+
+def test_token_is_never_logged(open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "streamlit_bridge")
+    provider.refuse(500, "broken")
+    open_app("smallest", make_user()).run()
+    assert "at_ada" not in caplog.text

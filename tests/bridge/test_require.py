@@ -1,0 +1,112 @@
+"""require(): who comes in, who is asked to sign in, who is refused."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import OpenApp, RecordedAuth, make_user
+from fake_provider import FakeProvider
+
+from streamlit_bridge import texts
+from streamlit_bridge.session import STATE_KEYS
+
+
+def test_signed_in_user_comes_in(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("smallest", make_user()).run()
+    assert not app.exception
+    assert app.markdown[0].value == "Hello Ada Lovelace"
+    state = {key: app.session_state[key] for key in STATE_KEYS}
+    assert state == {
+        "name": "Ada Lovelace",
+        "authentication_status": True,
+        "username": "ada",
+        "email": "ada@example.org",
+        "roles": ["editor"],
+        "logout": None,
+    }
+    headers = next(headers for path, headers, _ in provider.requests if path == "/api/v1/me")
+    assert headers["Authorization"] == "Bearer at_ada"
+
+
+def test_visitor_sees_a_card_and_nothing_of_the_page(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("smallest").run()
+    assert not app.exception
+    assert app.subheader[0].value == texts.SIGN_IN_TITLE
+    assert not any("Hello" in element.value for element in app.markdown)
+    assert [app.session_state[key] for key in STATE_KEYS] == [None] * 6
+    assert provider.requests == []
+
+
+def test_user_without_auth_section_is_a_visitor(open_app: OpenApp) -> None:
+    app = open_app("smallest", {}).run()
+    assert not app.exception
+    assert app.subheader[0].value == texts.SIGN_IN_TITLE
+
+
+def test_button_starts_the_sign_in(open_app: OpenApp, recorded: RecordedAuth) -> None:
+    app = open_app("smallest").run()
+    assert recorded.logins == 0
+    app.button[0].click().run()
+    assert recorded.logins == 1
+    assert not app.exception
+
+
+def test_unusable_secrets_name_the_remedy(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    import streamlit
+    from streamlit.errors import StreamlitAuthError
+
+    def fail(provider: str | None = None) -> None:
+        raise StreamlitAuthError("no client_id")
+
+    monkeypatch.setattr(streamlit, "login", fail)
+    app = open_app("smallest").run()
+    app.button[0].click().run()
+    assert "idp client add-streamlit" in app.exception[0].message
+
+
+def test_missing_role_is_refused_without_a_login(open_app: OpenApp) -> None:
+    app = open_app("admin_only", make_user()).run()
+    assert not app.exception
+    assert texts.FORBIDDEN_TITLE in app.subheader[0].value
+    shown = " ".join(element.value for element in app.markdown)
+    assert "Ada Lovelace" in shown
+    assert "`admin`" in shown
+    assert "secret room" not in shown
+    assert len(app.button) == 0
+
+
+def test_role_opens_the_page(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.reply.body["roles"] = ["admin"]
+    app = open_app("admin_only", make_user()).run()
+    assert app.markdown[0].value == "the secret room"
+
+
+def test_role_taken_away_closes_the_page(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.reply.body["roles"] = []
+    app = open_app("admin_only", make_user(roles=["admin"])).run()
+    assert texts.FORBIDDEN_TITLE in app.subheader[0].value
+
+
+def test_one_of_several_roles_is_enough(open_app: OpenApp) -> None:
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    Authenticate().require("admin", "editor")
+    st.write("in")
+    """
+    assert open_app(script, make_user()).run().markdown[0].value == "in"
+
+
+def test_name_cannot_inject_markdown(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.reply.body["name"] = "![x](https://evil.example/p.png)"
+    app = open_app("admin_only", make_user()).run()
+    shown = " ".join(element.value for element in app.markdown)
+    assert "![x](" not in shown
+
+
+def test_cross_site_frame_offers_a_new_tab(open_app: OpenApp, cookies: dict[str, str]) -> None:
+    cookies.clear()
+    app = open_app("smallest")
+    app.context["is_embedded"] = True
+    app.run()
+    assert not app.button
+    assert app.get("link_button")[0].label == texts.EMBEDDED_LINK

@@ -1,0 +1,204 @@
+"""Coming back to the same page, unfinished sign-ins, the loop guard, and recognising a browser."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import OpenApp, RecordedAuth, make_user
+from fake_provider import FakeProvider, make_browser_cookie
+from streamlit.testing.v1 import AppTest
+
+from streamlit_bridge import memory as memory_module
+from streamlit_bridge import texts
+from streamlit_bridge.memory import BoundedTable, Destination, SharedMemory
+from streamlit_bridge.return_path import _read_page
+
+BASE = "http://localhost:8501"
+
+
+def start_at(open_app: OpenApp, page: str, query: dict[str, object]) -> AppTest:
+    """Open the app of several pages as a visitor at a deep link, and press the sign-in button of that page's card."""
+    app = open_app("several/main", url=f"{BASE}/").run()
+    if page:
+        app.switch_page(page)
+    app.context = {"url": f"{BASE}/{page.removesuffix('.py')}"}
+    app.query_params = dict(query)
+    app.run()
+    key = "streamlit_bridge_sign_in" if page == "report.py" else "streamlit_bridge_menu_sign_in"
+    app.button(key=key).click().run()
+    assert not app.exception
+    return app
+
+
+def test_back_to_page_and_query(open_app: OpenApp) -> None:
+    start_at(open_app, "report.py", {"tag": ["green", "black"]})
+    back = open_app("several/main", make_user(), url=f"{BASE}/").run()
+    assert not back.exception
+    assert back.markdown[-1].value == "report ['green', 'black']"
+    assert back.query_params == {"tag": ["green", "black"]}
+
+
+def test_back_to_the_query_of_the_start_page(open_app: OpenApp) -> None:
+    start_at(open_app, "", {"tag": "white"})
+    back = open_app("several/main", make_user()).run()
+    assert back.query_params == {"tag": "white"}
+    assert back.markdown[-1].value == "home"
+
+
+def test_happens_once(open_app: OpenApp) -> None:
+    start_at(open_app, "report.py", {})
+    open_app("several/main", make_user()).run()
+    assert open_app("several/main", make_user()).run().markdown[-1].value == "home"
+
+
+def test_other_browsers_stay_where_they_are(open_app: OpenApp, cookies: dict[str, str]) -> None:
+    start_at(open_app, "report.py", {})
+    cookies.update(make_browser_cookie(b"another browser!"))
+    assert open_app("several/main", make_user()).run().markdown[-1].value == "home"
+
+
+def test_a_tab_elsewhere_does_not_take_the_path(open_app: OpenApp, memory: SharedMemory) -> None:
+    start_at(open_app, "report.py", {})
+    open_app("smallest", make_user(), url=f"{BASE}/elsewhere").run()
+    assert open_app("several/main", make_user()).run().markdown[-1].value.startswith("report")
+
+
+def test_navigation_after_require(open_app: OpenApp, memory: SharedMemory) -> None:
+    from streamlit_bridge.session import identify_browser
+
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    Authenticate().require()
+    def home(): st.write("home")
+    def chart(): st.write("chart", st.query_params.to_dict())
+    st.navigation([st.Page(home, default=True), st.Page(chart)]).run()
+    """
+    browser = identify_browser()
+    assert browser is not None
+    memory.begin_attempt(browser, Destination("chart", (("year", ("1843",)),)))
+    back = open_app(script, make_user()).run()
+    assert not back.exception
+    assert back.markdown[0].value.startswith("chart")
+    assert back.query_params == {"year": "1843"}
+
+
+def test_page_that_is_gone_leads_to_the_start_page(open_app: OpenApp, memory: SharedMemory) -> None:
+    from streamlit_bridge.session import identify_browser
+
+    memory.begin_attempt(str(identify_browser()), Destination("gone"))
+    back = open_app("several/main", make_user()).run()
+    assert not back.exception
+    assert back.markdown[-1].value == "home"
+
+
+def test_unfinished_sign_in_is_mentioned_once_and_still_leads_back(open_app: OpenApp) -> None:
+    app = open_app("smallest", url=f"{BASE}/")
+    app.query_params = {"tag": "green"}
+    app.run().button[0].click().run()
+    back = open_app("smallest").run()
+    assert back.info[0].value == texts.SIGN_IN_UNFINISHED
+    assert not open_app("smallest").run().info
+    back.button[0].click().run()
+    assert open_app("smallest", make_user()).run().query_params == {"tag": "green"}
+
+
+def test_sign_out_forgets_the_attempt(open_app: OpenApp) -> None:
+    open_app("smallest").run().button[0].click().run()
+    signed_in = open_app("classic_0_2", make_user(), url=f"{BASE}/elsewhere").run()
+    signed_in.button(key="unique_key").click().run()
+    assert not open_app("smallest").run().info
+
+
+def test_automatic_sign_in_happens_once_a_minute(
+    open_app: OpenApp, recorded: RecordedAuth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(memory_module, "monotonic", lambda: clock[0])
+    for _ in range(5):
+        app = open_app("automatic").run()
+    assert recorded.logins == 1
+    assert app.subheader[0].value == texts.SIGN_IN_TITLE
+    clock[0] += 61
+    open_app("automatic").run()
+    assert recorded.logins == 2
+
+
+def test_automatic_sign_in_never_without_cookies(
+    open_app: OpenApp, recorded: RecordedAuth, cookies: dict[str, str]
+) -> None:
+    cookies.clear()
+    open_app("automatic").run()
+    assert recorded.logins == 0
+
+
+def test_automatic_sign_in_does_not_undo_a_sign_out(open_app: OpenApp, recorded: RecordedAuth) -> None:
+    app = open_app("classic_0_2", make_user()).run()
+    app.button(key="unique_key").click().run()
+    open_app("automatic").run()
+    assert recorded.logins == 0
+
+
+@pytest.mark.parametrize(
+    "cookie", ["", "nonsense", "2|zz|00|1", "1|00|00|1", "2||00|1", "2|00||1", "2|00000000|00", "\N{SNOWMAN}|||"]
+)
+def test_broken_cookie_is_no_browser(cookies: dict[str, str], cookie: str) -> None:
+    from streamlit_bridge.session import identify_browser
+
+    cookies["_streamlit_xsrf"] = cookie
+    assert identify_browser() is None
+
+
+def test_browser_is_recognised_under_a_new_mask(cookies: dict[str, str]) -> None:
+    from streamlit_bridge.session import identify_browser
+
+    before = identify_browser()
+    cookies.update(make_browser_cookie())
+    assert identify_browser() == before == b"0123456789abcdef".hex()
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        (None, ""),
+        (f"{BASE}/", ""),
+        (f"{BASE}/report", "report"),
+        (f"{BASE}/Caf%C3%A9", "Café"),
+        (f"{BASE}//evil.example/x", ""),
+        (f"{BASE}/a/b", ""),
+        (f"{BASE}/..%2F..%2Fetc", ""),
+    ],
+)
+def test_page_of_a_url(url: str | None, page: str) -> None:
+    assert _read_page(url) == page
+
+
+def test_page_below_a_base_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    import streamlit
+
+    monkeypatch.setattr(streamlit, "get_option", lambda name: "/tea/house/")
+    assert _read_page(f"{BASE}/tea/house/report") == "report"
+    assert _read_page(f"{BASE}/tea/house") == ""
+
+
+def test_attempts_grow_old(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(memory_module, "monotonic", lambda: clock[0])
+    memory.begin_attempt("b", Destination("report"))
+    clock[0] = memory_module.ATTEMPT_LIFETIME + 1
+    assert memory.recall_attempt("b") is None
+
+
+def test_memory_is_bounded() -> None:
+    table: BoundedTable[int] = BoundedTable(capacity=2)
+    for number, name in enumerate("abc"):
+        table.put(name, number)
+    assert [table.get(name) for name in "abc"] == [None, 1, 2]
+
+
+def test_embed_parameters_do_not_break_the_way_back(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("smallest")
+    app.query_params = {"embed": "true", "tag": "x"}
+    app.run().button[0].click().run()
+    back = open_app("smallest", make_user()).run()
+    assert not back.exception
+    assert back.query_params["tag"] == "x"

@@ -1,0 +1,149 @@
+"""What apps import: names, aliases, the account menu, the demo, and the helpers for apps' own tests."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+from conftest import OpenApp, RecordedAuth, make_user
+from fake_provider import FakeProvider, Reply
+from streamlit.testing.v1 import AppTest
+
+import streamlit_bridge
+from streamlit_bridge import texts
+from streamlit_bridge.demo import find_main_script
+from streamlit_bridge.testing import OpenSignedInApp, open_signed_in_app, sign_in, sign_out, signed_in_app
+
+__all__ = ["signed_in_app"]
+
+ERRORS = [
+    "AuthenticateError",
+    "CredentialsError",
+    "DeprecationError",
+    "ForgotError",
+    "LoginError",
+    "LogoutError",
+    "RegisterError",
+    "ResetError",
+    "UpdateError",
+]
+
+
+@pytest.mark.parametrize("module", ["exceptions", "utilities", "utilities.exceptions"])
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_have_all_their_old_addresses(module: str, name: str) -> None:
+    error = getattr(streamlit_bridge, name)
+    assert issubclass(error, streamlit_bridge.BridgeError)
+    assert getattr(importlib.import_module(f"streamlit_bridge.{module}"), name) is error
+
+
+def test_the_bridge_imports_nothing_of_the_provider() -> None:
+    for path in Path(streamlit_bridge.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.split(".")[0] == "idp" for name in names), path
+
+
+def test_account_menu_for_a_visitor(open_app: OpenApp, recorded: RecordedAuth) -> None:
+    app = open_app("several/main").run()
+    app.sidebar.button[0].click().run()
+    assert recorded.logins == 1
+
+
+def test_account_menu_for_a_user(open_app: OpenApp, provider: FakeProvider, recorded: RecordedAuth) -> None:
+    app = open_app("several/main", make_user()).run()
+    assert not app.exception
+    link = app.get("link_button")[0]
+    assert (link.label, link.proto.url) == (texts.ACCOUNT_LINK, f"{provider.issuer}/account")
+    app.button(key="streamlit_bridge_menu_sign_out").click().run()
+    assert recorded.logouts == 1
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", 5, None])
+def test_account_menu_leaves_out_a_strange_address(open_app: OpenApp, provider: FakeProvider, address: object) -> None:
+    provider.metadata_reply = Reply(body={**provider.describe(), "account_management_uri": address})
+    app = open_app("several/main", make_user()).run()
+    assert not app.exception
+    assert not app.get("link_button")
+
+
+def test_account_menu_while_the_provider_is_down(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.metadata_reply = Reply(503, {})
+    app = open_app("several/main", make_user()).run()
+    assert not app.exception
+    assert not app.get("link_button")
+
+
+def test_fixture_for_apps(signed_in_app: OpenSignedInApp) -> None:
+    path = Path(__file__).parent / "apps" / "admin_only.py"
+    assert signed_in_app(path, "grace", roles=["admin"]).run().markdown[0].value == "the secret room"
+    assert texts.FORBIDDEN_TITLE in signed_in_app(path, "grace").run().subheader[0].value
+
+
+def test_functions_for_apps() -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from streamlit_bridge import Authenticate
+
+        Authenticate().require()
+        st.text(st.session_state["email"])
+
+    app = open_signed_in_app(script, "grace").run()
+    assert app.text[0].value == "grace@example.org"
+    assert not sign_out(app).run().text
+    assert sign_in(app, name="Ada L.", email="a@b.example").run().text[0].value == "a@b.example"
+
+
+def test_signing_in_needs_a_recent_streamlit() -> None:
+    class OldAppTest:
+        pass
+
+    with pytest.raises(RuntimeError, match=r"1\.67"):
+        sign_in(OldAppTest())  # type: ignore[arg-type]  # stands in for an older Streamlit
+
+
+@pytest.fixture
+def demo() -> AppTest:
+    return AppTest.from_file(find_main_script(), default_timeout=20)
+
+
+def test_demo_for_a_visitor(demo: AppTest, cookies: dict[str, str]) -> None:
+    sign_out(demo).run()
+    assert not demo.exception
+    assert "open to everybody" in demo.markdown[0].value
+    for page in ("views/tastings.py", "views/office.py"):
+        demo.switch_page(page).run()
+        assert not demo.exception
+        assert demo.subheader[0].value == texts.SIGN_IN_TITLE
+
+
+def test_demo_for_a_member(demo: AppTest) -> None:
+    sign_in(demo, "grace").run()
+    assert not demo.exception
+    demo.switch_page("views/tastings.py")
+    demo.query_params = {"region": "Uji", "guests": "4"}
+    demo.run()
+    assert not demo.exception
+    assert demo.selectbox[0].value == "Uji"
+    assert demo.number_input[0].value == 4
+    demo.switch_page("views/office.py").run()
+    assert texts.FORBIDDEN_TITLE in demo.subheader[0].value
+
+
+@pytest.mark.parametrize("guests", ["99", "-1", "x", "\N{SUPERSCRIPT TWO}", ""])
+def test_demo_with_a_strange_query(demo: AppTest, guests: str) -> None:
+    sign_in(demo).run()
+    demo.switch_page("views/tastings.py")
+    demo.query_params = {"region": "Atlantis", "guests": guests}
+    assert not demo.run().exception
+
+
+def test_demo_for_an_administrator(demo: AppTest) -> None:
+    sign_in(demo, "grace", roles=["admin"]).run()
+    demo.switch_page("views/office.py").run()
+    assert not demo.exception
+    assert demo.title[0].value == "Office"

@@ -1,0 +1,162 @@
+"""Fixtures that all tests share: a provider in a folder of its own, people, apps, and a clock that one can turn."""
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+from werkzeug.serving import make_server
+
+from idp import clock as provider_clock
+from idp import database
+from idp.accounts.visitor import OPERATOR
+from idp.app import create_app
+from idp.models import Base, User
+from idp.oidc.clients import ClientMetadata
+from idp.oidc.keys import ensure_keys
+from idp.settings import Settings
+from idp.web import context
+from tests import factories
+from tests.relying_party import RelyingParty
+
+SECRET_KEY = "a secret key for tests, and for nothing else"  # gitleaks:allow
+
+
+@pytest.fixture(scope="session")
+def template_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An initialised instance, made once and copied for each test: making RSA keys takes a while."""
+    folder = tmp_path_factory.mktemp("template")
+    settings = Settings(instance=folder, secret_key=SECRET_KEY)
+    engine = database.open_engine(settings)
+    Base.metadata.create_all(engine)
+    with Session(engine) as db, db.begin():
+        ensure_keys(db, settings, OPERATOR)
+    engine.dispose()
+    return folder
+
+
+@pytest.fixture
+def settings(template_instance: Path, tmp_path: Path) -> Settings:
+    """Settings of a fresh provider; `bcrypt_cost` is low, so that tests are quick."""
+    instance = tmp_path / "instance"
+    shutil.copytree(template_instance, instance)
+    return Settings(instance=instance, secret_key=SECRET_KEY, bcrypt_cost=4, registration="open")
+
+
+@pytest.fixture
+def make_app() -> Iterator[Callable[[Settings], Flask]]:
+    """Build applications that are put away at the end."""
+    built = []
+
+    def make(settings: Settings) -> Flask:
+        app = create_app(settings)
+        app.testing = False
+        built.append(app)
+        return app
+
+    yield make
+    for app in built:
+        with app.app_context():
+            context.extension.session.remove()
+            context.extension.engine.dispose()
+
+
+@pytest.fixture
+def app(settings: Settings, make_app: Callable[[Settings], Flask]) -> Flask:
+    """The provider's web application."""
+    return make_app(settings)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser, as far as HTTP goes."""
+    return app.test_client()
+
+
+@pytest.fixture
+def db(settings: Settings) -> Iterator[Session]:
+    """A session of its own on the provider's database; commit what the provider is to see."""
+    engine = database.open_engine(settings)
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+    engine.dispose()
+
+
+@pytest.fixture
+def make_user(db: Session, settings: Settings) -> Callable[..., User]:
+    """Create people."""
+    return lambda *args, **profile: factories.make_user(db, settings, *args, **profile)
+
+
+@pytest.fixture
+def make_client(db: Session) -> Callable[..., tuple[ClientMetadata, str | None]]:
+    """Register apps."""
+    return lambda **metadata: factories.make_client(db, **metadata)
+
+
+@pytest.fixture
+def relying_party(app: Flask, make_client: Callable[..., tuple[ClientMetadata, str]]) -> Callable[..., RelyingParty]:
+    """Register an app and return a strict client for it, with a browser of its own or a given one."""
+
+    def make(browser: FlaskClient | None = None, **metadata: Any) -> RelyingParty:
+        registered, secret = make_client(**metadata)
+        issuer = app.extensions["idp_settings"].issuer
+        return RelyingParty(browser or app.test_client(), issuer, registered, secret)
+
+    return make
+
+
+class Clock:
+    """A clock that one can turn."""
+
+    def __init__(self, now: float) -> None:
+        self.time = now
+
+    def __call__(self) -> float:
+        return self.time
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += seconds
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """The provider's clock, stopped at the present."""
+    hand = Clock(float(provider_clock.now()))
+    with provider_clock.stopped_at(hand):
+        yield hand
+
+
+@pytest.fixture
+def live_server(settings: Settings, make_app: Callable[[Settings], Flask]) -> Iterator[str]:
+    """The provider behind a real socket on loopback; gives its base URL, which is the issuer too."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    app = make_app(replace(settings, issuer=f"http://localhost:{port}"))
+    server = make_server("127.0.0.1", port, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"http://localhost:{port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of Chromium; a test that needs it is skipped where it is missing."""
+    path = os.environ.get("IDP_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not path:
+        pytest.skip("Chromium is not installed")
+    return path

@@ -1,0 +1,388 @@
+"""A strict relying party: drives whole journeys through the provider, and believes nothing that it has not checked."""
+
+import base64
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
+
+from joserfc import jws
+from joserfc.jwk import KeySet
+from werkzeug.test import Client, TestResponse
+
+from idp import clock
+from idp.oidc.clients import ClientMetadata
+from tests.factories import PASSWORD
+
+LEEWAY = 5  # seconds
+
+
+class Forms(HTMLParser):
+    """The forms of a page with their fields and buttons."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[dict[str, Any]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collect forms, inputs and buttons."""
+        given = dict(attrs)
+        if tag == "form":
+            self.found.append({"action": given.get("action") or "", "fields": {}, "buttons": [], "inputs": {}})
+        elif self.found and tag == "input" and given.get("name"):
+            self.found[-1]["fields"][given["name"]] = given.get("value") or ""
+            self.found[-1]["inputs"][given["name"]] = given
+        elif self.found and tag == "button":
+            self.found[-1]["buttons"].append(given)
+
+
+def the_form(page: str) -> dict[str, Any]:
+    """Return the main form of a page: the one with a button of ours, or the first."""
+    forms = Forms(page).found
+    assert forms, f"no form on the page: {page[:400]}"
+    wanted = {"login-submit", "consent-allow", "logout-confirm"}
+    return next((form for form in forms if any(button.get("id") in wanted for button in form["buttons"])), forms[0])
+
+
+@dataclass
+class AuthorizationResponse:
+    """What came back to the redirect URI, checked for state and issuer."""
+
+    parameters: dict[str, str]
+
+    @property
+    def code(self) -> str:
+        """The code; there must be one."""
+        assert "code" in self.parameters, f"no code: {self.parameters}"
+        return self.parameters["code"]
+
+    @property
+    def error(self) -> str | None:
+        """The error, if it is one."""
+        return self.parameters.get("error")
+
+
+@dataclass
+class Tokens:
+    """A token response, checked."""
+
+    response: dict[str, Any]
+    claims: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def access_token(self) -> str:
+        """The access token."""
+        return str(self.response["access_token"])
+
+    @property
+    def refresh_token(self) -> str:
+        """The refresh token; there must be one."""
+        return str(self.response["refresh_token"])
+
+
+class RelyingParty:
+    """One app and one browser in front of the provider.
+
+    Args:
+        browser: a test client with its cookies.
+        issuer: whom to trust.
+        metadata: how the app is registered.
+        secret: its secret; None for a public client.
+    """
+
+    def __init__(self, browser: Client, issuer: str, metadata: ClientMetadata, secret: str | None) -> None:
+        self.browser = browser
+        self.issuer = issuer
+        self.metadata = metadata
+        self.secret = secret
+        self.redirect_uri = metadata.redirect_uris[0] if metadata.redirect_uris else ""
+        self.state = ""
+        self.nonce: str | None = ""
+        self.verifier: str | None = ""
+        self.discovery = self.fetch("/.well-known/openid-configuration")
+        assert self.discovery["issuer"] == issuer
+
+    # -- HTTP -------------------------------------------------------------------
+
+    def path(self, endpoint: str) -> str:
+        """Return the path of an endpoint that discovery names."""
+        url = self.discovery[endpoint]
+        assert url.startswith(self.issuer)
+        return urlsplit(url).path
+
+    def fetch(self, path: str) -> dict[str, Any]:
+        """Get a JSON document."""
+        response = self.browser.get(path)
+        assert response.status_code == 200, response.text
+        assert response.mimetype == "application/json"
+        document: dict[str, Any] = json.loads(response.data)
+        return document
+
+    def keys(self) -> KeySet:
+        """Return the provider's public keys."""
+        return KeySet.import_key_set(self.fetch(self.path("jwks_uri")))  # type: ignore[arg-type]
+
+    # -- The authorization request ------------------------------------------------
+
+    def authorization_parameters(self, **changes: str | None) -> dict[str, str]:
+        """Return a fresh, correct request; `name=None` leaves a parameter out."""
+        self.state, self.nonce = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        self.verifier = secrets.token_urlsafe(48)
+        parameters: dict[str, str | None] = {
+            "response_type": "code",
+            "client_id": self.metadata.client_id,
+            "redirect_uri": self.redirect_uri,
+            "scope": "openid",
+            "state": self.state,
+            "nonce": self.nonce,
+            "code_challenge": s256(self.verifier),
+            "code_challenge_method": "S256",
+            **changes,
+        }
+        sent = {name: value for name, value in parameters.items() if value is not None}
+        self.state = sent.get("state", "")
+        self.nonce = sent.get("nonce")
+        if "code_challenge" not in sent:
+            self.verifier = None
+        return sent
+
+    def send(self, *, method: str = "GET", **changes: str | None) -> TestResponse:
+        """Send an authorization request; returns the provider's first answer."""
+        parameters = self.authorization_parameters(**changes)
+        if method == "POST":
+            return self.browser.post(self.path("authorization_endpoint"), data=parameters)
+        return self.browser.get(
+            self.path("authorization_endpoint"), query_string=urlencode(parameters, quote_via=quote)
+        )
+
+    def follow(self, response: TestResponse) -> TestResponse:
+        """Follow redirects inside the provider; stop at a page, or where the browser leaves for the app."""
+        for _ in range(10):
+            location = response.headers.get("Location", "")
+            if response.status_code not in (302, 303) or not self.is_ours(location):
+                return response
+            assert response.status_code == 303
+            target = urlsplit(location)
+            response = self.browser.get(target.path + (f"?{target.query}" if target.query else ""))
+        raise AssertionError("the provider redirects in circles")
+
+    def is_ours(self, location: str) -> bool:
+        """Tell whether a URL is the provider's."""
+        return location.startswith("/") or location == self.issuer or location.startswith(self.issuer + "/")
+
+    def submit(self, page: TestResponse, button: str = "", **fields: str) -> TestResponse:
+        """Fill in the page's form and send it, by the button with this id."""
+        form = the_form(page.text)
+        data = {**form["fields"], **fields}
+        for given in form["buttons"]:
+            if given.get("name") and (given.get("id") == button or given.get("value") == button):
+                data[given["name"]] = given.get("value") or ""
+        path = form["action"] or urlsplit(page.request.url).path
+        return self.browser.post(path, data=data)
+
+    def read_answer(self, response: TestResponse) -> AuthorizationResponse:
+        """Check what the browser brings back to the app (RFC 6749 section 4.1.2, RFC 9207)."""
+        assert response.status_code == 303, f"{response.status_code}: {response.text[:1500]}"
+        location = response.headers["Location"]
+        target = urlsplit(location)
+        own = urlsplit(self.redirect_uri)
+        assert (target.scheme, target.netloc, target.path) == (own.scheme, own.netloc, own.path), location
+        assert not target.fragment
+        pairs = parse_qsl(target.query, keep_blank_values=True, strict_parsing=True)
+        answer = dict(pairs)
+        assert len(answer) == len(pairs), f"repeated parameters: {location}"
+        for name, value in parse_qsl(own.query):
+            assert answer.pop(name) == value
+        assert answer.get("state", "") == self.state
+        assert answer["iss"] == self.issuer
+        if "error" in answer:
+            assert "code" not in answer
+        else:
+            assert len(answer["code"]) >= 22
+        return AuthorizationResponse(answer)
+
+    # -- Journeys ---------------------------------------------------------------------
+
+    def authorize(
+        self,
+        username: str = "ada",
+        password: str = PASSWORD,
+        *,
+        sent: TestResponse | None = None,
+        **changes: str | None,
+    ) -> AuthorizationResponse:
+        """Go all the way, as a willing person does: sign in, choose the account, allow."""
+        response = self.follow(sent or self.send(**changes))
+        for _ in range(6):
+            if response.status_code == 303:
+                return self.read_answer(response)
+            assert response.status_code == 200, f"{response.status_code}: {response.text[:1500]}"
+            if 'id="login-submit"' in response.text:
+                response = self.submit(response, "login-submit", username=username, password=password)
+            elif 'id="consent-allow"' in response.text:
+                response = self.submit(response, "consent-allow")
+            else:
+                response = self.submit(response, "continue")
+            response = self.follow(response)
+        raise AssertionError("no end to the pages")
+
+    def log_in(self, username: str = "ada", password: str = PASSWORD, **changes: str | None) -> Tokens:
+        """Authorize and redeem the code."""
+        return self.redeem(self.authorize(username, password, **changes).code)
+
+    # -- The token endpoint ------------------------------------------------------------
+
+    def post(self, endpoint: str, method: str = "", **form: str | None) -> TestResponse:
+        """Call an endpoint as this client; `method` is how it authenticates."""
+        method = method or self.metadata.token_endpoint_auth_method
+        headers = {}
+        data = {name: value for name, value in form.items() if value is not None}
+        if method == "client_secret_basic":
+            pair = f"{quote(self.metadata.client_id, safe='')}:{quote(self.secret or '', safe='')}"
+            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        elif method == "client_secret_post":
+            data |= {"client_id": self.metadata.client_id, "client_secret": self.secret or ""}
+        elif method == "none":
+            data |= {"client_id": self.metadata.client_id}
+        return self.browser.post(self.path(endpoint), data=data, headers=headers)
+
+    def request_tokens(self, code: str, **changes: str | None) -> TestResponse:
+        """Send the token request for a code."""
+        form: dict[str, str | None] = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.redirect_uri,
+            "code_verifier": self.verifier,
+            **changes,
+        }
+        return self.post("token_endpoint", **form)
+
+    def redeem(self, code: str) -> Tokens:
+        """Redeem a code and check all that comes of it."""
+        return self.read_tokens(self.request_tokens(code), nonce=self.nonce)
+
+    def refresh(self, refresh_token: str, **changes: str | None) -> Tokens:
+        """Refresh, and check all that comes of it."""
+        return self.read_tokens(self.request_refresh(refresh_token, **changes))
+
+    def request_refresh(self, refresh_token: str, **changes: str | None) -> TestResponse:
+        """Send a refresh request."""
+        form: dict[str, str | None] = {"grant_type": "refresh_token", "refresh_token": refresh_token, **changes}
+        return self.post("token_endpoint", **form)
+
+    def read_tokens(self, response: TestResponse, nonce: str | None = None) -> Tokens:
+        """Check a token response (RFC 6749 section 5.1, OIDC Core section 3.1.3.3)."""
+        assert response.status_code == 200, f"{response.status_code}: {response.text}"
+        assert response.mimetype == "application/json"
+        assert "no-store" in response.headers["Cache-Control"]
+        answer: dict[str, Any] = json.loads(response.data)
+        assert answer["token_type"] == "Bearer"
+        assert isinstance(answer["expires_in"], int)
+        assert answer["expires_in"] > 0
+        assert len(answer["access_token"]) >= 22
+        claims = {}
+        if "openid" in answer.get("scope", "openid").split():
+            claims = self.check_id_token(answer["id_token"], access_token=answer["access_token"], nonce=nonce)
+        else:
+            assert "id_token" not in answer
+        return Tokens(answer, claims)
+
+    def check_id_token(self, token: str, *, access_token: str, nonce: str | None) -> dict[str, Any]:
+        """Check an ID token as OIDC Core section 3.1.3.7 says, and more strictly where it leaves a choice."""
+        expected = self.metadata.id_token_signed_response_alg or "RS256"
+        header = json.loads(decode(token.split(".", maxsplit=1)[0]))
+        assert header["alg"] == expected
+        keys = self.keys()
+        assert header["kid"] in {key.kid for key in keys.keys}, "the kid is not published"
+        key = next(key for key in keys.keys if key.kid == header["kid"])
+        claims: dict[str, Any] = json.loads(jws.deserialize_compact(token, key, algorithms=[expected]).payload)
+        assert claims["iss"] == self.issuer
+        assert claims["aud"] == self.metadata.client_id
+        assert 0 < len(claims["sub"]) <= 255
+        assert claims["sub"].isascii()
+        now = clock.now()
+        assert abs(claims["iat"] - now) <= LEEWAY
+        assert claims["exp"] > now
+        assert isinstance(claims["auth_time"], int)
+        assert claims["auth_time"] <= now + LEEWAY
+        assert claims.get("nonce") == nonce
+        assert claims["at_hash"] == half_hash(access_token)
+        assert claims["acr"]
+        assert claims["amr"]
+        check_values(claims)
+        return claims
+
+    # -- What tokens open ------------------------------------------------------------------
+
+    def request_userinfo(self, access_token: str, method: str = "GET") -> TestResponse:
+        """Call the UserInfo endpoint with a bearer token in the header."""
+        headers = {"Authorization": f"Bearer {access_token}"}
+        return self.browser.open(self.path("userinfo_endpoint"), method=method, headers=headers)
+
+    def userinfo(self, tokens: Tokens, method: str = "GET") -> dict[str, Any]:
+        """Fetch claims and check that they are about the same person."""
+        response = self.request_userinfo(tokens.access_token, method)
+        assert response.status_code == 200, response.text
+        assert response.mimetype == "application/json"
+        claims: dict[str, Any] = json.loads(response.data)
+        assert claims["sub"] == tokens.claims["sub"]
+        check_values(claims)
+        return claims
+
+    def introspect(self, token: str) -> dict[str, Any]:
+        """Ask whether a token is good."""
+        response = self.post("introspection_endpoint", token=token)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = json.loads(response.data)
+        assert isinstance(answer["active"], bool)
+        return answer
+
+    def request_logout(self, **parameters: str | None) -> TestResponse:
+        """Send the browser to the end session endpoint."""
+        sent = {name: value for name, value in parameters.items() if value is not None}
+        return self.browser.get(self.path("end_session_endpoint"), query_string=sent)
+
+
+def check_values(claims: dict[str, Any]) -> None:
+    """Claims are left out rather than empty, and have the types of OIDC Core section 5.1."""
+    for name, value in claims.items():
+        assert value is not None, f"{name} is null"
+        assert value not in ("", {}), f"{name} is empty"
+    for name in ("email_verified", "phone_number_verified"):
+        assert isinstance(claims.get(name, True), bool)
+    assert isinstance(claims.get("updated_at", 0), int)
+    assert isinstance(claims.get("address", {}), dict)
+
+
+def error_of(response: TestResponse) -> str:
+    """Return the OAuth error of a JSON answer, checked for its form (RFC 6749 section 5.2)."""
+    assert response.mimetype == "application/json", response.text[:500]
+    assert "no-store" in response.headers["Cache-Control"]
+    answer: dict[str, Any] = json.loads(response.data)
+    description = answer.get("error_description", "")
+    assert all(" " <= c <= "~" and c not in '"\\' for c in description), description
+    return str(answer["error"])
+
+
+def query_of(response: TestResponse) -> dict[str, list[str]]:
+    """Return the query of a redirect."""
+    return parse_qs(urlsplit(response.headers["Location"]).query)
+
+
+def s256(verifier: str) -> str:
+    """Return the S256 challenge of a verifier (RFC 7636 section 4.2)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def half_hash(token: str) -> str:
+    """Return at_hash for an algorithm with SHA-256 (OIDC Core section 3.1.3.6)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()[:16]).rstrip(b"=").decode()
+
+
+def decode(part: str) -> bytes:
+    """Decode base64url without padding."""
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
