@@ -20,7 +20,7 @@ from idp.errors import SettingsError
 PREFIX = "IDP_"
 TOML_NAME = "idp.toml"
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file's name
-NOT_OURS = frozenset({"IDP_VENV"})  # names the virtual environment in scripts around the commands
+NOT_OURS = frozenset({"IDP_VENV", "IDP_TEST_CHROMIUM"})  # for scripts around the commands, and for the tests
 DAY = 86_400
 
 RegistrationPolicy = Literal["open", "preauthorized", "closed"]
@@ -65,6 +65,8 @@ def _fault_of_issuer(value: str) -> str | None:
         return f"is no URL ({fault})"
     if url.scheme not in ("http", "https") or not host:
         return "must be a URL such as https://login.example.org"
+    if not value.isascii() or re.search(r"[\s\x00-\x1f\x7f\"<>\\^`{|}]", value):
+        return "holds characters that a URL cannot have (write an international name as xn--...)"
     if url.scheme == "http" and not is_loopback(host):
         return "must be https (http only on this machine itself, such as http://localhost:8000)"
     if url.query or url.fragment or "?" in value or "#" in value:
@@ -152,7 +154,10 @@ class Settings:
     )
 
     session_idle_lifetime: int = setting(
-        7 * DAY, "A browser session ends when nothing happened in it for so long.", unit="seconds", check=at_least(60)
+        7 * DAY,
+        "A browser session ends when nothing happened in it for so long, give or take five minutes.",
+        unit="seconds",
+        check=at_least(600),
     )
     session_lifetime: int = setting(
         30 * DAY, "A browser session ends so long after sign-in, whatever happens.", unit="seconds", check=at_least(60)
@@ -248,8 +253,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             continue
         check = each.metadata["check"]
         if check and (fault_text := check(value)):
-            shown = "" if each.metadata["secret"] else f", not {value!r}"
-            faults.append(f"{each.name} (from {origins[each.name]}) {fault_text}{shown}")
+            faults.append(f"{each.name} (from {origins[each.name]}) {fault_text}{_shown(each, value)}")
         values[each.name] = value
     if faults:
         raise SettingsError(faults)
@@ -287,11 +291,11 @@ def _collect(environ: Mapping[str, str], instance: Path, faults: list[str]) -> t
         name = variable.removeprefix(PREFIX).lower()
         if name in names:
             take(name, value, variable)
-        elif not name.endswith("_file") or name.removesuffix("_file") not in names:
+        elif not name.endswith("_file") or name.removesuffix("_file") not in names - {"instance"}:
             faults.append(f"{variable} is an unknown setting{_suggestion(name, names)}")
     for variable, value in environ.items():
         name = variable.removeprefix(PREFIX).lower().removesuffix("_file")
-        if not variable.startswith(PREFIX) or not variable.endswith("_FILE") or name not in names:
+        if not variable.startswith(PREFIX) or not variable.endswith("_FILE") or name not in names - {"instance"}:
             continue
         if origins.get(name) == f"{PREFIX}{name.upper()}":
             faults.append(f"{variable} and {PREFIX}{name.upper()} are both set: keep one")
@@ -320,17 +324,22 @@ def _parse(each: Field[Any], raw: Any) -> Any:
     kind = each.type
     if get_origin(kind) is Literal:
         if raw not in get_args(kind):
-            raise ValueError(f"must be one of {', '.join(get_args(kind))}, not {raw!r}")
+            raise ValueError(f"must be one of {', '.join(get_args(kind))}{_shown(each, raw)}")
         return raw
     if kind is int:
         if isinstance(raw, bool) or not re.fullmatch(r"[+-]?\d{1,12}", str(raw).strip()):
-            raise ValueError(f"must be a whole number{_unit(each)}, not {raw!r}")
+            raise ValueError(f"must be a whole number{_unit(each)}{_shown(each, raw)}")
         return int(raw)
     if kind is Path:
         return Path(str(raw))
     if not isinstance(raw, str):
-        raise ValueError(f"must be text, not {raw!r}")  # noqa: TRY004 - one kind of fault for the caller
+        raise ValueError(f"must be text{_shown(each, raw)}")  # noqa: TRY004 - one kind of fault for the caller
     return raw.strip()
+
+
+def _shown(each: Field[Any], value: Any) -> str:
+    """End a fault with the value at fault, unless it is a secret."""
+    return "" if each.metadata["secret"] else f", not {value!r}"
 
 
 def _unit(each: Field[Any]) -> str:

@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import json
+import re
 import secrets
 from dataclasses import dataclass, field
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
@@ -83,6 +85,11 @@ class Tokens:
         """The refresh token; there must be one."""
         return str(self.response["refresh_token"])
 
+    @property
+    def id_token(self) -> str:
+        """The ID token; there must be one."""
+        return str(self.response["id_token"])
+
 
 class RelyingParty:
     """One app and one browser in front of the provider.
@@ -103,7 +110,7 @@ class RelyingParty:
         self.state = ""
         self.nonce: str | None = ""
         self.verifier: str | None = ""
-        self.discovery = self.fetch("/.well-known/openid-configuration")
+        self.discovery = self.fetch(urlsplit(issuer).path + "/.well-known/openid-configuration")
         assert self.discovery["issuer"] == issuer
 
     # -- HTTP -------------------------------------------------------------------
@@ -158,6 +165,10 @@ class RelyingParty:
         return self.browser.get(
             self.path("authorization_endpoint"), query_string=urlencode(parameters, quote_via=quote)
         )
+
+    def ask(self, **changes: str | None) -> AuthorizationResponse:
+        """Send a request that needs nobody: the answer must come at once, without a page in between."""
+        return self.read_answer(self.send(**changes))
 
     def follow(self, response: TestResponse) -> TestResponse:
         """Follow redirects inside the provider; stop at a page, or where the browser leaves for the app."""
@@ -233,6 +244,17 @@ class RelyingParty:
     def log_in(self, username: str = "ada", password: str = PASSWORD, **changes: str | None) -> Tokens:
         """Authorize and redeem the code."""
         return self.redeem(self.authorize(username, password, **changes).code)
+
+    def sign_in_page(self, **changes: str | None) -> TestResponse:
+        """Ask for sign-in and stop at the page."""
+        page = self.follow(self.send(**changes))
+        assert page.status_code == 200, page.text[:1500]
+        assert 'id="login-submit"' in page.text
+        return page
+
+    def sign_in(self, page: TestResponse, username: str = "ada", password: str = PASSWORD) -> TestResponse:
+        """Fill in the sign-in page, and follow to the next page or to the app."""
+        return self.follow(self.submit(page, "login-submit", username=username, password=password))
 
     # -- The token endpoint ------------------------------------------------------------
 
@@ -341,10 +363,34 @@ class RelyingParty:
         assert isinstance(answer["active"], bool)
         return answer
 
-    def request_logout(self, **parameters: str | None) -> TestResponse:
+    def revoke(self, token: str, **form: str | None) -> None:
+        """Give a token back."""
+        response = self.post("revocation_endpoint", token=token, **form)
+        assert response.status_code == 200, response.text
+
+    def is_good(self, tokens: Tokens) -> bool:
+        """Tell whether an access token opens the UserInfo endpoint; if not, the refusal must have the right form."""
+        response = self.request_userinfo(tokens.access_token)
+        if response.status_code == 200:
+            return True
+        assert response.status_code == 401, response.text
+        assert error_of(response) == "invalid_token"
+        assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
+        return False
+
+    # -- Sign-out ------------------------------------------------------------------------
+
+    def request_logout(self, *, method: str = "GET", **parameters: str | None) -> TestResponse:
         """Send the browser to the end session endpoint."""
         sent = {name: value for name, value in parameters.items() if value is not None}
-        return self.browser.get(self.path("end_session_endpoint"), query_string=sent)
+        path = self.path("end_session_endpoint")
+        return self.browser.post(path, data=sent) if method == "POST" else self.browser.get(path, query_string=sent)
+
+    def log_out(self, id_token: str) -> None:
+        """Sign out of the provider, as an app with an ID token does."""
+        response = self.request_logout(id_token_hint=id_token)
+        assert response.status_code == 303, response.text[:1500]
+        assert response.headers["Location"] == self.issuer + "/signed-out"
 
 
 def check_values(claims: dict[str, Any]) -> None:
@@ -366,6 +412,28 @@ def error_of(response: TestResponse) -> str:
     description = answer.get("error_description", "")
     assert all(" " <= c <= "~" and c not in '"\\' for c in description), description
     return str(answer["error"])
+
+
+@dataclass
+class ShownError:
+    """An error page: what a person sees where no app can be told."""
+
+    code: str
+    parameter: str
+    description: str
+
+
+def shown_error(response: TestResponse, status: int = 400) -> ShownError:
+    """Return what an error page says; it must be one, and lead nowhere by itself."""
+    assert response.status_code == status, f"{response.status_code}: {response.text[:1500]}"
+    assert "Location" not in response.headers
+    assert 'id="error-page"' in response.text
+    return ShownError(*(_text_of(response.text, f"error-{part}") for part in ("code", "parameter", "description")))
+
+
+def _text_of(page: str, element_id: str) -> str:
+    found = re.search(rf'id="{element_id}">(.*?)</(?:code|dd|p)>', page, re.DOTALL)
+    return unescape(re.sub(r"<[^>]*>", "", found.group(1))) if found else ""
 
 
 def query_of(response: TestResponse) -> dict[str, list[str]]:

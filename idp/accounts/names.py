@@ -5,7 +5,6 @@ one (UTS #39 section 4), so that nobody can pass for somebody else with a Cyrill
 """
 
 import json
-import re
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
@@ -17,8 +16,15 @@ from email_validator import EmailNotValidError, validate_email
 from idp.errors import InvalidInputError
 
 USERNAME_MOST = 64
+EMAIL_MOST = 254
 PERSON_NAME_MOST = 100
+_READ_MOST = 320  # characters that are looked at: normalising takes time that grows with the square of the length
 _JOINERS = "._-"
+_WRITTEN_TOGETHER = (  # Japanese, Korean and Chinese
+    {"LATIN", "HAN", "HIRAGANA", "KATAKANA"},
+    {"LATIN", "HAN", "HANGUL"},
+    {"LATIN", "HAN", "BOPOMOFO"},
+)
 
 # Company networks do use .local, whatever RFC 6762 reserved it for.
 if "local" in email_validator.SPECIAL_USE_DOMAIN_NAMES:
@@ -27,20 +33,25 @@ if "local" in email_validator.SPECIAL_USE_DOMAIN_NAMES:
 
 def username_key(username: str) -> str:
     """Return the key under which a user name is found."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold()).strip()
+    return _folded(username)
 
 
 def email_key(email: str) -> str:
     """Return the key under which an address is found. Mailboxes that differ by case only do not exist in practice."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold()).strip()
+    return _folded(email)
+
+
+def tidy_username(username: str) -> str:
+    """Return a user name as it is stored and shown: in one spelling, without spaces around it."""
+    tidy = username.strip()
+    return unicodedata.normalize("NFKC", tidy) if len(tidy) <= _READ_MOST else tidy
 
 
 def username_skeleton(username: str) -> str:
     """Return what a user name looks like: names that people confuse have the same skeleton."""
-    look_alikes = _look_alikes()
-    decomposed = unicodedata.normalize("NFD", username_key(username))
-    mapped = "".join(look_alikes.get(character, character) for character in decomposed)
-    return unicodedata.normalize("NFD", mapped)[:255]
+    # As written, and then in small letters: a capital I looks like an l, a small i does not.
+    seen = _with_look_alikes(unicodedata.normalize("NFKC", _storable(username)).strip())
+    return _with_look_alikes(username_key(seen))[:255]
 
 
 def check_username(username: str, email: str) -> list[str]:
@@ -53,7 +64,7 @@ def check_username(username: str, email: str) -> list[str]:
     if not key:
         return ["Enter a user name."]
     faults = []
-    if len(key) > USERNAME_MOST:
+    if len(key) > USERNAME_MOST or len(username) > USERNAME_MOST:
         faults.append(f"The user name has more than {USERNAME_MOST} characters.")
     if "@" in key:
         if key != email_key(email):
@@ -63,9 +74,9 @@ def check_username(username: str, email: str) -> list[str]:
     if strange:
         shown = " ".join(c if c.isprintable() and not c.isspace() else f"U+{ord(c):04X}" for c in strange[:5])
         faults.append(f"The user name may hold letters, digits, dots, hyphens and underscores, but not: {shown}")
-    elif not key[0].isalnum() or not re.search(r"\w$", key):
+    elif not key[0].isalnum() or key[-1] in _JOINERS:
         faults.append("The user name must begin and end with a letter or a digit.")
-    elif _mixes_scripts(key):
+    elif _mixes_scripts(unicodedata.normalize("NFKC", username)):
         faults.append("The user name mixes alphabets whose letters look alike: use one alphabet.")
     return faults
 
@@ -75,16 +86,18 @@ def check_email(email: str) -> tuple[str, list[str]]:
     if not email.strip():
         return "", ["Enter an e-mail address."]
     try:
-        checked = validate_email(email.strip(), check_deliverability=False, globally_deliverable=False)
+        checked = validate_email(email.strip()[:_READ_MOST], check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
         return email.strip(), ["This is not an e-mail address: it should look like name@example.org."]
+    if len(email_key(checked.normalized)) > EMAIL_MOST:
+        return email.strip(), [f"The e-mail address has more than {EMAIL_MOST} characters."]
     return checked.normalized, []
 
 
 def check_person_name(name: str, what: str) -> tuple[str | None, list[str]]:
     """Return a person's name, tidied, and what is wrong with it. People's names have no rules but a length."""
-    tidy = " ".join(unicodedata.normalize("NFC", name).split())
-    if len(tidy) > PERSON_NAME_MOST:
+    tidy = " ".join(unicodedata.normalize("NFC", name[:_READ_MOST]).split())
+    if len(tidy) > PERSON_NAME_MOST or len(name) > _READ_MOST:
         return None, [f"The {what} has more than {PERSON_NAME_MOST} characters."]
     if any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") or c in "<>" for c in tidy):
         return None, [f"The {what} holds a character that cannot be shown."]
@@ -101,20 +114,39 @@ def refuse(faults: Mapping[str, list[str]]) -> None:
         raise InvalidInputError(found)
 
 
-def _mixes_scripts(key: str) -> bool:
-    """Tell whether a name mixes alphabets in a way that deceives (UTS #39 section 5.1)."""
-    from confusable_homoglyphs.confusables import is_dangerous  # noqa: PLC0415 - loads two tables; only names need it
+def _folded(text: str) -> str:
+    once = unicodedata.normalize("NFKC", _storable(text))
+    return unicodedata.normalize("NFKC", once.casefold())[:_READ_MOST].strip()
 
-    return bool(is_dangerous(key))
+
+def _storable(text: str) -> str:
+    """Put a question mark for what no database takes; no name holds one, so such a name is nobody's."""
+    return text[:_READ_MOST].encode("utf-8", "replace").decode().replace("\x00", "?")
+
+
+def _with_look_alikes(text: str) -> str:
+    """Put the first of its look-alikes for each character."""
+    look_alikes = _look_alikes()
+    decomposed = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize("NFD", "".join(look_alikes.get(each, each) for each in decomposed))
+
+
+def _mixes_scripts(username: str) -> bool:
+    """Tell whether a name mixes alphabets in a way that deceives (UTS #39 section 5.2, highly restrictive)."""
+    from confusable_homoglyphs.categories import unique_aliases  # noqa: PLC0415 - loads a table; only names need it
+    from confusable_homoglyphs.confusables import is_dangerous  # noqa: PLC0415 - and another
+
+    scripts = unique_aliases(username) - {"COMMON", "INHERITED"}
+    return not any(scripts <= together for together in _WRITTEN_TOGETHER) and bool(is_dangerous(username))
 
 
 @cache
 def _look_alikes() -> Mapping[str, str]:
     """Map each character with look-alikes to the first of them; made once, from the library's copy of the table."""
     table = json.loads((files("confusable_homoglyphs") / "confusables.json").read_text("utf-8"))
-    first: dict[str, str] = {}
+    alike: dict[str, set[str]] = {}
     for character, others in table.items():
-        if len(character) == 1:
-            singles = [character, *(other["c"] for other in others if len(other["c"]) == 1)]
-            first[character] = min(singles)
-    return first
+        singles = [each for each in (character, *(other["c"] for other in others)) if len(each) == 1]
+        group = set(singles).union(*(alike.get(each, ()) for each in singles))
+        alike.update(dict.fromkeys(group, group))
+    return {character: min(group) for character, group in alike.items()}

@@ -6,7 +6,7 @@ first (zxcvbn), the person's own data among it.
 
 from collections.abc import Iterable
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 from zxcvbn import zxcvbn
 
@@ -70,7 +70,7 @@ def change_password(
     if user is None or user.password_hash is None:
         raise NotFoundError("This account has no password.")
     attempt = throttle.spend(db, settings, throttle.PASSWORD_CHANGE, user_id)
-    if not crypto.verify_password(current, user.password_hash):
+    if not is_right(settings, current, user.password_hash):
         audit.record(db, Event.PASSWORD_CHANGE_REFUSED, visitor, user_id=user_id)
         raise InvalidInputError({"current_password": ["Password is incorrect."]})
     attempt.refund(db)
@@ -98,24 +98,30 @@ def set_password(db: Session, settings: Settings, visitor: Visitor, user_id: str
     sessions.end_sessions(db, visitor, user_id, reason="password_changed")
 
 
-def is_right(db: Session, settings: Settings, user_id: str | None, password: str, stored: str | None) -> bool:
+def is_right(settings: Settings, password: str, stored: str | None) -> bool:
     """Check a password at sign-in, at the same cost whether the account exists or not.
 
-    A hash made at another cost, or brought from elsewhere, is replaced on the way.
+    Args:
+        stored: the account's hash; None when there is no account, or no password.
     """
-    right = crypto.verify_password(password, stored or crypto.dummy_password_hash(settings.bcrypt_cost))
-    if not right or not stored or user_id is None:
-        return False
-    if crypto.is_password_hash_outdated(stored, settings.bcrypt_cost):
-        fresh = crypto.hash_password(password, settings.bcrypt_cost)
-        # Only if nobody changed the password meanwhile.
-        db.execute(update(User).where(User.id == user_id, User.password_hash == stored).values(password_hash=fresh))
-    return True
+    right = crypto.verify_password(password[:MOST], stored or crypto.dummy_password_hash(settings.bcrypt_cost))
+    return right and stored is not None and len(password) <= MOST
 
 
-def current_hash(db: Session, user_id: str) -> str | None:
-    """Return a user's password hash."""
-    return db.scalar(select(User.password_hash).where(User.id == user_id))
+def confirm(db: Session, settings: Settings, user_id: str, password: str, stored: str) -> bool:
+    """Hold on to an account whose password was right, and tell whether it still is what it was before the hashing.
+
+    Until the transaction ends nobody can change its password or disable it: whoever does so afterwards finds the
+    session that was started here, and ends it. A hash made at another cost, or brought from elsewhere, is replaced.
+    """
+    is_outdated = crypto.is_password_hash_outdated(stored, settings.bcrypt_cost)
+    fresh = crypto.hash_password(password, settings.bcrypt_cost) if is_outdated else stored
+    held = db.execute(
+        update(User)
+        .where(User.id == user_id, User.password_hash == stored, User.disabled_at.is_(None))
+        .values(password_hash=fresh)
+    )
+    return bool(held.rowcount)  # type: ignore[attr-defined]
 
 
 def _store(db: Session, settings: Settings, user_id: str, password: str) -> None:

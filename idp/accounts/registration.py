@@ -9,9 +9,11 @@ from idp.accounts import audit, passwords, roles, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.users import Person
 from idp.accounts.visitor import Visitor
-from idp.errors import AlreadyExistsError, InvalidInputError, RegistrationRefused
+from idp.errors import InvalidInputError, RegistrationRefused
 from idp.models import User
 from idp.settings import Settings
+
+USERNAME_TAKEN = "Username already taken: please choose another."
 
 
 def check_policy(settings: Settings) -> None:
@@ -45,15 +47,16 @@ def register(db: Session, settings: Settings, visitor: Visitor, person: Person, 
         raise RegistrationRefused("User not pre-authorized to register. Please ask the operator to list your address.")
     throttle.spend(db, settings, throttle.REGISTRATION_ADDRESS, visitor.network)
     if users.is_username_taken(db, person.username) and not _is_own_address(person):
-        raise InvalidInputError({"username": ["Username already taken: please choose another."]})
+        raise InvalidInputError({"username": [USERNAME_TAKEN]})
     password_hash = crypto.hash_password(password, settings.bcrypt_cost)
-    if users.is_email_taken(db, person.email):
+    user_id = users.create_user_unless_taken(db, person, password_hash)
+    # Somebody else may have taken the name while the password was hashed.
+    if users.owner_of_username(db, person.username) != user_id and not _is_own_address(person):
+        raise InvalidInputError({"username": [USERNAME_TAKEN]})
+    if user_id is None:
         audit.record(db, Event.REGISTRATION_REFUSED, visitor, reason="address_taken")
-        return
-    try:
-        users.create_user(db, visitor, person, password_hash=password_hash)
-    except AlreadyExistsError:
-        raise InvalidInputError({"username": ["Username already taken: please choose another."]}) from None
+    else:
+        audit.record(db, Event.ACCOUNT_CREATED, visitor, user_id=user_id, username=person.username)
 
 
 def add_user(

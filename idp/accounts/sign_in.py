@@ -6,6 +6,7 @@ from idp.accounts import audit, names, passwords, sessions, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.errors import SignInRefused, Throttled
+from idp.models import User
 from idp.settings import Settings
 
 REFUSED = "This user name and password do not belong together. Check both and try again."
@@ -27,17 +28,30 @@ def sign_in(
         SignInRefused: unknown name, wrong password or disabled account; text and cost are the same.
         Throttled: too many attempts.
     """
-    user = users.find_by_sign_in_name(db, identifier[:320])
+    user = users.find_by_sign_in_name(db, identifier)
     charges = _spend(db, settings, visitor, identifier, user.id if user else None)
     stored = user.password_hash if user else None
-    right = passwords.is_right(db, settings, user.id if user else None, password[: passwords.MOST], stored)
-    if user is None or not right or user.disabled_at is not None:
-        reason = "unknown_user" if user is None else "user_disabled" if right else "wrong_password"
+    right = passwords.is_right(settings, password, stored)
+    is_confirmed = (
+        user is not None
+        and stored is not None
+        and right
+        and user.disabled_at is None
+        and passwords.confirm(db, settings, user.id, password, stored)
+    )
+    if user is None or not is_confirmed:
+        reason = "unknown_user" if user is None else _reason(user, right)
         audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user.id if user else None, reason=reason)
         raise SignInRefused(REFUSED)
     for charge in charges:
         charge.refund(db)
     return sessions.start_session(db, settings, visitor, user.id, replaces=replaces)
+
+
+def _reason(user: User, right: bool) -> str:
+    if not right:
+        return "wrong_password"
+    return "changed_meanwhile" if user.disabled_at is None else "user_disabled"
 
 
 def _spend(
@@ -48,7 +62,7 @@ def _spend(
         charge = throttle.spend(db, settings, throttle.SIGN_IN_ADDRESS, visitor.network)
         # The bucket is that of the name as typed, not of the account behind it: a name and an address that shared
         # one would betray that they belong together.
-        account = names.username_key(identifier)[:320]
+        account = names.username_key(identifier)
         if sessions.is_known_browser(db, user_id or "", visitor.browser_digest):
             known = f"{account} {visitor.browser_digest}"
             return [charge, throttle.spend(db, settings, throttle.SIGN_IN_KNOWN_BROWSER, known)]

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, exists, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -33,7 +36,7 @@ class Person:
         email, email_faults = names.check_email(self.email)
         given_name, given_name_faults = names.check_person_name(self.given_name, "first name")
         family_name, family_name_faults = names.check_person_name(self.family_name, "last name")
-        username = self.username.strip()
+        username = names.tidy_username(self.username)
         names.refuse(
             {
                 "given_name": given_name_faults,
@@ -48,7 +51,7 @@ class Person:
 def find_user(db: Session, identifier: str) -> User | None:
     """Return the user with this user name, address or id, or None. Case does not matter."""
     user = find_by_sign_in_name(db, identifier)
-    return user or db.get(User, identifier)
+    return user or db.get(User, names.username_key(identifier))
 
 
 def find_by_sign_in_name(db: Session, identifier: str) -> User | None:
@@ -79,23 +82,21 @@ def list_users(db: Session, *, after: str = "", limit: int = 100) -> Sequence[Us
 
 def is_username_taken(db: Session, username: str) -> bool:
     """Tell whether a user name, or one that looks like it, belongs to somebody."""
-    return (
-        db.execute(
-            select(User.id).where(
-                or_(
-                    User.username_key == names.username_key(username),
-                    User.username_skeleton == names.username_skeleton(username),
-                )
-            )
-        ).first()
-        is not None
+    return owner_of_username(db, username) is not None
+
+
+def owner_of_username(db: Session, username: str) -> str | None:
+    """Return the id of the user with this name, or with one that looks like it."""
+    is_alike = or_(
+        User.username_key == names.username_key(username),
+        User.username_skeleton == names.username_skeleton(username),
     )
+    return db.scalar(select(User.id).where(is_alike).limit(1))
 
 
 def is_email_taken(db: Session, email: str) -> bool:
     """Tell whether an address belongs to an account, as its address or as its user name."""
-    key = names.email_key(email)
-    return db.execute(select(User.id).where(or_(User.email_key == key, User.username_key == key))).first() is not None
+    return db.execute(select(User.id).where(_has_address(email))).first() is not None
 
 
 def create_user(
@@ -117,22 +118,7 @@ def create_user(
         )
     if is_email_taken(db, person.email):
         raise AlreadyExistsError("Email already taken: another account has this address.")
-    now = clock.now()
-    user = User(
-        id=crypto.new_id(),
-        username=person.username,
-        username_key=names.username_key(person.username),
-        username_skeleton=names.username_skeleton(person.username),
-        email=person.email,
-        email_key=names.email_key(person.email),
-        email_verified_at=now if is_email_verified else None,
-        given_name=person.given_name or None,
-        family_name=person.family_name or None,
-        password_hash=password_hash,
-        password_changed_at=now if password_hash else None,
-        created_at=now,
-        updated_at=now,
-    )
+    user = User(**_columns(person, password_hash, is_email_verified))
     try:
         with db.begin_nested():
             db.add(user)
@@ -140,6 +126,20 @@ def create_user(
         raise AlreadyExistsError("Username or email already taken.", detail=str(error.orig)) from None
     audit.record(db, Event.ACCOUNT_CREATED, visitor, user_id=user.id, username=user.username)
     return user
+
+
+def create_user_unless_taken(db: Session, person: Person, password_hash: str) -> str | None:
+    """Create an account unless its name or address is taken: one statement, the same whether it is.
+
+    Returns:
+        The id of the new user, or None.
+    """
+    columns = _columns(person, password_hash, is_email_verified=False)
+    insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
+    values = select(*(literal(value, User.__table__.c[name].type) for name, value in columns.items()))
+    unless_taken = values.where(~exists().where(_has_address(person.email)))
+    statement = insert(User).from_select(list(columns), unless_taken).on_conflict_do_nothing().returning(User.id)
+    return db.execute(statement).scalar()
 
 
 def disable_user(db: Session, visitor: Visitor, user_id: str) -> bool:
@@ -166,3 +166,27 @@ def enable_user(db: Session, visitor: Visitor, user_id: str) -> bool:
         return False
     audit.record(db, Event.ACCOUNT_ENABLED, visitor, user_id=user_id)
     return True
+
+
+def _has_address(email: str) -> ColumnElement[bool]:
+    key = names.email_key(email)
+    return or_(User.email_key == key, User.username_key == key)
+
+
+def _columns(person: Person, password_hash: str | None, is_email_verified: bool) -> dict[str, Any]:
+    now = clock.now()
+    return {
+        "id": crypto.new_id(),
+        "username": person.username,
+        "username_key": names.username_key(person.username),
+        "username_skeleton": names.username_skeleton(person.username),
+        "email": person.email,
+        "email_key": names.email_key(person.email),
+        "email_verified_at": now if is_email_verified else None,
+        "given_name": person.given_name or None,
+        "family_name": person.family_name or None,
+        "password_hash": password_hash,
+        "password_changed_at": now if password_hash else None,
+        "created_at": now,
+        "updated_at": now,
+    }

@@ -128,7 +128,11 @@ def _rows(db: Session, found: Sequence[AuditEvent]) -> list[tuple[Any, ...]]:
             names.get(each.user_id or "", each.user_id),
             each.client_id,
             each.address,
-            [f"{name}={value}" for name, value in each.details.items() if value not in (None, "", [])],
+            [_detail(name, value) for name, value in each.details.items() if value not in (None, "", [])],
         )
         for each in reversed(found)
     ]
+
+
+def _detail(name: str, value: Any) -> str:
+    return f"{name}={' '.join(map(str, value)) if isinstance(value, list) else value}"

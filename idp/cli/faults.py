@@ -29,10 +29,8 @@ def _explain_database(error: Exception) -> str | None:
     """Explain what the database's library raised; when it is not even loaded, it raised nothing."""
     if "sqlalchemy" not in sys.modules:
         return None
-    from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError  # noqa: PLC0415 - see above
+    from sqlalchemy.exc import DatabaseError, InterfaceError  # noqa: PLC0415 - see above
 
-    if isinstance(error, ArgumentError):
-        return "database_url is no URL of a database, such as postgresql://USER:PASSWORD@HOST/NAME."
     if isinstance(error, DatabaseError | InterfaceError):
         # The driver's own words name host, user and file, never the password; the statement's values stay out.
         reason = " ".join(str(error.orig).split())

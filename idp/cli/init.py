@@ -57,8 +57,9 @@ def initialise(loaded: Settings) -> list[str]:
     try:
         done = _make_folder(loaded.instance)
         with _locked(loaded.instance):
+            done += _upgrade(loaded)
             loaded, more = _with_secret_key(loaded)
-            return [*done, *more, *_upgrade(loaded), *_make_keys(loaded)]
+            return [*done, *more, *_make_keys(loaded)]
     finally:
         os.umask(mask)
 
@@ -85,6 +86,16 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _upgrade(loaded: Settings) -> list[str]:
+    file = database_file(loaded)
+    if file is not None:
+        file.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+    before, after = migrations.upgrade(loaded)
+    if before == after:
+        return []
+    return [f"Made the database (schema {after})." if before is None else f"Upgraded the database to schema {after}."]
 
 
 def _with_secret_key(loaded: Settings) -> tuple[Settings, list[str]]:
@@ -126,22 +137,8 @@ def _write_new(path: Path, text: str) -> None:
 
 
 def _has_signing_keys(loaded: Settings) -> bool:
-    file = database_file(loaded)
-    if file is not None and not file.exists():
-        return False
-    migrations.upgrade(loaded)
     with open_session(loaded) as db:
         return bool(keys.list_keys(db))
-
-
-def _upgrade(loaded: Settings) -> list[str]:
-    file = database_file(loaded)
-    if file is not None:
-        file.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
-    before, after = migrations.upgrade(loaded)
-    if before == after:
-        return []
-    return [f"Made the database (schema {after})." if before is None else f"Upgraded the database to schema {after}."]
 
 
 def _make_keys(loaded: Settings) -> list[str]:

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
 from idp import migrations, settings
 from idp.accounts import sessions
 from idp.database import open_engine, open_session
-from idp.errors import NotReadyError
+from idp.errors import NotReadyError, SettingsError
 from idp.settings import Settings
 
 
@@ -66,8 +67,17 @@ def check_ready(loaded: Settings) -> None:
 
 
 def database_file(loaded: Settings) -> Path | None:
-    """Return SQLite's file, or None for a server's database."""
-    url = make_url(loaded.sqlalchemy_url)
+    """Return SQLite's file, or None for a server's database.
+
+    Raises:
+        SettingsError: the database's URL is none.
+    """
+    try:
+        url = make_url(loaded.sqlalchemy_url)
+    except (ArgumentError, ValueError):
+        raise SettingsError(
+            ["database_url is no URL of a database, such as postgresql://USER:PASSWORD@HOST:PORT/NAME"]
+        ) from None
     if not url.drivername.startswith("sqlite") or not url.database or url.database == ":memory:":
         return None
     return Path(url.database)

@@ -43,7 +43,11 @@ def read_new_password(from_stdin: bool) -> str:
     """
     if from_stdin:
         return read_stdin("password")
-    if not sys.stdin.isatty():
+    if not _is_terminal():
         raise click.UsageError("There is no terminal to ask for the password at: use --password-stdin.")
     answer: str = click.prompt("Password", hide_input=True, confirmation_prompt="The same again", err=True)
     return answer
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()

@@ -146,7 +146,7 @@ def _only(parameters: Parameters, name: str) -> str:
     return values[0]
 
 
-_LOOPBACK_URI = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::(\d{1,5}))?(/[^#]*)?")
+_LOOPBACK_URI = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([0-9]{1,5}))?(/[^#]*)?")
 
 
 def _differs_by_loopback_port(given: str, client: ClientMetadata) -> bool:
@@ -198,10 +198,11 @@ def _check_response_mode(_provider: "Provider", parameters: Parameters, _client:
 def _check_scope(_provider: "Provider", parameters: Parameters, client: ClientMetadata) -> dict[str, Any]:
     """Unknown scopes are ignored (OIDC Core section 3.1.2.1); known ones that the client may not have are refused.
 
-    offline_access is ignored where no refresh token could come of it (section 11).
+    offline_access is ignored where no refresh token could come of it (section 11), and where the app's tokens are to
+    die with the browser session: they could not do both.
     """
     asked = [scope for scope in known_scopes.split(parameters.get("scope")) if scope in known_scopes.SUPPORTED]
-    if "refresh_token" not in client.grant_types or "offline_access" not in client.scopes:
+    if not client.may_act_offline:
         asked = [scope for scope in asked if scope != "offline_access"]
     if refused := [scope for scope in asked if scope not in client.scopes]:
         raise InvalidScopeError(f"This app is not registered for the scope {' '.join(refused)}.")

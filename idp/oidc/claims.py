@@ -79,9 +79,15 @@ class ClaimsRequest:
         return tuple(value for value in values if isinstance(value, str))
 
     def as_stored(self) -> dict[str, Any] | None:
-        """Return it for the grant's row; None when it asks for nothing."""
-        stored = {"id_token": dict(self.id_token), "userinfo": dict(self.userinfo)}
-        return stored if self.id_token or self.userinfo else None
+        """Return what the grant's row keeps: for each place the names of claims about the person; None for none.
+
+        Demands on their values are met, or not, before there is a grant; whatever else was sent is kept nowhere.
+        """
+        stored = {
+            place: dict.fromkeys(name for name in demands if name in known_scopes.CLAIM_NAMES)
+            for place, demands in (("id_token", self.id_token), ("userinfo", self.userinfo))
+        }
+        return stored if any(stored.values()) else None
 
 
 NO_CLAIMS = ClaimsRequest()

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
 
+class ClientRefused(InvalidClientError):
+    """A client that did not prove who it is; 401 names the scheme to do so, and its realm (RFC 7617 section 2)."""
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """Return the challenge beside the usual headers."""
+        headers: list[tuple[str, str]] = super().get_headers()  # type: ignore[no-untyped-call]
+        return [(name, value.replace("Basic ", 'Basic realm="idp", ', 1)) for name, value in headers]
+
+
 def authenticate_client(provider: "Provider", request: ProtocolRequest, methods: Sequence[str]) -> ClientMetadata:
     """Authenticate the client of a request.
 
@@ -25,21 +34,21 @@ def authenticate_client(provider: "Provider", request: ProtocolRequest, methods:
 
     Raises:
         InvalidRequestError: two methods at once, or two client ids.
-        InvalidClientError: unknown client, wrong secret, or a method that is not its own; 401 when it tried Basic.
+        ClientRefused: unknown client, wrong secret, or a method that is not its own; 401 when it tried Basic.
     """
     method, client_id, secret = _credentials(request)
     status = 401 if method == "client_secret_basic" else 400
     client = provider.clients.find(request.db, client_id) if client_id else None
     if client is None:
         _refuse(request, client_id, "unknown_client")
-        raise InvalidClientError(_message(client_id, "is not known here"), status_code=status)
+        raise ClientRefused(_message(client_id, "is not known here"), status_code=status)
     expected = client.token_endpoint_auth_method
     if method not in methods or not _is_accepted(method, expected):
         _refuse(request, client_id, "wrong_method")
-        raise InvalidClientError(f"This client must authenticate with {expected}, not {method}.", status_code=status)
+        raise ClientRefused(f"This client must authenticate with {expected}, not {method}.", status_code=status)
     if method != "none" and not client.has_secret(secret):
         _refuse(request, client_id, "wrong_secret")
-        raise InvalidClientError("The client secret is wrong.", status_code=status)
+        raise ClientRefused("The client secret is wrong.", status_code=status)
     request.client = client
     request.auth_method = method
     return client
@@ -70,12 +79,15 @@ def _basic(header: str) -> tuple[str, str]:
     """Read HTTP Basic credentials, which are form-urlencoded (RFC 6749 section 2.3.1)."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
-        raise InvalidClientError(f"The scheme {safe(scheme)} is no client authentication.", status_code=401)
+        raise ClientRefused(f"The scheme {safe(scheme)} is no client authentication.", status_code=401)
     try:
-        client_id, _, secret = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-        return unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
+        pair = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
+        client_id, secret = (unquote_plus(part, errors="strict") for part in pair[::2])
+        if "\x00" in client_id + secret:
+            raise ValueError("NUL")  # noqa: TRY301 - one answer for all that is malformed
     except (binascii.Error, ValueError):
-        raise InvalidClientError("The Authorization header is no HTTP Basic.", status_code=401) from None
+        raise ClientRefused("The Authorization header is no HTTP Basic.", status_code=401) from None
+    return client_id, secret
 
 
 def _message(client_id: str, what: str) -> str:

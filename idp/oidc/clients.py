@@ -68,6 +68,12 @@ class ClientMetadata:
         """Public clients always do (RFC 9700 section 2.1.1)."""
         return self.is_public or self.is_pkce_required
 
+    @property
+    def may_act_offline(self) -> bool:
+        """Whether it may get refresh tokens, and so act while the person is away."""
+        may_refresh = "refresh_token" in self.grant_types and "offline_access" in self.scopes
+        return may_refresh and not self.is_access_token_session_bound
+
     def has_secret(self, secret: str) -> bool:
         """Tell in constant time whether `secret` is this client's."""
         return self.client_secret_digest is not None and crypto.is_digest_of(secret, self.client_secret_digest)
@@ -106,7 +112,9 @@ def register_client(
     else:
         secret = secret or crypto.new_token()
         metadata = replace(metadata, client_secret_digest=crypto.digest(secret))
-    metadata = replace(metadata, created_at=clock.now())
+    # A version that no earlier client of the same id had: caches may still hold that one.
+    first_version = int.from_bytes(crypto.random_bytes(3), "big")
+    metadata = replace(metadata, version=first_version, created_at=clock.now())
     try:
         with db.begin_nested():
             db.execute(insert(Client).values(**_row(metadata), updated_at=metadata.created_at))

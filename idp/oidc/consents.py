@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from idp import clock
@@ -49,13 +51,11 @@ def give_consent(db: Session, visitor: Visitor, user_id: str, request: Authoriza
     before = load_consent(db, user_id, request.client.client_id)
     scopes = [*sorted(before.scopes), *(scope for scope in request.scopes if scope not in before.scopes)]
     key = {"user_id": user_id, "client_id": request.client.client_id}
-    db.execute(delete(Consent).filter_by(**key))
-    db.add(
-        Consent(
-            **key,
-            scope=" ".join(scopes),
-            claims=sorted(before.claims | request.claims.names),
-            granted_at=clock.now(),
-        )
-    )
+    given = {
+        "scope": " ".join(scopes),
+        "claims": sorted(before.claims | request.claims.names),
+        "granted_at": clock.now(),
+    }
+    insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
+    db.execute(insert(Consent).values(**key, **given).on_conflict_do_update(index_elements=list(key), set_=given))
     audit.record(db, Event.CONSENT_GIVEN, visitor, **key, scope=" ".join(request.scopes))

@@ -4,6 +4,7 @@ Only an id travels in the URL. Whoever sends that id from another browser finds 
 cannot be finished by, or for, somebody else (RFC 9700 section 4.7).
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from idp.oidc.requests import Parameters
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
+_ID = re.compile(r"[A-Za-z0-9_-]{43}")
 _GONE = (
     "This sign-in was started in another browser, has been completed, or has waited too long. "
     "Go back to the app and start again."
@@ -66,6 +68,8 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
     Raises:
         ExpiredError: not this browser's, finished, or too old.
     """
+    if not _ID.fullmatch(interaction_id):
+        raise ExpiredError(_GONE, detail="no id of a parked request")
     row = db.execute(
         select(
             ParkedRequest.parameters,
@@ -74,7 +78,7 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
             ParkedRequest.is_consented,
             ParkedRequest.is_denied,
         ).where(
-            ParkedRequest.id == interaction_id[:43],
+            ParkedRequest.id == interaction_id,
             ParkedRequest.browser_digest == browser_digest,
             ParkedRequest.finished_at.is_(None),
             ParkedRequest.expires_at > clock.now(),
@@ -98,8 +102,8 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
 
 
 def note_sign_in(db: Session, interaction_id: str, session_id: str) -> None:
-    """Somebody signed in for this request."""
-    _note(db, interaction_id, session_id=session_id)
+    """Somebody signed in for this request; what another person agreed to before does not count for them."""
+    _note(db, interaction_id, session_id=session_id, is_consented=False)
 
 
 def note_account_chosen(db: Session, interaction_id: str) -> None:

@@ -53,6 +53,8 @@ class IntrospectionEndpoint(TokenEndpoint):
             "exp": found.expires_at,
             "sub": client_id,
         }
+        if not found.scopes:
+            del answer["scope"]  # an empty one is none (RFC 6749 section 3.3)
         if found.grant is not None:
             answer |= {
                 "sub": found.grant["user_id"],

@@ -2,8 +2,7 @@
 
 Each key goes through three states: `next` is published but does not sign yet, so that clients have fetched it before
 it does; `active` signs; `retired` is still published while tokens that it signed are alive. A process imports the
-keys once (importing an RSA key costs a hundred signatures) and looks at the table again when it is told a key that
-it does not know, or after `RELOAD_EVERY` seconds.
+keys once (importing an RSA key costs a hundred signatures) and looks at the table again after `RELOAD_EVERY` seconds.
 """
 
 import json

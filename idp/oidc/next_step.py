@@ -120,7 +120,7 @@ def _authentication(
         return SignIn(Reason.NOT_SIGNED_IN)
     if "login" in request.prompt and not is_fresh:
         return SignIn(Reason.LOGIN_REQUESTED)
-    if request.max_age is not None and now - session.auth_time > request.max_age and not is_fresh:
+    if _is_too_old(request.max_age, now - session.auth_time) and not is_fresh:
         return SignIn(Reason.SIGNED_IN_TOO_LONG_AGO)
     if request.subject is not None and request.subject != session.user_id:
         if is_fresh:
@@ -133,11 +133,20 @@ def _authentication(
     return None
 
 
+def _is_too_old(max_age: int | None, age: int) -> bool:
+    """Compare the age of a sign-in with max_age; 0 means prompt=login (OIDC Core section 3.1.2.1)."""
+    return max_age is not None and (age > max_age or max_age == 0)
+
+
 def _authorization(request: AuthorizationRequest, facts: Facts, is_consent_given: bool) -> Step:
-    """Did the person allow it?"""
+    """Did the person allow it?
+
+    What allows it is the remembered consent of whoever is signed in now, never the parked request's own note: another
+    person may have signed in since.
+    """
     if "consent" in request.prompt and not facts.is_consented:
         return AskConsent(Reason.CONSENT_REQUESTED)
-    if not (request.client.is_trusted or is_consent_given or facts.is_consented):
+    if not (request.client.is_trusted or is_consent_given):
         return AskConsent(Reason.CONSENT_MISSING)
     return Issue()
 

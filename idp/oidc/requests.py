@@ -100,7 +100,7 @@ class ProtocolRequest(OAuth2Request):
         return {}
 
     @property
-    def form(self) -> dict[str, str]:  # type: ignore[override]
+    def form(self) -> dict[str, str]:
         """The parameters, under the name that Authlib's endpoints use."""
         return self.payload.data
 

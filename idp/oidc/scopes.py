@@ -33,7 +33,7 @@ CLAIM_NAMES = tuple(dict.fromkeys(name for names in CLAIMS.values() for name in 
 
 def split(scope: str | None) -> tuple[str, ...]:
     """Return the words of a scope parameter, each once, in their order (RFC 6749 section 3.3)."""
-    return tuple(dict.fromkeys((scope or "").split(" "))) if scope else ()
+    return tuple(dict.fromkeys(word for word in (scope or "").split(" ") if word))
 
 
 def claims_of(scopes: Iterable[str]) -> set[str]:

@@ -52,8 +52,9 @@ def mint(provider: "Provider", db: Session, authorization: Authorization) -> dic
         "access_token": token,
         "token_type": "Bearer",
         "expires_in": expires_at - clock.now(),
-        "scope": authorization.scope,
     }
+    if authorization.scope:  # an empty one is none (RFC 6749 section 3.3)
+        response["scope"] = authorization.scope
     if authorization.refresh_scope is not None and authorization.grant is not None:
         response["refresh_token"] = _mint_refresh_token(provider, db, authorization)
     if authorization.grant is not None and "openid" in known_scopes.split(authorization.scope):

@@ -20,6 +20,10 @@ class BearerError(OAuth2Error):
         super().__init__(description or None, error=error, status_code=status)
         self.scope = scope
 
+    def get_body(self) -> list[Any]:
+        """Return the members of the answer; a request without a token is told of no error (section 3.1)."""
+        return super().get_body() if self.error else []
+
     def get_headers(self) -> list[tuple[str, str]]:
         """Return the challenge beside the usual headers."""
         parts = ['realm="idp"']

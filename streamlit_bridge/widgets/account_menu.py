@@ -10,7 +10,7 @@ from streamlit_bridge.identity import Identity
 from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.session import read_metadata_url
 from streamlit_bridge.widgets.forbidden import escape_markdown
-from streamlit_bridge.widgets.login import start_sign_in
+from streamlit_bridge.widgets.login import read_notice, start_sign_in
 from streamlit_bridge.widgets.logout import sign_out
 
 
@@ -27,6 +27,8 @@ def show_account_menu(identity: Identity | None) -> None:
         button = st.sidebar.button(
             texts.SIGN_IN_BUTTON, key="streamlit_bridge_menu_sign_in", icon=":material/login:", width="stretch"
         )
+        if notice := read_notice():
+            st.sidebar.caption(notice)
         if button:
             start_sign_in()
         return

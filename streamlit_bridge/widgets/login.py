@@ -75,13 +75,10 @@ def show_sign_in_card(place: DeltaGenerator | None, card: CardTexts, key: str) -
     Raises:
         LoginError: the app has no usable ``[auth]`` section.
     """
-    notes = read_notes()
     with (place or st).container(border=True):
         st.subheader(card.title, anchor=False)
-        if notes["is_ended"]:
-            st.info(texts.SESSION_ENDED, icon=":material/schedule:")
-        elif notes["is_unfinished"]:
-            st.info(texts.SIGN_IN_UNFINISHED, icon=":material/info:")
+        if notice := read_notice():
+            st.info(notice, icon=":material/info:")
         if _is_shut_in_frame():
             st.write(texts.EMBEDDED_TEXT)
             st.link_button(texts.EMBEDDED_LINK, st.context.url or "/", icon=":material/open_in_new:", type="primary")
@@ -89,6 +86,14 @@ def show_sign_in_card(place: DeltaGenerator | None, card: CardTexts, key: str) -
         st.write(card.text)
         if st.button(card.button, key=key, type="primary", icon=":material/login:"):
             start_sign_in()
+
+
+def read_notice() -> str | None:
+    """Return what a visitor should know of their last sign-in: that it ended, or was not finished."""
+    notes = read_notes()
+    if notes["is_ended"]:
+        return texts.SESSION_ENDED
+    return texts.SIGN_IN_UNFINISHED if notes["is_unfinished"] else None
 
 
 def start_sign_in() -> None:

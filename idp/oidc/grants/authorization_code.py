@@ -24,14 +24,14 @@ class AuthorizationCodeGrant(Grant):
 
     def authorize(self, client: ClientMetadata) -> Authorization:
         """Claim the code and check that it is presented as it was asked for."""
-        code = self.required("code")
+        code, redirect_uri = self.required("code"), self.required("redirect_uri")
         verifier = self.request.payload.get("code_verifier")
         if verifier is not None and not _VERIFIER.fullmatch(verifier):
             raise InvalidRequestError("The code_verifier must have 43 to 128 unreserved characters.")
         grant = claim_code(self.request.db, self.request.visitor, code, client.client_id)
         if grant is None or grant["code_expires_at"] <= clock.now():
             raise InvalidGrantError(_UNUSABLE)
-        if self.required("redirect_uri") != grant["redirect_uri"]:
+        if redirect_uri != grant["redirect_uri"]:
             raise InvalidGrantError("The redirect_uri is not that of the authorization request.")
         _check_verifier(verifier, grant["code_challenge"])
         scope = grant["grant_scope"]

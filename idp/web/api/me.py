@@ -12,9 +12,10 @@ _NAMES = known_scopes.claims_of(("profile", "email", "roles"))
 
 
 def show_me() -> Response:
-    """Answer with the account's data as they are now. Asking counts as activity in the browser session."""
+    """Answer with the account's data as they are now. Asking counts as activity in a living browser session."""
     token, grant = required_token("account")
-    sessions.touch(context.database(), grant["session_id"], grant["last_seen_at"])
+    if not grant["is_offline"]:  # such a grant outlives its session, and must not bring it back to life
+        sessions.touch(context.database(), grant["session_id"], grant["last_seen_at"])
     account = {"sub": grant["user_id"], **claims.build_claims(grant, _NAMES)}
     account["roles"] = account.get("roles", [])
     account["client_id"] = token.client_id

@@ -18,6 +18,7 @@ from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, re
 from idp.web.texts import text
 
 _UNSAID = {"updated_at", "email_verified", "phone_number_verified"}  # said in other words, or by nobody
+_FIRST = ("name", "preferred_username")
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _question(parked: Interaction, session: CurrentSession, faults: Faults = NO_
 
 def _values(person: RowMapping, names: list[str]) -> tuple[str | Markup, ...]:
     """Return the values as one would read them aloud, each once."""
-    claims = build_claims(person, names)
+    claims = build_claims(person, sorted(names, key=lambda name: name not in _FIRST))
     if "name" in claims:  # holds its parts already
         for part in ("given_name", "middle_name", "family_name"):
             claims.pop(part, None)

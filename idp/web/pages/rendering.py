@@ -30,10 +30,12 @@ class Faults:
     Attributes:
         fields: sentences for each field, in the order of the form.
         general: sentences that concern no single field.
+        blamed: the field to look at first for the general ones, if any.
     """
 
     fields: Mapping[str, Sequence[Markup]] = field(default_factory=dict)
     general: Sequence[Markup] = ()
+    blamed: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.fields or self.general)

@@ -48,7 +48,7 @@ def submit_sign_in() -> Response:
         )
     except SignInRefused:
         # 422 and not 401: that would promise an HTTP authentication scheme (RFC 9110 section 15.5.2).
-        return _form(parked, username, Faults(general=[text("sign_in.refused")]), 422)
+        return _form(parked, username, Faults(general=[text("sign_in.refused")], blamed="password"), 422)
     except Throttled as refusal:
         sentence = text("sign_in.throttled", wait=wait(refusal.retry_after))
         response = _form(parked, username, Faults(general=[sentence]), 429)

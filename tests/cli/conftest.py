@@ -1,0 +1,113 @@
+"""Fixtures of the command line's tests: an instance of its own for each, and ways to run commands in it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy.orm import Session
+
+from idp import settings as provider_settings
+from idp.cli import main
+from idp.cli.init import initialise
+from idp.database import open_engine
+from idp.settings import Settings
+
+PASSWORD = "correct horse battery staple"
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An instance as `idp init` makes it, made once."""
+    folder = tmp_path_factory.mktemp("initialised") / "instance"
+    initialise(Settings(instance=folder))
+    return folder
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The path of an instance that does not exist yet, named by the environment."""
+    for name in [name for name in os.environ if name.startswith("IDP_")]:
+        monkeypatch.delenv(name)
+    folder = tmp_path / "instance"
+    monkeypatch.setenv("IDP_INSTANCE", str(folder))
+    monkeypatch.setenv("IDP_BCRYPT_COST", "4")
+    return folder
+
+
+@pytest.fixture
+def instance(empty: Path, initialised: Path) -> Path:
+    """A ready instance, named by the environment."""
+    shutil.copytree(initialised, empty)
+    empty.chmod(0o700)
+    return empty
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run a command in this process; unexpected errors fail the test."""
+
+    def run_command(*arguments: str, stdin: str | bytes = "") -> Result:
+        result = CliRunner().invoke(main, arguments, input=stdin)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run_command
+
+
+@pytest.fixture
+def succeed(run: Run) -> Run:
+    """Run a command that must succeed."""
+
+    def run_command(*arguments: str, stdin: str | bytes = "") -> Result:
+        result = run(*arguments, stdin=stdin)
+        assert result.exit_code == 0, result.stderr
+        return result
+
+    return run_command
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start `python -m idp ...` as a process of its own; whatever still runs at the end is killed."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start_command(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "idp", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield start_command
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def database(instance: Path) -> Iterator[Session]:
+    """A session on the instance's database."""
+    engine = open_engine(provider_settings.load())
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+@pytest.fixture
+def ada(instance: Path, succeed: Run) -> str:
+    """An account; gives its user name."""
+    arguments = ("--email", "ada@example.org", "--first-name", "Ada", "--last-name", "Lovelace", "--role", "admin")
+    succeed("user", "add", "ada", *arguments, "--password-stdin", stdin=PASSWORD)
+    return "ada"

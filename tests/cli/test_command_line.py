@@ -1,0 +1,232 @@
+"""What holds for every command: help, exit codes, which stream carries what."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import Popen
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from idp import __version__, cli
+from idp.cli import NOUNS, main
+from idp.cli import config as config_noun
+from tests.cli.conftest import Run
+
+CONTRACT = {
+    "init": (),
+    "serve": ("--host", "--port", "--workers"),
+    "worker": ("--once",),
+    "config": ("--json",),
+    "doctor": ("--json",),
+    "user add": ("--email", "--first-name", "--last-name", "--role", "--password-stdin"),
+    "user list": ("--json",),
+    "user show": ("--json",),
+    "user disable": (),
+    "user enable": (),
+    "user set-password": ("--password-stdin",),
+    "user roles": ("--add", "--remove", "--json"),
+    "client add": (
+        "--redirect-uri",
+        "--post-logout-redirect-uri",
+        "--public",
+        "--trusted",
+        "--scope",
+        "--grant",
+        "--id",
+        "--secret-stdin",
+        "--json",
+    ),
+    "client list": ("--json",),
+    "client show": ("--json",),
+    "client remove": (),
+    "client rotate-secret": (),
+    "client add-streamlit": ("--url", "--secrets", "--force"),
+    "keys list": ("--json",),
+    "keys rotate": (),
+    "audit": ("--event", "--user", "--since", "--limit", "--json", "--follow"),
+    "demo": ("--port", "--app-port"),
+}
+
+NEEDS_INSTANCE = (
+    ("user", "list"),
+    ("user", "show", "ada"),
+    ("user", "disable", "ada"),
+    ("user", "enable", "ada"),
+    ("user", "set-password", "ada", "--password-stdin"),
+    ("user", "roles", "ada"),
+    ("user", "add", "ada", "--email", "ada@example.org", "--password-stdin"),
+    ("client", "list"),
+    ("client", "show", "x"),
+    ("client", "remove", "x"),
+    ("client", "rotate-secret", "x"),
+    ("client", "add", "x", "--redirect-uri", "https://x.example.org/cb"),
+    ("client", "add-streamlit", "x", "--url", "http://localhost:8501"),
+    ("keys", "list"),
+    ("keys", "rotate"),
+    ("audit",),
+    ("worker", "--once"),
+    ("serve",),
+)
+
+
+def _command(words: str) -> click.Command:
+    command: click.Command = main
+    for word in words.split():
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), word)
+        assert found is not None, words
+        command = found
+    return command
+
+
+@pytest.mark.parametrize("words", CONTRACT)
+def test_every_promised_command_has_its_promised_options(words: str) -> None:
+    options = {option for parameter in _command(words).params for option in parameter.opts}
+    assert options >= set(CONTRACT[words])
+
+
+@pytest.mark.parametrize("words", CONTRACT)
+def test_every_command_explains_itself(run: Run, words: str) -> None:
+    result = run(*words.split(), "--help")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage:")
+    assert all(parameter.help for parameter in _command(words).params if isinstance(parameter, click.Option))
+
+
+@pytest.mark.parametrize("words", CONTRACT)
+def test_whatever_lists_speaks_json(words: str) -> None:
+    if words.rsplit(maxsplit=1)[-1] in ("list", "show", "roles", "audit", "config", "doctor"):
+        assert "--json" in {option for parameter in _command(words).params for option in parameter.opts}
+
+
+def test_help_names_every_noun_and_the_exit_codes(run: Run) -> None:
+    shown = run("--help").stdout
+    assert all(f"  {noun}" in shown for noun in NOUNS)
+    assert "Exit codes:" in shown
+    assert "130" in shown
+
+
+def test_version(run: Run) -> None:
+    assert __version__ in run("--version").stdout
+
+
+@pytest.mark.parametrize("arguments", [("nonsense",), ("user", "nonsense"), ("user", "add"), ("serve", "--port", "x")])
+def test_a_wrong_command_line_ends_with_2(run: Run, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert not result.stdout
+    assert "Usage:" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", NEEDS_INSTANCE)
+def test_commands_before_init_name_the_command_that_helps(empty: Path, run: Run, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, stdin="correct horse battery staple")
+    assert result.exit_code == 1
+    assert not result.stdout
+    assert "idp init" in result.stderr
+    assert not empty.exists()
+
+
+def test_a_database_that_went_missing_is_not_made_anew(instance: Path, run: Run) -> None:
+    (instance / "idp.sqlite3").unlink()
+    result = run("user", "list")
+    assert result.exit_code == 1
+    assert "run `idp init`" in result.stderr
+    assert not (instance / "idp.sqlite3").exists()
+
+
+def test_a_file_that_is_no_database_is_named_as_such(instance: Path, run: Run) -> None:
+    (instance / "idp.sqlite3").write_text("this is no database, however long one looks at it" * 100)
+    result = run("user", "list")
+    assert result.exit_code == 1
+    assert "not a database" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_every_fault_of_the_configuration_is_told(empty: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_ISSUER", "http://login.example.org")
+    monkeypatch.setenv("IDP_PROXY_HOPS", "many")
+    monkeypatch.setenv("IDP_BRANDNAME", "x")
+    result = run("config")
+    assert result.exit_code == 1
+    assert "issuer" in result.stderr
+    assert "proxy_hops" in result.stderr
+    assert "IDP_BRANDNAME" in result.stderr
+
+
+def test_a_database_url_that_is_none_is_named(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_DATABASE_URL", "postgresql://user:hush@host:port/name")
+    result = run("user", "list")
+    assert result.exit_code == 1
+    assert "database_url" in result.stderr
+    assert "hush" not in result.stderr
+
+
+def test_a_server_that_is_away_is_told_without_its_password(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("psycopg")
+    monkeypatch.setenv("IDP_DATABASE_URL", "postgresql://somebody:hushhush@127.0.0.1:1/idp")
+    result = run("user", "list")
+    assert result.exit_code == 1
+    assert "database" in result.stderr
+    assert "hushhush" not in result.stderr
+
+
+def _raising(error: BaseException) -> click.Command:
+    @click.command()
+    def command() -> None:
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (KeyboardInterrupt(), 130, "Stopped."),
+        (EOFError(), 1, "no answer"),
+        (PermissionError(13, "Permission denied", "/somewhere"), 1, "/somewhere"),
+        (ModuleNotFoundError("No module named 'psycopg'", name="psycopg"), 1, "streamlit-idp[postgres]"),
+    ],
+)
+def test_expected_errors_become_a_message_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, run: Run, error: BaseException, code: int, told: str
+) -> None:
+    monkeypatch.setattr(config_noun, "command", _raising(error))
+    result = run("config")
+    assert result.exit_code == code
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_faults_of_the_program_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_noun, "command", _raising(ZeroDivisionError()))
+    result: Result = CliRunner().invoke(main, ["config"])
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_other_programs_may_embed_the_group(instance: Path) -> None:
+    result: Result = CliRunner().invoke(main, ["config"], standalone_mode=False)
+    assert result.exit_code == 0
+
+
+def test_as_a_process(instance: Path, start: Callable[..., Popen[str]]) -> None:
+    process = start("config", "--json")
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)
+    assert not stderr
+
+
+def test_ctrl_c_as_a_process_ends_with_130(instance: Path, start: Callable[..., Popen[str]]) -> None:
+    process = start("audit", "--follow", "--json")
+    assert process.stdout is not None
+    process.stdout.readline()  # it runs by now
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == cli.INTERRUPTED
+    assert "Traceback" not in stderr

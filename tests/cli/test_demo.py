@@ -1,0 +1,139 @@
+"""`idp demo`: what it refuses, and the whole of it with real processes."""
+
+import signal
+import socket
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+
+from idp.cli import children, demo
+from idp.cli.children import Child, Children
+from idp.errors import IdpError
+from tests.cli.conftest import Run
+from tests.cli.test_serve import free_port
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the demo puts its throw-away instance."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port that somebody listens at."""
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("which", ["--port", "--app-port", "--second-app-port"])
+def test_a_taken_port_is_named(run: Run, temporary: Path, taken_port: int, which: str) -> None:
+    ports = {"--port": free_port(), "--app-port": free_port(), "--second-app-port": free_port(), which: taken_port}
+    result = run("demo", *(word for name, port in ports.items() for word in (name, str(port))))
+    assert result.exit_code == 1
+    assert f"Port {taken_port} is taken" in result.stderr
+    assert not list(temporary.iterdir())
+
+
+def test_ports_must_differ(run: Run) -> None:
+    assert run("demo", "--port", "9000", "--app-port", "9000").exit_code == 2
+
+
+@pytest.mark.parametrize("missing", ["streamlit", "httpx", "streamlit_bridge"])
+def test_without_streamlit_the_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    found = demo.importlib.util.find_spec
+    monkeypatch.setattr(demo.importlib.util, "find_spec", lambda name: None if name == missing else found(name))
+    result = run("demo")
+    assert result.exit_code == 1
+    assert "streamlit-idp[demo]" in result.stderr
+
+
+def test_the_demo_script_is_found() -> None:
+    assert demo.find_demo_script().is_file()
+
+
+def test_passwords_are_readable_and_differ() -> None:
+    made = {demo.readable_password() for _ in range(50)}
+    assert len(made) == 50
+    assert all(set(password) <= {*"abcdefghijklmnopqrstuvwxyz-"} and len(password) == 23 for password in made)
+
+
+def test_the_second_app_has_a_port_of_its_own_by_default() -> None:
+    context = demo.command.make_context("demo", ["--second-app-port", "--port", "9"])
+    assert context.params == {"port": 9, "app_port": 8501, "second_app_port": 8502}
+
+
+def _child(folder: Path, script: str) -> Child:
+    arguments = (demo.sys.executable, "-c", script)
+    return Child(name="child", arguments=arguments, folder=folder, environ={}, answers_at="http://127.0.0.1:1/")
+
+
+def test_a_child_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
+    with Children(tmp_path) as running:
+        running.start(_child(tmp_path, "import sys; print('a sad story'); sys.exit(3)"))
+        with pytest.raises(IdpError) as told:
+            running.wait_until_all_answer()
+    assert "exit code 3" in told.value.message
+    assert "a sad story" in told.value.message
+
+
+def test_a_child_that_never_answers_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "START_WITHIN", 0.2)
+    with Children(tmp_path) as running:
+        running.start(_child(tmp_path, "import time; time.sleep(60)"))
+        with pytest.raises(IdpError, match="did not answer"):
+            running.wait_until_all_answer()
+
+
+def test_a_child_that_will_not_stop_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "STOP_WITHIN", 0.2)
+    script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('up', 'w'); time.sleep(60)"
+    with Children(tmp_path) as running:
+        running.start(_child(tmp_path, script))
+        while not (tmp_path / "up").exists():
+            pass
+        process = running._running["child"][1]
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_whole_of_it(
+    empty: Path, temporary: Path, start: Callable[..., Popen[str]], number: signal.Signals
+) -> None:
+    pytest.importorskip("streamlit")
+    port, app_port, second_port = free_port(), free_port(), free_port()
+    ports = ("--port", str(port), "--app-port", str(app_port), "--second-app-port", str(second_port))
+    process = start("demo", *ports)
+    assert process.stdout is not None
+    shown = ""
+    while "bob" not in shown:
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        shown += line
+    urls = (f"http://localhost:{app_port}", f"http://127.0.0.1:{second_port}", f"http://localhost:{port}")
+    for url in urls:
+        assert url in shown
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            assert answer.status == 200
+    assert "admin" in shown
+    folders = list(temporary.glob("idp-demo-*"))
+    assert len(folders) == 1
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert "Traceback" not in stderr
+    assert not folders[0].exists()
+    for each in (port, app_port, second_port):
+        with closing(socket.socket()) as probe:
+            assert probe.connect_ex(("127.0.0.1", each)) != 0
+    assert not empty.exists()  # an operator's own instance has no part in it

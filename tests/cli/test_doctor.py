@@ -1,0 +1,158 @@
+"""`idp doctor`: one test a check, each with what is wrong and what to do about it."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from idp import clock
+from idp.cli.checks import CHECKS, KEY_AGE
+from idp.oidc import keys
+from tests.cli.conftest import Run
+
+
+def _findings(run: Run) -> dict[str, dict[str, Any]]:
+    return {each["check"]: each for each in json.loads(run("doctor", "--json").stdout)}
+
+
+@pytest.fixture
+def answer() -> Iterator[dict[str, Any]]:
+    """A web server that speaks for whatever issuer the test names; gives its port."""
+    state: dict[str, Any] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"issuer": state["issuer"]}).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    state["port"] = server.server_port
+    yield state
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_fresh_instance_has_no_faults(instance: Path, run: Run) -> None:
+    result = run("doctor")
+    assert result.exit_code == 0
+    assert "FAULT" not in result.stdout
+    found = _findings(run)
+    assert list(found) == ["configuration", *(check.name for check in CHECKS)]
+    well = {"configuration", "instance folder", "secret key", "database", "durability", "signing keys", "clock"}
+    assert {name for name in found if found[name]["verdict"] == "ok"} >= well
+    assert found["mail"]["verdict"] == "warning"
+    assert all(each["advice"] for each in found.values() if each["verdict"] != "ok")
+
+
+def test_before_init(empty: Path, run: Run) -> None:
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert "idp init" in result.stdout
+    assert "faults found" in result.stderr
+    found = _findings(run)
+    for name in ("instance folder", "secret key", "database", "durability", "signing keys"):
+        assert found[name]["verdict"] == "fault"
+    assert not empty.exists()
+
+
+def test_configuration(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_PROXY_HOPS", "99")
+    monkeypatch.setenv("IDP_NONSENSE", "1")
+    assert run("doctor").exit_code == 1
+    found = _findings(run)
+    assert list(found) == ["configuration"]
+    assert "proxy_hops" in found["configuration"]["told"]
+    assert "IDP_NONSENSE" in found["configuration"]["told"]
+
+
+def test_permissions(instance: Path, run: Run) -> None:
+    instance.chmod(0o755)
+    (instance / "secret_key").chmod(0o644)
+    found = _findings(run)
+    assert found["instance folder"]["verdict"] == "warning"
+    assert found["secret key"]["verdict"] == "fault"
+    assert "chmod 600" in found["secret key"]["advice"]
+
+
+def test_a_foreign_secret_key(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_SECRET_KEY", "the key of quite another instance than this")
+    found = _findings(run)
+    assert found["secret key"]["told"] == "from IDP_SECRET_KEY"
+    assert found["signing keys"]["verdict"] == "fault"
+    assert "does not fit" in found["signing keys"]["told"]
+
+
+def test_schema(instance: Path, run: Run, database: Session) -> None:
+    database.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.commit()
+    assert "newer" in _findings(run)["database"]["told"]
+
+
+def test_a_broken_database(instance: Path, run: Run) -> None:
+    (instance / "idp.sqlite3").write_bytes(b"no database" * 1000)
+    found = _findings(run)
+    assert found["database"]["verdict"] == "fault"
+    assert "Traceback" not in run("doctor").stdout
+
+
+def test_a_key_that_is_missing_or_old(instance: Path, run: Run, database: Session) -> None:
+    database.execute(text("UPDATE signing_key SET activated_at = activated_at - :age"), {"age": KEY_AGE + 60})
+    database.commit()
+    found = _findings(run)["signing keys"]
+    assert found["verdict"] == "warning"
+    assert "keys rotate" in found["advice"]
+    database.execute(text("DELETE FROM signing_key WHERE algorithm = :a"), {"a": keys.ALGORITHMS[1]})
+    database.commit()
+    found = _findings(run)["signing keys"]
+    assert found["verdict"] == "fault"
+    assert keys.ALGORITHMS[1] in found["told"]
+
+
+@pytest.mark.parametrize(("offset", "told"), [(-3_600, "ahead of the last write"), (-(10**9), "clock says")])
+def test_clock(instance: Path, run: Run, offset: int, told: str) -> None:
+    now = clock.now()
+    with clock.stopped_at(lambda: now + offset):
+        found = _findings(run)["clock"]
+    assert found["verdict"] == "fault"
+    assert told in found["told"]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "hops", "verdict"),
+    [
+        ("https://login.example.invalid", "0", "warning"),
+        ("https://login.example.invalid", "1", "ok"),
+        ("http://localhost:1", "0", "ok"),
+        ("http://localhost:1", "1", "warning"),
+    ],
+)
+def test_proxy_headers(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, issuer: str, hops: str, verdict: str
+) -> None:
+    monkeypatch.setenv("IDP_ISSUER", issuer)
+    monkeypatch.setenv("IDP_PROXY_HOPS", hops)
+    assert _findings(run)["proxy headers"]["verdict"] == verdict
+
+
+def test_issuer(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]) -> None:
+    issuer = f"http://127.0.0.1:{answer['port']}"
+    monkeypatch.setenv("IDP_ISSUER", issuer)
+    answer["issuer"] = issuer
+    assert _findings(run)["issuer"]["verdict"] == "ok"
+    answer["issuer"] = "http://localhost:8000"
+    assert _findings(run)["issuer"]["verdict"] == "fault"
+    answer["issuer"] = None
+    assert run("doctor").exit_code == 1

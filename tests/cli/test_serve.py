@@ -1,0 +1,116 @@
+"""`idp serve`: refusals before it starts, and a real server that stops when it is told to."""
+
+import json
+import signal
+import socket
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import pytest
+
+from idp.cli import logs, serve
+from idp.settings import Settings
+from tests.cli.conftest import Run
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port that somebody listens at."""
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def get_when_ready(url: str, process: Popen[str]) -> Any:
+    """Fetch JSON from a server that is about to start."""
+    give_up_at = time.monotonic() + 60
+    while time.monotonic() < give_up_at:
+        assert process.poll() is None, process.communicate()
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return json.loads(answer.read())
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the server did not start")
+
+
+@pytest.mark.parametrize(
+    ("issuer", "port"),
+    [
+        ("http://localhost:8000", 8000),
+        ("http://127.0.0.1:9201", 9201),
+        ("http://localhost", 8000),
+        ("https://login.example.org", 8000),
+        ("https://login.example.org:8443", 8000),
+    ],
+)
+def test_the_default_port_is_the_issuers_on_this_machine(issuer: str, port: int) -> None:
+    assert serve.default_port(Settings(issuer=issuer)) == port
+
+
+def test_a_taken_port(instance: Path, run: Run, taken_port: int) -> None:
+    result = run("serve", "--port", str(taken_port))
+    assert result.exit_code == 1
+    assert f"Port {taken_port} is taken" in result.stderr
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_a_host_that_is_not_of_this_machine(instance: Path, run: Run, host: str) -> None:
+    result = run("serve", "--host", host, "--port", str(free_port()))
+    assert result.exit_code == 1
+    assert host in result.stderr
+
+
+def test_a_foreign_secret_key_is_noticed_before_it_starts(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDP_SECRET_KEY", "the key of quite another instance than this")
+    result = run("serve", "--port", str(free_port()))
+    assert result.exit_code == 1
+    assert "does not fit this database" in result.stderr
+
+
+@pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGTERM), ("2", signal.SIGINT)])
+def test_serves_and_stops(
+    instance: Path,
+    start: Callable[..., Popen[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    workers: str,
+    number: signal.Signals,
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
+    process = start("serve", "--workers", workers)
+    discovery = get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration?code=hush", process)
+    assert discovery["issuer"] == f"http://127.0.0.1:{port}"
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=40)
+    assert process.returncode == 0, stderr
+    assert not stdout
+    assert "Listening at" in stderr
+    assert "hush" not in stderr
+    assert "WARNING" not in stderr
+
+
+def test_the_log_keeps_to_stderr_and_to_utc(capsys: pytest.CaptureFixture[str]) -> None:
+    import logging
+
+    formatter = logs.UtcFormatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    record = logging.LogRecord("x", logging.INFO, "", 0, "told", None, None)
+    record.created = 0
+    assert formatter.format(record) == "1970-01-01T00:00:00Z told"
+    assert logs.configuration("debug")["root"]["level"] == "DEBUG"

@@ -1,0 +1,184 @@
+"""`idp user`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from idp import settings
+from idp.accounts import sessions, sign_in, users
+from idp.accounts.visitor import Visitor
+from idp.errors import SignInRefused
+from idp.models import BrowserSession
+from tests.cli.conftest import PASSWORD, Run
+
+NEW_PASSWORD = "another quite unguessable phrase"
+
+
+def _sign_in(database: Session, password: str = PASSWORD) -> str:
+    _, session_id = sign_in.sign_in(database, settings.load(), Visitor(user_agent="Lynx"), "ada", password)
+    database.commit()
+    return session_id
+
+
+def test_add_prints_the_account(instance: Path, succeed: Run, database: Session) -> None:
+    arguments = ("--email", "Ada@Example.org", "--first-name", "Ada", "--role", "b", "--role", "a", "--password-stdin")
+    result = succeed("user", "add", "ada", *arguments, "--json", stdin=PASSWORD + "\n")
+    shown = json.loads(result.stdout)
+    assert shown["username"] == "ada"
+    assert shown["roles"] == ["a", "b"]
+    assert shown["email_verified"] is True
+    assert "Added ada." in result.stderr
+    assert PASSWORD not in result.output
+    assert _sign_in(database)
+
+
+def test_add_for_people(instance: Path, succeed: Run) -> None:
+    shown = succeed("user", "add", "bob", "--email", "bob@example.org", "--password-stdin", stdin=PASSWORD).stdout
+    assert "bob@example.org" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "told"),
+    [
+        (("--email", "nonsense"), PASSWORD, "email:"),
+        (("--email", "a@example.org"), "short", "password:"),
+        (("--email", "a@example.org"), "", "password: Nothing came"),
+        (("--email", "a@example.org"), b"\xff\xfe", "not UTF-8"),
+        (("--email", "a@example.org"), "x" * 70_000, "far too long"),
+        (("--email", "a@example.org", "--role", "no role"), PASSWORD, "role:"),
+        (("--email", "a@example.org", "--first-name", "<script>"), PASSWORD, "given_name:"),
+    ],
+)
+def test_add_refuses_and_names_the_field(
+    instance: Path, run: Run, arguments: tuple[str, ...], stdin: str | bytes, told: str
+) -> None:
+    result = run("user", "add", "ada", *arguments, "--password-stdin", stdin=stdin)
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert not result.stdout
+    assert run("user", "show", "ada").exit_code == 1  # nothing was kept
+
+
+def test_every_fault_is_told_at_once(instance: Path, run: Run) -> None:
+    result = run("user", "add", "a b", "--email", "x", "--password-stdin", stdin=PASSWORD)
+    assert "username:" in result.stderr
+    assert "email:" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["ada", "ADA", "аda"])
+def test_add_refuses_a_taken_name(ada: str, run: Run, name: str) -> None:
+    result = run("user", "add", name, "--email", "other@example.org", "--password-stdin", stdin=PASSWORD)
+    assert result.exit_code == 1
+    assert "taken" in result.stderr or "alphabet" in result.stderr
+
+
+def test_without_a_terminal_nobody_is_asked(instance: Path, run: Run) -> None:
+    result = run("user", "add", "ada", "--email", "ada@example.org")
+    assert result.exit_code == 2
+    assert "--password-stdin" in result.stderr
+
+
+def test_at_a_terminal_the_password_is_asked_for_twice(
+    instance: Path, succeed: Run, monkeypatch: pytest.MonkeyPatch, database: Session
+) -> None:
+    monkeypatch.setattr("idp.cli.secret_input._is_terminal", lambda: True)
+    answers = f"{PASSWORD}\nmistyped\n{PASSWORD}\n{PASSWORD}\n"
+    result = succeed("user", "add", "ada", "--email", "ada@example.org", stdin=answers)
+    assert "do not match" in result.stderr
+    assert PASSWORD not in result.output
+    assert _sign_in(database)
+
+
+def test_list(ada: str, succeed: Run) -> None:
+    for name in ("bob", "Zoë"):
+        succeed("user", "add", name, "--email", f"{name}@example.org", "--password-stdin", stdin=PASSWORD)
+    shown: list[dict[str, Any]] = json.loads(succeed("user", "list", "--json").stdout)
+    assert [each["username"] for each in shown] == ["ada", "bob", "Zoë"]
+    assert shown[0]["name"] == "Ada Lovelace"
+    table = succeed("user", "list").stdout.splitlines()
+    assert table[0].split() == ["USERNAME", "EMAIL", "NAME", "ROLES", "CREATED", "STATE"]
+    assert "Z  enabled" in table[1]
+
+
+def test_list_goes_on_past_one_page(ada: str, succeed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("idp.cli.user.PAGE", 2)
+    for name in ("bob", "carol", "dave"):
+        succeed("user", "add", name, "--email", f"{name}@example.org", "--password-stdin", stdin=PASSWORD)
+    assert len(json.loads(succeed("user", "list", "--json").stdout)) == 4
+
+
+def test_an_empty_list(instance: Path, succeed: Run) -> None:
+    assert json.loads(succeed("user", "list", "--json").stdout) == []
+    result = succeed("user", "list")
+    assert not result.stdout
+    assert "no accounts yet" in result.stderr
+
+
+@pytest.mark.parametrize("by", ["username", "email", "id"])
+def test_show_by_name_address_or_id(ada: str, succeed: Run, database: Session, by: str) -> None:
+    user = users.get_user(database, "ada")
+    _sign_in(database)
+    shown = json.loads(
+        succeed("user", "show", str(getattr(user, by)).upper() if by == "email" else getattr(user, by), "--json").stdout
+    )
+    assert shown["id"] == user.id
+    assert [each["user_agent"] for each in shown["sessions"]] == ["Lynx"]
+    assert "password_hash" not in shown
+    assert "Lynx" in succeed("user", "show", "ada").stdout
+
+
+@pytest.mark.parametrize("action", ["show", "disable", "enable", "roles"])
+def test_an_unknown_user(instance: Path, run: Run, action: str) -> None:
+    result = run("user", action, "nobody")
+    assert result.exit_code == 1
+    assert "There is no user 'nobody'." in result.stderr
+
+
+def test_disable_ends_sessions_and_enable_brings_back(ada: str, succeed: Run, database: Session) -> None:
+    session_id = _sign_in(database)
+    assert "Disabled ada." in succeed("user", "disable", "ada").stderr
+    assert "already" in succeed("user", "disable", "ada").stderr
+    database.expire_all()
+    assert database.get_one(BrowserSession, session_id).end_reason == "user_disabled"
+    with pytest.raises(SignInRefused):
+        _sign_in(database)
+    database.rollback()
+    assert "Enabled ada." in succeed("user", "enable", "ada@example.org").stderr
+    assert "not disabled" in succeed("user", "enable", "ada").stderr
+    assert _sign_in(database)
+
+
+def test_set_password_ends_sessions(ada: str, succeed: Run, run: Run, database: Session) -> None:
+    _sign_in(database)
+    refused = run("user", "set-password", "ada", "--password-stdin", stdin="short")
+    assert refused.exit_code == 1
+    assert "password:" in refused.stderr
+    succeed("user", "set-password", "ada", "--password-stdin", stdin=NEW_PASSWORD)
+    user = users.get_user(database, "ada")
+    assert not sessions.list_sessions(database, settings.load(), user.id)
+    assert _sign_in(database, NEW_PASSWORD)
+
+
+def test_the_commands_that_end_sessions_end_their_tokens_too(ada: str, succeed: Run) -> None:
+    from idp.oidc import token_status
+
+    succeed("user", "disable", "ada")
+    assert token_status.revoke_grants in sessions._listeners
+
+
+def test_roles(ada: str, succeed: Run, run: Run) -> None:
+    assert succeed("user", "roles", "ada").stdout == "admin\n"
+    assert json.loads(succeed("user", "roles", "ada", "--add", "x", "--add", "y", "--json").stdout) == [
+        "admin",
+        "x",
+        "y",
+    ]
+    assert succeed("user", "roles", "ada", "--remove", "admin", "--remove", "x").stdout == "y\n"
+    last = succeed("user", "roles", "ada", "--remove", "y")
+    assert not last.stdout
+    assert "no roles" in last.stderr
+    assert run("user", "roles", "ada", "--add", "z", "--remove", "z").exit_code == 2
+    assert run("user", "roles", "ada", "--add", "not a role").exit_code == 1

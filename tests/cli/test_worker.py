@@ -1,0 +1,178 @@
+"""`idp worker`, and the sweeps behind it."""
+
+import json
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from idp import clock, crypto, settings, worker
+from idp.accounts import sessions, users
+from idp.models import (
+    AuthorizationGrant,
+    BrowserSession,
+    Client,
+    ParkedRequest,
+    RefreshToken,
+    RevokedAccessToken,
+    Throttle,
+)
+from tests.cli.conftest import Run
+
+TABLES = (ParkedRequest, RefreshToken, AuthorizationGrant, RevokedAccessToken, Throttle, BrowserSession)
+
+
+def _session(user_id: str, expires_at: int) -> BrowserSession:
+    return BrowserSession(
+        id=crypto.new_id(),
+        user_id=user_id,
+        token_digest=crypto.digest(crypto.new_token()),
+        browser_digest="",
+        auth_time=0,
+        acr="",
+        amr=[],
+        user_agent="",
+        address="",
+        created_at=0,
+        last_seen_at=0,
+        expires_at=expires_at,
+    )
+
+
+def _grant(user_id: str, session_id: str, expires_at: int) -> AuthorizationGrant:
+    return AuthorizationGrant(
+        id=crypto.new_id(),
+        client_id="wiki",
+        user_id=user_id,
+        session_id=session_id,
+        scope="openid",
+        redirect_uri="",
+        code_digest=crypto.digest(crypto.new_token()),
+        code_expires_at=0,
+        auth_time=0,
+        acr="",
+        amr=[],
+        is_offline=False,
+        created_at=0,
+        expires_at=expires_at,
+    )
+
+
+@pytest.fixture
+def rows(ada: str, succeed: Run, database: Session) -> None:
+    """For each kind of row, one that expired long ago and one that is good still."""
+    succeed("client", "add", "Wiki", "--redirect-uri", "https://wiki.example.org/cb", "--id", "wiki")
+    user_id = users.get_user(database, ada).id
+    now = clock.now()
+    for expires_at in (now - 2 * sessions.KEPT_AFTER_END, now + 3_600):
+        session = _session(user_id, expires_at)
+        database.add(session)
+        database.flush()
+        kept = _grant(user_id, session.id, now + 3_600) if expires_at > now else None
+        grant = kept or _grant(user_id, session.id, expires_at)
+        database.add(grant)
+        database.flush()
+        database.add_all(
+            [
+                RefreshToken(
+                    id=crypto.new_id(),
+                    grant_id=grant.id,
+                    client_id="wiki",
+                    token_digest=crypto.digest(crypto.new_token()),
+                    scope="",
+                    created_at=0,
+                    expires_at=expires_at,
+                ),
+                RevokedAccessToken(token_id=crypto.new_id(), expires_at=expires_at),
+                Throttle(bucket=crypto.new_id(), available_at=expires_at),
+                ParkedRequest(
+                    id=crypto.new_token(),
+                    browser_digest="",
+                    client_id="wiki",
+                    parameters={},
+                    created_at=0,
+                    expires_at=expires_at,
+                    is_account_chosen=False,
+                    is_consented=False,
+                    is_denied=False,
+                ),
+            ]
+        )
+    database.commit()
+
+
+def _counts(database: Session) -> dict[str, int]:
+    return {table.__tablename__: database.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES}
+
+
+def test_sweeps_what_expired_and_nothing_else(rows: None, succeed: Run, database: Session) -> None:
+    assert set(_counts(database).values()) == {2}
+    swept = json.loads(succeed("worker", "--once", "--json").stdout)
+    assert swept == dict.fromkeys((table.__tablename__ for table in TABLES), 1)
+    assert set(_counts(database).values()) == {1}
+    again = succeed("worker", "--once").stdout
+    assert {line.split()[-1] for line in again.splitlines()[1:]} == {"0"}
+    assert database.scalar(select(func.count()).select_from(Client)) == 1
+
+
+def test_every_table_that_expires_is_swept() -> None:
+    expiring = {mapper.class_.__tablename__ for mapper in Client.registry.mappers if "expires_at" in mapper.columns}
+    assert expiring <= {sweep.name for sweep in worker.SWEEPS}
+
+
+def test_in_small_batches_of_a_transaction_each(rows: None, database: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "BATCH", 2)
+    database.add_all([RevokedAccessToken(token_id=f"{n:032}", expires_at=1) for n in range(5)])
+    database.commit()
+    engine = database.get_bind()
+    assert isinstance(engine, Engine)
+    assert worker.sweep_all(engine)["revoked_access_token"] == 6
+    stop = threading.Event()
+    stop.set()
+    assert not any(worker.sweep_all(engine, stop).values())
+
+
+def test_json_goes_with_once(instance: Path, run: Run) -> None:
+    assert run("worker", "--json").exit_code == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stops_cleanly(rows: None, database: Session, start: Callable[..., Popen[str]], number: signal.Signals) -> None:
+    process = start("worker")
+    assert process.stderr is not None
+    while "Swept 1 parked_request" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Stopped." in stderr
+    assert "Traceback" not in stderr
+
+
+def test_a_database_that_is_away_is_waited_for(
+    instance: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rounds = []
+
+    def sweep_all(_engine: Engine, _stop: threading.Event) -> dict[str, int]:
+        rounds.append(time.monotonic())
+        if len(rounds) == 1:
+            raise OperationalError("DELETE", {}, Exception("the server closed the connection"))
+        stop.set()
+        return {"throttle": 3, "parked_request": 0}
+
+    stop = threading.Event()
+    monkeypatch.setattr(worker, "sweep_all", sweep_all)
+    monkeypatch.setattr(worker, "EVERY", 0.01)
+    with caplog.at_level(logging.INFO):
+        worker.run(settings.load(), stop)
+    assert "the server closed the connection" in caplog.text
+    assert "Swept 3 throttle." in caplog.text

@@ -1,0 +1,141 @@
+"""The real thing: provider and Streamlit apps as processes, set up by the command line, and a person in Chromium."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.factories import PASSWORD
+
+FAST = {"IDP_BCRYPT_COST": "4"}
+ARGUMENTS = ["--no-sandbox", "--no-proxy-server", "--disable-background-networking", "--disable-component-update"]
+
+
+@dataclass
+class House:
+    """A provider, and how to talk to it as its operator."""
+
+    folder: Path
+    issuer: str
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What every process of the house sees."""
+        kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        return {**kept, **FAST, "IDP_INSTANCE": str(self.folder / "instance"), "IDP_ISSUER": self.issuer}
+
+    def idp(self, *arguments: str, text: str = "") -> str:
+        """Run an `idp` command and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "idp", *arguments],
+            input=text, capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self, command: list[str], url: str, name: str) -> None:
+        """Start a process that belongs to the house and wait until it answers."""
+        with (self.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command], cwd=self.folder, env=self.environment, stdout=log, stderr=log
+            )
+        self.processes.append(process)
+        wait_for(url, process, self.folder / f"{name}.log")
+
+    def start_app(self, script: Path, host: str, name: str) -> str:
+        """Register a Streamlit app and start it; returns its URL."""
+        port = free_port()
+        url = f"http://{host}:{port}"
+        secrets = self.folder / f"{name}.toml"
+        self.idp("client", "add-streamlit", name, "--url", url, "--secrets", str(secrets))
+        command = ["streamlit", "run", str(script), f"--server.port={port}", f"--server.address={host}"]
+        command += ["--server.headless=true", "--browser.gatherUsageStats=false", "--server.fileWatcherType=none"]
+        self.start([*command, f"--secrets.files={secrets}"], f"{url}/_stcore/health", name)
+        return url
+
+    def stop(self) -> None:
+        """End all processes."""
+        for process in reversed(self.processes):
+            process.terminate()
+        for process in self.processes:
+            process.wait(timeout=15)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a URL answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for _ in range(400):
+        try:
+            with opener.open(url, timeout=2):
+                return
+        except OSError:
+            assert process.poll() is None, log.read_text("utf-8")
+            time.sleep(0.1)
+    raise AssertionError(f"{url} did not come up: {log.read_text('utf-8')}")
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A provider with two people, started as an operator would."""
+    port = free_port()
+    house = House(tmp_path_factory.mktemp("house"), f"http://localhost:{port}")
+    house.idp("init")
+    for username, name, role in (("ada", "Ada Lovelace", "admin"), ("bob", "Bob Builder", "member")):
+        first, last = name.split()
+        house.idp(
+            "user", "add", username, "--email", f"{username}@example.org", "--first-name", first, "--last-name", last,
+            "--role", role, "--password-stdin", text=PASSWORD,
+        )  # fmt: skip
+    well_known = f"{house.issuer}/.well-known/openid-configuration"
+    house.start(["idp", "serve", "--port", str(port)], well_known, "provider")
+    yield house
+    house.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Chromium, without a window."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_browser(browser: Browser) -> Iterator[Callable[[], BrowserContext]]:
+    """Open browsers that share no cookies."""
+    opened = []
+
+    def make() -> BrowserContext:
+        context = browser.new_context()
+        context.set_default_timeout(20_000)
+        opened.append(context)
+        return context
+
+    yield make
+    for context in opened:
+        context.close()
+
+
+@pytest.fixture
+def page(open_browser: Callable[[], BrowserContext]) -> Page:
+    """One tab in a fresh browser."""
+    return open_browser().new_page()

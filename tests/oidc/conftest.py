@@ -1,0 +1,75 @@
+"""What most tests of the protocol begin with: Ada, an app that is trusted, and one that is not."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event
+
+from idp.models import User
+from idp.web import context
+from tests.relying_party import RelyingParty
+
+
+@pytest.fixture
+def ada(make_user: Callable[..., User]) -> User:
+    """The person who signs in where a test names nobody else."""
+    return make_user("ada")
+
+
+@pytest.fixture
+def rp(relying_party: Callable[..., RelyingParty], ada: User) -> RelyingParty:
+    """A confidential app of the operator's own house, and a browser in which nobody is signed in."""
+    return relying_party()
+
+
+@pytest.fixture
+def public_rp(relying_party: Callable[..., RelyingParty], ada: User) -> RelyingParty:
+    """A native app: it has no secret, and listens on a loopback port."""
+    return relying_party(
+        token_endpoint_auth_method="none", redirect_uris=("http://127.0.0.1/callback", "org.example.app:/callback")
+    )
+
+
+@pytest.fixture
+def stranger(relying_party: Callable[..., RelyingParty], ada: User) -> RelyingParty:
+    """An app of somebody else: people are asked for consent."""
+    return relying_party(is_trusted=False, client_name="Horoscope")
+
+
+@dataclass
+class Traffic:
+    """What went to the database."""
+
+    statements: list[str] = field(default_factory=list)
+    commits: int = 0
+
+
+@pytest.fixture
+def counted(app: Flask) -> Callable[[], AbstractContextManager[Traffic]]:
+    """Count SQL statements and commits inside a block."""
+    with app.app_context():
+        engine = context.extension.engine
+
+    @contextmanager
+    def count() -> Iterator[Traffic]:
+        traffic = Traffic()
+
+        def note_statement(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            traffic.statements.append(statement)
+
+        def note_commit(_connection: Any) -> None:
+            traffic.commits += 1
+
+        event.listen(engine, "before_cursor_execute", note_statement)
+        event.listen(engine, "commit", note_commit)
+        try:
+            yield traffic
+        finally:
+            event.remove(engine, "before_cursor_execute", note_statement)
+            event.remove(engine, "commit", note_commit)
+
+    return count

@@ -1,0 +1,168 @@
+"""How the database behaves: durable, strict about references, and writers wait for each other instead of failing."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp import database
+from idp.database import open_engine, open_session, prepare_engine
+from idp.settings import Settings
+
+
+@pytest.fixture
+def counter(sqlite: Engine) -> Engine:
+    """A table with one row that counts."""
+    with sqlite.begin() as connection:
+        connection.execute(text("CREATE TABLE counter (n INTEGER NOT NULL)"))
+        connection.execute(text("INSERT INTO counter VALUES (0)"))
+    return sqlite
+
+
+def _count(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(text("SELECT n FROM counter")) or 0)
+
+
+def _at_once(work: Callable[[], None], threads: int) -> list[Exception]:
+    errors: list[Exception] = []
+    barrier = threading.Barrier(threads)
+
+    def run() -> None:
+        barrier.wait()
+        try:
+            work()
+        except Exception as error:
+            errors.append(error)
+
+    running = [threading.Thread(target=run) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("trusted_schema", 0)],
+)
+def test_sqlite_is_durable_and_strict(sqlite: Engine, pragma: str, value: object) -> None:
+    with sqlite.connect() as connection:
+        assert connection.scalar(text(f"PRAGMA {pragma}")) == value
+        assert connection.scalar(text("PRAGMA busy_timeout")) == database.BUSY_TIMEOUT * 1000
+
+
+def test_foreign_keys_hold(sqlite: Engine) -> None:
+    with sqlite.begin() as connection:
+        connection.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
+        connection.execute(text("CREATE TABLE child (up INTEGER REFERENCES parent)"))
+    with sqlite.connect() as connection, pytest.raises(IntegrityError):
+        connection.execute(text("INSERT INTO child VALUES (7)"))
+
+
+def test_reading_then_writing_at_once_never_finds_the_database_locked(counter: Engine) -> None:
+    def read_then_write() -> None:
+        for _ in range(10):
+            with Session(counter) as session, session.begin():
+                session.scalar(text("SELECT n FROM counter"))
+                time.sleep(0.001)
+                session.execute(text("UPDATE counter SET n = n + 1"))
+                session.scalar(text("SELECT n FROM counter"))
+
+    assert _at_once(read_then_write, 4) == []
+    assert _count(counter) == 40
+
+
+def test_a_row_is_claimed_once(counter: Engine) -> None:
+    won = []
+
+    def claim() -> None:
+        with Session(counter) as session, session.begin():
+            session.scalar(text("SELECT n FROM counter"))
+            if session.execute(text("UPDATE counter SET n = 1 WHERE n = 0")).rowcount:  # type: ignore[attr-defined]
+                won.append(threading.get_ident())
+
+    assert _at_once(claim, 8) == []
+    assert len(won) == 1
+
+
+def test_a_reader_before_its_first_write_holds_nothing(counter: Engine) -> None:
+    with counter.connect() as reader:
+        assert reader.scalar(text("SELECT n FROM counter")) == 0
+        with counter.begin() as writer:
+            writer.execute(text("UPDATE counter SET n = 5"))
+        assert reader.scalar(text("SELECT n FROM counter")) == 5
+
+
+def test_a_rollback_takes_all_writes_back(counter: Engine) -> None:
+    with Session(counter) as session:
+        session.execute(text("UPDATE counter SET n = 1"))
+        session.execute(text("UPDATE counter SET n = 2"))
+        session.rollback()
+    assert _count(counter) == 0
+
+
+@pytest.mark.parametrize("first", ["SELECT n FROM counter", "UPDATE counter SET n = 1"])
+def test_a_savepoint_is_no_transaction_of_its_own(counter: Engine, first: str) -> None:
+    """Outside a transaction SQLite takes RELEASE for a COMMIT: a rollback afterwards would come too late."""
+    with Session(counter) as session:
+        session.execute(text(first))
+        with session.begin_nested():
+            session.execute(text("UPDATE counter SET n = n + 1"))
+        session.rollback()
+    assert _count(counter) == 0
+
+
+def test_a_savepoint_that_fails_spares_the_rest(counter: Engine) -> None:
+    with Session(counter) as session, session.begin():
+        session.execute(text("UPDATE counter SET n = 1"))
+        with pytest.raises(IntegrityError), session.begin_nested():
+            session.execute(text("UPDATE counter SET n = NULL"))
+    assert _count(counter) == 1
+
+
+def test_savepoints_at_once_wait_for_each_other(counter: Engine) -> None:
+    def write() -> None:
+        for _ in range(10):
+            with Session(counter) as session, session.begin():
+                session.scalar(text("SELECT n FROM counter"))
+                with session.begin_nested():
+                    session.execute(text("UPDATE counter SET n = n + 1"))
+
+    assert _at_once(write, 4) == []
+    assert _count(counter) == 40
+
+
+def test_a_session_commits_when_all_is_well_and_only_then(tmp_path: Path) -> None:
+    settings = Settings(instance=tmp_path)
+    with open_session(settings) as session:
+        session.execute(text("CREATE TABLE counter (n INTEGER)"))
+        session.execute(text("INSERT INTO counter VALUES (1)"))
+
+    def write_and_fail() -> None:
+        with open_session(settings) as session:
+            session.execute(text("INSERT INTO counter VALUES (2)"))
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - raised right above
+        write_and_fail()
+    with open_session(settings) as session:
+        assert session.scalars(text("SELECT n FROM counter")).all() == [1]
+
+
+def test_preparing_an_engine_twice_is_harmless(sqlite: Engine) -> None:
+    prepare_engine(sqlite)
+    with sqlite.begin() as connection:
+        connection.execute(text("CREATE TABLE t (n INTEGER)"))
+
+
+def test_an_engine_of_another_kind_is_left_alone(tmp_path: Path) -> None:
+    engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    prepare_engine(engine)
+    assert open_engine(Settings(instance=tmp_path, database_url="postgres://a@b/c")).dialect.name == "postgresql"

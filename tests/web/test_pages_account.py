@@ -1,0 +1,259 @@
+"""The account's own pages: home, password, sessions, sign-out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp.models import BrowserSession, User
+from idp.settings import Settings
+from idp.web.pages.devices import describe_device
+from tests.factories import PASSWORD
+from tests.relying_party import RelyingParty
+from tests.web.page_driver import form_with, location, press, sign_in, words
+
+NEW_PASSWORD = "kettle orbit mustard lantern"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/17.5 Mobile/15E148 Safari/604.1"
+)
+
+
+@pytest.fixture
+def ada(client: FlaskClient, make_user: Callable[..., User]) -> FlaskClient:
+    """Ada's browser."""
+    make_user(roles=("editor",))
+    sign_in(client)
+    return client
+
+
+@pytest.fixture
+def phone(ada: FlaskClient) -> FlaskClient:
+    """Ada's telephone, signed in too."""
+    browser = ada.application.test_client()
+    browser.environ_base["HTTP_USER_AGENT"] = IPHONE
+    sign_in(browser)
+    return browser
+
+
+# -- Home -------------------------------------------------------------------------
+
+
+def test_front_door_leads_to_the_account(client: FlaskClient) -> None:
+    assert location(client.get("/")) == "/account"
+
+
+def test_home_says_who_one_is(ada: FlaskClient) -> None:
+    shown = words(ada.get("/account"))
+    for value in ("Hello, Ada Lovelace", "User name ada", "ada@example.org Confirmed", "Roles editor"):
+        assert value in shown
+
+
+def test_home_of_somebody_with_little_to_say(client: FlaskClient, make_user: Callable[..., User]) -> None:
+    make_user("grace", given_name="", family_name="", is_email_verified=False)
+    sign_in(client, "grace")
+    shown = words(client.get("/account"))
+    for value in ("Hello, grace", "grace@example.org Not confirmed", "Roles None"):
+        assert value in shown
+
+
+def test_account_pages_mark_where_one_is(ada: FlaskClient) -> None:
+    for path in ("/account", "/account/password", "/account/sessions"):
+        page = ada.get(path).text
+        assert f'href="{path}" aria-current="page"' in page
+        assert page.count("aria-current") == 1
+
+
+def test_visits_are_noted(ada: FlaskClient, db: Session, clock: Any) -> None:
+    clock.advance(600)
+    assert ada.get("/account").status_code == 200
+    assert db.scalar(select(BrowserSession.last_seen_at)) == int(clock.time)
+
+
+# -- Password -----------------------------------------------------------------------
+
+
+def test_password_is_changed_and_other_sessions_end(ada: FlaskClient, phone: FlaskClient) -> None:
+    page = ada.get("/account/password")
+    assert 'autocomplete="current-password"' in page.text
+    assert 'autocomplete="new-password"' in page.text
+    response = press(ada, page, "password-submit", current_password=PASSWORD, new_password=NEW_PASSWORD)
+    assert location(response) == "/account/password?notice=password-changed"
+    assert "Your password is changed." in ada.get("/account/password?notice=password-changed").text
+    assert location(phone.get("/account")).startswith("/sign-in")
+    other = ada.application.test_client()
+    assert press(other, other.get("/sign-in"), "login-submit", username="ada", password=PASSWORD).status_code == 422
+    sign_in(other, "ada", NEW_PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "sentence", "field"),
+    [
+        ("", "", "Enter your current password.", "current_password"),
+        (PASSWORD, "", "Enter a new password.", "new_password"),
+        ("wrong", NEW_PASSWORD, "Password is incorrect.", "current_password"),
+        (PASSWORD, PASSWORD, "New and current passwords are the same.", "new_password"),
+        (PASSWORD, "short", "at least 10 characters", "new_password"),
+    ],
+)
+def test_password_faults_are_named(ada: FlaskClient, current: str, new: str, sentence: str, field: str) -> None:
+    page = ada.get("/account/password")
+    refused = press(ada, page, "password-submit", current_password=current, new_password=new)
+    assert refused.status_code == 422
+    assert "<title>Error: Change password" in refused.text
+    assert sentence in refused.text
+    assert f'id="{field}-fault-1"' in refused.text
+    assert f'href="#{field}"' in refused.text
+
+
+def test_guessing_the_current_password_slows_down(
+    settings: Settings, make_app: Callable[[Settings], Flask], make_user: Callable[..., User]
+) -> None:
+    make_user()
+    browser = make_app(replace(settings, throttle_account_burst=1)).test_client()
+    sign_in(browser)
+    page = browser.get("/account/password")
+    guess = {"current_password": "wrong", "new_password": NEW_PASSWORD}
+    assert press(browser, page, "password-submit", **guess).status_code == 422
+    refused = press(browser, page, "password-submit", **guess)
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert "too many attempts" in refused.text
+
+
+# -- Sessions -------------------------------------------------------------------------
+
+
+def test_sessions_are_told_apart(ada: FlaskClient, phone: FlaskClient) -> None:
+    page = phone.get("/account/sessions")
+    shown = words(page)
+    assert "Safari on iPhone This browser 127.0.0.1 Signed in just now" in shown
+    assert "Unknown browser 127.0.0.1" in shown
+    assert page.text.count('value="others"') == 1
+    assert page.text.index("Safari on iPhone") < page.text.index("Unknown browser"), "one's own comes first"
+
+
+def test_one_session_is_ended(ada: FlaskClient, phone: FlaskClient, db: Session) -> None:
+    session_id = db.scalar(select(BrowserSession.id).where(BrowserSession.user_agent == IPHONE))
+    assert session_id
+    response = press(ada, ada.get("/account/sessions"), session_id)
+    assert location(response) == "/account/sessions?notice=session-ended"
+    assert "The session was ended." in ada.get("/account/sessions?notice=session-ended").text
+    assert location(phone.get("/account")).startswith("/sign-in")
+    assert ada.get("/account").status_code == 200
+
+
+def test_all_others_are_ended(ada: FlaskClient, phone: FlaskClient) -> None:
+    response = press(ada, ada.get("/account/sessions"), "end-others")
+    assert location(response) == "/account/sessions?notice=sessions-ended"
+    assert location(phone.get("/account")).startswith("/sign-in")
+    page = ada.get("/account/sessions")
+    assert 'name="end"' not in page.text, "there is nothing left to end"
+
+
+def test_sessions_of_others_are_out_of_reach(
+    ada: FlaskClient, phone: FlaskClient, make_user: Callable[..., User], db: Session
+) -> None:
+    make_user("mallory")
+    mallory = ada.application.test_client()
+    sign_in(mallory, "mallory")
+    sign_in(mallory.application.test_client(), "mallory")
+    action, fields = form_with(mallory.get("/account/sessions"), "end-others")
+    for session_id in db.scalars(select(BrowserSession.id).join(User).where(User.username == "ada")).all():
+        mallory.post(action, data={**fields, "end": session_id})
+    assert ada.get("/account").status_code == 200
+    assert phone.get("/account").status_code == 200
+
+
+def test_ending_this_very_session_signs_out(ada: FlaskClient, phone: FlaskClient, db: Session) -> None:
+    action, fields = form_with(ada.get("/account/sessions"), "end-others")
+    own = db.scalar(select(BrowserSession.id).where(BrowserSession.user_agent != IPHONE))
+    assert location(ada.post(action, data={**fields, "end": own or ""})) == "/signed-out"
+    assert ada.get_cookie("idp_session") is None
+    assert phone.get("/account").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sentence"),
+    [
+        (30, "just now"),
+        (90, "1 minute ago"),
+        (59 * 60, "59 minutes ago"),
+        (3_600, "1 hour ago"),
+        (7_200, "2 hours ago"),
+        (86_400, "1 day ago"),
+        (3 * 86_400, "3 days ago"),
+    ],
+)
+def test_times_are_said_in_words(ada: FlaskClient, clock: Any, seconds: int, sentence: str) -> None:
+    clock.advance(seconds)
+    assert f">{sentence}</time>" in ada.get("/account/sessions").text
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "device"),
+    [
+        (IPHONE, "Safari on iPhone"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0", "Firefox on Linux"),
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0.0.0 "
+            "Safari/537.36 Edg/128.0.0.0",
+            "Edge on Windows",
+        ),
+        ("Mozilla/5.0 (Linux; Android 14) Chrome/128.0 Mobile Safari/537.36", "Chrome on Android"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.5 Safari/605.1.15", "Safari on macOS"),
+        ("curl/8.9", "curl on unknown system"),
+        ("something (Windows)", "Unknown browser on Windows"),
+        ("<b>", "Unknown browser"),
+        ("", "Unknown browser"),
+    ],
+)
+def test_devices_are_named(app: Flask, user_agent: str, device: str) -> None:
+    with app.test_request_context():
+        assert str(describe_device(user_agent)) == device
+
+
+# -- Leaving --------------------------------------------------------------------------
+
+
+def test_sign_out(ada: FlaskClient) -> None:
+    response = press(ada, ada.get("/account"), "sign-out")
+    assert location(response) == "/signed-out"
+    assert ada.get_cookie("idp_session") is None
+    assert "You are signed out" in ada.get("/signed-out").text
+    assert location(ada.get("/account")).startswith("/sign-in")
+
+
+def test_signing_out_twice_is_fine(ada: FlaskClient) -> None:
+    action, fields = form_with(ada.get("/account"), "sign-out")
+    for _ in range(2):
+        assert location(ada.post(action, data=fields)) == "/signed-out"
+
+
+def test_signed_out_is_not_said_to_who_is_signed_in(ada: FlaskClient) -> None:
+    assert location(ada.get("/signed-out")) == "/account"
+
+
+def test_app_that_asks_to_sign_out_is_named(ada: FlaskClient, relying_party: Callable[..., RelyingParty]) -> None:
+    weather = relying_party(ada)
+    page = weather.request_logout(client_id=weather.metadata.client_id)
+    assert "Weather app asks to sign you out. You are signed in as Ada Lovelace" in words(page)
+    assert 'href="/account">Stay signed in</a>' in page.text
+    assert location(press(ada, page, "logout-confirm")) == "/signed-out"
+    assert ada.get_cookie("idp_session") is None
+
+
+# -- Notices ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("notice", ["", "unknown", "<script>", "%ff"])
+def test_unknown_notices_are_ignored(ada: FlaskClient, notice: str) -> None:
+    page = ada.get("/account/password?notice=" + notice)
+    assert page.status_code == 200
+    assert 'role="status"' not in page.text
+    assert "<script" not in page.text

@@ -1,0 +1,189 @@
+"""Errors: a page for people, a problem document for programs, details for the log only."""
+
+import json
+import logging
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import ImATeapot, ServiceUnavailable
+
+from idp.errors import (
+    AlreadyExistsError,
+    ExpiredError,
+    Forbidden,
+    InvalidInputError,
+    NotFoundError,
+    NotReadyError,
+    PasswordRefused,
+    Refusal,
+    RegistrationRefused,
+    SessionRequired,
+    SignInRefused,
+    Throttled,
+)
+from idp.settings import Settings
+from idp.web import error_pages
+
+DETAIL = "what only the log may know"
+
+
+@pytest.fixture
+def failing(settings: Settings, make_app: Callable[[Settings], Flask]) -> Callable[[Exception], FlaskClient]:
+    """Build a provider with views that fail in a given way."""
+
+    def make(error: Exception) -> FlaskClient:
+        app = make_app(settings)
+
+        def fail() -> None:
+            raise error
+
+        app.add_url_rule("/fail", view_func=fail)
+        app.add_url_rule("/api/fail", "api_fail", fail)
+        return app.test_client()
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        NotFoundError("There is no such thing.", detail=DETAIL),
+        Forbidden("You may not.", detail=DETAIL),
+        ExpiredError("Too late.", detail=DETAIL),
+        AlreadyExistsError("Taken <already>.", detail=DETAIL),
+        SignInRefused("No.", detail=DETAIL),
+        RegistrationRefused("Closed.", detail=DETAIL),
+        Refusal("No.", detail=DETAIL),
+        InvalidInputError({"name": ["Enter a name."]}),
+        PasswordRefused(["Longer."]),
+    ],
+    ids=lambda refusal: refusal.__class__.__name__,
+)
+def test_refusals(failing: Callable[[Exception], FlaskClient], refusal: Refusal) -> None:
+    browser = failing(refusal)
+    page = browser.get("/fail")
+    assert page.status_code == refusal.status
+    assert 'id="error-page"' in page.text
+    assert f'<code id="error-code">{refusal.code}</code>' in page.text
+    assert 'id="error-description"' in page.text
+    assert f"<h1>{refusal.title}</h1>" in page.text or refusal.code == "password_refused"
+    assert DETAIL not in page.text
+    answer = browser.get("/api/fail")
+    assert answer.status_code == refusal.status
+    assert answer.mimetype == "application/problem+json"
+    body = json.loads(answer.data)
+    assert body["status"] == refusal.status
+    assert body["code"] == refusal.code
+    assert body["detail"] == refusal.message
+    assert DETAIL not in answer.text
+    if isinstance(refusal, InvalidInputError):
+        assert body["faults"] == {name: list(found) for name, found in refusal.faults.items()}
+
+
+def test_every_refusal_has_a_title_in_every_language() -> None:
+    def below(kind: type[Refusal]) -> set[type[Refusal]]:
+        return {kind, *(each for child in kind.__subclasses__() for each in below(child))}
+
+    own = {kind for kind in below(Refusal) if kind.__module__ == "idp.errors"}
+    assert {kind.code for kind in own} == set(error_pages._REFUSALS)
+
+
+def test_sentences_in_english_are_marked_on_pages_in_german(failing: Callable[[Exception], FlaskClient]) -> None:
+    page = failing(ExpiredError("Too late.")).get("/fail", headers={"Accept-Language": "de"})
+    assert "<h1>Diese Seite ist abgelaufen</h1>" in page.text
+    assert '<span lang="en">Too late.</span>' in page.text
+
+
+def test_throttled_says_when_to_come_back(failing: Callable[[Exception], FlaskClient]) -> None:
+    for path in ("/fail", "/api/fail"):
+        response = failing(Throttled(300)).get(path)
+        assert response.status_code == 429
+        assert response.headers["Retry-After"] == "300"
+        assert "wait 5 minutes" in response.text
+
+
+def test_who_is_not_signed_in_is_sent_to_sign_in(failing: Callable[[Exception], FlaskClient]) -> None:
+    browser = failing(SessionRequired("Please sign in."))
+    assert browser.get("/fail").headers["Location"] == "/sign-in?next=/fail"
+    assert "/fail" not in browser.get("/sign-in?next=/fail").text, "only our own account pages are returned to"
+    assert browser.get("/api/fail").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/fail", "/api/fail"])
+def test_unexpected_failures_tell_only_the_log(
+    failing: Callable[[Exception], FlaskClient], caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        response = failing(ZeroDivisionError(DETAIL)).get(path)
+    assert response.status_code == 500
+    assert DETAIL not in response.text
+    assert "Traceback" not in response.text
+    record = next(record for record in caplog.records if record.name == "idp.web.error_pages")
+    assert record.exc_info
+    reference = record.args[2]  # type: ignore[index]
+    assert reference in (response.text if path == "/fail" else response.headers["X-Request-Reference"])
+
+
+def test_faults_of_the_instance_tell_only_the_log(
+    failing: Callable[[Exception], FlaskClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        response = failing(NotReadyError("Run `idp init`.", detail=DETAIL)).get("/fail")
+    assert response.status_code == 503
+    assert "idp init" not in response.text
+    assert "Run `idp init`." in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/fail", "/api/fail"])
+def test_silent_database_asks_for_patience(failing: Callable[[Exception], FlaskClient], path: str) -> None:
+    response = failing(OperationalError("SELECT secret", {}, Exception("database is locked"))).get(path)
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) >= 1
+    assert "SELECT" not in response.text
+
+
+def test_failing_commit_asks_for_patience(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    from idp.web import context
+
+    def fail(_session: object) -> None:
+        raise OperationalError("COMMIT", {}, Exception("disk full"))
+
+    browser = app.test_client()
+    browser.set_cookie("idp_session", "any")  # makes the page ask the database
+    with monkeypatch.context() as patch:
+        patch.setattr(context.extension.session.session_factory.class_, "commit", fail)
+        response = browser.get("/sign-in")
+    assert response.status_code == 503
+    assert "COMMIT" not in response.text
+
+
+def test_there_is_no_such_page(client: FlaskClient) -> None:
+    page = client.get("/nowhere")
+    assert page.status_code == 404
+    assert "<h1>There is no such page</h1>" in page.text
+    assert 'href="/account"' in page.text
+    answer = client.get("/api/nowhere")
+    assert answer.status_code == 404
+    assert json.loads(answer.data)["title"] == "Not Found"
+    assert client.get("/nowhere", headers={"Accept": "application/json"}).mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize(("error", "status"), [(ImATeapot(), 418), (ServiceUnavailable(retry_after=7), 503)])
+def test_other_http_errors(failing: Callable[[Exception], FlaskClient], error: Exception, status: int) -> None:
+    browser = failing(error)
+    for path in ("/fail", "/api/fail"):
+        response = browser.get(path)
+        assert response.status_code == status
+        assert response.headers.get("Retry-After") == ("7" if status == 503 else None)
+
+
+def test_faults_of_an_app_name_the_parameter(client: FlaskClient) -> None:
+    page = client.get("/oauth/authorize?client_id=<nobody>")
+    assert page.status_code == 400
+    assert 'id="error-page"' in page.text
+    assert '<code id="error-parameter">client_id</code>' in page.text
+    assert "<nobody>" not in page.text
+    assert "<h1>The app made a mistake</h1>" in page.text
