@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.orm import Session
+from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import DeclarativeBase, Session
 
 from idp.settings import Settings
 
@@ -23,8 +27,13 @@ _READS = ("SELECT", "PRAGMA", "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "RELEASE
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return the keyword arguments for `create_engine`."""
     if settings.sqlalchemy_url.startswith("sqlite"):
-        return {"connect_args": {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}}
-    return {"pool_size": 5, "max_overflow": 10, "pool_pre_ping": True, "pool_recycle": 1800}
+        own: dict[str, Any] = {
+            "connect_args": {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
+        }
+    else:
+        own = {"pool_size": 5, "max_overflow": 10, "pool_pre_ping": True, "pool_recycle": 1800}
+    # An error's text would carry addresses and digests into the log.
+    return {"hide_parameters": True, **own}
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -40,6 +49,12 @@ def prepare_engine(engine: Engine) -> None:
         return
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "before_cursor_execute", _begin_immediate)
+
+
+def insert_into(db: Session, table: type[DeclarativeBase]) -> SqliteInsert | PostgresqlInsert:
+    """Begin an INSERT that may say what to do on a conflict: both engines have it, SQLAlchemy's own `insert` not."""
+    insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
+    return insert(table)
 
 
 @contextmanager

@@ -115,6 +115,16 @@ def relying_party(app: Flask, make_client: Callable[..., tuple[ClientMetadata, s
     return make
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Where nothing may be missing, a skipped test is a failed one."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and os.environ.get("IDP_TEST_SKIP_IS_FAILURE") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be missing: {report.longrepr}"
+
+
 class Clock:
     """A clock that one can turn."""
 

@@ -11,11 +11,10 @@ while the first one is still hashing, and no write lock is held during a quarter
 from dataclasses import dataclass
 
 from sqlalchemy import case, delete, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
+from idp.database import insert_into
 from idp.errors import Throttled
 from idp.models import Throttle
 from idp.settings import Settings
@@ -25,6 +24,7 @@ SIGN_IN_KNOWN_BROWSER = "sign_in_known_browser"
 SIGN_IN_ADDRESS = "sign_in_address"
 PASSWORD_CHANGE = "password_change"  # noqa: S105 - a bucket's name
 REGISTRATION_ADDRESS = "registration_address"
+CLIENT_AUTHENTICATION_ADDRESS = "client_authentication_address"
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,9 @@ def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
     burst, interval = _limits(settings, kind)
     bucket = f"{kind}:{crypto.digest(subject)[:32]}"
     now = clock.now()
-    insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
     base = case((Throttle.available_at > now, Throttle.available_at), else_=now)
     statement = (
-        insert(Throttle)
+        insert_into(db, Throttle)
         .values(bucket=bucket, available_at=now + interval)
         .on_conflict_do_update(
             index_elements=[Throttle.bucket],
@@ -94,6 +93,6 @@ def sweep(db: Session, *, most: int) -> int:
 
 
 def _limits(settings: Settings, kind: str) -> tuple[int, int]:
-    if kind in (SIGN_IN_ADDRESS, REGISTRATION_ADDRESS):
+    if kind in (SIGN_IN_ADDRESS, REGISTRATION_ADDRESS, CLIENT_AUTHENTICATION_ADDRESS):
         return settings.throttle_address_burst, settings.throttle_address_interval
     return settings.throttle_account_burst, settings.throttle_account_interval

@@ -51,8 +51,11 @@ def initialise(loaded: Settings) -> list[str]:
         What was done, as sentences.
 
     Raises:
-        NotReadyError: the database is newer, or was sealed with another secret key.
+        NotReadyError: the database is newer, or its keys were sealed with another secret key.
     """
+    origin = loaded.origins.get("secret_key", "")
+    if origin.startswith(settings.PREFIX) and not loaded.secret_key:
+        raise NotReadyError(f"{origin} is set, but empty: give it the secret key, or unset it.")
     mask = os.umask(0o077)  # whatever is made here, the database among it, is for the provider's own account only
     try:
         done = _make_folder(loaded.instance)
@@ -103,9 +106,6 @@ def _with_secret_key(loaded: Settings) -> tuple[Settings, list[str]]:
     path = loaded.instance / SECRET_KEY_NAME
     if loaded.secret_key:
         return loaded, []
-    origin = loaded.origins.get("secret_key", str(path))
-    if origin != str(path):
-        raise NotReadyError(f"{origin} is set, but empty: give it the secret key, or unset it.")
     done = []
     if not path.exists():
         if _has_signing_keys(loaded):

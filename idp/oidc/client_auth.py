@@ -8,8 +8,9 @@ from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
 
-from idp.accounts import audit
+from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
+from idp.errors import Throttled
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.requests import ProtocolRequest, safe
 
@@ -40,14 +41,14 @@ def authenticate_client(provider: "Provider", request: ProtocolRequest, methods:
     status = 401 if method == "client_secret_basic" else 400
     client = provider.clients.find(request.db, client_id) if client_id else None
     if client is None:
-        _refuse(request, client_id, "unknown_client")
+        _refuse(provider, request, client_id, "unknown_client")
         raise ClientRefused(_message(client_id, "is not known here"), status_code=status)
     expected = client.token_endpoint_auth_method
     if method not in methods or not _is_accepted(method, expected):
-        _refuse(request, client_id, "wrong_method")
+        _refuse(provider, request, client_id, "wrong_method")
         raise ClientRefused(f"This client must authenticate with {expected}, not {method}.", status_code=status)
     if method != "none" and not client.has_secret(secret):
-        _refuse(request, client_id, "wrong_secret")
+        _refuse(provider, request, client_id, "wrong_secret")
         raise ClientRefused("The client secret is wrong.", status_code=status)
     request.client = client
     request.auth_method = method
@@ -94,7 +95,12 @@ def _message(client_id: str, what: str) -> str:
     return f"The client {safe(client_id)} {what}." if client_id else "No client_id was sent."
 
 
-def _refuse(request: ProtocolRequest, client_id: str, reason: str) -> None:
+def _refuse(provider: "Provider", request: ProtocolRequest, client_id: str, reason: str) -> None:
+    """Keep evidence, but only so much of it: whoever sends nonsense all day fills no disk with it."""
+    try:
+        throttle.spend(request.db, provider.settings, throttle.CLIENT_AUTHENTICATION_ADDRESS, request.visitor.network)
+    except Throttled:
+        return
     audit.record(
         request.db, Event.CLIENT_AUTHENTICATION_REFUSED, request.visitor, client_id=client_id[:128], reason=reason
     )

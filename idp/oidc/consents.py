@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Self
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from idp import clock
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
+from idp.database import insert_into
 from idp.models import Consent
 from idp.oidc import scopes as known_scopes
 from idp.oidc.authorization_request import AuthorizationRequest
@@ -56,6 +55,7 @@ def give_consent(db: Session, visitor: Visitor, user_id: str, request: Authoriza
         "claims": sorted(before.claims | request.claims.names),
         "granted_at": clock.now(),
     }
-    insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
-    db.execute(insert(Consent).values(**key, **given).on_conflict_do_update(index_elements=list(key), set_=given))
+    db.execute(
+        insert_into(db, Consent).values(**key, **given).on_conflict_do_update(index_elements=list(key), set_=given)
+    )
     audit.record(db, Event.CONSENT_GIVEN, visitor, **key, scope=" ".join(request.scopes))

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, RowMapping, and_, exists, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
 from idp.accounts import sessions
 from idp.accounts.sessions import EndedSessions
+from idp.database import insert_into
 from idp.models import AuthorizationGrant, BrowserSession, Client, RefreshToken, RevokedAccessToken, User
 from idp.oidc import access_token, claims
 from idp.oidc import scopes as known_scopes
@@ -107,8 +106,9 @@ def find_refresh_token(db: Session, token: str) -> RefreshToken | None:
 
 def revoke_access_token(db: Session, token_id: str, expires_at: int) -> None:
     """Note that an access token was given back before it expired."""
-    insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
-    db.execute(insert(RevokedAccessToken).values(token_id=token_id, expires_at=expires_at).on_conflict_do_nothing())
+    db.execute(
+        insert_into(db, RevokedAccessToken).values(token_id=token_id, expires_at=expires_at).on_conflict_do_nothing()
+    )
 
 
 def revoke_grant(db: Session, grant_id: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from flask import Flask, Response, make_response, redirect, render_template, request, url_for
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
@@ -21,9 +21,18 @@ from idp.web.texts import english, text, wait
 
 log = logging.getLogger(__name__)
 
-PROGRAM_PATHS = ("/api/",)
+PROGRAM_PATHS = (
+    "/api/",
+    "/.well-known/",
+    "/oauth/token",
+    "/oauth/introspect",
+    "/oauth/revoke",
+    "/oauth/userinfo",
+    "/oauth/jwks",
+)
 BUSY_RETRY_AFTER = 5  # seconds
-_BUSY = (OperationalError, InterfaceError, PoolTimeout)
+# A conflict that no check foresaw: two did the same at once, and the second does well to try again.
+_BUSY = (OperationalError, InterfaceError, IntegrityError, PoolTimeout)
 
 # Status to code and texts; what is missing here is `_OTHER`.
 _HTTP_ERRORS: Mapping[int, tuple[str, str, str]] = {

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from idp.models import User
 from idp.oidc.clients import ClientMetadata
+from idp.settings import Settings
 from tests.factories import EVERY_CLAIM, PASSWORD
 from tests.relying_party import s256
 
@@ -26,6 +28,7 @@ LOOKS: dict[str, Any] = {
     "zoomed": {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2},
     "forced-colours": {"viewport": {"width": 1280, "height": 800}, "forced_colors": "active"},
 }
+LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 32"><circle cx="16" cy="16" r="14"/></svg>'
 AXE = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
 
 
@@ -88,6 +91,18 @@ def callback() -> Iterator[str]:
 
 
 @pytest.fixture
+def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    """On phones, an operator with a difficult colour, a long name and a logo without a size of its own."""
+    look = request.node.callspec.params.get("look", "") if hasattr(request.node, "callspec") else ""
+    if not look.startswith("phone"):
+        return settings
+    (settings.instance / "logo.svg").write_text(LOGO)
+    return replace(
+        settings, brand_logo="logo.svg", brand_accent="#ffd400", brand_name="Royal Society of Pilots"
+    )
+
+
+@pytest.fixture
 def app_url(
     live_server: str, callback: str, make_client: Callable[..., tuple[ClientMetadata, str]]
 ) -> Callable[..., str]:
@@ -127,6 +142,9 @@ def check(page: Page, what: str) -> None:
     assert found.violations_count == 0, f"{what}: {found.generate_report()}"
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow <= 0, f"{what} is {overflow} pixels too wide"
+    brand = page.locator(".brand").bounding_box()
+    assert brand
+    assert brand["height"] < 120, f"{what}: name and logo take too much room"
     for button in page.locator("button:visible, .button:visible").all():
         box = button.bounding_box()
         assert box

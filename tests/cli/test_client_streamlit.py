@@ -1,6 +1,7 @@
 """`idp client add-streamlit`: what it registers, what it writes, and what it never writes over."""
 
 import json
+import os
 import stat
 import tomllib
 from pathlib import Path
@@ -8,7 +9,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from idp.cli import secrets_toml
 from idp.oidc import clients
 from tests.cli.conftest import Run
 
@@ -127,7 +127,7 @@ def test_nothing_is_registered_when_the_disk_is_full(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(secrets_toml.os, "fsync", no_space)
+        patch.setattr(os, "fsync", no_space)
         result = run(*ADD, "--secrets", str(secrets))
     assert result.exit_code == 1
     assert "No space left" in result.stderr

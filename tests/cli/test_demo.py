@@ -1,7 +1,9 @@
 """`idp demo`: what it refuses, and the whole of it with real processes."""
 
+import importlib.util
 import signal
 import socket
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -51,8 +53,8 @@ def test_ports_must_differ(run: Run) -> None:
 
 @pytest.mark.parametrize("missing", ["streamlit", "httpx", "streamlit_bridge"])
 def test_without_streamlit_the_extra_is_named(run: Run, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    found = demo.importlib.util.find_spec
-    monkeypatch.setattr(demo.importlib.util, "find_spec", lambda name: None if name == missing else found(name))
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else found(name))
     result = run("demo")
     assert result.exit_code == 1
     assert "streamlit-idp[demo]" in result.stderr
@@ -74,7 +76,7 @@ def test_the_second_app_has_a_port_of_its_own_by_default() -> None:
 
 
 def _child(folder: Path, script: str) -> Child:
-    arguments = (demo.sys.executable, "-c", script)
+    arguments = (sys.executable, "-c", script)
     return Child(name="child", arguments=arguments, folder=folder, environ={}, answers_at="http://127.0.0.1:1/")
 
 

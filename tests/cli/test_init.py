@@ -81,6 +81,7 @@ def test_an_empty_secret_key_in_the_environment_is_refused(
     result = run("init")
     assert result.exit_code == 1
     assert "IDP_SECRET_KEY" in result.stderr
+    assert not empty.exists()
 
 
 def test_a_lost_secret_key_is_not_replaced(instance: Path, run: Run) -> None:

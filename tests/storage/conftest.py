@@ -1,41 +1,41 @@
 """Databases for the tests of storage: SQLite in a folder, and PostgreSQL where there is a server.
 
-`TEST_POSTGRES_URL` names an empty database of a server, such as `postgresql://postgres@127.0.0.1:5432/idp_test`; what
-is in its `public` schema is dropped.
+`IDP_TEST_POSTGRES_URL` names a server on which databases may be made, such as
+`postgresql://postgres@127.0.0.1:5432/postgres`.
 """
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
-from sqlalchemy import Engine, text
+from psycopg import sql
+from sqlalchemy import Engine
 
+from idp import crypto
 from idp.database import open_engine
 from idp.settings import Settings
 
 SECRET_KEY = "a secret key for tests, and for nothing else"  # gitleaks:allow
 
 
-def _emptied_postgres(folder: Path) -> Settings:
-    url = os.environ.get("TEST_POSTGRES_URL")
-    if not url:
-        pytest.skip("TEST_POSTGRES_URL names no PostgreSQL server")
-    settings = Settings(instance=folder, secret_key=SECRET_KEY, database_url=url)
-    engine = open_engine(settings)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    return settings
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
     """Settings whose database is empty, once for each engine."""
-    if request.param == "postgresql":
-        return _emptied_postgres(tmp_path)
-    return Settings(instance=tmp_path, secret_key=SECRET_KEY)
+    if request.param == "sqlite":
+        yield Settings(instance=tmp_path, secret_key=SECRET_KEY)
+        return
+    server = os.environ.get("IDP_TEST_POSTGRES_URL")
+    if not server:
+        pytest.skip("IDP_TEST_POSTGRES_URL names no PostgreSQL server")
+    name = f"idp_test_{crypto.new_id()}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        yield Settings(instance=tmp_path, secret_key=SECRET_KEY, database_url=url)
+        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_a_failing_step_leaves_nothing_behind(
         apply(*arguments)
         raise RuntimeError("the power went")
 
-    monkeypatch.setattr(runner.command, "upgrade", apply_and_fail)
+    monkeypatch.setattr(command, "upgrade", apply_and_fail)
     with pytest.raises(RuntimeError):
         migrations.upgrade(empty_database)
     assert inspect(engine).get_table_names() == []

@@ -64,11 +64,8 @@ def contrast(one: Colour, other: Colour) -> float:
 
 def readable(colour: Colour, ground: Colour, *, towards: Colour) -> Colour:
     """Mix `colour` with as little of `towards` as makes it readable on `ground`."""
-    for percent in range(101):
-        mixed = _mix(colour, towards, percent / 100)
-        if contrast(mixed, ground) >= READABLE:
-            return mixed
-    return towards
+    mixtures = (_mix(colour, towards, percent / 100) for percent in range(101))
+    return next((mixed for mixed in mixtures if contrast(mixed, ground) >= READABLE), towards)
 
 
 def _accent(fill: Colour, ground: Colour, *, towards: Colour) -> Accent:

@@ -1,0 +1,215 @@
+"""What a password must be, and what happens when it changes."""
+
+import bcrypt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idp import crypto
+from idp.accounts import passwords, sessions, sign_in
+from idp.accounts.audit import list_events
+from idp.errors import InvalidInputError, NotFoundError, PasswordRefused, SignInRefused, Throttled
+from idp.models import User
+from idp.settings import Settings
+from tests.factories import PASSWORD
+
+NEW = "seven purple elephants dancing"
+OWN = ("ada", "ada.byron@example.org", "Augusta", "Lovelace")
+STRICT = Settings(bcrypt_cost=4)
+
+
+def unmet(password, settings=STRICT, own=OWN):
+    try:
+        passwords.check_new_password(settings, password, own)
+    except PasswordRefused as refusal:
+        return refusal.unmet
+    return ()
+
+
+# -- The policy -------------------------------------------------------------------
+
+
+def test_length_is_from_10_to_1024():
+    lenient = Settings(password_min_score=0)
+    assert "at least 10" in unmet("x7#kQ9!mz", lenient)[0]
+    assert unmet("x7#kQ9!mzp", lenient) == ()
+    assert unmet("x7#kQ9!mzp" * 102 + "abcd", lenient) == ()
+    assert "at most 1024" in unmet("x7#kQ9!mzp" * 102 + "abcde", lenient)[0]
+
+
+def test_the_least_length_is_a_setting():
+    assert "at least 20" in unmet("x7#kQ9!mzp", Settings(password_min_length=20))[0]
+
+
+@pytest.mark.parametrize(
+    "password", ["password123", "qwertyuiop", "aaaaaaaaaaaa", "1234567890", "P@ssw0rd!!", "\x00" * 20]
+)
+def test_what_attackers_try_first_is_refused(password):
+    assert any("easy to guess" in sentence for sentence in unmet(password))
+
+
+def test_the_least_score_is_a_setting():
+    assert unmet("tr0ub4dor&3", Settings(password_min_score=0)) == ()
+    assert unmet("tr0ub4dor&3", Settings(password_min_score=4))
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["augustalovelace"[7:] + "12", "ada.byron@example.org", "ADA.BYRON@EXAMPLE.ORG", "LoveLace!1", "Augusta-01"],
+)
+def test_ones_own_data_are_no_password(password):
+    assert any("your own name" in sentence for sentence in unmet(password))
+
+
+def test_ones_own_name_may_be_a_small_part_of_a_password():
+    assert unmet("augusta likes seven purple elephants") == ()
+
+
+@pytest.mark.parametrize(
+    "password",
+    [PASSWORD, "пароль из многих слов", "正確馬電池釘書針長密碼語", "🦄🍕🚀🎸🌵🐙🧲🪐🎲🧦", "lots of      spaces  "],
+)
+def test_no_kind_of_character_is_asked_for_or_forbidden(password):
+    assert unmet(password) == ()
+
+
+def test_every_unmet_rule_is_named():
+    assert len(unmet("ada")) == 2
+    assert len(unmet("abc")) == 2
+    with pytest.raises(PasswordRefused) as refusal:
+        passwords.check_new_password(STRICT, "", OWN, "new_password")
+    assert set(refusal.value.faults) == {"new_password"}
+
+
+@given(st.text(st.characters(codec=None), max_size=100), st.lists(st.text(max_size=20), max_size=4))
+def test_the_policy_never_crashes(password, own):
+    assert all(isinstance(sentence, str) for sentence in unmet(password, own=own))
+
+
+# -- Changing ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def ada(make_user):
+    return make_user()
+
+
+@pytest.fixture
+def here(db, settings, visitor, ada):
+    """The session in which the password is changed."""
+    _, session_id = sessions.start_session(db, settings, visitor, ada.id)
+    db.commit()
+    return session_id
+
+
+def change(db, settings, visitor, ada, here, current=PASSWORD, new=NEW):
+    passwords.change_password(db, settings, visitor, ada.id, current, new, keep_session=here)
+    db.commit()
+
+
+def stored(db, ada):
+    return db.get(User, ada.id, populate_existing=True).password_hash
+
+
+def test_a_change_needs_the_current_password(db, settings, visitor, ada, here):
+    before = stored(db, ada)
+    with pytest.raises(InvalidInputError) as refusal:
+        change(db, settings, visitor, ada, here, current="not it")
+    assert set(refusal.value.faults) == {"current_password"}
+    db.commit()
+    assert stored(db, ada) == before
+    assert list_events(db)[0].event == "account:password:refuse"
+
+
+def test_after_a_change_only_the_new_password_opens(db, settings, visitor, ada, here):
+    change(db, settings, visitor, ada, here)
+    with pytest.raises(SignInRefused):
+        sign_in.sign_in(db, settings, visitor, "ada", PASSWORD)
+    assert sign_in.sign_in(db, settings, visitor, "ada", NEW)
+
+
+def test_a_change_ends_the_other_sessions_and_keeps_this_one(db, settings, visitor, stranger, ada, here, make_user):
+    elsewhere = sessions.start_session(db, settings, stranger, ada.id)[1]
+    of_bob = sessions.start_session(db, settings, stranger, make_user("bob").id)[1]
+    change(db, settings, visitor, ada, here)
+    assert sessions.find_session_by_id(db, settings, here)
+    assert sessions.find_session_by_id(db, settings, of_bob)
+    assert sessions.find_session_by_id(db, settings, elsewhere) is None
+
+
+def test_the_new_password_obeys_the_policy(db, settings, visitor, ada, here):
+    before = stored(db, ada)
+    for new in ("short", "lovelace01", PASSWORD):
+        with pytest.raises(InvalidInputError) as refusal:
+            change(db, settings, visitor, ada, here, new=new)
+        assert set(refusal.value.faults) == {"new_password"}
+    assert stored(db, ada) == before
+
+
+def test_guesses_at_the_current_password_slow_down(db, settings, visitor, ada, here, clock):
+    for _ in range(settings.throttle_account_burst):
+        with pytest.raises(InvalidInputError):
+            change(db, settings, visitor, ada, here, current="not it")
+    with pytest.raises(Throttled):
+        change(db, settings, visitor, ada, here)
+    clock.advance(settings.throttle_account_interval)
+    change(db, settings, visitor, ada, here)
+
+
+def test_an_account_without_a_password_has_none_to_change(db, settings, visitor, make_user, here):
+    nobody = make_user("bob", None)
+    with pytest.raises(NotFoundError):
+        change(db, settings, visitor, nobody, here)
+    with pytest.raises(NotFoundError):
+        passwords.set_password(db, settings, visitor, "0" * 32, NEW)
+
+
+def test_an_operator_sets_a_password_and_ends_every_session(db, settings, visitor, ada, here):
+    passwords.set_password(db, settings, visitor, ada.id, NEW)
+    db.commit()
+    assert sessions.find_session_by_id(db, settings, here) is None
+    assert sign_in.sign_in(db, settings, visitor, "ada", NEW)
+    with pytest.raises(PasswordRefused):
+        passwords.set_password(db, settings, visitor, ada.id, "lovelace01")
+
+
+# -- Hashes of another making ---------------------------------------------------------
+
+
+def test_another_cost_means_a_new_hash_at_sign_in(db, settings, visitor, ada):
+    ada.password_hash = crypto.hash_password(PASSWORD, 5)
+    db.commit()
+    sign_in.sign_in(db, settings, visitor, "ada", PASSWORD)
+    db.commit()
+    assert stored(db, ada).startswith("sha256$2b$04$")
+    assert sign_in.sign_in(db, settings, visitor, "ada", PASSWORD)
+
+
+def test_the_same_cost_leaves_the_hash_alone(db, settings, visitor, ada):
+    before = stored(db, ada)
+    sign_in.sign_in(db, settings, visitor, "ada", PASSWORD)
+    db.commit()
+    assert stored(db, ada) == before
+
+
+@pytest.mark.parametrize("prefix", [b"2a", b"2b", b"2y"])
+def test_a_plain_bcrypt_hash_from_elsewhere_opens_once_and_is_replaced(db, settings, visitor, ada, prefix):
+    plain = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).replace(b"$2b$", b"$" + prefix + b"$")
+    ada.password_hash = plain.decode()
+    db.commit()
+    with pytest.raises(SignInRefused):
+        sign_in.sign_in(db, settings, visitor, "ada", "not it")
+    db.commit()
+    assert stored(db, ada) == plain.decode()
+    sign_in.sign_in(db, settings, visitor, "ada", PASSWORD)
+    db.commit()
+    assert stored(db, ada).startswith("sha256$2b$04$")
+    assert sign_in.sign_in(db, settings, visitor, "ada", PASSWORD)
+
+
+def test_a_password_is_refused_when_it_has_changed_while_it_was_checked(db, settings, ada):
+    before = stored(db, ada)
+    ada.password_hash = crypto.hash_password(NEW, 4)
+    db.commit()
+    assert not passwords.confirm(db, settings, ada.id, PASSWORD, before)
+    assert passwords.confirm(db, settings, ada.id, NEW, ada.password_hash)

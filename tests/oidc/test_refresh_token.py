@@ -1,0 +1,209 @@
+"""Refresh tokens: rotation, detection of theft, and what ends them."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from idp.accounts import passwords, users
+from idp.accounts.visitor import OPERATOR
+from idp.models import AuditEvent, RefreshToken
+from tests.relying_party import RelyingParty, error_of
+
+OFFLINE = "openid profile email offline_access"
+
+
+def refused(response, error="invalid_grant"):
+    """The token endpoint says no, in the right form."""
+    assert response.status_code == 400, response.text
+    assert error_of(response) == error
+
+
+def test_each_use_gives_a_new_one(rp):
+    first = rp.log_in(scope=OFFLINE)
+    second = rp.refresh(first.refresh_token)
+    third = rp.refresh(second.refresh_token)
+    assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
+    assert len({first.access_token, second.access_token, third.access_token}) == 3
+    assert rp.userinfo(third)["name"] == "Ada Lovelace"
+
+
+def test_only_its_digest_is_stored(rp, db):
+    token = rp.log_in(scope=OFFLINE).refresh_token
+    row = db.scalars(select(RefreshToken)).one()
+    assert token not in {str(value) for value in vars(row).values()}
+
+
+def test_the_id_token_is_about_the_same_sign_in(rp, clock):
+    first = rp.log_in(scope=OFFLINE)
+    clock.advance(100)
+    second = rp.refresh(first.refresh_token)
+    for name in ("iss", "sub", "aud", "auth_time", "sid", "acr", "amr"):
+        assert second.claims[name] == first.claims[name], name
+    assert second.claims["iat"] == first.claims["iat"] + 100
+    assert "nonce" in first.claims
+    assert "nonce" not in second.claims
+
+
+def test_reuse_ends_the_whole_family(rp, db):
+    first = rp.log_in(scope=OFFLINE)
+    second = rp.refresh(first.refresh_token)
+    refused(rp.request_refresh(first.refresh_token))
+    refused(rp.request_refresh(second.refresh_token))
+    assert not rp.is_good(first)
+    assert not rp.is_good(second)
+    event = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:refresh_token:reuse")).all()
+    assert event
+
+
+def test_reuse_spares_other_sign_ins(rp):
+    other = rp.log_in(scope=OFFLINE)
+    first = rp.log_in(scope=OFFLINE)
+    rp.refresh(first.refresh_token)
+    refused(rp.request_refresh(first.refresh_token))
+    rp.refresh(other.refresh_token)
+
+
+def test_less_may_be_asked_for(rp):
+    first = rp.log_in(scope=OFFLINE)
+    second = rp.refresh(first.refresh_token, scope="openid email")
+    assert second.response["scope"] == "openid email"
+    assert set(rp.userinfo(second)) == {"sub", "email", "email_verified"}
+    assert rp.introspect(second.access_token)["scope"] == "openid email"
+
+
+def test_less_once_is_not_less_for_ever(rp):
+    """RFC 6749 section 6: the new refresh token has the scope of the old one."""
+    second = rp.refresh(rp.log_in(scope=OFFLINE).refresh_token, scope="openid")
+    third = rp.refresh(second.refresh_token)
+    assert third.response["scope"] == OFFLINE
+
+
+def test_without_openid_there_is_no_id_token(rp):
+    second = rp.refresh(rp.log_in(scope=OFFLINE).refresh_token, scope="email")
+    assert "id_token" not in second.response
+    assert rp.request_userinfo(second.access_token).status_code == 403
+
+
+@pytest.mark.parametrize("scope", ["openid address", "phone", "unknown", 'quo"te', "é"])
+def test_more_is_refused_and_nothing_is_lost(rp, scope):
+    first = rp.log_in(scope=OFFLINE)
+    refused(rp.request_refresh(first.refresh_token, scope=scope), "invalid_scope")
+    rp.refresh(first.refresh_token)
+
+
+def test_another_client_neither_uses_nor_burns_one(rp, relying_party):
+    first = rp.log_in(scope=OFFLINE)
+    thief = relying_party()
+    refused(thief.request_refresh(first.refresh_token))
+    refused(thief.request_refresh(first.refresh_token))
+    rp.refresh(first.refresh_token)
+
+
+def test_another_client_cannot_end_a_family_by_showing_a_used_one(rp, relying_party):
+    first = rp.log_in(scope=OFFLINE)
+    second = rp.refresh(first.refresh_token)
+    refused(relying_party().request_refresh(first.refresh_token))
+    rp.refresh(second.refresh_token)
+
+
+def test_it_expires_when_it_is_not_used(rp, clock, settings):
+    first = rp.log_in(scope=OFFLINE)
+    clock.advance(settings.refresh_token_lifetime - 1)
+    second = rp.refresh(first.refresh_token)
+    clock.advance(settings.refresh_token_lifetime)
+    refused(rp.request_refresh(second.refresh_token))
+
+
+def test_a_client_has_its_own_lifetimes(relying_party, ada, clock):
+    rp = relying_party(refresh_token_lifetime=50, access_token_lifetime=20, id_token_lifetime=30)
+    first = rp.log_in(scope=OFFLINE)
+    assert first.response["expires_in"] == 20
+    assert first.claims["exp"] - first.claims["iat"] == 30
+    clock.advance(20)
+    assert not rp.is_good(first)
+    clock.advance(30)
+    refused(rp.request_refresh(first.refresh_token))
+
+
+@pytest.mark.parametrize("token", ["unknown", "idp_rt_" + "a" * 43, "é", "x" * 10_000])
+def test_an_unknown_one_is_refused(rp, token):
+    refused(rp.request_refresh(token))
+
+
+def test_a_missing_one_is_named(rp):
+    response = rp.post("token_endpoint", grant_type="refresh_token")
+    refused(response, "invalid_request")
+    assert "refresh_token" in response.json["error_description"]
+
+
+def test_an_access_token_is_no_refresh_token(rp):
+    refused(rp.request_refresh(rp.log_in(scope=OFFLINE).access_token))
+
+
+def test_it_survives_sign_out(rp):
+    first = rp.log_in(scope=OFFLINE)
+    rp.log_out(first.id_token)
+    second = rp.refresh(first.refresh_token)
+    assert second.claims["sid"] == first.claims["sid"]
+    assert rp.is_good(second)
+
+
+def test_it_survives_the_end_of_the_browser_session(rp, clock, settings):
+    tokens = rp.log_in(scope=OFFLINE)
+    for _ in range(3):
+        clock.advance(settings.refresh_token_lifetime // 2)
+        tokens = rp.refresh(tokens.refresh_token)
+    assert clock() > tokens.claims["auth_time"] + settings.session_lifetime
+    assert rp.is_good(tokens)
+
+
+def test_a_changed_password_ends_it(rp, db, settings, ada):
+    first = rp.log_in(scope=OFFLINE)
+    passwords.set_password(db, settings, OPERATOR, ada.id, "another fine old password")
+    db.commit()
+    refused(rp.request_refresh(first.refresh_token))
+    assert not rp.is_good(first)
+
+
+def test_a_changed_password_ends_one_whose_session_was_over(rp, db, settings, ada):
+    first = rp.log_in(scope=OFFLINE)
+    rp.log_out(first.id_token)
+    passwords.set_password(db, settings, OPERATOR, ada.id, "another fine old password")
+    db.commit()
+    refused(rp.request_refresh(first.refresh_token))
+
+
+def test_a_disabled_account_ends_it_for_good(rp, db, ada):
+    first = rp.log_in(scope=OFFLINE)
+    users.disable_user(db, OPERATOR, ada.id)
+    db.commit()
+    refused(rp.request_refresh(first.refresh_token))
+    users.enable_user(db, OPERATOR, ada.id)
+    db.commit()
+    assert not rp.is_good(first)
+    again = rp.log_in(scope=OFFLINE)
+    refused(rp.request_refresh(first.refresh_token))
+    assert rp.is_good(again)
+
+
+def test_a_public_client_may_use_it(public_rp):
+    second = public_rp.refresh(public_rp.log_in(scope=OFFLINE).refresh_token)
+    assert public_rp.is_good(second)
+
+
+def test_an_app_whose_tokens_die_with_the_session_gets_none(relying_party, ada):
+    """Both at once cannot be: such an app asks for offline access in vain."""
+    rp = relying_party(is_access_token_session_bound=True)
+    tokens = rp.log_in(scope=OFFLINE)
+    assert "refresh_token" not in tokens.response
+    assert "offline_access" not in tokens.response["scope"]
+    rp.log_out(tokens.id_token)
+    assert not rp.is_good(tokens)
+
+
+def test_the_access_token_that_it_gives_is_as_short_as_the_provider_says(settings, make_app, make_client, make_user):
+    make_user("ada")
+    app = make_app(replace(settings, access_token_lifetime=77))
+    rp = RelyingParty(app.test_client(), settings.issuer, *make_client())
+    assert rp.refresh(rp.log_in(scope=OFFLINE).refresh_token).response["expires_in"] == 77

@@ -1,0 +1,109 @@
+"""The provider on PostgreSQL: the same journeys, the same guarantees."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp import crypto, database
+from idp.accounts import throttle, users
+from idp.accounts.visitor import OPERATOR
+from idp.errors import AlreadyExistsError, Throttled
+from idp.migrations import runner
+from idp.models import AuditEvent
+from idp.oidc.keys import ensure_keys
+from idp.settings import Settings
+from tests.relying_party import RelyingParty, error_of
+
+ADMIN_URL = os.environ.get("IDP_TEST_POSTGRES_URL", "")
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.skipif(not ADMIN_URL, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server"),
+]
+MakeRelyingParty = Callable[..., RelyingParty]
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Iterator[Settings]:
+    """The same provider, in a database of its own on the server."""
+    name = f"idp_test_{crypto.new_id()}"
+    with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+        on_postgres = replace(settings, database_url=urlunsplit(urlsplit(ADMIN_URL)._replace(path=f"/{name}")))
+        runner.upgrade(on_postgres)
+        with database.open_session(on_postgres) as db:
+            ensure_keys(db, on_postgres, OPERATOR)
+        yield on_postgres
+        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[arg-type]
+
+
+def test_sign_in_refresh_and_sign_out(relying_party: MakeRelyingParty, make_user: Callable[..., Any]) -> None:
+    make_user(roles=("admin", "editor"))
+    app = relying_party(is_trusted=False, post_logout_redirect_uris=("https://app.example.org/bye",))
+    tokens = app.log_in(scope="openid profile email roles offline_access")
+    assert app.userinfo(tokens)["roles"] == ["admin", "editor"]
+    refreshed = app.refresh(tokens.refresh_token)
+    assert app.introspect(refreshed.access_token)["active"]
+    app.post("revocation_endpoint", token=refreshed.access_token)
+    assert not app.introspect(refreshed.access_token)["active"]
+    assert error_of(app.request_refresh(tokens.refresh_token)) == "invalid_grant"  # reuse ends the family
+    assert error_of(app.request_refresh(refreshed.refresh_token)) == "invalid_grant"
+
+
+def test_a_code_redeemed_by_many_at_once_has_one_winner(
+    app: Flask, relying_party: MakeRelyingParty, make_user: Callable[..., Any]
+) -> None:
+    make_user()
+    party = relying_party()
+    for _ in range(3):
+        code = party.authorize().code
+        start, statuses = threading.Barrier(8), []
+
+        def redeem(code: str = code, start: threading.Barrier = start, statuses: list[int] = statuses) -> None:
+            mine = RelyingParty(app.test_client(), party.issuer, party.metadata, party.secret)
+            mine.verifier = party.verifier
+            start.wait()
+            statuses.append(mine.request_tokens(code).status_code)
+
+        threads = [threading.Thread(target=redeem) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(statuses) == [200] + [400] * 7
+
+
+def test_a_wrong_password_is_refused_and_its_evidence_is_kept(
+    relying_party: MakeRelyingParty, make_user: Callable[..., Any], db: Session
+) -> None:
+    user = make_user()
+    party = relying_party()
+    page = party.follow(party.send())
+    answer = party.submit(page, "login-submit", username="ADA", password="not the password")
+    assert "do not belong together" in answer.text
+    events = db.scalars(select(AuditEvent.event).where(AuditEvent.user_id == user.id)).all()
+    assert "account:sign_in:refuse" in events
+
+
+def test_a_throttle_admits_its_burst_and_no_more(db: Session, settings: Settings) -> None:
+    tight = replace(settings, throttle_account_burst=3)
+    for _ in range(3):
+        throttle.spend(db, tight, throttle.SIGN_IN_ACCOUNT, "ada")
+    with pytest.raises(Throttled):
+        throttle.spend(db, tight, throttle.SIGN_IN_ACCOUNT, "ada")
+
+
+def test_names_are_unique_whatever_their_case(db: Session, make_user: Callable[..., Any]) -> None:
+    make_user()
+    person = users.Person("ADA", "someone@example.org")
+    with pytest.raises(AlreadyExistsError):
+        users.create_user(db, OPERATOR, person, password_hash=None)
+    assert users.find_by_sign_in_name(db, "Ada@Example.ORG") is not None
