@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import quote, urlsplit
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
 from idp.errors import SettingsError
 
 PREFIX = "IDP_"
 TOML_NAME = "idp.toml"
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file's name
-NOT_OURS = frozenset({"IDP_VENV", "IDP_TEST_CHROMIUM"})  # for scripts around the commands, and for the tests
+NOT_OURS = ("IDP_VENV", "IDP_TEST_")  # beginnings of variables for scripts around the commands, and for the tests
 DAY = 86_400
 
 RegistrationPolicy = Literal["open", "preauthorized", "closed"]
@@ -83,9 +86,13 @@ def _fault_of_colour(value: str) -> str | None:
 
 
 def _fault_of_database_url(value: str) -> str | None:
-    if value == "" or value.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://", "postgres://")):
-        return None
-    return "must begin with sqlite:/// or postgresql://"
+    if value and not value.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://", "postgres://")):
+        return "must begin with sqlite:/// or postgresql://"
+    try:
+        make_url(value or "sqlite://")
+    except (ArgumentError, ValueError):
+        return "is no database URL: look at port, user name and password (percent-encode what is not a letter or digit)"
+    return None
 
 
 def _fault_of_secret_key(value: str) -> str | None:
@@ -286,7 +293,7 @@ def _collect(environ: Mapping[str, str], instance: Path, faults: list[str]) -> t
             else:
                 take(name, value, str(toml))
     for variable, value in environ.items():
-        if not variable.startswith(PREFIX) or variable in NOT_OURS:
+        if not variable.startswith(PREFIX) or variable.startswith(NOT_OURS):
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name in names:

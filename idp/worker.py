@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, exists, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp import clock
 from idp.accounts import sessions, throttle
 from idp.database import open_engine
-from idp.models import AuthorizationGrant, ParkedRequest, RefreshToken, RevokedAccessToken
+from idp.models import AuthorizationGrant, BrowserSession, ParkedRequest, RefreshToken, RevokedAccessToken
 from idp.settings import Settings
 
 BATCH = 200  # rows a transaction: short enough that nobody who signs in has to wait for it
@@ -35,6 +35,10 @@ class Sweep:
     delete_some: Callable[..., int]
 
 
+# An app that may act while the person is away goes on after their browser session: its grant names that session.
+_HAS_GRANTS = exists().where(AuthorizationGrant.session_id == BrowserSession.id)
+
+
 def _expired(key: InstrumentedAttribute[str], expires_at: InstrumentedAttribute[int], db: Session, *, most: int) -> int:
     old = select(key).where(expires_at < clock.now()).limit(most)
     return int(db.execute(delete(key.class_).where(key.in_(old))).rowcount)  # type: ignore[attr-defined]
@@ -46,7 +50,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("authorization_grant", partial(_expired, AuthorizationGrant.id, AuthorizationGrant.expires_at)),
     Sweep("revoked_access_token", partial(_expired, RevokedAccessToken.token_id, RevokedAccessToken.expires_at)),
     Sweep("throttle", throttle.sweep),
-    Sweep("browser_session", sessions.sweep),
+    Sweep("browser_session", partial(sessions.sweep, unless=_HAS_GRANTS)),
 )
 
 

@@ -55,7 +55,7 @@ def username_skeleton(username: str) -> str:
 
 
 def check_username(username: str, email: str) -> list[str]:
-    """Return what is wrong with a user name, as sentences; nothing when it is fine.
+    """Return what is wrong with a user name, as a sentence; nothing when it is fine.
 
     Args:
         email: the account's address, which may serve as its user name too.
@@ -63,22 +63,19 @@ def check_username(username: str, email: str) -> list[str]:
     key = username_key(username)
     if not key:
         return ["Enter a user name."]
-    faults = []
     if len(key) > USERNAME_MOST or len(username) > USERNAME_MOST:
-        faults.append(f"The user name has more than {USERNAME_MOST} characters.")
+        return [f"The user name has more than {USERNAME_MOST} characters."]
     if "@" in key:
-        if key != email_key(email):
-            faults.append("A user name with an @ must be your own e-mail address.")
-        return faults
+        return [] if key == email_key(email) else ["A user name with an @ must be your own e-mail address."]
     strange = sorted({c for c in key if not (c.isalnum() or c in _JOINERS or unicodedata.category(c) in ("Mn", "Mc"))})
     if strange:
         shown = " ".join(c if c.isprintable() and not c.isspace() else f"U+{ord(c):04X}" for c in strange[:5])
-        faults.append(f"The user name may hold letters, digits, dots, hyphens and underscores, but not: {shown}")
-    elif not key[0].isalnum() or key[-1] in _JOINERS:
-        faults.append("The user name must begin and end with a letter or a digit.")
-    elif _mixes_scripts(unicodedata.normalize("NFKC", username)):
-        faults.append("The user name mixes alphabets whose letters look alike: use one alphabet.")
-    return faults
+        return [f"The user name may hold letters, digits, dots, hyphens and underscores, but not: {shown}"]
+    if not key[0].isalnum() or key[-1] in _JOINERS:
+        return ["The user name must begin and end with a letter or a digit."]
+    if _mixes_scripts(unicodedata.normalize("NFKC", username)):
+        return ["The user name mixes alphabets whose letters look alike: use one alphabet."]
+    return []
 
 
 def check_email(email: str) -> tuple[str, list[str]]:

@@ -8,14 +8,14 @@ What hangs on a session (tokens of apps) is ended by listeners, in the same tran
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Executable, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Executable, and_, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
-from idp.models import AuthorizationGrant, BrowserSession, User
+from idp.models import BrowserSession, User
 from idp.settings import Settings
 
 TOUCH_EVERY = 300  # seconds between two writes of last_seen_at
@@ -234,11 +234,16 @@ def is_known_browser(db: Session, user_id: str, browser_digest: str) -> bool:
     )
 
 
-def sweep(db: Session, *, most: int) -> int:
-    """Delete sessions that ended or expired long ago and on which nothing hangs any more; returns how many."""
-    long_ago = clock.now() - KEPT_AFTER_END
-    hanging = exists().where(AuthorizationGrant.session_id == BrowserSession.id)
-    old = select(BrowserSession.id).where(BrowserSession.expires_at < long_ago, ~hanging).limit(most)
+def sweep(db: Session, *, most: int, unless: ColumnElement[bool] | None = None) -> int:
+    """Delete sessions that expired long ago; returns how many.
+
+    Args:
+        most: at most so many.
+        unless: keeps a session for which this holds: something still hangs on it.
+    """
+    old = select(BrowserSession.id).where(BrowserSession.expires_at < clock.now() - KEPT_AFTER_END).limit(most)
+    if unless is not None:
+        old = old.where(~unless)
     return int(db.execute(delete(BrowserSession).where(BrowserSession.id.in_(old))).rowcount)  # type: ignore[attr-defined]
 
 

@@ -133,9 +133,7 @@ def check_metadata(metadata: ClientMetadata, secret: str | None = None) -> None:
     has_code = "authorization_code" in metadata.grant_types
     faults: dict[str, list[str]] = {
         "client_id": _faults_of_id(metadata.client_id),
-        "client_name": []
-        if 0 < len(metadata.client_name.strip()) <= 100
-        else ["A name of 1 to 100 characters is needed."],
+        "client_name": _faults_of_name(metadata.client_name),
         "client_secret": _faults_of_secret(secret),
         "redirect_uris": [fault for uri in metadata.redirect_uris if (fault := fault_of_redirect_uri(uri))],
         "post_logout_redirect_uris": [
@@ -278,7 +276,8 @@ def _faults_of_id(client_id: str) -> list[str]:
 
 
 def _faults_of_name(name: str) -> list[str]:
-    return [] if 0 < len(name.strip()) <= 100 else ["A name of 1 to 100 characters is needed."]
+    tidy, faults = names.check_person_name(name, "name")
+    return faults or ([] if tidy else ["A name of 1 to 100 characters is needed."])
 
 
 def _faults_of_secret(secret: str | None) -> list[str]:

@@ -1,6 +1,7 @@
 """Names as people write them; names that pass for somebody else's."""
 
-import time
+import unicodedata
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -32,8 +33,7 @@ def test_a_key_can_be_stored_whatever_was_typed(text):
 def test_checks_never_crash_and_what_passes_can_be_stored(username, email, given_name):
     try:
         person = Person(username, email, given_name).check()
-    except InvalidInputError as refusal:
-        assert refusal.faults
+    except InvalidInputError:
         return
     for value in vars(person).values():
         value.encode("utf-8")
@@ -81,8 +81,8 @@ def test_names_that_look_alike_have_one_skeleton(one, other):
 
 @pytest.mark.parametrize(
     "username",
-    ["ada", "a", "ada.lovelace", "ada-l_2", "josé", "Jose\u0301", "Søren", "Łukasz", "Nguyễn", "İstanbul", "Ελένη"]
-    + ["Жанна", "محمد", "עברית", "नेहा", "தமிழ்", "ไทย", "김철수", "李小龍", "田中さくら", "田中ユニ", "タナカken"],
+    """ada a ada.lovelace ada-l_2 josé Jose\u0301 Søren Łukasz Nguyễn İstanbul Ελένη Жанна محمد עברית नेहा தமிழ் ไทย
+    김철수 李小龍 田中さくら 田中ユニ タナカken""".split(),
 )
 def test_user_names_of_one_writing_are_welcome(username):
     assert names.check_username(username, ADDRESS) == []
@@ -140,9 +140,11 @@ def test_addresses_as_people_have_them_are_welcome(email):
 
 @pytest.mark.parametrize(
     "email",
-    ["", " ", "ada", "ada@", "@example.org", "a b@example.org", "ada@exa mple.org", "ada@example..org", "a@[127.0.0.1]"]
-    + ["a\n@example.org", "a@example.org\nBcc: b@example.org", "a\x00@example.org", "\ud800@example.org"]
-    + ["x" * 400 + "@example.org", "ada@" + "x" * 400],
+    [
+        *("", " ", "ada", "ada@", "@example.org", "a b@example.org", "ada@exa mple.org", "ada@example..org"),
+        *("a@[127.0.0.1]", "a\n@example.org", "a@example.org\nBcc: b@example.org", "a\x00@example.org"),
+        *("\ud800@example.org", "x" * 400 + "@example.org", "ada@" + "x" * 400),
+    ],
 )
 def test_what_is_no_address_is_refused(email):
     _, faults = names.check_email(email)
@@ -180,12 +182,20 @@ def test_a_person_is_stored_in_one_spelling():
     assert person == Person("José", "Jose@example.org", "José", "")
 
 
-def test_a_flood_of_accents_costs_next_to_nothing():
-    # Sorting 32,000 combining marks takes half a second, and 64 times that for eight times as many.
-    flood = "a" + "\u0301\u0316" * 250_000
-    started = time.process_time()
+def test_a_flood_of_accents_is_never_sorted(monkeypatch):
+    # Normalising sorts combining marks: 32,000 of them take half a second, eight times as many take 64 times that.
+    lengths = []
+
+    def normalize(form, text):
+        lengths.append(len(text))
+        return unicodedata.normalize(form, text)
+
+    seen = SimpleNamespace(normalize=normalize, category=unicodedata.category)
+    monkeypatch.setattr(names, "unicodedata", seen)
+    flood = "a" + "\u0301\u0316" * 10_000
     names.username_key(flood)
     names.username_skeleton(flood)
     with pytest.raises(InvalidInputError):
-        Person(flood, flood, flood, flood).check()
-    assert time.process_time() - started < 1
+        Person(flood, flood + "@example.org", flood, flood).check()
+    assert lengths
+    assert max(lengths) <= 4 * 320

@@ -97,9 +97,7 @@ def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
     if not look.startswith("phone"):
         return settings
     (settings.instance / "logo.svg").write_text(LOGO)
-    return replace(
-        settings, brand_logo="logo.svg", brand_accent="#ffd400", brand_name="Royal Society of Pilots"
-    )
+    return replace(settings, brand_logo="logo.svg", brand_accent="#ffd400", brand_name="Royal Society of Pilots")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from authlib.oauth2.base import OAuth2Error
 from flask import Response, render_template, request
 
 from idp.accounts import sessions
+from idp.errors import ExpiredError
 from idp.oidc.end_session import LogoutRefused, LogoutRequest, validate_logout
 from idp.oidc.requests import Parameters
 from idp.web import context, forms
@@ -30,16 +31,19 @@ def receive_request() -> Response:
 
 def submit_confirmation() -> Response:
     """The person has confirmed. The request is checked anew: hidden fields are the browser's, not ours."""
-    forms.check_csrf()
     parameters = Parameters([(name, forms.field(name)) for name in CARRIED])
     try:
         logout = validate_logout(context.database(), context.provider(), parameters)
     except LogoutRefused as refused:
         return _show(refused)
+    try:
+        forms.check_csrf()
+    except ExpiredError:
+        return _ask(logout, parameters, status=400) if context.current_session() else _end(logout)
     return _end(logout)
 
 
-def _ask(logout: LogoutRequest, parameters: Parameters) -> Response:
+def _ask(logout: LogoutRequest, parameters: Parameters, status: int = 200) -> Response:
     fields = {name: value for name in CARRIED if (value := parameters.get(name))}
     page = render_template(
         "sign_out_confirm.html",
@@ -48,7 +52,7 @@ def _ask(logout: LogoutRequest, parameters: Parameters) -> Response:
         action=context.settings().issuer_path + "/oauth/end-session/confirm",
         fields=fields,
     )
-    return Response(page)
+    return Response(page, status)
 
 
 def _end(logout: LogoutRequest) -> Response:
