@@ -183,7 +183,8 @@ class RelyingParty:
 
     def is_ours(self, location: str) -> bool:
         """Tell whether a URL is the provider's."""
-        return location.startswith("/") or location == self.issuer or location.startswith(self.issuer + "/")
+        is_path = location.startswith("/") and not location.startswith("//")
+        return is_path or location == self.issuer or location.startswith(self.issuer + "/")
 
     def submit(self, page: TestResponse, button: str = "", **fields: str) -> TestResponse:
         """Fill in the page's form and send it, by the button with this id."""

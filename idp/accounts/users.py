@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -14,6 +12,7 @@ from idp import clock, crypto
 from idp.accounts import audit, names, sessions
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
+from idp.database import insert_into
 from idp.errors import AlreadyExistsError, NotFoundError
 from idp.models import User
 
@@ -135,10 +134,11 @@ def create_user_unless_taken(db: Session, person: Person, password_hash: str) ->
         The id of the new user, or None.
     """
     columns = _columns(person, password_hash, is_email_verified=False)
-    insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
     values = select(*(literal(value, User.__table__.c[name].type) for name, value in columns.items()))
     unless_taken = values.where(~exists().where(_has_address(person.email)))
-    statement = insert(User).from_select(list(columns), unless_taken).on_conflict_do_nothing().returning(User.id)
+    statement = (
+        insert_into(db, User).from_select(list(columns), unless_taken).on_conflict_do_nothing().returning(User.id)
+    )
     return db.execute(statement).scalar()
 
 

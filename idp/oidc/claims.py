@@ -111,7 +111,9 @@ def parse_claims(text: str | None) -> ClaimsRequest:
         raise InvalidRequestError("The claims parameter is no JSON object.")
     places = {}
     for place in ("id_token", "userinfo"):
-        demands = given.get(place) or {}
+        demands = given.get(place)
+        if demands is None:
+            demands = {}
         if not isinstance(demands, dict) or not all(d is None or isinstance(d, dict) for d in demands.values()):
             raise InvalidRequestError(f"The member {place} of the claims parameter has the wrong form.")
         places[place] = demands

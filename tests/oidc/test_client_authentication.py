@@ -119,9 +119,7 @@ def test_doubled_credentials_are_refused(service, name):
     pairs = [("grant_type", "client_credentials"), ("client_id", service.metadata.client_id)]
     pairs += [("client_secret", service.secret), (name, "other")]
     body = "&".join(f"{key}={value}" for key, value in pairs)
-    response = service.browser.post(
-        "/oauth/token", data=body, content_type="application/x-www-form-urlencoded"
-    )
+    response = service.browser.post("/oauth/token", data=body, content_type="application/x-www-form-urlencoded")
     refused(response, "invalid_request")
 
 

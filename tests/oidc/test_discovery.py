@@ -29,7 +29,9 @@ def below_a_path(settings, make_app, make_client, make_user):
     issuer = "http://localhost:8000/login/v1"
     app = make_app(replace(settings, issuer=issuer))
     post_logout = ("https://app.example.org/bye",)
-    return RelyingParty(app.test_client(), issuer, *make_client(post_logout_redirect_uris=post_logout, is_trusted=False))
+    return RelyingParty(
+        app.test_client(), issuer, *make_client(post_logout_redirect_uris=post_logout, is_trusted=False)
+    )
 
 
 def values_of(document):

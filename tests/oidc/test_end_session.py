@@ -153,3 +153,16 @@ def test_our_own_page_says_that_it_worked(rp):
     response = rp.request_logout(id_token_hint=rp.log_in().id_token)
     assert urlsplit(response.headers["Location"]).path == "/signed-out"
     assert rp.follow(response).status_code == 200
+
+
+def test_a_form_from_another_site_signs_out_too(rp, app):
+    """Browsers bring no SameSite=Lax cookies along with it: the request is sent once more by GET, with them."""
+    tokens = rp.log_in()
+    sent = {"id_token_hint": tokens.id_token, "post_logout_redirect_uri": BACK, "state": "s&t"}
+    response = app.test_client().post("/oauth/end-session", data=sent)
+    assert response.status_code == 303
+    assert "Set-Cookie" not in response.headers
+    assert rp.is_good(tokens)
+    response = rp.follow(response)
+    assert query_of(response) == {"from": ["idp"], "state": ["s&t"]}
+    assert not rp.is_good(tokens)

@@ -5,7 +5,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import func, select
 
+from idp.accounts.visitor import OPERATOR
 from idp.models import AuthorizationGrant, ParkedRequest
+from idp.oidc.clients import ClientMetadata, register_client, remove_client
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty, the_form
 
@@ -147,9 +149,6 @@ def test_what_is_no_id_never_reaches_the_database(rp, counted, path):
 
 
 def test_a_client_that_was_changed_meanwhile_is_checked_anew(rp, db):
-    from idp.accounts.visitor import OPERATOR
-    from idp.oidc.clients import ClientMetadata, register_client, remove_client
-
     page = rp.sign_in_page()
     remove_client(db, OPERATOR, rp.metadata.client_id)
     moved = ClientMetadata(

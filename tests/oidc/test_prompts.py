@@ -235,3 +235,19 @@ def test_every_display_is_served_the_same(rp, display):
 def test_an_unknown_app_is_shown_before_all_else(rp):
     error = shown_error(rp.send(client_id="nobody", prompt="none"))
     assert (error.code, error.parameter) == ("invalid_client", "client_id")
+
+
+# -- Requests by form ---------------------------------------------------------------------------
+
+
+def test_a_form_from_another_site_finds_who_is_signed_in(rp, app):
+    """Browsers bring no SameSite=Lax cookies along with it: the request is sent once more by GET, with them."""
+    rp.log_in()
+    parameters = rp.authorization_parameters(prompt="none", state="a b&c=é")
+    response = app.test_client().post("/oauth/authorize", data=parameters)
+    assert rp.redeem(rp.read_answer(rp.follow(response)).code)
+
+
+def test_a_form_of_a_known_browser_is_answered_at_once(rp):
+    rp.log_in()
+    assert rp.read_answer(rp.send(method="POST", prompt="none")).code

@@ -2,6 +2,7 @@
 
 import pytest
 
+from idp.oidc import access_token
 from tests.relying_party import error_of
 
 PATH = "/oauth/userinfo"
@@ -55,9 +56,7 @@ def test_an_altered_token_is_refused(rp):
         assert rp.request_userinfo(altered).status_code == 401, position
 
 
-def test_a_token_of_another_provider_is_refused(rp, monkeypatch, settings):
-    from idp.oidc import access_token
-
+def test_a_token_of_another_provider_is_refused(rp, settings):
     token = rp.log_in().access_token
     grant_id = access_token.read(settings.secret_key, token).grant_id
     foreign = access_token.mint_for_grant("another secret key of another provider", grant_id, 2**31)

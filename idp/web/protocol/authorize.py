@@ -27,7 +27,7 @@ from idp.oidc.next_step import (
 )
 from idp.web import context
 from idp.web.error_pages import error_page
-from idp.web.protocol.reading import read_form, read_query
+from idp.web.protocol.reading import comes_without_cookies, read_form, read_query, repeat_by_get
 
 PAGES: dict[type[Step], str] = {
     SignIn: "/sign-in",
@@ -39,8 +39,6 @@ PAGES: dict[type[Step], str] = {
 
 def receive_request() -> Response:
     """Take a new authorization request, by GET or POST (OIDC Core section 3.1.2.1)."""
-    if request.method == "POST" and not context.browser_token():
-        return _repeat_by_get()
     db, provider = context.database(), context.provider()
     session = context.current_session()
     consent = GivenConsent()
@@ -54,6 +52,8 @@ def receive_request() -> Response:
 
     try:
         parameters = read_form() if request.method == "POST" else read_query()
+        if comes_without_cookies():
+            return repeat_by_get(parameters)
         asked = validate(provider, parameters, find_client)
     except UnregisteredClient as error:
         return _show(error.parameter, error.error, error.description)
@@ -77,18 +77,6 @@ def resume_request(interaction_id: str) -> Response:
         parked.request, session, facts=parked, is_consent_given=consent.covers(parked.request), now=clock.now()
     )
     return _act(parked.request, step, parked)
-
-
-def _repeat_by_get() -> Response:
-    """Let the browser send the same request by GET: a form from another site brings no SameSite=Lax cookies along.
-
-    Without them, somebody who is signed in would be asked for a password again.
-    """
-    try:
-        parameters = read_form()
-    except OAuth2Error as error:
-        return _show("", error.error or "", error.description or "")
-    return _see_other(f"{context.settings().url('/oauth/authorize')}?{urlencode(parameters.datalist, doseq=True)}")
 
 
 def _act(asked: AuthorizationRequest, step: Step, parked: Interaction | None) -> Response:

@@ -9,7 +9,7 @@ from idp.oidc.end_session import LogoutRefused, LogoutRequest, validate_logout
 from idp.oidc.requests import Parameters
 from idp.web import context, forms
 from idp.web.error_pages import error_page
-from idp.web.protocol.reading import read_form, read_query
+from idp.web.protocol.reading import comes_without_cookies, read_form, read_query, repeat_by_get
 
 CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
 
@@ -18,6 +18,8 @@ def receive_request() -> Response:
     """Take a logout request, by GET or POST: end the session at once, or ask the person first."""
     try:
         parameters = read_form() if request.method == "POST" else read_query()
+        if comes_without_cookies():
+            return repeat_by_get(parameters)
         logout = validate_logout(context.database(), context.provider(), parameters)
     except LogoutRefused as refused:
         return _show(refused)

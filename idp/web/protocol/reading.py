@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
@@ -31,6 +32,20 @@ def read_form() -> Parameters:
     if request.mimetype != FORM:
         raise InvalidRequestError(f"The body must be {FORM}.")
     return parse_parameters(request.get_data(cache=False))
+
+
+def comes_without_cookies() -> bool:
+    """Tell whether a form was perhaps sent by another site: that brings no SameSite=Lax cookies along."""
+    return request.method == "POST" and not context.browser_token()
+
+
+def repeat_by_get(parameters: Parameters) -> Response:
+    """Let the browser send the same request by GET, with its cookies: without them nobody would seem signed in."""
+    response = Response(status=303)
+    query = urlencode(parameters.datalist, doseq=True)
+    response.headers["Location"] = f"{context.settings().url(request.path)}?{query}"
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def protocol_request(payload: Parameters) -> ProtocolRequest:

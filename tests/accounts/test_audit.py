@@ -1,0 +1,288 @@
+"""Each event is written by what it names, and no secret is ever written down."""
+
+import logging
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from sqlalchemy import text
+
+from idp.accounts import audit, passwords, registration, roles, sessions, sign_in, users
+from idp.accounts.audit import Event
+from idp.accounts.users import Person
+from idp.accounts.visitor import OPERATOR, SYSTEM, Visitor
+from idp.errors import InvalidInputError, RegistrationRefused, SignInRefused, Throttled
+from idp.oidc import clients, keys
+from tests.factories import PASSWORD
+
+NEW = "seven purple elephants dancing"
+WRONG = "wr0ng-but-memorable-guess"
+
+
+class Stage:
+    """What the actions below need."""
+
+    def __init__(self, db, settings, visitor, make_user, make_client, relying_party):
+        self.db, self.settings, self.visitor = db, settings, visitor
+        self.make_user, self.make_client, self.relying_party = make_user, make_client, relying_party
+
+    @property
+    def ada(self):
+        return users.find_user(self.db, "ada") or self.make_user()
+
+    def start(self):
+        return sessions.start_session(self.db, self.settings, self.visitor, self.ada.id)[1]
+
+    def sign_in(self, password=PASSWORD):
+        self.ada  # noqa: B018 - makes her
+        return sign_in.sign_in(self.db, self.settings, self.visitor, "ada", password)
+
+    def party(self, **metadata):
+        self.ada  # noqa: B018 - makes her
+        return self.relying_party(**metadata)
+
+
+def disable(stage):
+    users.disable_user(stage.db, OPERATOR, stage.ada.id)
+
+
+def enable(stage):
+    disable(stage)
+    users.enable_user(stage.db, OPERATOR, stage.ada.id)
+
+
+def refuse_registration(stage):
+    closed = replace(stage.settings, registration="preauthorized")
+    with pytest.raises(RegistrationRefused):
+        registration.register(stage.db, closed, stage.visitor, Person("bob", "bob@example.org"), PASSWORD)
+
+
+def change_password(stage, current=PASSWORD):
+    ids = stage.ada.id, stage.start()
+    passwords.change_password(stage.db, stage.settings, stage.visitor, ids[0], current, NEW, keep_session=ids[1])
+
+
+def refuse_password_change(stage):
+    with pytest.raises(InvalidInputError):
+        change_password(stage, WRONG)
+
+
+def refuse_sign_in(stage):
+    with pytest.raises(SignInRefused):
+        stage.sign_in(WRONG)
+
+
+def throttle_sign_in(stage):
+    stage.settings = replace(stage.settings, throttle_account_burst=1)
+    refuse_sign_in(stage)
+    with pytest.raises(Throttled):
+        stage.sign_in()
+
+
+def deny_consent(stage):
+    party = stage.party(is_trusted=False)
+    page = party.follow(party.send())
+    page = party.follow(party.submit(page, "login-submit", username="ada", password=PASSWORD))
+    answer = party.read_answer(party.follow(party.submit(page, "deny")))
+    assert answer.error == "access_denied"
+
+
+def refuse_client(stage):
+    party = stage.party()
+    party.secret = WRONG
+    assert party.request_refresh("idp_rt_x").status_code == 401
+
+
+def reuse_code(stage):
+    party = stage.party()
+    code = party.authorize().code
+    party.redeem(code)
+    assert party.request_tokens(code).status_code == 400
+
+
+def reuse_refresh_token(stage):
+    party = stage.party()
+    tokens = party.log_in(scope="openid offline_access")
+    party.refresh(tokens.refresh_token)
+    assert party.request_refresh(tokens.refresh_token).status_code == 400
+
+
+def revoke_token(stage):
+    party = stage.party()
+    assert party.post("revocation_endpoint", token=party.log_in().access_token).status_code == 200
+
+
+def rotate_keys(stage, times):
+    for _ in range(times):
+        keys.rotate_keys(stage.db, stage.settings, OPERATOR)
+
+
+ACTIONS = {
+    Event.ACCOUNT_CREATED: lambda stage: stage.ada,
+    Event.ACCOUNT_DISABLED: disable,
+    Event.ACCOUNT_ENABLED: enable,
+    Event.REGISTRATION_REFUSED: refuse_registration,
+    Event.PASSWORD_CHANGED: change_password,
+    Event.PASSWORD_CHANGE_REFUSED: refuse_password_change,
+    Event.ROLES_CHANGED: lambda stage: roles.change_roles(stage.db, OPERATOR, stage.ada.id, add=["admin"]),
+    Event.SIGN_IN: Stage.sign_in,
+    Event.SIGN_IN_REFUSED: refuse_sign_in,
+    Event.SIGN_IN_THROTTLED: throttle_sign_in,
+    Event.SESSION_ENDED: lambda stage: sessions.end_session(
+        stage.db, stage.visitor, stage.start(), reason="signed_out"
+    ),
+    Event.CONSENT_GIVEN: lambda stage: stage.party(is_trusted=False).log_in(),
+    Event.CONSENT_DENIED: deny_consent,
+    Event.CLIENT_CREATED: lambda stage: stage.make_client(),
+    Event.CLIENT_REMOVED: lambda stage: clients.remove_client(stage.db, OPERATOR, stage.make_client()[0].client_id),
+    Event.CLIENT_SECRET_ROTATED: lambda stage: clients.rotate_secret(
+        stage.db, OPERATOR, stage.make_client()[0].client_id
+    ),
+    Event.CLIENT_AUTHENTICATION_REFUSED: refuse_client,
+    Event.CODE_REUSED: reuse_code,
+    Event.REFRESH_TOKEN_REUSED: reuse_refresh_token,
+    Event.TOKEN_REVOKED: revoke_token,
+    Event.KEY_CREATED: lambda stage: rotate_keys(stage, 1),
+    Event.KEY_ROTATED: lambda stage: rotate_keys(stage, 2),
+}
+ABOUT_NO_PERSON = {
+    Event.REGISTRATION_REFUSED,
+    Event.CLIENT_CREATED,
+    Event.CLIENT_REMOVED,
+    Event.CLIENT_SECRET_ROTATED,
+    Event.CLIENT_AUTHENTICATION_REFUSED,
+    Event.REFRESH_TOKEN_REUSED,
+    Event.TOKEN_REVOKED,
+    Event.KEY_CREATED,
+    Event.KEY_ROTATED,
+}
+
+
+@pytest.fixture
+def stage(db, settings, visitor, make_user, make_client, relying_party):
+    return Stage(db, settings, visitor, make_user, make_client, relying_party)
+
+
+def test_there_is_an_action_for_every_event():
+    assert set(ACTIONS) == set(Event)
+
+
+@pytest.mark.parametrize("event", Event, ids=str)
+def test_the_action_writes_its_event_once(stage, db, event):
+    db.execute(text("DELETE FROM audit_event"))
+    db.commit()
+    ACTIONS[event](stage)
+    db.commit()
+    found = audit.list_events(db, event=event)
+    assert len(found) == (2 if event in (Event.KEY_CREATED, Event.KEY_ROTATED) else 1)  # two algorithms
+    assert found[0].actor in ("user", "operator")
+    assert (found[0].user_id is None) is (event in ABOUT_NO_PERSON)
+    if event.startswith("client:"):
+        assert found[0].client_id
+
+
+def test_events_have_three_parts_and_are_distinct():
+    assert all(len(event.split(":")) == 3 for event in Event)
+    assert len(set(Event)) == len(Event.__members__)
+
+
+def test_an_event_undone_with_its_transaction_leaves_nothing(db, make_user):
+    ada = make_user()
+    before = len(audit.list_events(db))
+    users.disable_user(db, OPERATOR, ada.id)
+    db.rollback()
+    assert len(audit.list_events(db)) == before
+
+
+def test_events_are_listed_newest_first_and_filtered(db, clock):
+    db.execute(text("DELETE FROM audit_event"))
+    for user_id in ("a" * 32, "b" * 32):
+        for event in (Event.SIGN_IN, Event.SESSION_ENDED, Event.SIGN_IN_REFUSED):
+            audit.record(db, event, SYSTEM, user_id=user_id)
+            clock.advance(1)
+    assert [event.user_id[0] for event in audit.list_events(db)] == list("bbbaaa")
+    assert len(audit.list_events(db, limit=4)) == 4
+    assert {event.event for event in audit.list_events(db, event="account:session")} == {
+        "account:session:start",
+        "account:session:end",
+    }
+    assert len(audit.list_events(db, event="account:session:end")) == 2
+    assert audit.list_events(db, event="account:sess") == []
+    assert audit.list_events(db, event="%") == []
+    assert len(audit.list_events(db, user_id="a" * 32)) == 3
+    assert len(audit.list_events(db, since=int(clock.time) - 2)) == 2
+
+
+def test_an_event_says_who_acted_and_from_where(db, clock):
+    audit.record(db, Event.SIGN_IN, Visitor("192.0.2.1", "x" * 5000), user_id="a" * 32, client_id="app", reason="why")
+    shown = audit.as_dict(audit.list_events(db)[0])
+    assert shown == {
+        "at": int(clock.time),
+        "event": "account:session:start",
+        "actor": "user",
+        "user_id": "a" * 32,
+        "client_id": "app",
+        "address": "192.0.2.1",
+        "user_agent": "x" * 300,
+        "details": {"reason": "why"},
+    }
+
+
+# -- No secrets ------------------------------------------------------------------------------
+
+
+def everything_stored(db):
+    tables = db.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table'")).all()
+    return {table: str(db.execute(text(f'SELECT * FROM "{table}"')).all()) for table in tables}
+
+
+def test_no_secret_is_stored_or_logged_in_clear(stage, db, settings, caplog, make_client):
+    caplog.set_level(logging.DEBUG)
+    secrets = [PASSWORD, WRONG, NEW, settings.secret_key]
+    party = stage.party(is_trusted=False)
+    secrets.append(party.secret)
+    # Wrong passwords, also in the field for the name, then the right one.
+    page = party.follow(party.send(scope="openid offline_access account"))
+    for username, password in (("ada", WRONG), (WRONG, PASSWORD)):
+        page = party.submit(page, "login-submit", username=username, password=password)
+        assert page.status_code == 422
+    page = party.follow(party.submit(page, "login-submit", username="ada", password=PASSWORD))
+    answer = party.read_answer(party.follow(party.submit(page, "consent-allow")))
+    tokens = party.redeem(answer.code)
+    refreshed = party.refresh(tokens.refresh_token)
+    secrets += [answer.code, tokens.access_token, tokens.refresh_token, refreshed.access_token, refreshed.refresh_token]
+    secrets += [tokens.response["id_token"], party.verifier]
+    secrets += [cookie.value for cookie in party.browser._cookies.values()]
+    # Reuse, revocation, a wrong client secret, an unknown token, a changed password.
+    party.request_tokens(answer.code)
+    party.request_refresh(tokens.refresh_token)
+    party.post("revocation_endpoint", token=refreshed.access_token)
+    party.request_userinfo("idp_at_" + WRONG)
+    refuse_client(stage)
+    change_password(stage)
+    secrets.append(clients.rotate_secret(db, OPERATOR, party.metadata.client_id))
+    db.commit()
+    stored = everything_stored(db)
+    assert len(stored) >= 12
+    assert len(secrets) >= 15
+    for secret in secrets:
+        assert len(secret) > 20
+        assert [table for table, rows in stored.items() if secret in rows] == []
+        assert secret not in caplog.text
+
+
+def test_nothing_a_person_types_as_name_reaches_the_audit(stage, db):
+    with pytest.raises(SignInRefused):
+        sign_in.sign_in(db, stage.settings, stage.visitor, WRONG, PASSWORD)
+    db.commit()
+    assert WRONG not in everything_stored(db)["audit_event"]
+
+
+def test_a_redirect_carries_the_code_and_nothing_else_that_is_secret(stage, settings):
+    party = stage.party()
+    sent = party.send()
+    page = party.follow(sent)
+    answer = party.follow(party.submit(page, "login-submit", username="ada", password=PASSWORD))
+    query = parse_qs(urlsplit(answer.headers["Location"]).query)
+    assert set(query) == {"code", "state", "iss"}
+    assert set(parse_qs(urlsplit(sent.headers["Location"]).query)) == {"i"}

@@ -1,0 +1,197 @@
+"""Attempts that slow down and come back."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from idp import clock as provider_clock
+from idp import database
+from idp.accounts import throttle
+from idp.accounts.visitor import Visitor
+from idp.errors import Throttled
+from idp.models import Throttle
+
+KIND = throttle.SIGN_IN_ACCOUNT
+
+
+@pytest.fixture
+def spend(db, settings):
+    """Make an attempt; gives the seconds to wait when it is refused."""
+
+    def spend(subject="ada", kind=KIND, in_force=settings):
+        try:
+            throttle.spend(db, in_force, kind, subject)
+        except Throttled as refusal:
+            return refusal.retry_after
+        return 0
+
+    return spend
+
+
+def test_a_burst_is_admitted_then_one_attempt_an_interval(spend, settings, clock):
+    assert [spend() for _ in range(settings.throttle_account_burst)] == [0] * 10
+    for _ in range(3):
+        assert spend() == settings.throttle_account_interval
+        clock.advance(settings.throttle_account_interval - 1)
+        assert spend() == 1
+        clock.advance(1)
+        assert spend() == 0
+
+
+def test_refused_attempts_do_not_prolong_the_wait(spend, settings, clock):
+    for _ in range(settings.throttle_account_burst + 100):
+        spend()
+    clock.advance(settings.throttle_account_interval)
+    assert spend() == 0
+
+
+def test_nobody_is_locked_out_for_good(spend, settings, clock):
+    for _ in range(settings.throttle_account_burst):
+        spend()
+    clock.advance(settings.throttle_account_burst * settings.throttle_account_interval)
+    assert [spend() for _ in range(settings.throttle_account_burst)] == [0] * 10
+
+
+def test_the_wait_that_is_said_is_the_wait_that_helps(spend, clock):
+    for _ in range(13):
+        wait = spend()
+        if wait:
+            clock.advance(wait)
+            assert spend() == 0
+
+
+def test_subjects_and_kinds_have_buckets_of_their_own(spend, settings, clock):
+    for _ in range(settings.throttle_account_burst + 1):
+        spend()
+    assert spend() > 0
+    assert spend("bob") == 0
+    assert spend("ada", throttle.SIGN_IN_KNOWN_BROWSER) == 0
+    assert spend("ada", throttle.PASSWORD_CHANGE) == 0
+
+
+@pytest.mark.parametrize("kind", [throttle.SIGN_IN_ADDRESS, throttle.REGISTRATION_ADDRESS])
+def test_networks_have_limits_of_their_own(spend, settings, clock, kind):
+    waits = [spend("192.0.2.1", kind) for _ in range(settings.throttle_address_burst + 1)]
+    assert waits == [0] * settings.throttle_address_burst + [settings.throttle_address_interval]
+
+
+def test_a_refund_gives_the_attempt_back(db, settings, spend, clock):
+    for _ in range(settings.throttle_account_burst - 1):
+        spend()
+    throttle.spend(db, settings, KIND, "ada").refund(db)
+    db.commit()
+    assert spend() == 0
+    assert spend() > 0
+
+
+def test_refunds_save_nothing_up(db, settings, spend, clock):
+    for _ in range(50):
+        throttle.spend(db, settings, KIND, "ada").refund(db)
+        db.commit()
+    assert [bool(spend()) for _ in range(settings.throttle_account_burst + 1)] == [False] * 10 + [True]
+
+
+def test_a_charge_is_committed_before_anything_else_happens(db, settings, spend):
+    throttle.spend(db, settings, KIND, "ada")
+    db.rollback()
+    assert db.scalar(select(func.count()).select_from(Throttle)) == 1
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out_for_longer_than_it_was_off(spend, settings, clock):
+    for _ in range(settings.throttle_account_burst):
+        spend()
+    clock.advance(-3600)
+    assert 0 < spend() <= 3600 + settings.throttle_account_interval
+
+
+def test_who_is_meant_is_not_stored(db, settings):
+    throttle.spend(db, settings, KIND, "ada@example.org")
+    (bucket,) = db.scalars(select(Throttle.bucket))
+    assert "ada" not in bucket
+
+
+@given(
+    st.lists(st.integers(min_value=0, max_value=100), min_size=1, max_size=80), st.integers(1, 5), st.integers(1, 40)
+)
+def test_no_window_ever_admits_more_than_the_burst_and_what_has_trickled_in(waits, burst, interval):
+    from sqlalchemy import create_engine
+
+    from idp.models import Base
+    from idp.settings import Settings
+
+    settings = Settings(throttle_account_burst=burst, throttle_account_interval=interval)
+    engine = create_engine("sqlite://")
+    Base.metadata.create_all(engine, tables=[Throttle.__table__])
+    now, admitted = 1_000_000.0, []
+    with Session(engine) as db, provider_clock.stopped_at(lambda: now):
+        for wait in waits:
+            now += wait
+            try:
+                throttle.spend(db, settings, KIND, "ada")
+            except Throttled:
+                continue
+            admitted.append(now)
+    engine.dispose()
+    for index, first in enumerate(admitted):
+        for count, last in enumerate(admitted[index:], 1):
+            assert count <= burst + (last - first) // interval
+
+
+def test_threads_at_once_never_exceed_the_burst(settings, clock):
+    settings = replace(settings, throttle_account_burst=7)
+    admitted, refused = [], []
+    barrier = threading.Barrier(8)
+
+    def hammer():
+        engine = database.open_engine(settings)
+        with Session(engine) as own:
+            barrier.wait()
+            for _ in range(5):
+                try:
+                    throttle.spend(own, settings, KIND, "ada")
+                    admitted.append(1)
+                except Throttled:
+                    refused.append(1)
+        engine.dispose()
+
+    threads = [threading.Thread(target=hammer) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(admitted), len(refused)) == (7, 33)
+
+
+def test_full_buckets_are_swept_and_others_kept(db, settings, spend, clock):
+    for name in ("a", "b", "c"):
+        spend(name)
+    clock.advance(settings.throttle_account_interval)
+    spend("d")
+    assert throttle.sweep(db, most=10) == 0
+    clock.advance(1)
+    assert throttle.sweep(db, most=2) == 2
+    assert throttle.sweep(db, most=2) == 1
+    assert db.scalar(select(func.count()).select_from(Throttle)) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("2001:DB8:1:2::1", "2001:db8:1:2:0:0:0:1", True),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("", "", True),
+        ("unix", "unix", True),
+    ],
+)
+def test_a_network_is_what_one_household_can_pick_addresses_from(one, other, is_same):
+    assert (Visitor(one).network == Visitor(other).network) is is_same

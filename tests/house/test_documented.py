@@ -1,0 +1,169 @@
+"""What is undocumented fails: settings, routes, tables, events and error codes; and so does what does not exist."""
+
+import ast
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import authlib.oauth2.rfc6749.errors as oauth_errors
+import pytest
+
+import idp
+from idp.accounts.audit import Event
+from idp.errors import IdpError, Refusal
+from idp.models import Base
+from idp.settings import declared, default_of
+from idp.web import error_pages
+from tests.house import pages
+from tests.house.pages import ROOT, section, tables
+
+# -- Settings -----------------------------------------------------------------------------
+
+SETTINGS = {row[0]: row[1:] for row in tables(pages.read("settings.md")) if row[0].startswith("IDP_")}
+
+
+@pytest.mark.parametrize("setting", declared(), ids=lambda setting: setting.name)
+def test_every_setting_is_documented_with_default_and_unit(setting):
+    default, unit, doc = SETTINGS[f"IDP_{setting.name.upper()}"]
+    assert default == (str(default_of(setting)) or "–")
+    assert unit == (setting.metadata["unit"] or "–")
+    assert doc
+
+
+def test_no_other_setting_is_documented():
+    assert set(SETTINGS) == {f"IDP_{setting.name.upper()}" for setting in declared()}
+
+
+def test_the_settings_that_the_pages_mention_exist():
+    known = set(SETTINGS) | {f"{name}_FILE" for name in SETTINGS} | {"IDP_NAME", "IDP_NAME_FILE"}
+    for page in (*pages.DOCS.glob("*.md"), ROOT / "CHANGELOG.md", ROOT / "README.md"):
+        mentioned = set(re.findall(r"\bIDP_[A-Z_]+\b", page.read_text("utf-8")))
+        assert {name for name in mentioned if not name.startswith("IDP_TEST_")} <= known, page.name
+
+
+# -- Routes and tables ----------------------------------------------------------------------
+
+
+def test_every_route_is_documented_and_no_other(app):
+    there = {
+        (method, re.sub(r"<(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    rows = tables(section(pages.read("architecture.md"), "## Routes"))[1:]
+    told = {(method, row[1]) for row in rows for method in row[0].split(", ")}
+    assert told == there
+
+
+def test_every_table_is_documented_and_no_other():
+    rows = tables(section(pages.read("architecture.md"), "## Data"))[1:]
+    assert {row[0] for row in rows} == set(Base.metadata.tables)
+
+
+# -- Events ---------------------------------------------------------------------------------
+
+
+def test_every_event_is_documented_and_no_other():
+    rows = tables(section(pages.read("audit.md"), "## Events"))[1:]
+    assert [row[0] for row in rows] == [event.value for event in Event]
+    assert all(len(row) == 3 and row[1] for row in rows)
+
+
+def test_the_details_of_events_are_documented():
+    """Each `audit.record` names its details by keyword: each keyword stands in the event's row."""
+    told = {row[0]: row[2] for row in tables(section(pages.read("audit.md"), "## Events"))[1:]}
+    found = 0
+    for path in (ROOT / "idp").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not (isinstance(call, ast.Call) and ast.unparse(call.func) == "audit.record"):
+                continue
+            event = next(
+                Event[arg.attr] for arg in call.args if isinstance(arg, ast.Attribute) and arg.attr in Event.__members__
+            )
+            for keyword in call.keywords:
+                if keyword.arg and keyword.arg not in ("user_id", "client_id"):
+                    found += 1
+                    assert keyword.arg in told[event].split(", "), f"{event} in {path}"
+    assert found > 10
+
+
+# -- Errors -----------------------------------------------------------------------------------
+
+
+def every(kind: type[IdpError]) -> Iterator[type[IdpError]]:
+    """A class and all that come of it, once every module is imported."""
+    for module in pkgutil.walk_packages(idp.__path__, "idp."):
+        if "migrations" not in module.name and not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    yield kind
+    for each in kind.__subclasses__():
+        yield from every(each)
+
+
+def codes_under(heading: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in tables(section(pages.read("errors.md"), heading))[1:]}
+
+
+def test_every_code_of_a_refusal_is_documented_with_its_status():
+    told = codes_under("## Codes")
+    for kind in every(Refusal):
+        if kind.__name__ != "TokenRefused":  # carries OAuth's codes
+            assert told[kind.code] == str(kind.status), kind.__name__
+
+
+def test_every_code_of_the_error_pages_is_documented_and_no_other():
+    told = codes_under("## Codes")
+    source = Path(error_pages.__file__).read_text("utf-8")
+    shown = {(each[0], status) for status, each in error_pages._HTTP_ERRORS.items()}
+    shown |= {(code, int(status)) for status, code in re.findall(r'_show\((\d{3}), "(\w+)"', source)}
+    assert len(shown) >= 6
+    assert all(told[code] == str(status) for code, status in shown)
+    refusals = {kind.code for kind in every(Refusal)}
+    assert set(told) == {code for code, _ in shown} | refusals
+
+
+def oauth_codes() -> set[str]:
+    """Every error of the protocol that the source names: Authlib's classes, and codes of our own."""
+    found = set()
+    for folder in ("oidc", "web/protocol", "web/api"):
+        for path in (ROOT / "idp" / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.module == "authlib.oauth2.rfc6749.errors":
+                    found |= {getattr(oauth_errors, alias.name).error for alias in node.names}
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
+                    "Refuse",
+                    "_error",
+                    "BearerError",
+                    "TokenRefused",
+                ):
+                    texts = [
+                        arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+                    ]
+                    found |= set(texts[:1])
+    return {code for code in found if code}
+
+
+def test_every_error_of_the_protocol_is_documented_and_no_other():
+    told = set(codes_under("## Errors of the protocol"))
+    made_of_a_name = {"request_not_supported", "request_uri_not_supported", "registration_not_supported"}
+    assert told == oauth_codes() | made_of_a_name
+
+
+# -- Pages ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "page", [*pages.DOCS.glob("*.md"), ROOT / "CHANGELOG.md", ROOT / "README.md"], ids=lambda p: p.name
+)
+def test_links_inside_the_repository_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
+        if not target.startswith(("http://", "https://", "mailto:")):
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [*pages.DOCS.glob("*.md"), ROOT / "CHANGELOG.md"], ids=lambda p: p.name)
+def test_files_that_the_pages_name_exist(page):
+    for name in re.findall(r"`((?:idp|tests|streamlit_bridge|bench|docs)/[\w./-]+)`", page.read_text("utf-8")):
+        assert (ROOT / name).exists(), name

@@ -1,0 +1,111 @@
+"""Rules of the house that hold for every file."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.house.pages import ROOT
+
+SOURCES = sorted((ROOT / "idp").rglob("*.py"))
+NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "base", "misc", "shared", "core"}
+ALLOWED_NAMES = {
+    "idp/models/base.py",  # SQLAlchemy's own word for what all tables share
+}
+
+# What only one module may ask the system for: pattern to that module.
+TIME = {"time.time", "time.monotonic", "time.perf_counter", "time.time_ns", "time.monotonic_ns", "time.process_time"}
+TIME |= {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "datetime.datetime.now"}
+RANDOMNESS = {"secrets", "random", "uuid", "os.urandom"}
+ENVIRONMENT = {"os.environ", "os.environb", "os.getenv"}
+HOMES = {"idp/clock.py": TIME, "idp/crypto.py": RANDOMNESS, "idp/settings.py": ENVIRONMENT}
+EXCEPTIONS = {
+    ("idp/oidc/server.py", "time.monotonic"): "an interval between two looks at the keys; no time of day is read",
+    ("idp/cli/children.py", "time.monotonic"): "an interval: how long to wait for a child process",
+    ("idp/cli/demo.py", "os.environ"): "the environment that child processes of the demo inherit",
+}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def asked_of_the_system(path: Path) -> set[str]:
+    """Return what a module reads of time, randomness and environment, by its dotted name."""
+    watched = TIME | RANDOMNESS | ENVIRONMENT
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute):
+            found.add(ast.unparse(node))
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return found & watched
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_time_randomness_and_environment_have_one_reader_each(path):
+    own = HOMES.get(relative(path), set())
+    asked = asked_of_the_system(path) - own
+    assert {name for name in asked if (relative(path), name) not in EXCEPTIONS} == set()
+
+
+def test_each_exception_is_still_needed():
+    assert {(name, each) for name, each in EXCEPTIONS if each not in asked_of_the_system(ROOT / name)} == set()
+
+
+def test_the_readers_read():
+    for name, watched in HOMES.items():
+        assert asked_of_the_system(ROOT / name) & watched, name
+
+
+def test_modules_are_named_for_what_they_do():
+    names = [relative(path) for folder in ("idp", "streamlit_bridge") for path in (ROOT / folder).rglob("*.py")]
+    assert len(names) > 100
+    nameless = [name for name in names if NAMELESS & set(Path(name).with_suffix("").parts)]
+    assert set(nameless) == ALLOWED_NAMES
+
+
+def test_every_module_says_what_it_is():
+    assert [relative(path) for path in SOURCES if not ast.get_docstring(ast.parse(path.read_text("utf-8")))] == []
+
+
+def test_accounts_never_commit_but_for_the_throttle():
+    """The caller owns the transaction; a charge must stay when what was charged for fails."""
+    committing = {
+        relative(path) for path in (ROOT / "idp" / "accounts").glob("*.py") if ".commit()" in path.read_text("utf-8")
+    }
+    assert committing == {"idp/accounts/throttle.py"}
+
+
+# -- Tools ------------------------------------------------------------------------------------
+
+
+def run(*command: str) -> None:
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+@pytest.mark.tools
+def test_layers_hold():
+    from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
+
+    assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == EXIT_STATUS_SUCCESS
+
+
+@pytest.mark.tools
+def test_types_hold():
+    run("mypy")
+
+
+@pytest.mark.tools
+def test_style_holds():
+    run("ruff", "check", "--no-cache", "--quiet", ".")
+
+
+@pytest.mark.tools
+def test_form_holds():
+    run("ruff", "format", "--no-cache", "--check", "--quiet", "idp", "streamlit_bridge", "tests", "bench")

@@ -1,0 +1,68 @@
+"""What a login may cost: statements and commits, counted."""
+
+import pytest
+
+MOST_STATEMENTS = 6
+MOST_COMMITS = 2
+
+
+def assert_affordable(rp, counted, **changes):
+    """A signed-in browser comes from an app and the app redeems the code."""
+    with counted() as traffic:
+        answer = rp.ask(**changes)
+        response = rp.request_tokens(answer.code)
+    assert response.status_code == 200
+    shown = "\n\n".join(traffic.statements)
+    assert len(traffic.statements) <= MOST_STATEMENTS, shown
+    assert traffic.commits <= MOST_COMMITS
+    return response.json
+
+
+def test_a_trusted_app_with_claims_in_the_id_token(relying_party, ada, counted):
+    rp = relying_party(has_id_token_claims=True)
+    rp.log_in(scope="openid profile email roles")
+    assert_affordable(rp, counted, scope="openid profile email roles")
+
+
+def test_an_app_with_remembered_consent(stranger, counted):
+    stranger.log_in(scope="openid profile email")
+    assert_affordable(stranger, counted, scope="openid profile email")
+
+
+def test_an_app_as_streamlit_needs_it(relying_party, ada, counted):
+    rp = relying_party(
+        has_id_token_claims=True,
+        is_access_token_session_bound=True,
+        is_pkce_required=True,
+        grant_types=("authorization_code",),
+    )
+    rp.log_in(scope="openid profile email roles account")
+    assert_affordable(rp, counted, scope="openid profile email roles account")
+
+
+def test_an_app_that_gets_a_refresh_token(rp, counted):
+    rp.log_in(scope="openid offline_access")
+    assert "refresh_token" in assert_affordable(rp, counted, scope="openid offline_access")
+
+
+@pytest.mark.parametrize("path", ["/oauth/jwks", "/.well-known/openid-configuration"])
+def test_public_documents_never_touch_the_database(rp, counted, path):
+    rp.fetch(path)
+    with counted() as traffic:
+        for _ in range(3):
+            rp.fetch(path)
+    assert traffic.statements == []
+    assert traffic.commits == 0
+
+
+def test_userinfo_costs_one_statement(rp, counted):
+    tokens = rp.log_in(scope="openid profile")
+    with counted() as traffic:
+        rp.userinfo(tokens)
+    assert len(traffic.statements) == 1
+
+
+def test_a_refusal_before_anything_is_known_costs_one_statement(rp, counted):
+    with counted() as traffic:
+        assert rp.send(client_id="nobody").status_code == 400
+    assert len(traffic.statements) == 1

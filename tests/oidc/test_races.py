@@ -1,0 +1,172 @@
+"""Whatever may be used once is used once, however many try at the same moment."""
+
+import multiprocessing
+import threading
+from collections import Counter
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from idp import database
+from idp.accounts import throttle
+from idp.errors import Throttled
+from idp.models import AuthorizationGrant, ParkedRequest
+from idp.oidc import interaction
+from tests.oidc import redeeming
+from tests.relying_party import error_of
+
+THREADS = 8
+ROUNDS = 4
+
+
+def at_once(act, count=THREADS):
+    """Run `act` in so many threads, released together; returns what each returned."""
+    barrier = threading.Barrier(count)
+    results, faults = [None] * count, []
+
+    def run(number):
+        try:
+            barrier.wait(timeout=30)
+            results[number] = act(number)
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if faults:
+        raise faults[0]
+    return results
+
+
+def post_at_once(app, path, form):
+    """Send one form in many browsers of their own."""
+    browsers = [app.test_client() for _ in range(THREADS)]
+    return at_once(lambda number: browsers[number].post(path, data=form))
+
+
+def assert_one_wins(responses):
+    """One is given tokens, all others the error of the specification."""
+    assert Counter(response.status_code for response in responses) == {200: 1, 400: THREADS - 1}
+    assert {error_of(response) for response in responses if response.status_code == 400} == {"invalid_grant"}
+
+
+@pytest.fixture
+def posting(relying_party, ada):
+    """An app that authenticates in the form."""
+    return relying_party(token_endpoint_auth_method="client_secret_post")
+
+
+def code_form(rp):
+    """Return the token request for a fresh code."""
+    return {
+        "grant_type": "authorization_code",
+        "code": rp.authorize().code,
+        "redirect_uri": rp.redirect_uri,
+        "code_verifier": rp.verifier,
+        "client_id": rp.metadata.client_id,
+        "client_secret": rp.secret,
+    }
+
+
+def test_a_code_is_redeemed_by_one_of_many_threads(posting, app, db):
+    for _ in range(ROUNDS):
+        responses = post_at_once(app, "/oauth/token", code_form(posting))
+        assert_one_wins(responses)
+        winner = next(response for response in responses if response.status_code == 200)
+        # The losers betrayed that somebody else has the code: what the winner got is worthless.
+        assert posting.introspect(winner.json["access_token"]) == {"active": False}
+    assert db.scalar(select(func.count()).where(AuthorizationGrant.revoked_at.is_(None))) == 0
+
+
+def test_a_refresh_token_is_used_by_one_of_many_threads(posting, app):
+    for _ in range(ROUNDS):
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": posting.log_in(scope="openid offline_access").refresh_token,
+            "client_id": posting.metadata.client_id,
+            "client_secret": posting.secret,
+        }
+        responses = post_at_once(app, "/oauth/token", form)
+        assert_one_wins(responses)
+        winner = next(response for response in responses if response.status_code == 200)
+        assert error_of(posting.request_refresh(winner.json["refresh_token"])) == "invalid_grant"
+
+
+def test_a_consent_that_is_sent_twice_gives_one_code(stranger, app, db):
+    """Two clicks, or two tabs: the same browser allows, and goes on, twice at the same moment."""
+    stranger.sign_in(stranger.sign_in_page())
+    twins = [app.test_client() for _ in range(2)]
+    for cookie in (stranger.browser.get_cookie("idp_session"), stranger.browser.get_cookie("idp_browser")):
+        for twin in twins:
+            twin.set_cookie(cookie.key, cookie.value)
+    for _ in range(ROUNDS):
+        before = db.scalar(select(func.count()).select_from(AuthorizationGrant))
+        page = stranger.follow(stranger.send(prompt="consent"))
+        twin_party = [type(stranger)(twin, stranger.issuer, stranger.metadata, stranger.secret) for twin in twins]
+        allowed = at_once(lambda number, pages=page, party=twin_party: party[number].submit(pages, "consent-allow"), 2)
+        resumed = [response for response in allowed if "/oauth/authorize/" in response.headers.get("Location", "")]
+        assert resumed
+        path = urlsplit(resumed[0].headers["Location"]).path
+        answers = at_once(lambda number, path=path: twins[number].get(path), 2)
+        assert sorted(response.status_code for response in answers) == [303, 400]
+        db.rollback()
+        assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == before + 1
+
+
+def test_a_parked_request_is_finished_by_one_of_many_threads(rp, settings, db):
+    engine = database.open_engine(settings)
+
+    def finish(_number, interaction_id):
+        with Session(engine) as own, own.begin():
+            return interaction.finish(own, interaction_id)
+
+    for _ in range(ROUNDS):
+        rp.send()
+        db.rollback()
+        parked_id = db.scalars(select(ParkedRequest.id).where(ParkedRequest.finished_at.is_(None))).one()
+        assert sorted(at_once(lambda number, i=parked_id: finish(number, i))) == [False] * (THREADS - 1) + [True]
+    engine.dispose()
+
+
+def test_a_throttle_never_admits_more_than_its_burst(settings, clock):
+    engine = database.open_engine(settings)
+    tight = replace(settings, throttle_account_burst=5, throttle_account_interval=30)
+
+    waits = set()
+
+    def spend(_number, subject):
+        admitted = 0
+        for _ in range(2):
+            with Session(engine) as own:
+                try:
+                    throttle.spend(own, tight, throttle.SIGN_IN_ACCOUNT, subject)
+                    admitted += 1
+                except Throttled as refusal:
+                    waits.add(refusal.retry_after)
+        return admitted
+
+    for attempt in range(ROUNDS):
+        assert sum(at_once(lambda number, who=f"somebody {attempt}": spend(number, who))) == 5
+        clock.advance(60)
+        assert sum(at_once(lambda number, who=f"somebody {attempt}": spend(number, who))) == 2
+    assert waits == {30}
+    engine.dispose()
+
+
+def test_a_code_is_redeemed_by_one_of_several_processes(posting, settings):
+    count = 3
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(count)
+    with context.Pool(count, redeeming.begin, (settings, barrier)) as pool:
+        for _ in range(ROUNDS):
+            form = code_form(posting)
+            answers = pool.map(redeeming.redeem, [form] * count, chunksize=1)
+            assert sorted(answers) == [(200, None)] + [(400, "invalid_grant")] * (count - 1)
+        pool.close()
+        pool.join()
