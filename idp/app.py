@@ -13,7 +13,7 @@ from idp.settings import Settings
 from idp.web import context
 from idp.web.api import register_api
 from idp.web.error_pages import register_error_pages
-from idp.web.issuer_path import IssuerPath
+from idp.web.front_door import FrontDoor
 from idp.web.pages import register_pages
 from idp.web.protocol import register_protocol
 from idp.web.security import register_security
@@ -59,8 +59,8 @@ def create_app(in_force: Settings | None = None) -> Flask:
     # Around every response, the innermost first: Flask runs what was registered last before the others.
     register_security(app)
     register_transaction(app)
-    app.wsgi_app = IssuerPath(app.wsgi_app, in_force.issuer_path)  # type: ignore[method-assign]
+    app.wsgi_app = FrontDoor(app.wsgi_app, in_force)  # type: ignore[method-assign]
     if in_force.proxy_hops:
         hops = in_force.proxy_hops
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]
     return app

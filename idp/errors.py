@@ -149,6 +149,7 @@ class Throttled(Refusal):
     title = "Too many attempts"
 
     def __init__(self, retry_after: int) -> None:
-        wait = f"{retry_after} seconds" if retry_after < 120 else f"{-(-retry_after // 60)} minutes"
+        seconds = "1 second" if retry_after == 1 else f"{retry_after} seconds"
+        wait = seconds if retry_after < 120 else f"{-(-retry_after // 60)} minutes"
         super().__init__(f"Too many attempts. Please wait {wait} and try again.")
         self.retry_after = retry_after

@@ -96,7 +96,7 @@ def _fault_of_database_url(value: str) -> str | None:
 
 
 def _fault_of_secret_key(value: str) -> str | None:
-    return None if value == "" or len(value) >= 32 else "must have at least 32 characters; `idp init` makes one"
+    return None if len(value) >= 32 else "must have at least 32 characters; `idp init` makes one"
 
 
 def _fault_of_text(value: str) -> str | None:
@@ -134,7 +134,7 @@ class Settings:
     )
     proxy_hops: int = setting(
         0,
-        "How many reverse proxies stand before the provider and set X-Forwarded-For, -Proto and -Host.",
+        "How many reverse proxies stand before the provider and add to X-Forwarded-For.",
         unit="proxies",
         check=between(0, 10),
     )

@@ -20,6 +20,7 @@ EMAIL_MOST = 254
 PERSON_NAME_MOST = 100
 _READ_MOST = 320  # characters that are looked at: normalising takes time that grows with the square of the length
 _JOINERS = "._-"
+_UNSHOWABLE = frozenset("<>\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # the latter turn text around
 _WRITTEN_TOGETHER = (  # Japanese, Korean and Chinese
     {"LATIN", "HAN", "HIRAGANA", "KATAKANA"},
     {"LATIN", "HAN", "HANGUL"},
@@ -96,7 +97,7 @@ def check_person_name(name: str, what: str) -> tuple[str | None, list[str]]:
     tidy = " ".join(unicodedata.normalize("NFC", name[:_READ_MOST]).split())
     if len(tidy) > PERSON_NAME_MOST or len(name) > _READ_MOST:
         return None, [f"The {what} has more than {PERSON_NAME_MOST} characters."]
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") or c in "<>" for c in tidy):
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") or c in _UNSHOWABLE for c in tidy):
         return None, [f"The {what} holds a character that cannot be shown."]
     return tidy or None, []
 

@@ -7,6 +7,7 @@ What hangs on a session (tokens of apps) is ended by listeners, in the same tran
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Executable, and_, delete, insert, select, update
 from sqlalchemy.orm import Session
@@ -54,7 +55,7 @@ class EndedSessions:
     Attributes:
         user_id: whose sessions ended.
         session_ids: which ones.
-        reason: `signed_out`, `ended_by_user`, `password_changed`, `user_disabled`, `replaced`, `ended_by_operator`.
+        reason: `signed_out`, `ended_by_user`, `password_changed`, `user_disabled`, `replaced`.
         is_account_wide: the account itself is in doubt, so whatever outlives a session ends too.
     """
 
@@ -98,33 +99,43 @@ def start_session(
     """Start a session after somebody proved who they are.
 
     Args:
-        replaces: id of the session that this browser had before: it ends, so that no old cookie lives on (rotation).
+        replaces: id of the session that this browser had before. Another person's ends; the same person's goes on,
+            so that proving oneself once more signs nobody out of other apps. Its old cookie is worthless either way.
 
     Returns:
         The secret for the cookie, and the session's id.
     """
-    if replaces:
-        end_session(db, visitor, replaces, reason="replaced")
-    now = clock.now()
-    token, session_id = crypto.new_token(), crypto.new_id()
-    db.execute(
-        insert(BrowserSession).values(
-            id=session_id,
-            user_id=user_id,
-            token_digest=crypto.digest(token),
-            browser_digest=visitor.browser_digest,
-            auth_time=now,
-            acr=acr,
-            amr=list(amr),
-            user_agent=visitor.user_agent,
-            address=visitor.address,
-            created_at=now,
-            last_seen_at=now,
-            expires_at=now + settings.session_lifetime,
-        )
-    )
+    now, token = clock.now(), crypto.new_token()
+    proof = {
+        "token_digest": crypto.digest(token),
+        "browser_digest": visitor.browser_digest,
+        "auth_time": now,
+        "acr": acr,
+        "amr": list(amr),
+        "user_agent": visitor.user_agent,
+        "address": visitor.address,
+        "last_seen_at": now,
+        "expires_at": now + settings.session_lifetime,
+    }
+    session_id = replaces if replaces and _renew(db, replaces, user_id, proof) else ""
+    if not session_id:
+        if replaces:
+            end_session(db, visitor, replaces, reason="replaced")
+        session_id = crypto.new_id()
+        db.execute(insert(BrowserSession).values(id=session_id, user_id=user_id, created_at=now, **proof))
     audit.record(db, Event.SIGN_IN, visitor, user_id=user_id, session_id=session_id)
     return token, session_id
+
+
+def _renew(db: Session, session_id: str, user_id: str, proof: dict[str, Any]) -> bool:
+    """Go on with a session of the same person under a new secret; tells whether it was theirs and had not ended."""
+    renewed = db.execute(
+        update(BrowserSession)
+        .where(BrowserSession.id == session_id, BrowserSession.user_id == user_id, BrowserSession.ended_at.is_(None))
+        .values(**proof)
+        .returning(BrowserSession.id)
+    )
+    return renewed.first() is not None
 
 
 _CURRENT = select(

@@ -276,8 +276,9 @@ def _faults_of_id(client_id: str) -> list[str]:
 
 
 def _faults_of_name(name: str) -> list[str]:
-    tidy, faults = names.check_person_name(name, "name")
-    return faults or ([] if tidy else ["A name of 1 to 100 characters is needed."])
+    if not name.isprintable():
+        return ["The name holds a character that cannot be shown."]
+    return [] if 0 < len(name.strip()) <= 100 else ["A name of 1 to 100 characters is needed."]
 
 
 def _faults_of_secret(secret: str | None) -> list[str]:

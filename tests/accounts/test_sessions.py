@@ -122,12 +122,33 @@ def test_a_late_note_of_activity_does_not_turn_time_back(db, start, clock):
 # -- Ends --------------------------------------------------------------------------------
 
 
-def test_rotation_ends_the_session_that_the_browser_had(db, settings, start):
+def test_proving_oneself_again_renews_the_session_and_its_secret(db, settings, start, clock, heard):
     old_token, old = start()
-    new_token, _ = start(replaces=old)
+    clock.advance(DAY)
+    new_token, new = start(replaces=old)
+    assert new == old
+    assert sessions.find_session(db, settings, old_token) is None
+    assert sessions.find_session(db, settings, new_token).auth_time == int(clock.time)
+    assert heard == []  # what hangs on the session goes on
+
+
+def test_somebody_else_in_the_same_browser_ends_the_session_before(db, settings, start, make_user, heard):
+    old_token, old = start()
+    new_token, new = start(make_user("bob"), replaces=old)
+    assert new != old
+    assert sessions.find_session(db, settings, old_token) is None
+    assert sessions.find_session(db, settings, new_token).username == "bob"
+    assert db.get(BrowserSession, old, populate_existing=True).end_reason == "replaced"
+    assert [ended.session_ids for ended, _ in heard] == [(old,)]
+
+
+def test_a_session_that_has_ended_is_not_renewed(db, settings, visitor, start):
+    old_token, old = start()
+    sessions.end_session(db, visitor, old, reason="signed_out")
+    new_token, new = start(replaces=old)
+    assert new != old
     assert sessions.find_session(db, settings, old_token) is None
     assert sessions.find_session(db, settings, new_token)
-    assert db.get(BrowserSession, old, populate_existing=True).end_reason == "replaced"
 
 
 def test_one_session_ends_and_the_others_go_on(db, settings, visitor, ada, start):

@@ -42,6 +42,9 @@ def test_it_admits_no_script_no_frame_and_no_other_host():
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
     assert "script-src" not in policy
     assert set(policy.values()) == {"'none'", "'self'"}
+    assert HEADERS["X-Frame-Options"] == "DENY"
+    assert HEADERS["X-Content-Type-Options"] == "nosniff"
+    assert HEADERS["Referrer-Policy"] == "no-referrer"
 
 
 def test_it_is_stored_by_nobody_unless_it_is_public(app):
