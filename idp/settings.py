@@ -96,7 +96,7 @@ def _fault_of_database_url(value: str) -> str | None:
 
 
 def _fault_of_secret_key(value: str) -> str | None:
-    return None if len(value) >= 32 else "must have at least 32 characters; `idp init` makes one"
+    return None if value == "" or len(value) >= 32 else "must have at least 32 characters; `idp init` makes one"
 
 
 def _fault_of_text(value: str) -> str | None:
