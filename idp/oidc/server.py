@@ -102,7 +102,8 @@ class Provider(AuthorizationServer):
         try:
             return super().get_token_grant(request)
         except UnsupportedGrantTypeError:
-            raise UnsupportedGrantTypeError(safe(grant_type)) from None
+            description = f"The grant_type {safe(grant_type)} is not supported here."
+            raise OAuth2Error(description, error="unsupported_grant_type") from None
 
     def create_token_response(self, request: ProtocolRequest) -> Answer:  # type: ignore[override]
         """Answer a token request. Authlib lets errors of `get_token_grant` through that are not of one kind."""
