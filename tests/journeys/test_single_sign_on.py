@@ -88,7 +88,7 @@ def test_cancel_returns_to_the_app_with_a_message(demo_app: str, page: Page) -> 
     page.locator("button[value=cancel]").click()
     page.wait_for_url(re.compile(re.escape(demo_app)))
     expect(page.get_by_text("The sign-in was not finished")).to_be_visible()
-    page.get_by_role("link", name="Tastings").click()
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Tastings").click()
     click_sign_in(page)
     fill_in(page)
     expect(page.get_by_role("heading", name="Tastings")).to_be_visible()
