@@ -7,6 +7,7 @@
         ├── InvalidInputError      which fields, and what to do about each
         │   └── PasswordRefused    every unmet rule of the password policy
         ├── SignInRefused          unknown name and wrong password look the same
+        ├── AddressUnverified      the password is right, but the account's address is not confirmed yet
         ├── RegistrationRefused    the policy does not admit this person
         ├── SessionRequired        nobody is signed in
         ├── Forbidden              signed in, but not allowed
@@ -87,6 +88,14 @@ class SignInRefused(Refusal):
     code = "sign_in_refused"
     status = 401
     title = "Sign-in failed"
+
+
+class AddressUnverified(Refusal):
+    """The account waits for its address to be confirmed. Only who knows its password is told."""
+
+    code = "address_unverified"
+    status = 403
+    title = "Please confirm your address"
 
 
 class RegistrationRefused(Refusal):

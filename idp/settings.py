@@ -8,8 +8,11 @@ reported all at once.
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.utils import getaddresses
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -28,6 +31,9 @@ DAY = 86_400
 
 RegistrationPolicy = Literal["open", "preauthorized", "closed"]
 SigningAlgorithm = Literal["RS256", "ES256"]
+SmtpSecurity = Literal["starttls", "tls", "none"]
+MailRoute = Literal["smtp", "outbox", "nowhere"]
+SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
 def setting(
@@ -109,6 +115,33 @@ def _fault_of_logo(value: str) -> str | None:
     return "must be a file name that ends in .svg, .png or .webp"
 
 
+def _fault_of_mail_from(value: str) -> str | None:
+    if value == "":
+        return None
+    try:
+        [(name, address)] = getaddresses([value])
+        parsed = Address(name, addr_spec=address)
+    except (MessageError, ValueError, IndexError):
+        parsed = Address()
+    if not (parsed.username and parsed.domain and value.isprintable()):
+        return "must be one address, such as login@example.org or Tea House <login@example.org>"
+    return None if address.isascii() else "must be written in ASCII (an international domain as xn--...)"
+
+
+def _fault_of_host(value: str) -> str | None:
+    if value == "" or re.fullmatch(r"[A-Za-z0-9._-]{1,253}", value):
+        return None
+    try:
+        ip_address(value)
+    except ValueError:
+        return "must be a host name or an address, without port"
+    return None
+
+
+def _fault_of_certificates(value: str) -> str | None:
+    return None if value == "" or Path(value).is_file() else "must be the path of a file that exists"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What an operator may choose. Frozen: a running provider never changes its mind."""
@@ -138,6 +171,10 @@ class Settings:
         unit="proxies",
         check=between(0, 10),
     )
+    private_addresses: Literal["refused", "allowed"] = setting(
+        "refused",
+        "Whether apps in a private network may be told of sign-outs; loopback may where the issuer is on loopback.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "How much the log tells.")
 
     registration: RegistrationPolicy = setting(
@@ -151,6 +188,39 @@ class Settings:
         check=_fault_of_logo,
     )
     brand_accent: str = setting("#2b5fd9", "Accent colour of buttons and links.", check=_fault_of_colour)
+
+    smtp_host: str = setting(
+        "",
+        "The mail server. Without one, mail goes to files in `outbox` in the instance folder where the issuer is on "
+        "this machine, and nowhere otherwise.",
+        check=_fault_of_host,
+    )
+    smtp_port: int = setting(
+        0,
+        "The mail server's port; 0 for the usual one: 587 (starttls), 465 (tls), 25 (none).",
+        unit="port",
+        check=between(0, 65_535),
+    )
+    smtp_security: SmtpSecurity = setting(
+        "starttls",
+        "How the connection to the mail server is encrypted: starttls (demanded, never just tried), tls from the first "
+        "byte, or none.",
+    )
+    smtp_username: str = setting("", "Name to sign in to the mail server with; empty for none.")
+    smtp_password: str = setting("", "Password to sign in to the mail server with.", secret=True)
+    smtp_ca_file: str = setting(
+        "",
+        "File of certificates (PEM) to trust the mail server by, instead of the system's; for a CA of your own.",
+        check=_fault_of_certificates,
+    )
+    smtp_timeout: int = setting(
+        20, "The mail server may take so long over each of its answers.", unit="seconds", check=between(1, 120)
+    )
+    mail_from: str = setting(
+        "",
+        "Sender of all mail: login@example.org, or Tea House <login@example.org>. Needed with smtp_host.",
+        check=_fault_of_mail_from,
+    )
 
     password_min_length: int = setting(10, "Shortest password.", unit="characters", check=between(8, 128))
     password_min_score: int = setting(
@@ -227,6 +297,18 @@ class Settings:
         """The path of the issuer, without the last slash: empty for most."""
         return urlsplit(self.issuer).path.rstrip("/")
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the issuer is on this machine: a provider to try out, which nobody else reaches."""
+        return is_loopback(urlsplit(self.issuer).hostname)
+
+    @property
+    def mail_route(self) -> MailRoute:
+        """Where mail goes: to a server, to files, or nowhere (it waits then, and gives up after two days)."""
+        if self.smtp_host:
+            return "smtp"
+        return "outbox" if self.is_loopback else "nowhere"
+
     def url(self, path: str) -> str:
         """Return the public URL of a path of the provider; never made from what a request claims its host to be."""
         return self.issuer + path
@@ -262,10 +344,24 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         if check and (fault_text := check(value)):
             faults.append(f"{each.name} (from {origins[each.name]}) {fault_text}{_shown(each, value)}")
         values[each.name] = value
+    if not faults:
+        faults.extend(_faults_together(Settings(**values)))
     if faults:
         raise SettingsError(faults)
     values["instance"] = instance
     return Settings(**values, origins=origins)
+
+
+def _faults_together(given: Settings) -> Iterator[str]:
+    """Name the settings that are right by themselves and wrong together."""
+    if given.smtp_host and not given.mail_from:
+        yield "mail_from must be set when smtp_host is: mail needs a sender"
+    if given.smtp_username and not given.smtp_password:
+        yield "smtp_password must be set when smtp_username is"
+    if given.smtp_password and not given.smtp_username:
+        yield "smtp_username must be set when smtp_password is"
+    if given.smtp_username and given.smtp_security == "none" and not is_loopback(given.smtp_host):
+        yield "smtp_security must not be none when smtp_username is set: the password would travel in clear"
 
 
 def _collect(environ: Mapping[str, str], instance: Path, faults: list[str]) -> tuple[dict[str, Any], dict[str, str]]:

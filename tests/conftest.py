@@ -20,7 +20,8 @@ from idp import clock as provider_clock
 from idp import database
 from idp.accounts.visitor import OPERATOR
 from idp.app import create_app
-from idp.models import Base, User
+from idp.migrations import runner
+from idp.models import User
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
@@ -36,11 +37,9 @@ def template_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An initialised instance, made once and copied for each test: making RSA keys takes a while."""
     folder = tmp_path_factory.mktemp("template")
     settings = Settings(instance=folder, secret_key=SECRET_KEY)
-    engine = database.open_engine(settings)
-    Base.metadata.create_all(engine)
-    with Session(engine) as db, db.begin():
+    runner.upgrade(settings)
+    with database.open_session(settings) as db:
         ensure_keys(db, settings, OPERATOR)
-    engine.dispose()
     return folder
 
 

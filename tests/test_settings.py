@@ -310,7 +310,11 @@ def test_a_key_file_whose_content_is_faulty_is_not_shown(read, instance):
 
 
 def test_what_holds_a_secret_is_marked():
-    assert {each.name for each in declared() if each.metadata["secret"]} == {"secret_key", "database_url"}
+    assert {each.name for each in declared() if each.metadata["secret"]} == {
+        "secret_key",
+        "database_url",
+        "smtp_password",
+    }
 
 
 # -- The database -------------------------------------------------------------------------

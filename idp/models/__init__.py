@@ -4,11 +4,23 @@ Times are seconds since the epoch (see `idp.clock`); `*_digest` holds a SHA-256 
 nowhere; JSON columns hold lists of plain strings, or the documents named in their comment.
 """
 
-from idp.models.accounts import AuditEvent, BrowserSession, Throttle, User, UserRole
+from idp.models.accounts import (
+    AuditEvent,
+    BrowserSession,
+    MailMessage,
+    OneTimeCode,
+    OneTimeLink,
+    Preauthorization,
+    Throttle,
+    User,
+    UserRole,
+)
+from idp.models.answers import KeptAnswer
 from idp.models.base import Base
 from idp.models.clients import Client, Consent
 from idp.models.grants import AuthorizationGrant, ParkedRequest, RefreshToken, RevokedAccessToken
 from idp.models.keys import SigningKey
+from idp.models.notices import LogoutNotice
 
 __all__ = [
     "AuditEvent",
@@ -17,7 +29,13 @@ __all__ = [
     "BrowserSession",
     "Client",
     "Consent",
+    "KeptAnswer",
+    "LogoutNotice",
+    "MailMessage",
+    "OneTimeCode",
+    "OneTimeLink",
     "ParkedRequest",
+    "Preauthorization",
     "RefreshToken",
     "RevokedAccessToken",
     "SigningKey",

@@ -2,10 +2,21 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from idp.models.base import Base, Digest, Id, Seconds, Strings
+from idp.models.base import Base, Digest, Flag, Id, LongText, Seconds, Strings
 
 
 class User(Base):
@@ -42,9 +53,14 @@ class User(Base):
 
     password_hash: Mapped[str | None] = mapped_column(String(100))
     password_changed_at: Mapped[Seconds | None]
+    is_password_temporary: Mapped[Flag] = mapped_column(server_default=false())  # must be changed at next sign-in
+    is_registration_pending: Mapped[Flag] = mapped_column(server_default=false())  # until the address is confirmed
+    # What a pending registration has claimed: given back should the address never be confirmed.
+    claimed_preauthorization: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[Seconds]
     updated_at: Mapped[Seconds]
     disabled_at: Mapped[Seconds | None]
+    deletion_due_at: Mapped[Seconds | None] = mapped_column(index=True)  # the owner asked for it, and may still revoke
 
 
 class UserRole(Base):
@@ -102,3 +118,71 @@ class AuditEvent(Base):
     address: Mapped[str | None] = mapped_column(String(64))
     user_agent: Mapped[str | None] = mapped_column(Text)
     details: Mapped[dict[str, Any]]
+
+
+class Preauthorization(Base):
+    """An address that may register, once; claimed by deleting the row in the registration's own transaction."""
+
+    __tablename__ = "preauthorization"
+    __table_args__ = (UniqueConstraint("email_key", "client_id"),)
+
+    id: Mapped[Id]
+    email: Mapped[str] = mapped_column(String(254))
+    email_key: Mapped[str] = mapped_column(String(254))
+    client_id: Mapped[str] = mapped_column(String(128), server_default="")  # empty: at the provider, for every app
+    roles: Mapped[Strings]
+    created_at: Mapped[Seconds]
+    expires_at: Mapped[Seconds | None] = mapped_column(index=True)
+
+
+class OneTimeLink(Base):
+    """A secret that was mailed: one purpose, one use, and dead as soon as what it was made for has changed."""
+
+    __tablename__ = "one_time_link"
+
+    id: Mapped[Id]
+    purpose: Mapped[str] = mapped_column(String(40))
+    token_digest: Mapped[Digest] = mapped_column(unique=True)
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    email_key: Mapped[str] = mapped_column(String(254))  # whom it was mailed to
+    binding: Mapped[Digest]  # digest of what must not have changed (password hash, address)
+    data: Mapped[dict[str, Any]]  # what it carries out, such as the new address
+    created_at: Mapped[Seconds]
+    expires_at: Mapped[Seconds] = mapped_column(index=True)
+    claimed_at: Mapped[Seconds | None]
+
+
+class OneTimeCode(Base):
+    """Six digits that were mailed (an app's second step): few guesses, few minutes, one use."""
+
+    __tablename__ = "one_time_code"
+
+    id: Mapped[Id]  # the handle that the app sends back with the digits
+    purpose: Mapped[str] = mapped_column(String(40))
+    client_id: Mapped[str] = mapped_column(String(128))
+    email_key: Mapped[str] = mapped_column(String(254))
+    code_digest: Mapped[Digest]
+    guesses_left: Mapped[int]
+    created_at: Mapped[Seconds]
+    expires_at: Mapped[Seconds] = mapped_column(index=True)
+    claimed_at: Mapped[Seconds | None]
+
+
+class MailMessage(Base):
+    """A mail to be delivered. Written in the transaction of what it tells, delivered by the worker."""
+
+    __tablename__ = "mail_message"
+    __table_args__ = (Index("ix_mail_message_due", "state", "next_attempt_at"),)
+
+    id: Mapped[Id]
+    kind: Mapped[str] = mapped_column(String(40))  # which message it is, for lists and the audit
+    recipient: Mapped[str] = mapped_column(String(254))
+    subject: Mapped[str] = mapped_column(String(200))
+    body_sealed: Mapped[LongText]  # text and HTML hold links that open accounts: encrypted with the secret key
+    state: Mapped[str] = mapped_column(String(10))  # waiting, sent, failed
+    attempts: Mapped[int]
+    created_at: Mapped[Seconds]
+    next_attempt_at: Mapped[Seconds]
+    claimed_until: Mapped[Seconds | None]  # a worker is at it; after that another may try
+    finished_at: Mapped[Seconds | None]
+    last_error: Mapped[str | None] = mapped_column(String(500))

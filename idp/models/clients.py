@@ -1,6 +1,6 @@
 """Apps that people sign in to, and what people allowed them."""
 
-from sqlalchemy import ForeignKey, Integer, String
+from sqlalchemy import ForeignKey, Integer, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base, Flag, LongText, Seconds, Strings
@@ -34,6 +34,13 @@ class Client(Base):
     access_token_lifetime: Mapped[int | None]
     id_token_lifetime: Mapped[int | None]
     refresh_token_lifetime: Mapped[int | None]
+
+    registration_policy: Mapped[str | None] = mapped_column(String(20))  # narrows the provider's own; never widens it
+    registration_domains: Mapped[Strings] = mapped_column(server_default="[]")  # empty: any
+    registration_roles: Mapped[Strings] = mapped_column(server_default="[]")  # that it may give
+    max_concurrent_users: Mapped[int | None]
+    is_single_session: Mapped[Flag] = mapped_column(server_default=false())
+    backchannel_logout_uri: Mapped[str | None] = mapped_column(String(500))
 
     created_at: Mapped[Seconds]
     updated_at: Mapped[Seconds]
