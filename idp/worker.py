@@ -1,23 +1,37 @@
-"""What happens later, beside the web server: rows that nobody needs any more are swept away."""
+"""What happens later, beside the web server: mail goes out, apps are told of sign-outs, old rows are swept away."""
 
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sqlalchemy import Engine, delete, exists, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp import clock
-from idp.accounts import sessions, throttle
+from idp.accounts import deletion, registration, sessions, throttle
 from idp.database import open_engine
-from idp.models import AuthorizationGrant, BrowserSession, ParkedRequest, RefreshToken, RevokedAccessToken
+from idp.mail import delivery, queue
+from idp.models import (
+    AuthorizationGrant,
+    BrowserSession,
+    KeptAnswer,
+    OneTimeCode,
+    OneTimeLink,
+    ParkedRequest,
+    Preauthorization,
+    RefreshToken,
+    RevokedAccessToken,
+)
+from idp.oidc import backchannel
 from idp.settings import Settings
 
 BATCH = 200  # rows a transaction: short enough that nobody who signs in has to wait for it
-EVERY = 60  # seconds between two rounds
+EVERY = 60  # seconds between two rounds of sweeping
+AFTER_A_FAULT = 30  # seconds until the next round, at least
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +53,7 @@ class Sweep:
 _HAS_GRANTS = exists().where(AuthorizationGrant.session_id == BrowserSession.id)
 
 
-def _expired(key: InstrumentedAttribute[str], expires_at: InstrumentedAttribute[int], db: Session, *, most: int) -> int:
+def _expired(key: InstrumentedAttribute[str], expires_at: InstrumentedAttribute[Any], db: Session, *, most: int) -> int:
     old = select(key).where(expires_at < clock.now()).limit(most)
     return int(db.execute(delete(key.class_).where(key.in_(old))).rowcount)  # type: ignore[attr-defined]
 
@@ -49,6 +63,14 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("refresh_token", partial(_expired, RefreshToken.id, RefreshToken.expires_at)),
     Sweep("authorization_grant", partial(_expired, AuthorizationGrant.id, AuthorizationGrant.expires_at)),
     Sweep("revoked_access_token", partial(_expired, RevokedAccessToken.token_id, RevokedAccessToken.expires_at)),
+    Sweep("one_time_link", partial(_expired, OneTimeLink.id, OneTimeLink.expires_at)),
+    Sweep("one_time_code", partial(_expired, OneTimeCode.id, OneTimeCode.expires_at)),
+    Sweep("kept_answer", partial(_expired, KeptAnswer.key_digest, KeptAnswer.expires_at)),
+    Sweep("preauthorization", partial(_expired, Preauthorization.id, Preauthorization.expires_at)),
+    Sweep("mail_message", queue.sweep),
+    Sweep("logout_notice", backchannel.sweep),
+    Sweep("deleted_account", deletion.delete_due),
+    Sweep("pending_registration", registration.sweep_pending),
     Sweep("throttle", throttle.sweep),
     Sweep("browser_session", partial(sessions.sweep, unless=_HAS_GRANTS)),
 )
@@ -75,24 +97,81 @@ def sweep_all(engine: Engine, stop: threading.Event | None = None) -> Mapping[st
     return swept
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
-    """Sweep every minute until told to stop. A database that is away for a while is waited for.
+@dataclass(frozen=True)
+class Job:
+    """One kind of work that comes up again and again.
+
+    Attributes:
+        name: for the log.
+        every: seconds between two rounds.
+        work: does what is due, and returns how much of what that was; ends early when the event is set.
+    """
+
+    name: str
+    every: float
+    work: Callable[[Engine, Settings, threading.Event | None], Mapping[str, int]]
+
+
+def _sweep(engine: Engine, _settings: Settings, stop: threading.Event | None) -> Mapping[str, int]:
+    swept = sweep_all(engine, stop)
+    if any(swept.values()):
+        log.info("Swept %s.", ", ".join(f"{count} {name}" for name, count in swept.items() if count))
+    return swept
+
+
+JOBS: tuple[Job, ...] = (
+    Job("mail", 2, delivery.deliver_due),
+    Job("logout notices", 1, backchannel.send_due),
+    Job("sweep", EVERY, _sweep),
+)
+
+
+def run_once(engine: Engine, settings: Settings) -> Mapping[str, int]:
+    """Do what is due of every job, one after the other.
 
     Args:
-        settings: say which database.
-        stop: ends the work after the batch at hand.
+        engine: the database.
+        settings: the provider's.
+
+    Returns:
+        How much was done of what.
+    """
+    return {name: count for job in JOBS for name, count in job.work(engine, settings, None).items()}
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Do every job again and again until told to stop. A database that is away for a while is waited for.
+
+    Each job has a thread of its own: a mail server that takes its time holds up nothing else.
+
+    Args:
+        settings: the provider's.
+        stop: ends the work after the piece at hand.
     """
     engine = open_engine(settings)
+    threads = [threading.Thread(target=_repeat, args=(job, engine, settings, stop), name=job.name) for job in JOBS]
     try:
-        while not stop.is_set():
-            try:
-                swept = sweep_all(engine, stop)
-            except SQLAlchemyError as fault:
-                reason = getattr(fault, "orig", None) or fault.__class__.__name__
-                log.error("The database does not do its work (%s); the next try is in %d seconds.", reason, EVERY)  # noqa: TRY400
-            else:
-                if any(swept.values()):
-                    log.info("Swept %s.", ", ".join(f"{count} {name}" for name, count in swept.items() if count))
-            stop.wait(EVERY)
+        for thread in threads:
+            thread.start()
+        stop.wait()
     finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
         engine.dispose()
+
+
+def _repeat(job: Job, engine: Engine, settings: Settings, stop: threading.Event) -> None:
+    """Do one job until told to stop; whatever goes wrong in a round, there will be another."""
+    while not stop.is_set():
+        wait = job.every
+        try:
+            job.work(engine, settings, stop)
+        except SQLAlchemyError as fault:
+            wait = max(wait, AFTER_A_FAULT)
+            reason = getattr(fault, "orig", None) or fault.__class__.__name__
+            log.error("The database does not do its work (%s); the next try is in %d seconds.", reason, wait)  # noqa: TRY400
+        except Exception:
+            wait = max(wait, AFTER_A_FAULT)
+            log.exception("The job %s came to grief; the next try is in %d seconds.", job.name, wait)
+        stop.wait(wait)

@@ -1,0 +1,237 @@
+"""The rows of mail: claimed by one worker at a time, finished one way or the other, put off, tried again, forgotten."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy.orm import Session
+
+from idp import clock
+from idp.models import AuditEvent, MailMessage
+
+GIVEN_UP = "provider:mail:give_up"  # the audit's event
+WAITS = (60, 300, 900, 3_600)  # seconds after the first, second ... attempt; the last one goes on
+WAIT_FOR_SERVER = 300  # seconds at most between two attempts to reach a mail server that is away
+GIVE_UP_AFTER = 2 * 86_400  # seconds since the mail was posted
+LEAST_ATTEMPTS = 3  # an old mail that was put back, or found by a worker that was away, has a chance too
+KEPT_AFTER_END = 30 * 86_400
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A mail that is ours to deliver, until `claimed_until`."""
+
+    id: str
+    kind: str
+    recipient: str
+    subject: str
+    body_sealed: str
+    attempts: int
+    created_at: int
+    claimed_until: int
+
+
+_COLUMNS = tuple(getattr(MailMessage, name) for name in Claimed.__dataclass_fields__)
+
+
+def has_due(db: Session) -> bool:
+    """Tell whether a mail waits for somebody to deliver it."""
+    return db.scalar(select(MailMessage.id).where(*_due()).limit(1)) is not None
+
+
+def claim_next(db: Session, lease: int) -> Claimed | None:
+    """Claim the mail that has been due for longest. Commit at once: others look for the next one.
+
+    Args:
+        lease: seconds; after them another worker may take it, because this one must have died.
+
+    Returns:
+        The mail, or None when none is due.
+    """
+    while True:
+        due = select(MailMessage.id).where(*_due()).order_by(MailMessage.next_attempt_at, MailMessage.created_at)
+        found = db.scalar(due.limit(1))
+        if found is None:
+            return None
+        claim = (
+            update(MailMessage)
+            .where(MailMessage.id == found, *_due())
+            .values(claimed_until=clock.now() + lease)
+            .returning(*_COLUMNS)
+        )
+        row = db.execute(claim).one_or_none()
+        if row is not None:
+            return Claimed(**row._mapping)
+
+
+def mark_sent(db: Session, claimed: Claimed) -> None:
+    """Note that a mail went, and forget what it said.
+
+    Without regard to whether the claim still holds: it did go.
+    """
+    db.execute(
+        update(MailMessage)
+        .where(MailMessage.id == claimed.id)
+        .values(
+            state="sent",
+            body_sealed="",
+            attempts=claimed.attempts + 1,
+            finished_at=clock.now(),
+            claimed_until=None,
+            last_error=None,
+        )
+    )
+
+
+def put_off(db: Session, claimed: Claimed, reason: str) -> None:
+    """Have a mail tried again later.
+
+    Args:
+        reason: why it did not go.
+    """
+    wait = WAITS[min(claimed.attempts, len(WAITS) - 1)]
+    db.execute(
+        update(MailMessage)
+        .where(*_ours(claimed))
+        .values(
+            attempts=claimed.attempts + 1,
+            next_attempt_at=clock.now() + wait,
+            claimed_until=None,
+            last_error=reason,
+        )
+    )
+
+
+def put_off_all(db: Session, reason: str) -> int:
+    """Have all mails that are due tried again in a few minutes: nobody could be reached.
+
+    Args:
+        reason: why.
+
+    Returns:
+        How many.
+    """
+    attempted = db.scalar(select(MailMessage.attempts).where(*_due()).order_by(MailMessage.attempts).limit(1)) or 0
+    wait = min(WAITS[min(attempted, len(WAITS) - 1)], WAIT_FOR_SERVER)
+    statement = (
+        update(MailMessage)
+        .where(*_due())
+        .values(attempts=MailMessage.attempts + 1, next_attempt_at=clock.now() + wait, last_error=reason)
+    )
+    return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def give_up(db: Session, claimed: Claimed, reason: str) -> None:
+    """Note that a mail will not go. Its body stays, for `retry`, until it is swept.
+
+    Args:
+        reason: why.
+    """
+    values = {"state": "failed", "attempts": claimed.attempts + 1, "claimed_until": None, "last_error": reason}
+    changed = db.execute(update(MailMessage).where(*_ours(claimed)).values(**values, finished_at=clock.now()))
+    if changed.rowcount:  # type: ignore[attr-defined]
+        _write_down(db, claimed.id, claimed.kind, reason)
+
+
+def give_up_old(db: Session, *, least_attempts: int = LEAST_ATTEMPTS) -> Sequence[tuple[str, str, str]]:
+    """Give up mails that were tried for two days.
+
+    Args:
+        least_attempts: only those that were tried so often.
+
+    Returns:
+        Id, kind and reason of each.
+    """
+    statement = (
+        update(MailMessage)
+        .where(
+            *_unclaimed(),
+            MailMessage.attempts >= least_attempts,
+            MailMessage.created_at <= clock.now() - GIVE_UP_AFTER,
+        )
+        .values(state="failed", finished_at=clock.now())
+        .returning(MailMessage.id, MailMessage.kind, MailMessage.last_error)
+    )
+    if db.scalar(select(MailMessage.id).where(statement.whereclause).limit(1)) is None:  # type: ignore[arg-type]
+        return ()  # the common case takes no write lock
+    given_up = [(each.id, each.kind, each.last_error or "no mail server is set") for each in db.execute(statement)]
+    for mail_id, kind, reason in given_up:
+        _write_down(db, mail_id, kind, reason)
+    return given_up
+
+
+def list_mail(db: Session, *, state: str = "", limit: int = 100) -> Sequence[MailMessage]:
+    """Return mails, newest first.
+
+    Args:
+        state: only those that are `waiting`, `sent` or `failed`.
+        limit: at most so many.
+    """
+    query = select(MailMessage).order_by(MailMessage.created_at.desc(), MailMessage.id).limit(limit)
+    if state:
+        query = query.where(MailMessage.state == state)
+    return db.scalars(query).all()
+
+
+def waiting_since(db: Session) -> int | None:
+    """Return when the oldest mail that waits was posted, or None when none waits."""
+    return db.scalar(select(func.min(MailMessage.created_at)).where(MailMessage.state == "waiting"))
+
+
+def retry(db: Session, *which: ColumnElement[bool]) -> int:
+    """Have mails that wait or failed tried again at once.
+
+    Args:
+        which: conditions on `MailMessage`.
+
+    Returns:
+        How many; what was sent already is not sent again.
+    """
+    statement = (
+        update(MailMessage)
+        .where(MailMessage.state != "sent", *which)
+        .values(state="waiting", attempts=0, next_attempt_at=clock.now(), finished_at=None)
+    )
+    return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def sweep(db: Session, *, most: int) -> int:
+    """Forget mails that were finished 30 days ago.
+
+    Args:
+        most: at most so many.
+
+    Returns:
+        How many.
+    """
+    old = select(MailMessage.id).where(
+        MailMessage.state != "waiting", MailMessage.finished_at < clock.now() - KEPT_AFTER_END
+    )
+    statement = delete(MailMessage).where(MailMessage.id.in_(old.limit(most)))
+    return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def _unclaimed() -> tuple[ColumnElement[bool], ...]:
+    is_free = or_(MailMessage.claimed_until.is_(None), MailMessage.claimed_until < clock.now())
+    return MailMessage.state == "waiting", is_free
+
+
+def _due() -> tuple[ColumnElement[bool], ...]:
+    return *_unclaimed(), MailMessage.next_attempt_at <= clock.now()
+
+
+def _ours(claimed: Claimed) -> tuple[ColumnElement[bool], ...]:
+    """A worker that took longer than its lease must not undo what another did meanwhile."""
+    return (
+        MailMessage.id == claimed.id,
+        MailMessage.state == "waiting",
+        MailMessage.claimed_until == claimed.claimed_until,
+    )
+
+
+def _write_down(db: Session, mail_id: str, kind: str, reason: str) -> None:
+    db.execute(
+        insert(AuditEvent).values(
+            at=clock.now(), event=GIVEN_UP, actor="system", details={"mail": mail_id, "kind": kind, "reason": reason}
+        )
+    )

@@ -1,0 +1,66 @@
+"""What takes a mail on its way, and how that can fail: three kinds, because each asks for something else."""
+
+import re
+from typing import Protocol
+
+from idp.errors import IdpError
+from idp.mail.envelope import Envelope
+
+REASON_MOST = 300  # characters
+# Filters of mail servers quote what they dislike, and what they dislike may be a link that opens an account.
+_SECRET = re.compile(r"\S*(?:://|%3A%2F%2F)\S*|[\w=-]{24,}", re.IGNORECASE)
+
+
+class TransportError(IdpError):
+    """A mail did not go.
+
+    Args:
+        reason: what the other side said; links and long words are taken out, for it ends in logs and lists.
+    """
+
+    def __init__(self, reason: str) -> None:
+        plain = "".join(c if c.isprintable() else " " for c in reason)
+        super().__init__(_SECRET.sub("(...)", " ".join(plain.split()))[:REASON_MOST])
+
+
+class Unreachable(TransportError):
+    """The way itself is closed: no connection, no trust, no sign-in. It concerns every mail, not this one."""
+
+
+class NotNow(TransportError):
+    """This mail was put off; it may go later."""
+
+
+class NotEver(TransportError):
+    """This mail will never go, however often it is tried."""
+
+
+class Transport(Protocol):
+    """A way for mails to take."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes mails now."""
+
+    def open(self) -> None:
+        """Make ready.
+
+        Raises:
+            Unreachable: the way is closed.
+        """
+
+    def hand_over(self, envelope: Envelope, name: str) -> None:
+        """Hand a mail over; when this returns, the other side answers for it.
+
+        Args:
+            envelope: the mail.
+            name: what the mail is called where it is kept in a file.
+
+        Raises:
+            NotNow: try again later.
+            NotEver: do not.
+            Unreachable: the way broke, and nobody knows how far the mail came.
+        """
+
+    def close(self) -> None:
+        """Leave politely, if that is possible."""
