@@ -5,12 +5,14 @@ one (UTS #39 section 4), so that nobody can pass for somebody else with a Cyrill
 """
 
 import json
+import re
 import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
 import email_validator
+import idna
 from email_validator import EmailNotValidError, validate_email
 
 from idp.errors import InvalidInputError
@@ -20,6 +22,7 @@ EMAIL_MOST = 254
 PERSON_NAME_MOST = 100
 _READ_MOST = 320  # characters that are looked at: normalising takes time that grows with the square of the length
 _JOINERS = "._-"
+_ID = re.compile(r"[0-9a-f]{32}")
 _UNSHOWABLE = frozenset("<>\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # the latter turn text around
 _WRITTEN_TOGETHER = (  # Japanese, Korean and Chinese
     {"LATIN", "HAN", "HIRAGANA", "KATAKANA"},
@@ -33,13 +36,31 @@ if "local" in email_validator.SPECIAL_USE_DOMAIN_NAMES:
 
 
 def username_key(username: str) -> str:
-    """Return the key under which a user name is found."""
-    return _folded(username)
+    """Return the key under which a user name is found; one that is an address has the address's key."""
+    return email_key(username) if "@" in unicodedata.normalize("NFKC", _storable(username)) else _folded(username)
 
 
 def email_key(email: str) -> str:
-    """Return the key under which an address is found. Mailboxes that differ by case only do not exist in practice."""
-    return _folded(email)
+    """Return the key under which an address is found.
+
+    Mailboxes that differ by case only do not exist in practice. Nothing else is folded: two addresses that mail goes to
+    by different ways must never share a key, or who has the one would be taken for who has the other. So ß stays ß,
+    and the domain is what DNS is asked for (IDNA 2008).
+    """
+    stored = _storable(email).strip()
+    local, at, domain = (stored if "@" in stored else unicodedata.normalize("NFKC", stored)).rpartition("@")
+    if not at:
+        return _folded(email)
+    return f"{_lowered(local)}@{domain_key(domain)}"[:_READ_MOST]
+
+
+def domain_key(domain: str) -> str:
+    """Return the key under which domains are compared: as DNS has it, without an @ or a dot around it."""
+    lowered = _lowered(_storable(domain)).strip().strip("@.")
+    try:
+        return idna.encode(lowered, uts46=True).decode("ascii")
+    except (idna.IDNAError, UnicodeError):
+        return lowered
 
 
 def tidy_username(username: str) -> str:
@@ -51,6 +72,8 @@ def tidy_username(username: str) -> str:
 def username_skeleton(username: str) -> str:
     """Return what a user name looks like: names that people confuse have the same skeleton."""
     # As written, and then in small letters: a capital I looks like an l, a small i does not.
+    if "@" in (key := username_key(username)):
+        return key[:255]  # an address is proven, not looked at
     seen = _with_look_alikes(unicodedata.normalize("NFKC", _storable(username)).strip())
     return _with_look_alikes(username_key(seen))[:255]
 
@@ -72,6 +95,8 @@ def check_username(username: str, email: str) -> list[str]:
     if strange:
         shown = " ".join(c if c.isprintable() and not c.isspace() else f"U+{ord(c):04X}" for c in strange[:5])
         return [f"The user name may hold letters, digits, dots, hyphens and underscores, but not: {shown}"]
+    if _ID.fullmatch(key):
+        return ["The user name looks like an account's id: choose another."]
     if not key[0].isalnum() or key[-1] in _JOINERS:
         return ["The user name must begin and end with a letter or a digit."]
     if _mixes_scripts(unicodedata.normalize("NFKC", username)):
@@ -97,9 +122,19 @@ def check_person_name(name: str, what: str) -> tuple[str | None, list[str]]:
     tidy = " ".join(unicodedata.normalize("NFC", name[:_READ_MOST]).split())
     if len(tidy) > PERSON_NAME_MOST or len(name) > _READ_MOST:
         return None, [f"The {what} has more than {PERSON_NAME_MOST} characters."]
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") or c in _UNSHOWABLE for c in tidy):
+    if not is_showable(tidy):
         return None, [f"The {what} holds a character that cannot be shown."]
     return tidy or None, []
+
+
+def is_showable(text: str) -> bool:
+    """Tell whether a text holds nothing but characters that can be seen, and none that turns others around."""
+    return not any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") or c in _UNSHOWABLE for c in text)
+
+
+def full_name(given_name: str | None, family_name: str | None) -> str:
+    """Return what a mail calls a person; empty for who gave no name."""
+    return " ".join(filter(None, (given_name, family_name)))
 
 
 def refuse(faults: Mapping[str, list[str]]) -> None:
@@ -110,6 +145,10 @@ def refuse(faults: Mapping[str, list[str]]) -> None:
     """
     if found := {name: sentences for name, sentences in faults.items() if sentences}:
         raise InvalidInputError(found)
+
+
+def _lowered(text: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
 
 def _folded(text: str) -> str:

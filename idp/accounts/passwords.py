@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from zxcvbn import zxcvbn
 
 from idp import clock, crypto
-from idp.accounts import audit, sessions, throttle
+from idp.accounts import audit, names, one_time_links, sessions, throttle
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.errors import InvalidInputError, NotFoundError, PasswordRefused
+from idp.mail import messages, outbox
 from idp.models import User
 from idp.settings import Settings
 
@@ -54,37 +55,52 @@ def check_new_password(
 
 
 def change_password(
-    db: Session, settings: Settings, visitor: Visitor, user_id: str, current: str, new: str, *, keep_session: str
+    db: Session,
+    settings: Settings,
+    visitor: Visitor,
+    user_id: str,
+    current: str,
+    new: str,
+    *,
+    keep_session: str,
+    language: str = "en",
 ) -> None:
     """Change a password by somebody who knows the current one. All other sessions of the account end.
 
     Args:
         keep_session: id of the session that goes on.
+        language: of the mail that tells the owner.
 
     Raises:
         InvalidInputError: the current password is wrong, or the new one is the same.
         PasswordRefused: the new one breaks the policy.
         Throttled: too many wrong guesses.
     """
-    user = db.get(User, user_id)
-    if user is None or user.password_hash is None:
-        raise NotFoundError("This account has no password.")
-    attempt = throttle.spend(db, settings, throttle.PASSWORD_CHANGE, user_id)
-    if not is_right(settings, current, user.password_hash):
-        audit.record(db, Event.PASSWORD_CHANGE_REFUSED, visitor, user_id=user_id)
-        raise InvalidInputError({"current_password": ["Password is incorrect."]})
-    attempt.refund(db)
+    user = require_password(db, settings, visitor, user_id, current, refused=Event.PASSWORD_CHANGE_REFUSED)
     if crypto.are_equal(current, new):
         raise InvalidInputError({"new_password": ["New and current passwords are the same."]})
-    own = (user.username, user.email, user.given_name, user.family_name)
-    check_new_password(settings, new, own, "new_password")
-    _store(db, settings, user_id, new)
-    audit.record(db, Event.PASSWORD_CHANGED, visitor, user_id=user_id)
-    sessions.end_sessions(db, visitor, user_id, reason="password_changed", except_session=keep_session)
+    check_new_password(settings, new, own_data_of(user), "new_password")
+    password_hash = crypto.hash_password(new, settings.bcrypt_cost)
+    replace_password(
+        db, settings, visitor, user, password_hash=password_hash, keep_session=keep_session, language=language
+    )
 
 
-def set_password(db: Session, settings: Settings, visitor: Visitor, user_id: str, new: str) -> None:
+def set_password(
+    db: Session,
+    settings: Settings,
+    visitor: Visitor,
+    user_id: str,
+    new: str,
+    *,
+    is_temporary: bool = False,
+    language: str = "en",
+) -> None:
     """Set a password by an operator. All sessions of the account end.
+
+    Args:
+        is_temporary: its owner must change it at the next sign-in.
+        language: of the mail that tells the owner.
 
     Raises:
         PasswordRefused: it breaks the policy.
@@ -92,10 +108,84 @@ def set_password(db: Session, settings: Settings, visitor: Visitor, user_id: str
     user = db.get(User, user_id)
     if user is None:
         raise NotFoundError("There is no such user.")
-    check_new_password(settings, new, (user.username, user.email, user.given_name, user.family_name))
-    _store(db, settings, user_id, new)
-    audit.record(db, Event.PASSWORD_CHANGED, visitor, user_id=user_id)
-    sessions.end_sessions(db, visitor, user_id, reason="password_changed")
+    check_new_password(settings, new, own_data_of(user))
+    password_hash = crypto.hash_password(new, settings.bcrypt_cost)
+    replace_password(
+        db, settings, visitor, user, password_hash=password_hash, is_temporary=is_temporary, language=language
+    )
+
+
+def replace_password(
+    db: Session,
+    settings: Settings,
+    visitor: Visitor,
+    user: User,
+    *,
+    password_hash: str,
+    event: Event = Event.PASSWORD_CHANGED,
+    is_temporary: bool = False,
+    keep_session: str = "",
+    language: str = "en",
+) -> None:
+    """Store a password, end the account's sessions, and tell its owner. The caller knows that it may.
+
+    Args:
+        user: as read in this transaction.
+        password_hash: of the new one, see `crypto.hash_password`.
+        event: for the audit.
+        is_temporary: its owner must change it at the next sign-in.
+        keep_session: id of a session that goes on.
+        language: of the mail.
+    """
+    now = clock.now()
+    db.execute(
+        update(User)
+        .where(User.id == user.id)
+        .values(
+            password_hash=password_hash,
+            password_changed_at=now,
+            is_password_temporary=is_temporary,
+            updated_at=now,
+        )
+    )
+    audit.record(db, event, visitor, user_id=user.id)
+    sessions.end_sessions(db, visitor, user.id, reason="password_changed", except_session=keep_session)
+    account_url = settings.url(one_time_links.ACCOUNT_PAGE)
+    name = names.full_name(user.given_name, user.family_name)
+    message = messages.password_changed(settings, language, name=name, account_url=account_url)
+    outbox.post(db, settings, message, user.email)
+
+
+def require_password(
+    db: Session, settings: Settings, visitor: Visitor, user_id: str, current: str, *, refused: Event
+) -> User:
+    """Have somebody who is signed in prove by their password that it is they, before what cannot be undone by others.
+
+    Args:
+        refused: the event that is written when it is wrong.
+
+    Returns:
+        The account.
+
+    Raises:
+        NotFoundError: the account has no password.
+        InvalidInputError: the password is wrong; the field is `current_password`.
+        Throttled: too many wrong guesses.
+    """
+    user = db.get(User, user_id)
+    if user is None or user.password_hash is None:
+        raise NotFoundError("This account has no password.")
+    attempt = throttle.spend(db, settings, throttle.PASSWORD_CHANGE, user_id)
+    if not is_right(settings, current, user.password_hash):
+        audit.record(db, refused, visitor, user_id=user_id)
+        raise InvalidInputError({"current_password": ["Password is incorrect."]})
+    attempt.refund(db)
+    return user
+
+
+def own_data_of(user: User) -> tuple[str | None, ...]:
+    """Return what an attacker knows of the person, for `check_new_password`."""
+    return (user.username, user.email, user.given_name, user.family_name)
 
 
 def is_right(settings: Settings, password: str, stored: str | None) -> bool:
@@ -122,19 +212,6 @@ def confirm(db: Session, settings: Settings, user_id: str, password: str, stored
         .values(password_hash=fresh)
     )
     return bool(held.rowcount)  # type: ignore[attr-defined]
-
-
-def _store(db: Session, settings: Settings, user_id: str, password: str) -> None:
-    now = clock.now()
-    db.execute(
-        update(User)
-        .where(User.id == user_id)
-        .values(
-            password_hash=crypto.hash_password(password, settings.bcrypt_cost),
-            password_changed_at=now,
-            updated_at=now,
-        )
-    )
 
 
 def _words(datum: str) -> list[str]:

@@ -1,62 +1,176 @@
-"""New accounts: by people themselves, as far as the operator's policy admits them, or by the operator."""
+"""New accounts: by people themselves, as far as the operator's policy admits them, or by the operator.
 
-from collections.abc import Iterable
+Whoever registers by themselves proves their address by a mailed link before the account opens. Until then it is
+pending: it cannot be signed in to, and it keeps nobody away. Another registration with the same address makes it over
+and kills the links that were mailed before; an operator who adds the address, or an account that moves to it, removes
+it; and after a week it is swept, and what it had claimed is given back.
+"""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from idp import crypto
-from idp.accounts import audit, passwords, roles, throttle, users
+from idp import clock, crypto
+from idp.accounts import (
+    audit,
+    email_verification,
+    names,
+    one_time_links,
+    passwords,
+    preauthorization,
+    throttle,
+    users,
+)
 from idp.accounts.audit import Event
+from idp.accounts.roles import begin_with_roles, change_roles
+from idp.accounts.same_work import trial
 from idp.accounts.users import Person
-from idp.accounts.visitor import Visitor
+from idp.accounts.visitor import SYSTEM, Visitor
 from idp.errors import InvalidInputError, RegistrationRefused
+from idp.mail import outbox
 from idp.models import User
-from idp.settings import Settings
+from idp.settings import DAY, RegistrationPolicy, Settings
 
+PENDING_LIFETIME = 7 * DAY
+POLICIES: Sequence[RegistrationPolicy] = ("open", "preauthorized", "closed")  # the narrower the later
+CLOSED = "Accounts here are made by the operator. Please ask them for one."
+NOT_PREAUTHORIZED = "User not pre-authorized to register. Please ask the operator to list your address."
+DOMAIN_NOT_ALLOWED = "Email domain is not allowed to register."
 USERNAME_TAKEN = "Username already taken: please choose another."
 
 
-def check_policy(settings: Settings) -> None:
+@dataclass(frozen=True)
+class RegistrationRules:
+    """What the operator set for who comes from one app.
+
+    Attributes:
+        policy: narrows the provider's own; None leaves it.
+        domains: addresses must belong to one of them; empty for any. A listed address may be of any.
+        roles: that the app may give.
+        client_id: which app; empty for none.
+    """
+
+    policy: RegistrationPolicy | None = None
+    domains: Sequence[str] = ()
+    roles: Sequence[str] = ()
+    client_id: str = ""
+
+
+NO_RULES = RegistrationRules()
+
+
+def effective_policy(settings: Settings, client: RegistrationRules | None = None) -> RegistrationPolicy:
+    """Return the policy in force: the narrower of the provider's and the app's."""
+    own = client.policy if client else None
+    return max(settings.registration, own or "open", key=POLICIES.index)
+
+
+def check_policy(settings: Settings, client: RegistrationRules | None = None) -> None:
     """Check whether anybody may register at all.
 
     Raises:
         RegistrationRefused: says why not, and whom to ask.
     """
-    if settings.registration == "closed":
-        raise RegistrationRefused("Accounts here are made by the operator. Please ask them for one.")
+    if effective_policy(settings, client) == "closed":
+        raise RegistrationRefused(CLOSED)
 
 
-def register(db: Session, settings: Settings, visitor: Visitor, person: Person, password: str) -> None:
+def register(
+    db: Session,
+    settings: Settings,
+    visitor: Visitor,
+    person: Person,
+    password: str,
+    *,
+    rules: RegistrationRules | None = None,
+    invitation_token: str = "",
+    roles: Iterable[str] = (),
+    must_be_preauthorized: bool = False,
+    domains: Iterable[str] = (),
+    is_address_proven: bool = False,
+    language: str = "en",
+) -> None:
     """Register somebody who came by themselves.
 
-    Returns nothing to tell by: when the address belongs to an account already, nothing happens and the reply is the
-    same, at the same cost. A user name that is taken must be said, or nobody could choose another.
+    Returns nothing to tell by: when the address belongs to an account already, the reply is the same, at the same
+    cost, and the account's owner gets a mail that says so. A user name that is taken must be said, or nobody could
+    choose another.
+
+    Args:
+        rules: of the app that they come from.
+        invitation_token: secret of the link that they came by: it proves the address, and the account opens at once.
+        roles: that the app wants to give; beside them come those of the preauthorization.
+        must_be_preauthorized: the app admits listed addresses only, whatever the policy.
+        domains: the app admits these only, whatever the operator's rule.
+        is_address_proven: they proved the address in another way, such as by a mailed code.
+        language: of the mail.
 
     Raises:
         RegistrationRefused: the policy does not admit them.
         InvalidInputError: fields with faults, a taken user name among them.
-        Throttled: too many registrations from this network.
+        ExpiredError: the invitation is no good any more.
+        Throttled: too many registrations from this network, or with this address.
     """
-    check_policy(settings)
+    rules = rules or NO_RULES
+    check_policy(settings, rules)
     person = person.check()
+    asked_roles = _check_roles(rules, roles)
     passwords.check_new_password(
         settings, password, (person.username, person.email, person.given_name, person.family_name)
     )
-    if settings.registration == "preauthorized":
-        audit.record(db, Event.REGISTRATION_REFUSED, visitor, reason="not_preauthorized")
-        raise RegistrationRefused("User not pre-authorized to register. Please ask the operator to list your address.")
+    invitation = preauthorization.peek_invitation(db, invitation_token) if invitation_token else None
+    if invitation and names.email_key(invitation.email) != names.email_key(person.email):
+        raise InvalidInputError({"email": ["This invitation is for another address."]})
+    client_id = invitation.client_id if invitation else rules.client_id
     throttle.spend(db, settings, throttle.REGISTRATION_ADDRESS, visitor.network)
-    if users.is_username_taken(db, person.username) and not _is_own_address(person):
-        raise InvalidInputError({"username": [USERNAME_TAKEN]})
+    throttle.spend(db, settings, throttle.REGISTRATION_ACCOUNT, names.email_key(person.email))
+    listed = preauthorization.find(db, person.email, client_id)
+    must_be_listed = must_be_preauthorized or effective_policy(settings, rules) == "preauthorized"
+    if must_be_listed and listed is None:
+        _refuse(db, visitor, "not_preauthorized", NOT_PREAUTHORIZED)
+    if not (_is_of(person.email, domains) and (listed or _is_of(person.email, rules.domains))):
+        _refuse(db, visitor, "domain", DOMAIN_NOT_ALLOWED)
+    _check_username(db, person)
     password_hash = crypto.hash_password(password, settings.bcrypt_cost)
-    user_id = users.create_user_unless_taken(db, person, password_hash)
-    # Somebody else may have taken the name while the password was hashed.
-    if users.owner_of_username(db, person.username) != user_id and not _is_own_address(person):
-        raise InvalidInputError({"username": [USERNAME_TAKEN]})
-    if user_id is None:
-        audit.record(db, Event.REGISTRATION_REFUSED, visitor, reason="address_taken")
-    else:
-        audit.record(db, Event.ACCOUNT_CREATED, visitor, user_id=user_id, username=person.username)
+    is_proven = invitation is not None or is_address_proven
+    name = names.full_name(person.given_name, person.family_name)
+    with trial(db) as step:
+        if invitation:
+            one_time_links.claim_link(db, invitation_token, one_time_links.INVITATION)
+        claimed = preauthorization.claim(db, person.email, client_id)
+        if claimed is None and (must_be_listed or invitation):  # somebody was quicker
+            raise RegistrationRefused(NOT_PREAUTHORIZED)
+        user_id = users.create_user_unless_taken(
+            db, person, password_hash, is_email_verified=is_proven, claimed=claimed.as_list() if claimed else None
+        )
+        owner = users.owner_of_address(db, person.email)
+        if user_id is None and (owner is None or owner["is_registration_pending"]):  # the name, while it was hashed
+            raise InvalidInputError({"username": [USERNAME_TAKEN]})
+        given = asked_roles | set(claimed.roles if claimed else ())
+        begin_with_roles(db, user_id or "", given)
+        message = email_verification.prepare_message(
+            db,
+            settings,
+            user_id=user_id,
+            email=person.email,
+            password_hash=password_hash,
+            name=name,
+            language=language,
+        )
+        # Nothing is claimed, neither link nor listing, for an account that there is already.
+        step.is_kept = user_id is not None
+    if user_id is None and owner is not None:
+        outbox.post(
+            db, settings, email_verification.already_registered_message(settings, owner, language), owner["email"]
+        )
+        audit.record(db, Event.REGISTRATION_REFUSED, visitor, user_id=owner["id"], reason="address_taken")
+        return
+    if not is_proven:
+        outbox.post(db, settings, message, person.email)
+    audit.record(db, Event.ACCOUNT_CREATED, visitor, user_id=user_id, username=person.username, roles=sorted(given))
 
 
 def add_user(
@@ -81,10 +195,57 @@ def add_user(
         passwords.check_new_password(settings, password, own)
     password_hash = None if password is None else crypto.hash_password(password, settings.bcrypt_cost)
     user = users.create_user(db, visitor, person, password_hash=password_hash, is_email_verified=is_email_verified)
-    roles.change_roles(db, visitor, user.id, add=role_names)
+    change_roles(db, visitor, user.id, add=role_names)
     return user
 
 
-def _is_own_address(person: Person) -> bool:
-    """A user name that is the address says no more than the address does: then the reply must not tell either."""
-    return "@" in person.username
+def sweep_pending(db: Session, *, most: int) -> int:
+    """Delete registrations that nobody confirmed for a week, and give back what they had claimed.
+
+    Args:
+        most: at most so many.
+
+    Returns:
+        How many went.
+    """
+    old = (
+        select(User.id)
+        .where(User.is_registration_pending, User.created_at < clock.now() - PENDING_LIFETIME)
+        .limit(most)
+    )
+    gone = db.execute(
+        delete(User)
+        .where(User.id.in_(old), User.is_registration_pending)
+        .returning(User.id, User.claimed_preauthorization)
+        .execution_options(synchronize_session=False)
+    ).all()
+    for each in gone:
+        if each.claimed_preauthorization:
+            preauthorization.restore(db, each.claimed_preauthorization)
+        audit.record(db, Event.REGISTRATION_EXPIRED, SYSTEM, user_id=each.id)
+    return len(gone)
+
+
+def _check_roles(rules: RegistrationRules, asked: Iterable[str]) -> set[str]:
+    given = set(asked)
+    if beyond := sorted(given - set(rules.roles)):
+        raise InvalidInputError({"roles": [f"This app may not give the role {role!r}." for role in beyond]})
+    return given
+
+
+def _check_username(db: Session, person: Person) -> None:
+    is_taken = users.is_username_taken(db, person.username, unless_pending_at=person.email)
+    # A user name that is the address says no more than the address does: then the reply must not tell either.
+    if is_taken and "@" not in person.username:
+        raise InvalidInputError({"username": [USERNAME_TAKEN]})
+
+
+def _is_of(email: str, domains: Iterable[str]) -> bool:
+    """Tell whether an address belongs to one of some domains; without any, all do."""
+    allowed = {names.domain_key(domain) for domain in domains}
+    return not allowed or names.domain_key(email.rpartition("@")[2]) in allowed
+
+
+def _refuse(db: Session, visitor: Visitor, reason: str, sentence: str) -> NoReturn:
+    audit.record(db, Event.REGISTRATION_REFUSED, visitor, reason=reason)
+    raise RegistrationRefused(sentence)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock
@@ -14,6 +14,11 @@ from idp.errors import InvalidInputError
 from idp.models import User, UserRole
 
 _ROLE = re.compile(r"[\w][\w.:-]{0,63}")
+
+
+def fault_of_role(role: str) -> str | None:
+    """Say what is wrong with a role's name, or None."""
+    return None if _ROLE.fullmatch(role) else f"{role!r} is no role name: use letters, digits and . : _ - (64 at most)."
 
 
 def roles_of(db: Session, user_id: str) -> list[str]:
@@ -43,10 +48,8 @@ def change_roles(
         InvalidInputError: a role's name is none.
     """
     add, remove = set(add), set(remove)
-    if strange := sorted(role for role in add if not _ROLE.fullmatch(role)):
-        raise InvalidInputError(
-            {"role": [f"{role!r} is no role name: use letters, digits and . : _ - (64 at most)." for role in strange]}
-        )
+    if faults := [fault for role in sorted(add) if (fault := fault_of_role(role))]:
+        raise InvalidInputError({"role": faults})
     before = set(roles_of(db, user_id))
     given, taken = add - before - remove, remove & before
     if taken:
@@ -57,3 +60,16 @@ def change_roles(
         db.execute(update(User).where(User.id == user_id).values(updated_at=clock.now()))
         audit.record(db, Event.ROLES_CHANGED, visitor, user_id=user_id, given=sorted(given), taken=sorted(taken))
     return sorted((before | given) - taken)
+
+
+def begin_with_roles(db: Session, user_id: str, given: Iterable[str]) -> None:
+    """Give an account that begins these roles and no others.
+
+    Args:
+        user_id: whose; one that nobody has costs the same work, and nothing comes of it.
+        given: names that were checked where they came from.
+    """
+    db.execute(delete(UserRole).where(UserRole.user_id == user_id))
+    for role in sorted(set(given)):
+        held = select(User.id, literal(role)).where(User.id == user_id)
+        db.execute(insert(UserRole).from_select(["user_id", "role"], held))

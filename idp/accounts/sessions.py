@@ -41,6 +41,8 @@ class CurrentSession:
     amr: Sequence[str]
     last_seen_at: int
     expires_at: int
+    must_change_password: bool = False  # the password was issued to be changed: good for nothing else until then
+    deletion_due_at: int | None = None  # the account will be deleted then, unless its owner thinks better of it
 
     @property
     def display_name(self) -> str:
@@ -55,7 +57,7 @@ class EndedSessions:
     Attributes:
         user_id: whose sessions ended.
         session_ids: which ones.
-        reason: `signed_out`, `ended_by_user`, `password_changed`, `user_disabled`, `replaced`.
+        reason: `signed_out`, `ended_by_user`, `password_changed`, `user_disabled`, `account_deleted`, `replaced`.
         is_account_wide: the account itself is in doubt, so whatever outlives a session ends too.
     """
 
@@ -67,7 +69,7 @@ class EndedSessions:
 
 Listener = Callable[[Session, EndedSessions], None]
 _listeners: list[Listener] = []
-_ACCOUNT_WIDE = frozenset({"password_changed", "user_disabled"})
+ACCOUNT_WIDE_REASONS = frozenset({"password_changed", "user_disabled", "account_deleted"})
 
 
 def on_sessions_ended(listener: Listener) -> None:
@@ -127,6 +129,17 @@ def start_session(
     return token, session_id
 
 
+def rotate_secret(db: Session, session_id: str) -> str:
+    """Give a session a new secret; whoever has a copy of the old cookie is out. Returns the secret for the cookie."""
+    token = crypto.new_token()
+    db.execute(
+        update(BrowserSession)
+        .where(BrowserSession.id == session_id, BrowserSession.ended_at.is_(None))
+        .values(token_digest=crypto.digest(token))
+    )
+    return token
+
+
 def _renew(db: Session, session_id: str, user_id: str, proof: dict[str, Any]) -> bool:
     """Go on with a session of the same person under a new secret; tells whether it was theirs and had not ended."""
     renewed = db.execute(
@@ -150,6 +163,8 @@ _CURRENT = select(
     BrowserSession.amr,
     BrowserSession.last_seen_at,
     BrowserSession.expires_at,
+    User.is_password_temporary.label("must_change_password"),
+    User.deletion_due_at,
 ).join(User, User.id == BrowserSession.user_id)
 
 
@@ -202,7 +217,7 @@ def end_session(db: Session, visitor: Visitor, session_id: str, *, reason: str, 
     ended = db.execute(query.values(ended_at=clock.now(), end_reason=reason).returning(BrowserSession.user_id)).first()
     if ended is None:
         return False
-    _tell(db, visitor, EndedSessions(ended.user_id, (session_id,), reason, reason in _ACCOUNT_WIDE))
+    _tell(db, visitor, EndedSessions(ended.user_id, (session_id,), reason, reason in ACCOUNT_WIDE_REASONS))
     return True
 
 
@@ -226,8 +241,8 @@ def end_sessions(db: Session, visitor: Visitor, user_id: str, *, reason: str, ex
         .scalars()
         .all()
     )
-    if ended or reason in _ACCOUNT_WIDE:
-        _tell(db, visitor, EndedSessions(user_id, tuple(ended), reason, reason in _ACCOUNT_WIDE))
+    if ended or reason in ACCOUNT_WIDE_REASONS:
+        _tell(db, visitor, EndedSessions(user_id, tuple(ended), reason, reason in ACCOUNT_WIDE_REASONS))
     return len(ended)
 
 

@@ -2,13 +2,16 @@
 
 from sqlalchemy.orm import Session
 
+from idp import clock
 from idp.accounts import audit, names, passwords, sessions, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
-from idp.errors import SignInRefused, Throttled
+from idp.errors import AddressUnverified, SignInRefused, Throttled
 from idp.models import User
-from idp.settings import Settings
+from idp.settings import DAY, Settings
 
+UNVERIFIED = "Your e-mail address is not confirmed yet. Open the link in the mail that we sent you, then sign in."
+TEMPORARY_LIFETIME = 3 * DAY  # seconds that a one-time password opens an account for
 REFUSED = "This user name and password do not belong together. Check both and try again."
 
 
@@ -26,6 +29,7 @@ def sign_in(
 
     Raises:
         SignInRefused: unknown name, wrong password or disabled account; text and cost are the same.
+        AddressUnverified: the password is right, but the account waits for its address to be confirmed.
         Throttled: too many attempts.
     """
     user = users.find_by_sign_in_name(db, identifier)
@@ -43,8 +47,14 @@ def sign_in(
         reason = "unknown_user" if user is None else _reason(user, right)
         audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user.id if user else None, reason=reason)
         raise SignInRefused(REFUSED)
+    if user.is_password_temporary and clock.now() - (user.password_changed_at or 0) > TEMPORARY_LIFETIME:
+        audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user.id, reason="temporary_password_expired")
+        raise SignInRefused(REFUSED)
     for charge in charges:
         charge.refund(db)
+    if user.is_registration_pending:
+        audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user.id, reason="address_unverified")
+        raise AddressUnverified(UNVERIFIED)
     return sessions.start_session(db, settings, visitor, user.id, replaces=replaces)
 
 

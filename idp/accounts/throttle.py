@@ -23,8 +23,19 @@ SIGN_IN_ACCOUNT = "sign_in_account"
 SIGN_IN_KNOWN_BROWSER = "sign_in_known_browser"
 SIGN_IN_ADDRESS = "sign_in_address"
 PASSWORD_CHANGE = "password_change"  # noqa: S105 - a bucket's name
+REGISTRATION_ACCOUNT = "registration_account"
 REGISTRATION_ADDRESS = "registration_address"
+RECOVERY_ACCOUNT = "recovery_account"
+RECOVERY_ADDRESS = "recovery_address"
+RESEND_ACCOUNT = "resend_account"
+RESEND_ADDRESS = "resend_address"
+CODE_ACCOUNT = "code_account"
+CODE_ADDRESS = "code_address"
 CLIENT_AUTHENTICATION_ADDRESS = "client_authentication_address"
+
+MAIL_BURST = 5  # mails that strangers may cause to one mailbox at once
+MAIL_INTERVAL = 600  # seconds until they may cause the next
+_MAILS = (REGISTRATION_ACCOUNT, RECOVERY_ACCOUNT, RESEND_ACCOUNT, CODE_ACCOUNT)
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,8 @@ def sweep(db: Session, *, most: int) -> int:
 
 
 def _limits(settings: Settings, kind: str) -> tuple[int, int]:
-    if kind in (SIGN_IN_ADDRESS, REGISTRATION_ADDRESS, CLIENT_AUTHENTICATION_ADDRESS):
+    if kind.endswith("_address"):
         return settings.throttle_address_burst, settings.throttle_address_interval
+    if kind in _MAILS:
+        return MAIL_BURST, MAIL_INTERVAL
     return settings.throttle_account_burst, settings.throttle_account_interval

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, literal, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from idp import clock, crypto
 from idp.accounts import audit, names, sessions
@@ -49,14 +49,19 @@ class Person:
 
 def find_user(db: Session, identifier: str) -> User | None:
     """Return the user with this user name, address or id, or None. Case does not matter."""
-    user = find_by_sign_in_name(db, identifier)
-    return user or db.get(User, names.username_key(identifier))
+    # The id first: nobody may catch what is meant for somebody else by a user name that is their id.
+    return db.get(User, names.username_key(identifier)) or find_by_sign_in_name(db, identifier)
 
 
 def find_by_sign_in_name(db: Session, identifier: str) -> User | None:
     """Return the user with this user name or address, or None."""
+    return db.scalars(select(User).where(has_sign_in_name(identifier)).limit(1)).first()
+
+
+def has_sign_in_name(identifier: str) -> ColumnElement[bool]:
+    """The condition for the account with this user name or address."""
     key = names.username_key(identifier)
-    return db.scalars(select(User).where(or_(User.username_key == key, User.email_key == key)).limit(1)).first()
+    return or_(User.username_key == key, User.email_key == key)
 
 
 def get_user(db: Session, identifier: str) -> User:
@@ -79,18 +84,21 @@ def list_users(db: Session, *, after: str = "", limit: int = 100) -> Sequence[Us
     return rows
 
 
-def is_username_taken(db: Session, username: str) -> bool:
-    """Tell whether a user name, or one that looks like it, belongs to somebody."""
-    return owner_of_username(db, username) is not None
+def is_username_taken(db: Session, username: str, *, unless_pending_at: str = "") -> bool:
+    """Tell whether a user name, or one that looks like it, belongs to somebody.
+
+    Args:
+        unless_pending_at: an address whose registration, not confirmed yet, may be made again with the same name.
+    """
+    is_same = and_(User.is_registration_pending, User.email_key == names.email_key(unless_pending_at))
+    return db.execute(select(User.id).where(_looks_like(User, username), ~is_same).limit(1)).first() is not None
 
 
-def owner_of_username(db: Session, username: str) -> str | None:
-    """Return the id of the user with this name, or with one that looks like it."""
-    is_alike = or_(
-        User.username_key == names.username_key(username),
-        User.username_skeleton == names.username_skeleton(username),
-    )
-    return db.scalar(select(User.id).where(is_alike).limit(1))
+def owner_of_address(db: Session, email: str) -> RowMapping | None:
+    """Return id, address, names and whether it is pending, of the account that an address belongs to; or None."""
+    columns = (User.id, User.email, User.given_name, User.family_name, User.is_registration_pending)
+    row = db.execute(select(*columns).where(_has_address(email)).limit(1)).first()
+    return None if row is None else row._mapping
 
 
 def is_email_taken(db: Session, email: str) -> bool:
@@ -111,6 +119,8 @@ def create_user(
     Raises:
         AlreadyExistsError: the name or the address was taken, perhaps a moment ago.
     """
+    # Nobody has proven an address that is only waiting for confirmation: it is free for whom the operator vouches for.
+    db.execute(delete(User).where(User.email_key == names.email_key(person.email), User.is_registration_pending))
     if is_username_taken(db, person.username):
         raise AlreadyExistsError(
             "Username already taken: another account has this user name, or one that looks like it."
@@ -127,19 +137,51 @@ def create_user(
     return user
 
 
-def create_user_unless_taken(db: Session, person: Person, password_hash: str) -> str | None:
-    """Create an account unless its name or address is taken: one statement, the same whether it is.
+def create_user_unless_taken(
+    db: Session,
+    person: Person,
+    password_hash: str,
+    *,
+    is_email_verified: bool = False,
+    claimed: list[dict[str, Any]] | None = None,
+) -> str | None:
+    """Create an account unless its name or address is taken: two statements, the same whether it is.
+
+    An account of the same address that was never confirmed is made over: whoever reads that mailbox will tell which
+    registration was theirs.
+
+    Args:
+        is_email_verified: otherwise the account waits until its address is confirmed.
+        claimed: the preauthorizations that it holds meanwhile.
 
     Returns:
-        The id of the new user, or None.
+        The id of the user, or None.
     """
-    columns = _columns(person, password_hash, is_email_verified=False)
+    columns = _columns(person, password_hash, is_email_verified)
+    columns["is_registration_pending"] = not is_email_verified
+    columns["claimed_preauthorization"] = None if is_email_verified else claimed
     values = select(*(literal(value, User.__table__.c[name].type) for name, value in columns.items()))
     unless_taken = values.where(~exists().where(_has_address(person.email)))
     statement = (
         insert_into(db, User).from_select(list(columns), unless_taken).on_conflict_do_nothing().returning(User.id)
     )
-    return db.execute(statement).scalar()
+    created = db.execute(statement).scalar()
+    # Second, so that it finds a registration of the same address that was being written while this one waited.
+    other = aliased(User)
+    is_name_held = exists().where(other.id != User.id, _looks_like(other, person.username)).correlate(User)
+    made_over = db.execute(
+        update(User)
+        .where(
+            User.email_key == columns["email_key"],
+            User.is_registration_pending,
+            User.id != columns["id"],
+            ~is_name_held,
+        )
+        .values({name: value for name, value in columns.items() if name != "id"})
+        .returning(User.id)
+        .execution_options(synchronize_session=False)
+    ).scalar()
+    return created or made_over
 
 
 def disable_user(db: Session, visitor: Visitor, user_id: str) -> bool:
@@ -166,6 +208,13 @@ def enable_user(db: Session, visitor: Visitor, user_id: str) -> bool:
         return False
     audit.record(db, Event.ACCOUNT_ENABLED, visitor, user_id=user_id)
     return True
+
+
+def _looks_like(user: type[User], username: str) -> ColumnElement[bool]:
+    return or_(
+        user.username_key == names.username_key(username),
+        user.username_skeleton == names.username_skeleton(username),
+    )
 
 
 def _has_address(email: str) -> ColumnElement[bool]:

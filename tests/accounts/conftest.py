@@ -1,17 +1,22 @@
 """What tests of accounts share: visitors, and a count of the work that a function does."""
 
+import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import bcrypt
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
-from idp import crypto
+from idp import crypto, database
 from idp.accounts.visitor import Visitor
 from idp.errors import Refusal
+from idp.mail import outbox
+from idp.models import MailMessage
+from idp.settings import Settings
 
 
 @dataclass
@@ -67,3 +72,83 @@ def visitor() -> Visitor:
 def stranger() -> Visitor:
     """Somebody else, elsewhere."""
     return Visitor("198.51.100.9", "curl", crypto.digest("a browser of a stranger"))
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail that waits to be delivered, opened."""
+
+    kind: str
+    recipient: str
+    subject: str
+    text: str
+    html: str
+
+    @property
+    def token(self) -> str:
+        """The secret of the one-time link in it."""
+        found = re.findall(r"[?&]token=([\w-]{43})", self.text)
+        assert len(found) == 1, self.text
+        return str(found[0])
+
+
+class Mailbox:
+    """The mails that wait, in the order in which they were written."""
+
+    def __init__(self, db: Session, settings: Settings) -> None:
+        self._db, self._settings = db, settings
+
+    def all(self, kind: str = "") -> list[Mail]:
+        """Return all mails, or those of one kind."""
+        columns = (MailMessage.kind, MailMessage.recipient, MailMessage.subject, MailMessage.body_sealed)
+        written = text("rowid" if self._db.get_bind().dialect.name == "sqlite" else "ctid")
+        rows = self._db.execute(select(*columns).order_by(written))
+        opened = [Mail(row[0], row[1], row[2], *outbox.open_body(self._settings, row[3])) for row in rows]
+        return [mail for mail in opened if kind in ("", mail.kind)]
+
+    def last(self, kind: str) -> Mail:
+        """Return the latest mail of one kind."""
+        return self.all(kind)[-1]
+
+    def kinds(self) -> list[str]:
+        """Return what was sent."""
+        return [mail.kind for mail in self.all()]
+
+
+@pytest.fixture
+def mailbox(db: Session, settings: Settings) -> Mailbox:
+    """What the provider would send."""
+    return Mailbox(db, settings)
+
+
+def outline(work: Work) -> list[str]:
+    """What was done, but for how a savepoint ended: kept or not, it costs the same."""
+    return [
+        "END OF SAVEPOINT" if statement.startswith(("RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")) else statement
+        for statement in work.statements
+    ]
+
+
+def at_once(settings: Settings, count: int, do: Callable[[Session, int], Any]) -> list[Any]:
+    """Do the same in many threads at one moment, each in a transaction of its own; return results and refusals."""
+    barrier, outcomes = threading.Barrier(count), []
+
+    def run(number: int) -> None:
+        engine = database.open_engine(settings)
+        with Session(engine, expire_on_commit=False) as own:
+            barrier.wait()
+            try:
+                outcome = do(own, number)
+            except Refusal as refusal:
+                outcome = refusal
+            own.commit()
+        engine.dispose()
+        outcomes.append(outcome)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(outcomes) == count
+    return outcomes

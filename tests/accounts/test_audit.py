@@ -1,19 +1,40 @@
 """Each event is written by what it names, and no secret is ever written down."""
 
 import logging
+import re
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from sqlalchemy import text
+from click.testing import CliRunner
+from sqlalchemy import select, text, update
 
-from idp.accounts import audit, passwords, registration, roles, sessions, sign_in, users
+from idp.accounts import (
+    audit,
+    deletion,
+    email_change,
+    email_verification,
+    one_time_codes,
+    passwords,
+    preauthorization,
+    profile,
+    recovery,
+    registration,
+    roles,
+    sessions,
+    sign_in,
+    users,
+)
 from idp.accounts.audit import Event
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, SYSTEM, Visitor
+from idp.cli import export
 from idp.errors import InvalidInputError, RegistrationRefused, SignInRefused, Throttled
-from idp.oidc import clients, keys
+from idp.mail import messages, outbox, queue
+from idp.models import MailMessage, User
+from idp.oidc import backchannel, clients, consents, keys
 from tests.factories import PASSWORD
+from tests.relying_party import RelyingParty
 
 NEW = "seven purple elephants dancing"
 WRONG = "wr0ng-but-memorable-guess"
@@ -117,7 +138,165 @@ def rotate_keys(stage, times):
         keys.rotate_keys(stage.db, stage.settings, OPERATOR)
 
 
+def token_of_last_mail(stage):
+    body = stage.db.scalars(select(MailMessage.body_sealed).order_by(text("rowid DESC"))).first()
+    return re.search(r"token=([\w-]{43})", outbox.open_body(stage.settings, body)[0])[1]
+
+
+def register(stage):
+    registration.register(stage.db, stage.settings, stage.visitor, Person("zoe", "zoe@example.org"), PASSWORD)
+
+
+def expire_registration(stage):
+    register(stage)
+    stage.db.execute(update(User).values(created_at=1))
+    registration.sweep_pending(stage.db, most=10)
+
+
+def verify_address(stage):
+    register(stage)
+    email_verification.verify_address(stage.db, stage.settings, stage.visitor, token_of_last_mail(stage))
+
+
+def request_address(stage, password=PASSWORD):
+    new = "new@example.org"
+    email_change.request_change(stage.db, stage.settings, stage.visitor, stage.ada.id, new, password)
+
+
+def refuse_address(stage):
+    with pytest.raises(InvalidInputError):
+        request_address(stage, WRONG)
+
+
+def change_address(stage):
+    request_address(stage)
+    token = re.search(
+        r"token=([\w-]{43})",
+        outbox.open_body(
+            stage.settings,
+            stage.db.scalars(select(MailMessage.body_sealed).where(MailMessage.kind == "confirm_new_address")).one(),
+        )[0],
+    )[1]
+    email_change.confirm_change(stage.db, stage.settings, stage.visitor, token)
+
+
+def request_reset(stage):
+    stage.ada  # noqa: B018 - makes her
+    recovery.request_password_reset(stage.db, stage.settings, stage.visitor, "ada")
+
+
+def reset_password(stage):
+    request_reset(stage)
+    recovery.reset_password(stage.db, stage.settings, stage.visitor, token_of_last_mail(stage), NEW)
+
+
+def request_deletion(stage, password=PASSWORD):
+    deletion.request_deletion(stage.db, stage.settings, stage.visitor, stage.ada.id, password)
+
+
+def refuse_deletion(stage):
+    with pytest.raises(InvalidInputError):
+        request_deletion(stage, WRONG)
+
+
+def delete_account(stage):
+    request_deletion(stage)
+    stage.db.execute(update(User).values(deletion_due_at=1))
+    deletion.delete_due(stage.db, most=10)
+
+
+def revoke_deletion(stage):
+    request_deletion(stage)
+    deletion.revoke_deletion(stage.db, stage.visitor, stage.ada.id)
+
+
+def send_code(stage):
+    return one_time_codes.send_code(
+        stage.db, stage.settings, stage.visitor, "password", "app", stage.ada.email, "Tea House"
+    )
+
+
+def withdraw_preauthorization(stage):
+    preauthorize(stage)
+    preauthorization.withdraw(stage.db, OPERATOR, "zoe@example.org")
+
+
+def preauthorize(stage):
+    preauthorization.preauthorize(stage.db, OPERATOR, "zoe@example.org")
+
+
+def exceed_concurrent_users(stage):
+    stage.make_user("bob")
+    party = stage.party(max_concurrent_users=1)
+    party.log_in()
+    other = RelyingParty(party.browser.application.test_client(), party.issuer, party.metadata, party.secret)
+    assert other.authorize(username="bob").error == "access_denied"
+
+
+def sign_in_elsewhere(stage):
+    party = stage.party(is_single_session=True)
+    party.log_in()
+    RelyingParty(party.browser.application.test_client(), party.issuer, party.metadata, party.secret).log_in()
+
+
+def withdraw_consent(stage):
+    party = stage.party(is_trusted=False)
+    party.log_in()
+    consents.withdraw_consent(stage.db, stage.visitor, stage.ada.id, party.metadata.client_id)
+
+
+def give_up_telling(stage):
+    notice = backchannel.Claimed("n", "app", stage.ada.id, "s", attempts=9, created_at=0, claimed_until=1)
+    backchannel._finish(stage.db, notice, "it does not answer")
+
+
+def give_up_mailing(stage):
+    outbox.post(stage.db, stage.settings, messages.test_message(stage.settings, "en"), "zoe@example.org")
+    queue.give_up(stage.db, queue.claim_next(stage.db, 60), "no such mailbox")
+
+
+def export_accounts(stage):
+    stage.db.commit()
+    environment = {"IDP_INSTANCE": str(stage.settings.instance), "IDP_SECRET_KEY": stage.settings.secret_key}
+    exported = CliRunner(env=environment).invoke(export.command, [])
+    assert exported.exit_code == 0, exported.output
+
+
 ACTIONS = {
+    Event.LOGOUT_NOTICE_GIVEN_UP: give_up_telling,
+    Event.MAIL_GIVEN_UP: give_up_mailing,
+    Event.ACCOUNTS_EXPORTED: export_accounts,
+    Event.ACCOUNT_DELETED: delete_account,
+    Event.DELETION_REQUESTED: request_deletion,
+    Event.DELETION_REVOKED: revoke_deletion,
+    Event.DELETION_REFUSED: refuse_deletion,
+    Event.REGISTRATION_EXPIRED: expire_registration,
+    Event.PREAUTHORIZED: preauthorize,
+    Event.PREAUTHORIZATION_WITHDRAWN: withdraw_preauthorization,
+    Event.INVITED: lambda stage: preauthorization.invite(stage.db, stage.settings, OPERATOR, "zoe@example.org"),
+    Event.ADDRESS_VERIFIED: verify_address,
+    Event.ADDRESS_CHANGE_REQUESTED: request_address,
+    Event.ADDRESS_CHANGE_REFUSED: refuse_address,
+    Event.ADDRESS_CHANGED: change_address,
+    Event.CONFIRMATION_RESENT: lambda stage: email_verification.resend(
+        stage.db, stage.settings, stage.visitor, stage.make_user(is_email_verified=False).username
+    ),
+    Event.RECOVERY_REQUESTED: request_reset,
+    Event.USERNAME_REMINDED: lambda stage: recovery.remind_usernames(
+        stage.db, stage.settings, stage.visitor, stage.ada.email
+    ),
+    Event.PASSWORD_RESET: reset_password,
+    Event.PASSWORD_ISSUED: lambda stage: recovery.issue_temporary_password(
+        stage.db, stage.settings, stage.visitor, stage.ada.username
+    ),
+    Event.CODE_SENT: send_code,
+    Event.CODE_REFUSED: lambda stage: one_time_codes.check_code(stage.db, stage.visitor, "x", "123456", "app"),
+    Event.PROFILE_CHANGED: lambda stage: profile.update_profile(
+        stage.db, stage.visitor, stage.ada.id, {"nickname": "Countess"}
+    ),
+    Event.CONSENT_WITHDRAWN: withdraw_consent,
+    Event.CONCURRENT_USER_REFUSED: exceed_concurrent_users,
+    Event.SINGLE_SESSION_ENFORCED: sign_in_elsewhere,
     Event.ACCOUNT_CREATED: lambda stage: stage.ada,
     Event.ACCOUNT_DISABLED: disable,
     Event.ACCOUNT_ENABLED: enable,
@@ -145,7 +324,19 @@ ACTIONS = {
     Event.KEY_CREATED: lambda stage: rotate_keys(stage, 1),
     Event.KEY_ROTATED: lambda stage: rotate_keys(stage, 2),
 }
+BY_THE_PROVIDER = {
+    Event.ACCOUNT_DELETED,
+    Event.REGISTRATION_EXPIRED,
+    Event.LOGOUT_NOTICE_GIVEN_UP,
+    Event.MAIL_GIVEN_UP,
+}
 ABOUT_NO_PERSON = {
+    Event.ACCOUNTS_EXPORTED,
+    Event.MAIL_GIVEN_UP,
+    Event.PREAUTHORIZED,
+    Event.PREAUTHORIZATION_WITHDRAWN,
+    Event.INVITED,
+    Event.CODE_REFUSED,
     Event.REGISTRATION_REFUSED,
     Event.CLIENT_CREATED,
     Event.CLIENT_REMOVED,
@@ -175,7 +366,7 @@ def test_the_action_writes_its_event_once(stage, db, event):
     db.commit()
     found = audit.list_events(db, event=event)
     assert len(found) == (2 if event in (Event.KEY_CREATED, Event.KEY_ROTATED) else 1)  # two algorithms
-    assert found[0].actor in ("user", "operator")
+    assert found[0].actor in (("system",) if event in BY_THE_PROVIDER else ("user", "operator"))
     assert (found[0].user_id is None) is (event in ABOUT_NO_PERSON)
     if event.startswith("client:"):
         assert found[0].client_id

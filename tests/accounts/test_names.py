@@ -215,3 +215,30 @@ def test_a_flood_of_accents_is_never_sorted(monkeypatch):
         Person(flood, flood + "@example.org", flood, flood).check()
     assert lengths
     assert max(lengths) <= 4 * 320
+
+
+# -- Addresses: what mail goes to by different ways never shares a key -------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("boss@grossbank.de", "boss@großbank.de"),
+        ("strasse@example.org", "straße@example.org"),
+        ("boss@example.org", "ｂoss@example.org"),
+    ],
+)
+def test_two_mailboxes_never_share_a_key(one, other):
+    assert names.email_key(one) != names.email_key(other)
+    assert names.username_key(one) != names.username_key(other)
+    assert names.domain_key(one.partition("@")[2]) == names.domain_key(one.partition("@")[2].upper())
+
+
+def test_a_domain_is_compared_as_dns_has_it():
+    assert names.domain_key("Bücher.de") == names.domain_key("xn--bcher-kva.de") == "xn--bcher-kva.de"
+    assert names.domain_key("großbank.de") == "xn--grobank-2va.de"
+    assert names.email_key("Ada@BÜCHER.de") == "ada@xn--bcher-kva.de"
+
+
+def test_a_user_name_that_looks_like_an_id_is_refused():
+    assert "id" in names.check_username("0123456789abcdef" * 2, "ada@example.org")[0]

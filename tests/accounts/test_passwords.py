@@ -174,6 +174,31 @@ def test_an_operator_sets_a_password_and_ends_every_session(db, settings, visito
         passwords.set_password(db, settings, visitor, ada.id, "lovelace01")
 
 
+def test_the_owner_is_told_of_every_change(db, settings, visitor, ada, here, mailbox):
+    change(db, settings, visitor, ada, here)
+    passwords.set_password(db, settings, visitor, ada.id, PASSWORD, language="de")
+    mails = mailbox.all("password_changed")
+    assert [mail.recipient for mail in mails] == ["ada@example.org"] * 2
+    assert mails[0].subject != mails[1].subject
+    assert all(secret not in mail.text for mail in mails for secret in (PASSWORD, NEW))
+
+
+def test_a_refused_change_is_told_to_nobody(db, settings, visitor, ada, here, mailbox):
+    for current, new in (("not it", NEW), (PASSWORD, "short"), (PASSWORD, PASSWORD)):
+        with pytest.raises(InvalidInputError):
+            change(db, settings, visitor, ada, here, current, new)
+    assert mailbox.kinds() == []
+
+
+def test_a_temporary_password_says_so_in_every_session_until_it_is_changed(db, settings, visitor, stranger, ada, here):
+    assert not sessions.find_session_by_id(db, settings, here).must_change_password
+    passwords.set_password(db, settings, visitor, ada.id, NEW, is_temporary=True)
+    ids = [sign_in.sign_in(db, settings, who, "ada", NEW)[1] for who in (visitor, stranger)]
+    assert all(sessions.find_session_by_id(db, settings, each).must_change_password for each in ids)
+    passwords.change_password(db, settings, visitor, ada.id, NEW, PASSWORD, keep_session=ids[0])
+    assert not sessions.find_session_by_id(db, settings, ids[0]).must_change_password
+
+
 # -- Hashes of another making ---------------------------------------------------------
 
 

@@ -1,210 +1,365 @@
-"""Registration: who may, what is said, and what is not."""
+"""Registering by oneself: what it asks, what it makes, and what its reply does not tell."""
 
-import threading
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
-from idp import database
-from idp.accounts import registration, users
+from idp import crypto, database
+from idp.accounts import email_verification, preauthorization, registration, roles, sign_in, users
 from idp.accounts.audit import list_events
+from idp.accounts.registration import RegistrationRules, effective_policy
+from idp.accounts.throttle import MAIL_BURST
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, Visitor
-from idp.errors import AlreadyExistsError, InvalidInputError, PasswordRefused, RegistrationRefused, Throttled
-from idp.models import User
+from idp.errors import (
+    AddressUnverified,
+    AlreadyExistsError,
+    ExpiredError,
+    InvalidInputError,
+    PasswordRefused,
+    RegistrationRefused,
+    SignInRefused,
+    Throttled,
+)
+from idp.models import Throttle, User
+from tests.accounts.conftest import at_once, outline
 from tests.factories import PASSWORD
 
-GRACE = Person("grace", "grace@example.org", "Grace", "Hopper")
+ZOE = Person("zoe", "zoe@example.org", "Zoë", "O'Neil")
+OTHER = "seven purple elephants dancing"
 
 
-def register(db, settings, visitor, person=GRACE, password=PASSWORD):
-    outcome = registration.register(db, settings, visitor, person, password)
+def register(db, settings, visitor, person=ZOE, password=PASSWORD, **how):
+    registration.register(db, settings, visitor, person, password, **how)
     db.commit()
-    return outcome
 
 
-def count(db):
-    return db.scalar(select(func.count()).select_from(User))
-
-
-# -- The policy -------------------------------------------------------------------
-
-
-def test_where_registration_is_open_anybody_gets_an_account(db, settings, visitor):
-    assert register(db, settings, visitor) is None
-    user = users.get_user(db, "grace")
-    assert (user.username, user.email, user.given_name, user.family_name) == tuple(vars(GRACE).values())
-    assert user.email_verified_at is None  # nobody vouched for it
-    assert user.disabled_at is None
-    assert user.password_hash.startswith("sha256$2b$04$")
-    event = list_events(db)[0]
-    assert (event.event, event.user_id, event.actor) == ("account:user:create", user.id, "user")
-
-
-@pytest.mark.parametrize("policy", ["closed", "preauthorized"])
-def test_where_registration_is_not_open_nobody_gets_an_account(db, settings, visitor, policy, work):
-    settings = replace(settings, registration=policy)
-    with pytest.raises(RegistrationRefused):
-        register(db, settings, visitor)
-    assert count(db) == 0
-    assert work(lambda: register(db, settings, visitor)).hashes == 0
-
-
-def test_only_a_closed_door_is_said_before_the_form():
-    from idp.settings import Settings
-
-    registration.check_policy(Settings(registration="open"))
-    registration.check_policy(Settings(registration="preauthorized"))
-    with pytest.raises(RegistrationRefused):
-        registration.check_policy(Settings(registration="closed"))
-
-
-def test_a_refusal_by_the_list_is_audited(db, settings, visitor):
-    with pytest.raises(RegistrationRefused):
-        register(db, replace(settings, registration="preauthorized"), visitor)
+def verify(db, settings, visitor, mailbox):
+    user_id = email_verification.verify_address(db, settings, visitor, mailbox.last("verify_address").token)
     db.commit()
-    assert list_events(db)[0].details == {"reason": "not_preauthorized"}
+    return user_id
 
 
-# -- A taken address is not told ------------------------------------------------------------
+# -- A new account ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("email", ["ada@example.org", "ADA@EXAMPLE.ORG", "ａda@example.org"])
-def test_a_taken_address_looks_like_a_fresh_one_and_changes_nothing(db, settings, visitor, make_user, email):
-    before = make_user().password_hash
-    assert register(db, settings, visitor, replace(GRACE, email=email)) is None
-    assert count(db) == 1
-    assert db.get(User, users.get_user(db, "ada").id, populate_existing=True).password_hash == before
-    assert list_events(db)[0].event == "account:registration:refuse"
+def test_it_waits_until_the_address_is_confirmed(db, settings, visitor, mailbox):
+    register(db, settings, visitor)
+    mail = mailbox.last("verify_address")
+    assert mail.recipient == "zoe@example.org"
+    assert "Zoë" in mail.text
+    with pytest.raises(AddressUnverified):
+        sign_in.sign_in(db, settings, visitor, "zoe", PASSWORD)
+    db.commit()
+    user_id = verify(db, settings, visitor, mailbox)
+    assert sign_in.sign_in(db, settings, visitor, "zoe", PASSWORD)
+    user = db.get_one(User, user_id, populate_existing=True)
+    assert user.email_verified_at is not None
+    assert (user.username, user.given_name, user.family_name) == ("zoe", "Zoë", "O'Neil")
+
+
+def test_only_who_knows_the_password_learns_that_it_waits(db, settings, visitor, make_user, work):
+    register(db, settings, visitor)
+    with pytest.raises(SignInRefused):
+        sign_in.sign_in(db, settings, visitor, "zoe", "not it")
+    wrong = work(lambda: sign_in.sign_in(db, settings, visitor, "zoe", "not it"))
+    assert wrong == work(lambda: sign_in.sign_in(db, settings, visitor, "nobody", "not it"))
+    with pytest.raises(AddressUnverified) as refusal:
+        sign_in.sign_in(db, settings, visitor, "ZOE@example.org", PASSWORD)
+    assert (refusal.value.code, refusal.value.status) == ("address_unverified", 403)
+    db.commit()
+    assert list_events(db)[0].details == {"reason": "address_unverified"}
+
+
+def test_with_a_proven_address_it_is_ready_at_once(db, settings, visitor, mailbox):
+    register(db, settings, visitor, is_address_proven=True)
+    assert sign_in.sign_in(db, settings, visitor, "zoe", PASSWORD)
+    assert mailbox.kinds() == []
+
+
+def test_the_mail_is_in_the_readers_language(db, settings, visitor, mailbox):
+    register(db, settings, visitor, language="de")
+    english = email_verification.prepare_message(
+        db, settings, user_id=None, email="x@example.org", password_hash=None, name=""
+    )
+    assert mailbox.last("verify_address").subject != english.subject
+
+
+# -- An address that has an account ------------------------------------------------------
+
+
+def test_a_taken_address_gets_the_same_reply_and_its_owner_a_mail(db, settings, visitor, make_user, mailbox):
+    make_user("ada", email="zoe@example.org")
+    register(db, settings, visitor)
+    assert db.scalar(select(func.count()).select_from(User)) == 1
+    assert mailbox.kinds() == ["address_already_registered"]
+    assert mailbox.all()[0].recipient == "zoe@example.org"
     assert list_events(db)[0].details == {"reason": "address_taken"}
 
 
-def test_a_taken_address_costs_the_same_work_as_a_fresh_one(db, settings, visitor, make_user, work):
-    make_user()
-    fresh = work(lambda: register(db, settings, visitor))
-    taken = work(lambda: register(db, settings, visitor, Person("edsger", "ada@example.org", "Edsger", "Dijkstra")))
-    assert users.find_user(db, "grace")
-    assert users.find_user(db, "edsger") is None
-    assert (fresh.hashes, fresh.checks) == (1, 0)
-    assert len(fresh.statements) == 5
-    assert taken == fresh
+@pytest.mark.parametrize("with_listing", [False, True])
+def test_a_taken_address_costs_the_same_work(db, settings, visitor, make_user, work, with_listing):
+    make_user("ada", email="taken@example.org")
+    rules = RegistrationRules(roles=("reader", "writer"), client_id="wiki")
+    if with_listing:
+        for email in ("taken@example.org", "free@example.org"):
+            preauthorization.preauthorize(db, OPERATOR, email, roles=("editor",))
+        db.commit()
+
+    def attempt(username, email):
+        register(db, settings, visitor, Person(username, email), rules=rules, roles=("reader",))
+
+    free = work(lambda: attempt("zoe", "free@example.org"))
+    taken = work(lambda: attempt("yan", "taken@example.org"))
+    pending = work(lambda: attempt("xia", "free@example.org"))
+    assert (free.hashes, free.checks) == (taken.hashes, taken.checks) == (pending.hashes, pending.checks) == (1, 0)
+    assert outline(free) == outline(taken)
+    # What an earlier registration held is listed again first: nobody's account is told by that.
+    extra = [each for each in outline(pending) if each.startswith("INSERT INTO preauthorization")]
+    assert len(extra) == with_listing
+    assert [each for each in outline(pending) if each not in extra] == outline(free)
 
 
-def test_a_taken_address_as_user_name_is_not_told_either(db, settings, visitor, make_user, work):
-    make_user("ada@example.org", email="ada@example.org")
-    fresh = work(lambda: register(db, settings, visitor, Person("new@example.org", "new@example.org")))
-    taken = work(lambda: register(db, settings, visitor, Person("ada@example.org", "ada@example.org")))
-    assert fresh == taken
-    assert count(db) == 2
-
-
-def test_an_address_that_serves_as_somebodys_user_name_is_taken(db, settings, visitor, make_user):
-    ada = make_user("ada@example.org", email="ada@example.org")
-    ada.email, ada.email_key = "moved@example.org", "moved@example.org"
-    db.commit()
-    register(db, settings, visitor, replace(GRACE, email="ada@example.org"))
-    assert count(db) == 1
-
-
-# -- A taken user name must be told ----------------------------------------------------------
-
-
-@pytest.mark.parametrize("username", ["paypal", "PayPal", " paypal ", "paypaI", "paypa1", "раура1", "ｐａｙｐａｌ"])
-def test_a_user_name_that_is_taken_or_looks_like_it_is_refused(db, settings, visitor, make_user, username):
-    make_user("paypal")
-    with pytest.raises(InvalidInputError) as refusal:
-        register(db, settings, visitor, replace(GRACE, username=username))
-    assert list(refusal.value.faults) == ["username"]
-    assert "taken" in refusal.value.message
-    assert count(db) == 1
-
-
-def test_every_faulty_field_is_named_at_once(db, settings, visitor):
-    with pytest.raises(InvalidInputError) as refusal:
-        register(db, settings, visitor, Person("a b", "nowhere", "x" * 101, "<>"))
-    assert set(refusal.value.faults) == {"username", "email", "given_name", "family_name"}
-
-
-def test_the_password_obeys_the_policy_and_is_not_ones_own_data(db, settings, visitor):
-    for password in ("short", "gracehopper", "grace@example.org"):
-        with pytest.raises(PasswordRefused):
-            register(db, settings, visitor, password=password)
-    assert count(db) == 0
-
-
-# -- Many at once ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("what", ["username", "email"])
-def test_of_many_at_once_with_one_name_or_address_one_gets_it(db, settings, what):
-    told = []
-
-    def come(number):
-        person = Person("grace", f"grace{number}@example.org")
-        if what == "email":
-            person = Person(f"{'abcdefgh'[number]}race", "grace@example.org")
-        engine = database.open_engine(settings)
-        with Session(engine) as own:
-            try:
-                told.append(registration.register(own, settings, Visitor(f"192.0.2.{number}"), person, PASSWORD))
-            except InvalidInputError as refusal:
-                told.append(list(refusal.faults))
-            own.commit()
-        engine.dispose()
-
-    threads = [threading.Thread(target=come, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert count(db) == 1
-    assert len(told) == 8
-    assert told.count(None) == (1 if what == "username" else 8)
-    assert all(each in (None, ["username"]) for each in told)
-
-
-def test_a_name_taken_while_the_password_was_hashed_is_told(db, settings, visitor, monkeypatch):
-    monkeypatch.setattr(users, "is_username_taken", lambda *_: False)  # it was free a moment ago
+def test_a_listing_for_a_taken_address_stays_and_gives_nothing(db, settings, visitor, make_user):
+    ada = make_user("ada", email="zoe@example.org")
+    preauthorization.preauthorize(db, OPERATOR, "zoe@example.org", roles=("admin",))
     register(db, settings, visitor)
-    with pytest.raises(InvalidInputError) as refusal:
-        register(db, settings, visitor, replace(GRACE, email="other@example.org"))
-    assert list(refusal.value.faults) == ["username"]
+    assert roles.roles_of(db, ada.id) == []
+    assert len(preauthorization.list_preauthorizations(db)) == 1
 
 
-def test_registrations_from_one_network_slow_down(db, settings, clock):
-    settings = replace(settings, throttle_address_burst=2)
-    for number in range(2):
-        register(db, settings, Visitor(f"2001:db8::{number}"), Person(f"user{'ab'[number]}", f"u{number}@example.org"))
-    with pytest.raises(Throttled):
-        register(db, settings, Visitor("2001:db8::ff"))
-    clock.advance(settings.throttle_address_interval)
-    register(db, settings, Visitor("2001:db8::ff"))
-    assert count(db) == 3
+def test_a_taken_user_name_is_told(db, settings, visitor, make_user):
+    make_user("zoe", email="other@example.org")
+    for username in ("zoe", "ZOE", "ｚｏｅ"):
+        with pytest.raises(InvalidInputError, match="Username already taken"):
+            register(db, settings, visitor, replace(ZOE, username=username))
+    assert register(db, settings, visitor, replace(ZOE, username="zoey")) is None
 
 
-# -- By the operator ----------------------------------------------------------------------------
+def test_a_user_name_that_is_taken_while_the_password_is_hashed_is_told(db, settings, visitor, monkeypatch, mailbox):
+    real = crypto.hash_password
 
+    def slow(password, cost):
+        monkeypatch.setattr(crypto, "hash_password", real)
+        with database.open_session(settings) as other:
+            registration.add_user(other, settings, OPERATOR, Person("zoe", "quick@example.org"), None)
+        return real(password, cost)
 
-def test_the_operator_adds_users_whatever_the_policy_and_vouches_for_the_address(db, settings):
-    settings = replace(settings, registration="closed")
-    user = registration.add_user(db, settings, OPERATOR, GRACE, PASSWORD, role_names=("editor", "admin"))
+    preauthorization.preauthorize(db, OPERATOR, "zoe@example.org")
     db.commit()
-    assert user.email_verified_at is not None
-    assert {event.event for event in list_events(db)} >= {"account:user:create", "account:roles:change"}
-    assert {event.actor for event in list_events(db, user_id=user.id)} == {"operator"}
+    monkeypatch.setattr(crypto, "hash_password", slow)
+    with pytest.raises(InvalidInputError, match="Username already taken"):
+        register(db, settings, visitor)
+    db.commit()
+    assert mailbox.kinds() == []
+    assert len(preauthorization.list_preauthorizations(db)) == 1  # claimed in vain, so not at all
+    assert db.scalars(select(User.email)).all() == ["quick@example.org"]
 
 
-@pytest.mark.parametrize("person", [replace(GRACE, username="ADA"), replace(GRACE, email="ada@EXAMPLE.org")])
-def test_the_operator_is_told_what_is_taken(db, settings, make_user, person):
-    make_user()
+# -- An address whose registration waits ---------------------------------------------------
+
+
+def test_registering_again_makes_it_over_and_kills_the_links_before(db, settings, visitor, mailbox):
+    register(db, settings, visitor)
+    first = mailbox.last("verify_address").token
+    register(db, settings, visitor, replace(ZOE, username="zoey", given_name="Z"), OTHER)
+    with pytest.raises(ExpiredError):
+        email_verification.verify_address(db, settings, visitor, first)
+    verify(db, settings, visitor, mailbox)
+    assert db.scalars(select(User.username)).all() == ["zoey"]
+    assert sign_in.sign_in(db, settings, visitor, "zoey", OTHER)
+    with pytest.raises(SignInRefused):
+        sign_in.sign_in(db, settings, visitor, "zoe", PASSWORD)
+
+
+def test_the_same_name_may_be_used_again_but_by_nobody_else(db, settings, visitor):
+    register(db, settings, visitor)
+    register(db, settings, visitor)
+    with pytest.raises(InvalidInputError):
+        register(db, settings, visitor, replace(ZOE, email="other@example.org"))
+    assert db.scalar(select(func.count()).select_from(User)) == 1
+
+
+def test_it_is_not_made_over_with_a_name_that_somebody_has(db, settings, visitor, make_user):
+    make_user("yan")
+    register(db, settings, visitor)
+    with pytest.raises(InvalidInputError):
+        register(db, settings, visitor, replace(ZOE, username="yan"))
+    # Not even when the name was taken a moment ago.
+    assert users.create_user_unless_taken(db, replace(ZOE, username="yan"), "hash") is None
+    assert sorted(db.scalars(select(User.username))) == ["yan", "zoe"]
+
+
+def test_roles_of_the_registration_before_do_not_stay(db, settings, visitor, mailbox):
+    rules = RegistrationRules(roles=("reader", "writer"))
+    register(db, settings, visitor, rules=rules, roles=("reader",))
+    register(db, settings, visitor, rules=rules, roles=("writer",))
+    assert roles.roles_of(db, verify(db, settings, visitor, mailbox)) == ["writer"]
+
+
+def test_it_keeps_no_operator_away(db, settings, visitor):
+    register(db, settings, visitor)
+    user = registration.add_user(db, settings, OPERATOR, replace(ZOE, username="zoey"), PASSWORD)
+    db.commit()
+    assert db.scalars(select(User.id)).all() == [user.id]
     with pytest.raises(AlreadyExistsError):
-        registration.add_user(db, settings, OPERATOR, person, PASSWORD)
+        registration.add_user(db, settings, OPERATOR, replace(ZOE, username="zed"), PASSWORD)
 
 
-def test_the_loser_of_a_race_between_operators_is_told(db, settings, monkeypatch, make_user):
-    make_user()
-    monkeypatch.setattr(users, "is_username_taken", lambda *_: False)
-    with Session(db.get_bind()) as own, pytest.raises(AlreadyExistsError):
-        registration.add_user(own, settings, OPERATOR, Person("ada", "other@example.org"), PASSWORD)
+def test_it_is_swept_after_a_week(db, settings, visitor, clock, make_user):
+    ada = make_user()
+    register(db, settings, visitor)
+    clock.advance(registration.PENDING_LIFETIME)
+    register(db, settings, visitor)  # once more: the week begins anew
+    clock.advance(registration.PENDING_LIFETIME)
+    assert registration.sweep_pending(db, most=10) == 0
+    clock.advance(1)
+    assert registration.sweep_pending(db, most=10) == 1
+    assert registration.sweep_pending(db, most=10) == 0
+    db.commit()
+    assert db.scalars(select(User.id)).all() == [ada.id]
+
+
+def test_a_confirmed_account_is_not_swept(db, settings, visitor, clock, mailbox):
+    register(db, settings, visitor)
+    verify(db, settings, visitor, mailbox)
+    clock.advance(2 * registration.PENDING_LIFETIME)
+    assert registration.sweep_pending(db, most=10) == 0
+
+
+def test_many_at_once_with_one_address_make_one_account(settings, db):
+    def attempt(own, number):
+        person = replace(ZOE, username=f"name{number}of")
+        registration.register(own, settings, Visitor(f"203.0.113.{number}"), person, PASSWORD)
+
+    assert at_once(settings, 5, attempt) == [None] * 5
+    assert db.scalar(select(func.count()).select_from(User)) == 1
+
+
+def test_many_at_once_with_one_name_make_one_account(settings, db):
+    def attempt(own, number):
+        person = replace(ZOE, email=f"zoe{number}@example.org")
+        registration.register(own, settings, Visitor(f"203.0.113.{number}"), person, PASSWORD)
+
+    outcomes = at_once(settings, 5, attempt)
+    assert outcomes.count(None) == 1
+    assert sum(isinstance(outcome, InvalidInputError) for outcome in outcomes) == 4
+    assert db.scalar(select(func.count()).select_from(User)) == 1
+
+
+# -- What the operator and the app allow -----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("own", "of_client", "expected"),
+    [
+        ("open", None, "open"),
+        ("open", "open", "open"),
+        ("open", "preauthorized", "preauthorized"),
+        ("open", "closed", "closed"),
+        ("preauthorized", "open", "preauthorized"),
+        ("preauthorized", None, "preauthorized"),
+        ("preauthorized", "closed", "closed"),
+        ("closed", "open", "closed"),
+        ("closed", "preauthorized", "closed"),
+    ],
+)
+def test_an_app_narrows_the_policy_and_never_widens_it(settings, own, of_client, expected):
+    assert effective_policy(replace(settings, registration=own), RegistrationRules(policy=of_client)) == expected
+
+
+def test_closed_is_closed(db, settings, visitor):
+    with pytest.raises(RegistrationRefused):
+        register(db, replace(settings, registration="closed"), visitor)
+    with pytest.raises(RegistrationRefused):
+        register(db, settings, visitor, rules=RegistrationRules(policy="closed"))
+    with pytest.raises(RegistrationRefused):
+        registration.check_policy(settings, RegistrationRules(policy="closed"))
+    registration.check_policy(settings)
+
+
+def test_an_app_may_ask_for_listed_addresses_only(db, settings, visitor):
+    with pytest.raises(RegistrationRefused, match="User not pre-authorized to register"):
+        register(db, settings, visitor, must_be_preauthorized=True)
+    preauthorization.preauthorize(db, OPERATOR, "zoe@example.org")
+    register(db, settings, visitor, must_be_preauthorized=True)
+
+
+@pytest.mark.parametrize(
+    ("domains", "is_welcome"),
+    [
+        (("example.org",), True),
+        (("@Example.ORG",), True),
+        (("example.com", "example.org"), True),
+        (("example.com",), False),
+        (("ample.org",), False),
+        (("sub.example.org",), False),
+        (("org",), False),
+    ],
+)
+def test_domains(db, settings, visitor, domains, is_welcome):
+    for how in ({"domains": domains}, {"rules": RegistrationRules(domains=domains)}):
+        if is_welcome:
+            register(db, settings, visitor, **how)
+        else:
+            with pytest.raises(RegistrationRefused, match="Email domain is not allowed to register"):
+                register(db, settings, visitor, **how)
+
+
+def test_international_domains_have_one_key(db, settings, visitor):
+    person = replace(ZOE, email="zoe@bücher.example")
+    register(db, settings, visitor, person, domains=("xn--bcher-kva.example",))
+
+
+def test_a_listed_address_may_be_of_any_domain_but_the_apps_own_limit_holds(db, settings, visitor):
+    preauthorization.preauthorize(db, OPERATOR, "zoe@example.org")
+    with pytest.raises(RegistrationRefused):
+        register(db, settings, visitor, domains=("example.com",))
+    register(db, settings, visitor, rules=RegistrationRules(domains=("example.com",)))
+
+
+def test_an_app_gives_the_roles_that_it_may_and_no_others(db, settings, visitor):
+    rules = RegistrationRules(roles=("reader",))
+    for asked in (("admin",), ("reader", "admin")):
+        with pytest.raises(InvalidInputError) as refusal:
+            register(db, settings, visitor, rules=rules, roles=asked)
+        assert set(refusal.value.faults) == {"roles"}
+    with pytest.raises(InvalidInputError):
+        register(db, settings, visitor, roles=("reader",))
+    register(db, settings, visitor, rules=rules, roles=("reader",))
+    user = db.scalars(select(User)).one()
+    assert roles.roles_of(db, user.id) == ["reader"]
+
+
+def test_faults_are_told_before_anything_is_spent(db, settings, visitor):
+    with pytest.raises(InvalidInputError) as refusal:
+        register(db, settings, visitor, Person("a b", "nonsense"))
+    assert set(refusal.value.faults) == {"username", "email"}
+    with pytest.raises(PasswordRefused):
+        register(db, settings, visitor, password="short")
+    assert db.scalars(select(Throttle.bucket)).all() == []
+
+
+def test_registrations_from_one_network_slow_down(db, settings, visitor, clock):
+    few = replace(settings, throttle_address_burst=2)
+    for number in range(2):
+        register(db, few, visitor, Person(f"name{number}of", f"zoe{number}@example.org"))
+    with pytest.raises(Throttled):
+        register(db, few, visitor)
+
+
+def test_nobody_is_flooded_with_mail_from_many_networks(db, settings, mailbox, clock):
+    for number in range(MAIL_BURST):
+        register(db, settings, Visitor(f"203.0.113.{number}"))
+    with pytest.raises(Throttled):
+        register(db, settings, Visitor("203.0.113.200"))
+    assert len(mailbox.all()) == MAIL_BURST
+
+
+def test_neither_password_nor_link_is_in_the_audit(db, settings, visitor, mailbox):
+    register(db, settings, visitor)
+    written = repr([(event.event, event.details) for event in list_events(db)])
+    assert PASSWORD not in written
+    assert mailbox.last("verify_address").token not in written
+    assert users.find_user(db, "zoe").password_hash not in written

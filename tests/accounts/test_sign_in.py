@@ -275,3 +275,13 @@ def test_a_sign_in_makes_the_cookie_before_it_worthless(db, settings, visitor, a
     assert first_token != second_token
     assert sessions.find_session(db, settings, first_token) is None
     assert sessions.find_session(db, settings, second_token).id == second
+
+
+def test_a_one_time_password_opens_the_account_for_three_days_only(db, settings, visitor, make_user, clock):
+    user = make_user()
+    passwords.set_password(db, settings, OPERATOR, user.id, "eleven orange ladders", is_temporary=True)
+    clock.advance(sign_in.TEMPORARY_LIFETIME)
+    assert sign_in.sign_in(db, settings, visitor, "ada", "eleven orange ladders")
+    clock.advance(1)
+    with pytest.raises(SignInRefused):
+        sign_in.sign_in(db, settings, visitor, "ada", "eleven orange ladders")

@@ -1,0 +1,144 @@
+"""Another address: asked for with the password, confirmed from the new mailbox, told to the old one.
+
+Until the new address is confirmed the old one stands. Another password, or another address, kills the link.
+"""
+
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp import clock
+from idp.accounts import audit, names, one_time_links, passwords, throttle, users
+from idp.accounts.audit import Event
+from idp.accounts.email_verification import already_registered_message
+from idp.accounts.one_time_links import LinkInfo
+from idp.accounts.visitor import Visitor
+from idp.errors import ExpiredError, InvalidInputError
+from idp.mail import messages, outbox
+from idp.models import OneTimeLink, User
+from idp.settings import Settings
+
+LINK_LIFETIME = 24 * 3_600
+
+
+def request_change(
+    db: Session,
+    settings: Settings,
+    visitor: Visitor,
+    user_id: str,
+    new_email: str,
+    current_password: str,
+    language: str = "en",
+) -> str:
+    """Ask for another address: a link goes to the new one, and the old one is told.
+
+    Whether the new address belongs to another account is told to nobody but its owner; the work is the same.
+
+    Returns:
+        The new address in its normal form.
+
+    Raises:
+        InvalidInputError: no address, the same one, or a wrong password.
+        Throttled: too many wrong passwords, or too many mails.
+    """
+    email, faults = names.check_email(new_email)
+    names.refuse({"email": faults})
+    user = passwords.require_password(
+        db, settings, visitor, user_id, current_password, refused=Event.ADDRESS_CHANGE_REFUSED
+    )
+    key, name = names.email_key(email), names.full_name(user.given_name, user.family_name)
+    if key == user.email_key:
+        raise InvalidInputError({"email": ["New and current values are the same."]})
+    throttle.spend(db, settings, throttle.RESEND_ACCOUNT, f"{user_id} {key}")
+    throttle.spend(db, settings, throttle.RESEND_ACCOUNT, user_id)
+    owner = users.owner_of_address(db, email)
+    is_free = owner is None or owner["is_registration_pending"] or owner["id"] == user_id
+    # Written for a taken address too, but mailed to nobody then: what waits is shown to who asked for it.
+    token = one_time_links.make_link(
+        db,
+        one_time_links.CHANGE_ADDRESS,
+        user_id=user_id,
+        email=key,
+        binding=one_time_links.binding_of(user.email_key, user.password_hash),
+        lifetime=LINK_LIFETIME,
+        data={"email": email},
+    )
+    if is_free or owner is None:
+        link = one_time_links.page_url(settings, one_time_links.CHANGE_ADDRESS, token)
+        message = messages.confirm_new_address(settings, language, name=name, link=link, hours=LINK_LIFETIME // 3_600)
+        outbox.post(db, settings, message, email)
+    else:
+        outbox.post(db, settings, already_registered_message(settings, owner, language), owner["email"])
+    outbox.post(
+        db, settings, messages.address_change_requested(settings, language, name=name, new_address=email), user.email
+    )
+    audit.record(db, Event.ADDRESS_CHANGE_REQUESTED, visitor, user_id=user_id)
+    return email
+
+
+def pending_change(db: Session, user_id: str) -> str | None:
+    """Return the address that waits for confirmation, the latest one; or None."""
+    rows = db.execute(
+        select(OneTimeLink.data, OneTimeLink.binding)
+        .where(
+            OneTimeLink.user_id == user_id,
+            OneTimeLink.purpose == one_time_links.CHANGE_ADDRESS,
+            OneTimeLink.claimed_at.is_(None),
+            OneTimeLink.expires_at > clock.now(),
+        )
+        .order_by(OneTimeLink.created_at.desc())
+    ).all()
+    bound = one_time_links.binding_digest(db, user_id) if rows else None
+    return next((str(row.data["email"]) for row in rows if row.binding == bound), None)
+
+
+def peek_change(db: Session, token: str) -> LinkInfo:
+    """Look at a link without using it; `data["email"]` is the new address.
+
+    Raises:
+        ExpiredError: it is no good any more.
+    """
+    return one_time_links.peek_link(db, token, one_time_links.CHANGE_ADDRESS)
+
+
+def confirm_change(db: Session, settings: Settings, visitor: Visitor, token: str, language: str = "en") -> str:
+    """Use a link: the new address is the account's, proven, and the old one is told.
+
+    A user name that was the old address becomes the new one.
+
+    Returns:
+        The account's id.
+
+    Raises:
+        ExpiredError: the link is no good any more, or the address was taken meanwhile.
+    """
+    link = one_time_links.claim_link(db, token, one_time_links.CHANGE_ADDRESS)
+    email, now = str(link.data["email"]), clock.now()
+    before = db.execute(
+        select(User.id, User.username_key, User.email, User.email_key, User.given_name, User.family_name).where(
+            User.id == link.user_id
+        )
+    ).one()
+    values: dict[str, Any] = {"email": email, "email_key": link.email_key, "email_verified_at": now, "updated_at": now}
+    if before.username_key == before.email_key and len(email) <= names.USERNAME_MOST >= len(link.email_key):
+        values |= {
+            "username": email,
+            "username_key": names.username_key(email),
+            "username_skeleton": names.username_skeleton(email),
+        }
+    # Whoever registered with this address and never confirmed it has proven nothing.
+    db.execute(delete(User).where(User.email_key == link.email_key, User.is_registration_pending))
+    owner = users.owner_of_address(db, email)
+    if owner is not None and owner["id"] != before.id:
+        raise ExpiredError("This address belongs to another account by now.")
+    try:
+        with db.begin_nested():
+            db.execute(update(User).where(User.id == before.id).values(values))
+    except IntegrityError:
+        raise ExpiredError("This address belongs to another account by now.") from None
+    name = names.full_name(before.given_name, before.family_name)
+    outbox.post(db, settings, messages.address_changed(settings, language, name=name, new_address=email), before.email)
+    audit.record(db, Event.ADDRESS_CHANGED, visitor, user_id=before.id)
+    return str(before.id)

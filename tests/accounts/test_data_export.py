@@ -1,0 +1,82 @@
+"""Everything about one person, for that person."""
+
+import json
+
+import pytest
+
+from idp.accounts import data_export, deletion, recovery, sign_in
+from idp.accounts.profile import FIELDS
+from idp.errors import NotFoundError
+from idp.models import Base, User
+from tests.factories import EVERY_CLAIM, PASSWORD
+
+# Tables with rows about a person, and the part of the export that shows them.
+SHOWN = {
+    "user": "account",
+    "user_role": "roles",
+    "browser_session": "sessions",
+    "authorization_grant": "apps",
+    "consent": "consents",
+    "one_time_link": "links",
+}
+
+
+@pytest.fixture
+def whole(db, settings, visitor, stranger, make_user):
+    """What Ada gets, after this and that happened; and Bob's address, who is not her."""
+    ada = make_user(roles=("admin", "member"), **EVERY_CLAIM)
+    make_user("bob", email="bob.is.secret@example.org")
+    sign_in.sign_in(db, settings, visitor, "ada", PASSWORD)
+    sign_in.sign_in(db, settings, stranger, "bob", PASSWORD)
+    recovery.request_password_reset(db, settings, visitor, "ada")
+    deletion.request_deletion(db, settings, visitor, ada.id, PASSWORD)
+    db.commit()
+    return data_export.export_account(db, ada.id)
+
+
+def test_it_holds_everything_and_is_json(whole):
+    assert json.loads(json.dumps(whole)) == whole
+    assert whole["account"]["username"] == "ada"
+    assert whole["account"]["deletion_due_at"]
+    assert whole["profile"]["birthdate"] == "1815-12-10"
+    assert set(whole["profile"]) == set(FIELDS)
+    assert whole["roles"] == ["admin", "member"]
+    assert [each["address"] for each in whole["sessions"]] == ["192.0.2.7"]
+    assert {each["kind"] for each in whole["mails"]} == {"reset_password", "account_deletion"}
+    assert {"account:session:start", "account:recovery:request"} <= {each["event"] for each in whole["events"]}
+    assert [each["purpose"] for each in whole["links"]] == ["reset_password"]
+
+
+def test_it_holds_no_secret_and_no_digest(db, whole):
+    text = json.dumps(whole)
+    assert "sha256" not in text
+    assert "_digest" not in text
+    assert "_sealed" not in text
+    assert db.query(User).filter_by(username="ada").one().password_hash not in text
+
+
+def test_it_holds_nothing_of_others(whole):
+    text = json.dumps(whole)
+    assert "bob" not in text
+    assert "198.51.100.9" not in text
+
+
+def test_every_column_about_the_person_is_in_it_or_left_out_on_purpose(whole):
+    left_out = {"password_hash", "username_key", "username_skeleton", "email_key", "claimed_preauthorization"}
+    shown = set(whole["account"]) | set(whole["profile"])
+    assert set(User.__table__.columns.keys()) - shown == left_out
+
+
+def test_every_table_that_belongs_to_a_person_is_in_it(whole):
+    belonging = {
+        table.name
+        for table in Base.metadata.sorted_tables
+        if any(key.column.table.name == "user" for key in table.foreign_keys)
+    }
+    assert belonging <= set(SHOWN)
+    assert set(SHOWN.values()) <= set(whole)
+
+
+def test_there_must_be_an_account(db):
+    with pytest.raises(NotFoundError):
+        data_export.export_account(db, "0" * 32)

@@ -1,0 +1,159 @@
+"""Another address: asked for, confirmed, told."""
+
+import pytest
+from sqlalchemy import select
+
+from idp.accounts import email_change, passwords, registration, sessions, sign_in
+from idp.accounts.audit import list_events
+from idp.accounts.throttle import MAIL_BURST
+from idp.accounts.users import Person
+from idp.errors import ExpiredError, InvalidInputError, Throttled
+from idp.models import User
+from tests.accounts.conftest import at_once, outline
+from tests.factories import PASSWORD
+
+NEW = "countess@example.org"
+
+
+@pytest.fixture
+def ada(make_user):
+    return make_user()
+
+
+def request(db, settings, visitor, ada, email=NEW, password=PASSWORD):
+    email = email_change.request_change(db, settings, visitor, ada.id, email, password)
+    db.commit()
+    return email
+
+
+def confirm(db, settings, visitor, token):
+    user_id = email_change.confirm_change(db, settings, visitor, token)
+    db.commit()
+    return user_id
+
+
+def test_the_old_address_stands_until_the_new_one_is_confirmed(db, settings, visitor, ada, mailbox):
+    assert request(db, settings, visitor, ada, "Countess@Example.ORG") == "Countess@example.org"
+    db.refresh(ada)
+    assert ada.email == "ada@example.org"
+    assert [(mail.kind, mail.recipient) for mail in mailbox.all()] == [
+        ("confirm_new_address", "Countess@example.org"),
+        ("address_change_requested", "ada@example.org"),
+    ]
+    assert email_change.pending_change(db, ada.id) == "Countess@example.org"
+    token = mailbox.last("confirm_new_address").token
+    assert email_change.peek_change(db, token).data["email"] == "Countess@example.org"
+    ada.email_verified_at = None
+    db.commit()
+    assert confirm(db, settings, visitor, token) == ada.id
+    db.refresh(ada)
+    assert (ada.email, ada.email_key, ada.username) == ("Countess@example.org", NEW, "ada")
+    assert ada.email_verified_at
+    assert mailbox.last("address_changed").recipient == "ada@example.org"
+    assert email_change.pending_change(db, ada.id) is None
+    assert sign_in.sign_in(db, settings, visitor, NEW, PASSWORD)
+
+
+def test_it_needs_the_password(db, settings, visitor, ada, mailbox):
+    with pytest.raises(InvalidInputError) as refusal:
+        request(db, settings, visitor, ada, password="not it")
+    assert refusal.value.faults == {"current_password": ("Password is incorrect.",)}
+    db.commit()
+    assert mailbox.kinds() == []
+    assert list_events(db)[0].event == "account:email:refuse"
+
+
+@pytest.mark.parametrize("email", ["", "nonsense", "ada@example.org", "ADA@example.org"])
+def test_what_is_no_other_address_is_refused(db, settings, visitor, ada, email):
+    with pytest.raises(InvalidInputError) as refusal:
+        request(db, settings, visitor, ada, email)
+    assert set(refusal.value.faults) == {"email"}
+
+
+def test_an_address_of_somebody_else_gets_the_same_answer_and_no_link(db, settings, visitor, ada, make_user, mailbox):
+    make_user("bob")
+    assert request(db, settings, visitor, ada, "Bob@example.org") == "Bob@example.org"
+    assert [(mail.kind, mail.recipient) for mail in mailbox.all()] == [
+        ("address_already_registered", "bob@example.org"),
+        ("address_change_requested", "ada@example.org"),
+    ]
+    assert email_change.pending_change(db, ada.id) == "Bob@example.org"
+
+
+def test_a_taken_address_costs_the_same_work(db, settings, visitor, ada, make_user, work):
+    make_user("bob")
+    free = work(lambda: request(db, settings, visitor, ada, "free@example.org"))
+    taken = work(lambda: request(db, settings, visitor, ada, "bob@example.org"))
+    assert outline(free) == outline(taken)
+    assert (free.checks, free.hashes) == (taken.checks, taken.hashes) == (1, 0)
+
+
+@pytest.mark.parametrize("meanwhile", ["password", "address", "late"])
+def test_the_link_dies(db, settings, visitor, clock, make_user, mailbox, meanwhile):
+    ada = make_user()
+    request(db, settings, visitor, ada, "first@example.org")
+    first = mailbox.last("confirm_new_address").token
+    if meanwhile == "password":
+        passwords.set_password(db, settings, visitor, ada.id, "seven purple elephants dancing")
+    elif meanwhile == "address":
+        request(db, settings, visitor, ada)
+        confirm(db, settings, visitor, mailbox.last("confirm_new_address").token)
+    else:
+        clock.advance(email_change.LINK_LIFETIME)
+    with pytest.raises(ExpiredError):
+        email_change.peek_change(db, first)
+    with pytest.raises(ExpiredError):
+        confirm(db, settings, visitor, first)
+    assert email_change.pending_change(db, ada.id) is None
+
+
+def test_an_address_that_was_taken_meanwhile_is_not_stolen(db, settings, visitor, ada, make_user, mailbox):
+    request(db, settings, visitor, ada)
+    make_user("bob", email=NEW)
+    with pytest.raises(ExpiredError, match="belongs to another account"):
+        confirm(db, settings, visitor, mailbox.last("confirm_new_address").token)
+    db.commit()
+    db.refresh(ada)
+    assert ada.email == "ada@example.org"
+
+
+def test_a_registration_that_only_waits_gives_way(db, settings, visitor, ada, mailbox):
+    registration.register(db, settings, visitor, Person("mallory", NEW), PASSWORD)
+    request(db, settings, visitor, ada)
+    confirm(db, settings, visitor, mailbox.last("confirm_new_address").token)
+    assert db.scalars(select(User.email)).all() == [NEW]
+
+
+def test_a_user_name_that_is_the_address_moves_along(db, settings, visitor, make_user, mailbox):
+    user = make_user("ada@example.org", email="ada@example.org")
+    request(db, settings, visitor, user)
+    confirm(db, settings, visitor, mailbox.last("confirm_new_address").token)
+    db.refresh(user)
+    assert (user.username, user.username_key) == (NEW, NEW)
+
+
+def test_two_accounts_that_move_to_one_address_at_once(settings, db, visitor, ada, make_user, mailbox):
+    bob = make_user("bob")
+    tokens = []
+    for user in (ada, bob):
+        request(db, settings, visitor, user)
+        tokens.append(mailbox.last("confirm_new_address").token)
+    outcomes = at_once(
+        settings, 2, lambda own, number: email_change.confirm_change(own, settings, visitor, tokens[number])
+    )
+    assert sum(isinstance(outcome, str) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, ExpiredError) for outcome in outcomes) == 1
+
+
+def test_nobody_is_flooded_with_mail(db, settings, visitor, ada, clock):
+    for number in range(MAIL_BURST):
+        request(db, settings, visitor, ada, f"other{number}@example.org")
+    with pytest.raises(Throttled):
+        request(db, settings, visitor, ada)
+
+
+def test_sessions_go_on(db, settings, visitor, ada, mailbox):
+    _, session_id = sessions.start_session(db, settings, visitor, ada.id)
+    request(db, settings, visitor, ada)
+    confirm(db, settings, visitor, mailbox.last("confirm_new_address").token)
+    assert sessions.find_session_by_id(db, settings, session_id).email == NEW
