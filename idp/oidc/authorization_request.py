@@ -31,6 +31,27 @@ RESPONSE_MODES = ("query",)
 _CODE_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # SHA-256 in base64url (RFC 7636 section 4.2)
 _MAX_AGE = re.compile(r"\d{1,10}")
 _STATE_MOST = 4096
+_PARAMETERS_MOST = 16_384  # characters of all that is read, together: a waiting request is a row
+# What is read, and so all that is kept while a request waits for a person.
+_READ = (
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "response_mode",
+    "scope",
+    "state",
+    "nonce",
+    "prompt",
+    "max_age",
+    "code_challenge",
+    "code_challenge_method",
+    "claims",
+    "id_token_hint",
+    "login_hint",
+    "acr_values",
+    "ui_locales",
+    "display",
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +136,9 @@ def validate(
             found.update(check(provider, parameters, client))
     except OAuth2Error as error:
         raise RefusedRequest(error, redirect_uri, None if "state" in parameters.repeated() else state) from None
-    return AuthorizationRequest(**found, parameters=dict(parameters.data))
+    return AuthorizationRequest(
+        **found, parameters={name: value for name, value in parameters.data.items() if name in _READ}
+    )
 
 
 # -- 1 and 2: faults that are shown ---------------------------------------------
@@ -167,6 +190,8 @@ def _check_single(_provider: "Provider", parameters: Parameters, _client: Client
     parameters.check_single()
     if len(parameters.get("state") or "") > _STATE_MOST:
         raise InvalidRequestError(f"The state has more than {_STATE_MOST} characters.")
+    if sum(len(parameters.get(name) or "") for name in _READ) > _PARAMETERS_MOST:
+        raise InvalidRequestError(f"The parameters have more than {_PARAMETERS_MOST} characters together.")
     return {}
 
 
@@ -204,7 +229,7 @@ def _check_scope(_provider: "Provider", parameters: Parameters, client: ClientMe
     asked = [scope for scope in known_scopes.split(parameters.get("scope")) if scope in known_scopes.SUPPORTED]
     if not client.may_act_offline:
         asked = [scope for scope in asked if scope != "offline_access"]
-    if refused := [scope for scope in asked if scope not in client.scopes]:
+    if refused := [scope for scope in asked if scope not in client.scopes or scope in known_scopes.OF_CLIENTS]:
         raise InvalidScopeError(f"This app is not registered for the scope {' '.join(refused)}.")
     if not asked:
         raise InvalidScopeError("No scope was asked for that is known here; OpenID Connect needs openid.")

@@ -16,16 +16,19 @@ from sqlalchemy.orm import Session
 from idp import clock, crypto
 from idp.accounts import audit, names
 from idp.accounts.audit import Event
+from idp.accounts.registration import POLICIES, RegistrationRules
+from idp.accounts.roles import fault_of_role
 from idp.accounts.visitor import Visitor
 from idp.errors import AlreadyExistsError, NotFoundError
 from idp.models import Client
 from idp.oidc import scopes as known_scopes
 from idp.oidc.keys import ALGORITHMS
-from idp.settings import is_loopback
+from idp.settings import RegistrationPolicy, is_loopback
 
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 CONFIDENTIAL_METHODS = ("client_secret_basic", "client_secret_post")
 AUTH_METHODS = (*CONFIDENTIAL_METHODS, "none")
+_MOST_USERS = 2**31 - 1  # what the column holds
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _SECRET = re.compile(r"[\x20-\x7e]{16,512}")
 
@@ -56,6 +59,12 @@ class ClientMetadata:
     access_token_lifetime: int | None = None
     id_token_lifetime: int | None = None
     refresh_token_lifetime: int | None = None
+    registration_policy: RegistrationPolicy | None = None
+    registration_domains: Sequence[str] = ()
+    registration_roles: Sequence[str] = ()
+    max_concurrent_users: int | None = None
+    is_single_session: bool = False
+    backchannel_logout_uri: str | None = None
     created_at: int = field(default_factory=clock.now)
 
     @property
@@ -67,6 +76,18 @@ class ClientMetadata:
     def must_use_pkce(self) -> bool:
         """Public clients always do (RFC 9700 section 2.1.1)."""
         return self.is_public or self.is_pkce_required
+
+    @property
+    def registration_rules(self) -> RegistrationRules:
+        """What the operator set for people who register with this app."""
+        return RegistrationRules(
+            self.registration_policy, self.registration_domains, self.registration_roles, self.client_id
+        )
+
+    @property
+    def scopes_of_people(self) -> tuple[str, ...]:
+        """What it may ask for in the name of a person."""
+        return tuple(scope for scope in self.scopes if scope not in known_scopes.OF_CLIENTS)
 
     @property
     def may_act_offline(self) -> bool:
@@ -162,7 +183,30 @@ def check_metadata(metadata: ClientMetadata, secret: str | None = None) -> None:
         uri = getattr(metadata, name)
         if uri is not None and not uri.startswith(("https://", "http://")):
             faults[name] = [f"{uri!r} is no web address."]
-    names.refuse(faults)
+    if "client_credentials" not in metadata.grant_types and any(s in known_scopes.OF_CLIENTS for s in metadata.scopes):
+        faults["scopes"].append(f"{', '.join(known_scopes.OF_CLIENTS)} need the grant client_credentials.")
+    names.refuse(faults | _faults_of_policies(metadata))
+
+
+def _faults_of_policies(metadata: ClientMetadata) -> dict[str, list[str]]:
+    """What is wrong with what the operator set for the client's people: who may register, how many may be signed in."""
+    uri = metadata.backchannel_logout_uri
+    most = metadata.max_concurrent_users
+    faults = {
+        "registration_policy": _unknown("policy", filter(None, (metadata.registration_policy,)), POLICIES),
+        "registration_domains": [
+            f"{domain!r} is no domain such as example.org."
+            for domain in metadata.registration_domains
+            if names.check_email(f"somebody@{domain}")[1]
+        ],
+        "registration_roles": [fault for role in metadata.registration_roles if (fault := fault_of_role(role))],
+        "backchannel_logout_uri": [fault for each in (uri,) if each and (fault := fault_of_redirect_uri(each))],
+    }
+    if uri and not uri.startswith(("https://", "http://")):
+        faults["backchannel_logout_uri"] = [f"{uri!r} is no web address."]
+    if most is not None and not 1 <= most <= _MOST_USERS:
+        faults["max_concurrent_users"] = ["At least one person must be able to sign in."]
+    return faults
 
 
 def fault_of_redirect_uri(uri: str) -> str | None:
@@ -248,11 +292,17 @@ def rotate_secret(db: Session, visitor: Visitor, client_id: str) -> str:
     return secret
 
 
-def streamlit_client(name: str, url: str) -> ClientMetadata:
-    """Describe what a Streamlit app needs.
+def streamlit_client(name: str, url: str, *, may_hand_out_passwords: bool = False) -> ClientMetadata:
+    """Describe what a Streamlit app needs: to sign people in, and for its widgets to register and recover accounts.
 
     Streamlit never calls userinfo, so claims go into the ID token; it sends no refresh token, so its access token lives
     as long as the browser session and dies with it; it returns to its callback after sign-out too.
+
+    Args:
+        name: what people call it.
+        url: where it is.
+        may_hand_out_passwords: it gets the scope `recovery:password`: it learns which accounts there are, and may
+            replace their passwords by one-time ones.
     """
     callback = url.rstrip("/") + "/oauth2callback"
     return ClientMetadata(
@@ -261,7 +311,11 @@ def streamlit_client(name: str, url: str) -> ClientMetadata:
         client_uri=url,
         redirect_uris=(callback,),
         post_logout_redirect_uris=(callback,),
-        scopes=("openid", "profile", "email", "roles", "account"),
+        grant_types=("authorization_code", "client_credentials"),
+        scopes=(
+            *("openid", "profile", "email", "roles", "account", "registration", "recovery"),
+            *(("recovery:password",) if may_hand_out_passwords else ()),
+        ),
         is_trusted=True,
         is_pkce_required=True,
         has_id_token_claims=True,

@@ -1,10 +1,10 @@
 """What a person allowed an app, remembered so that they are asked once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock
@@ -12,9 +12,11 @@ from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.database import insert_into
-from idp.models import Consent
+from idp.models import AuthorizationGrant, BrowserSession, Client, Consent, User
 from idp.oidc import scopes as known_scopes
+from idp.oidc import token_status
 from idp.oidc.authorization_request import AuthorizationRequest
+from idp.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,25 @@ class GivenConsent:
             return False
         asked_claims = request.claims.names - known_scopes.claims_of(self.scopes)
         return self.scopes.issuperset(request.scopes) and self.claims.issuperset(asked_claims)
+
+
+@dataclass(frozen=True)
+class AppAccess:
+    """What one app may see of a person, and since when.
+
+    Attributes:
+        client_id: the app.
+        client_name: as people know it.
+        scopes: what was allowed, or what a trusted app was given.
+        claims: what was asked for one by one besides.
+        since: when it was allowed, or first given.
+    """
+
+    client_id: str
+    client_name: str
+    scopes: Sequence[str]
+    claims: Sequence[str]
+    since: int
 
 
 def load_consent(db: Session, user_id: str, client_id: str) -> GivenConsent:
@@ -59,3 +80,63 @@ def give_consent(db: Session, visitor: Visitor, user_id: str, request: Authoriza
         insert_into(db, Consent).values(**key, **given).on_conflict_do_update(index_elements=list(key), set_=given)
     )
     audit.record(db, Event.CONSENT_GIVEN, visitor, **key, scope=" ".join(request.scopes))
+
+
+def list_apps(db: Session, settings: Settings, user_id: str) -> list[AppAccess]:
+    """Return the apps that may see something of a person, in the order of their names.
+
+    Apps of the operator's own house ask nobody; they are listed while tokens of theirs may be alive.
+    """
+    allowed = db.execute(
+        select(Client.client_id, Client.client_name, Consent.scope, Consent.claims, Consent.granted_at)
+        .join(Client, Client.client_id == Consent.client_id)
+        .where(Consent.user_id == user_id)
+    )
+    found = {
+        row.client_id: AppAccess(
+            row.client_id, row.client_name, known_scopes.split(row.scope), tuple(row.claims), row.granted_at
+        )
+        for row in allowed
+    }
+    now = clock.now()
+    given = db.execute(
+        select(Client.client_id, Client.client_name, AuthorizationGrant.scope, func.min(AuthorizationGrant.created_at))
+        .join(Client, Client.client_id == AuthorizationGrant.client_id)
+        .join(User, User.id == AuthorizationGrant.user_id)
+        .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)
+        .where(
+            AuthorizationGrant.user_id == user_id,
+            AuthorizationGrant.code_claimed_at.is_not(None),
+            AuthorizationGrant.expires_at > now,
+            token_status.is_grant_alive(settings, now),
+        )
+        .group_by(Client.client_id, Client.client_name, AuthorizationGrant.scope)
+    )
+    trusted: dict[str, AppAccess] = {}
+    for client_id, name, scope, since in given:
+        before = trusted.get(client_id, AppAccess(client_id, name, (), (), since))
+        scopes = tuple(dict.fromkeys((*before.scopes, *known_scopes.split(scope))))
+        trusted[client_id] = AppAccess(client_id, name, scopes, (), min(before.since, since))
+    return sorted((trusted | found).values(), key=lambda app: (app.client_name.casefold(), app.client_id))
+
+
+def withdraw_consent(db: Session, visitor: Visitor, user_id: str, client_id: str) -> bool:
+    """Take back what a person allowed an app. Its grants end with all their tokens, wherever they were given.
+
+    Returns:
+        Whether there was anything to take back.
+    """
+    forgotten = db.execute(delete(Consent).where(Consent.user_id == user_id, Consent.client_id == client_id))
+    ended = db.execute(
+        update(AuthorizationGrant)
+        .where(
+            AuthorizationGrant.user_id == user_id,
+            AuthorizationGrant.client_id == client_id,
+            AuthorizationGrant.revoked_at.is_(None),
+        )
+        .values(revoked_at=clock.now())
+    )
+    if not (forgotten.rowcount or ended.rowcount):  # type: ignore[attr-defined]
+        return False
+    audit.record(db, Event.CONSENT_WITHDRAWN, visitor, user_id=user_id, client_id=client_id)
+    return True

@@ -15,8 +15,14 @@ CLAIMS_OF_TOKENS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "ac
 def build_metadata(settings: Settings) -> Mapping[str, Any]:
     """Return the metadata document: what is supported, and where."""
     prompts = list(authorization_request.PROMPTS)
+    pages = {
+        "registration_page": settings.url("/register"),
+        "forgot_password_page": settings.url("/forgot-password"),
+        "forgot_username_page": settings.url("/forgot-username"),
+    }
     if settings.registration == "closed":
         prompts.remove("create")
+        del pages["registration_page"]
     return {
         "issuer": settings.issuer,
         "authorization_endpoint": settings.url("/oauth/authorize"),
@@ -47,8 +53,11 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         "require_request_uri_registration": False,
         "ui_locales_supported": ["en", "de"],
         "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
         "account_api_endpoint": settings.url("/api/v1"),
         "account_management_uri": settings.url("/account"),
+        **pages,
     }
 
 

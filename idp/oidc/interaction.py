@@ -101,6 +101,24 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
     )
 
 
+def find_waiting(db: Session, browser_digest: str) -> str | None:
+    """Return the id of the request that this browser brought last and that still waits, or None.
+
+    Who comes back by a mailed link goes on there. The link carries nothing of it, so it leads nowhere in the browser of
+    anybody else.
+    """
+    return db.scalar(
+        select(ParkedRequest.id)
+        .where(
+            ParkedRequest.browser_digest == browser_digest,
+            ParkedRequest.finished_at.is_(None),
+            ParkedRequest.expires_at > clock.now(),
+        )
+        .order_by(ParkedRequest.created_at.desc())
+        .limit(1)
+    )
+
+
 def note_sign_in(db: Session, interaction_id: str, session_id: str) -> None:
     """Somebody signed in for this request; what another person agreed to before does not count for them."""
     _note(db, interaction_id, session_id=session_id, is_consented=False)

@@ -19,6 +19,8 @@ class Reason(StrEnum):
     OTHER_ACCOUNT_EXPECTED = "other_account_expected"  # id_token_hint, or a sub claim with a value
     REGISTRATION_REQUESTED = "registration_requested"  # prompt=create
     CHOICE_REQUESTED = "choice_requested"  # prompt=select_account
+    PASSWORD_TEMPORARY = "password_temporary"  # noqa: S105 - whoever issued it knows it too
+    DELETION_DUE = "deletion_due"  # the account goes soon: signing in is the time to think better of it
     CONSENT_REQUESTED = "consent_requested"  # prompt=consent
     CONSENT_MISSING = "consent_missing"
 
@@ -33,6 +35,20 @@ class SignIn:
 @dataclass(frozen=True)
 class Register:
     """Offer a new account (Initiating User Registration via OpenID Connect 1.0)."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class ChangePassword:
+    """Ask for a password of the person's own choice."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class OfferToKeepAccount:
+    """Ask whether the account shall be deleted indeed."""
 
     reason: Reason
 
@@ -64,7 +80,7 @@ class Issue:
     """Give the client what it asked for."""
 
 
-Step = SignIn | Register | ChooseAccount | AskConsent | Refuse | Issue
+Step = SignIn | Register | ChangePassword | OfferToKeepAccount | ChooseAccount | AskConsent | Refuse | Issue
 
 
 @dataclass(frozen=True)
@@ -130,6 +146,10 @@ def _authentication(
         return Refuse("unmet_authentication_requirements", "None of the essential acr values can be reached here.")
     if "select_account" in request.prompt and not (is_fresh or facts.is_account_chosen):
         return ChooseAccount(Reason.CHOICE_REQUESTED)
+    if session.must_change_password:
+        return ChangePassword(Reason.PASSWORD_TEMPORARY)
+    if session.deletion_due_at is not None and is_fresh and not facts.is_account_chosen:
+        return OfferToKeepAccount(Reason.DELETION_DUE)
     return None
 
 
@@ -155,6 +175,8 @@ def _authorization(request: AuthorizationRequest, facts: Facts, is_consent_given
 _SILENT_REFUSALS: dict[type[Step], Refuse] = {
     SignIn: Refuse("login_required", "Nobody suitable is signed in."),
     Register: Refuse("interaction_required", "The person would have to register."),
+    ChangePassword: Refuse("interaction_required", "The person has to change their password."),
+    OfferToKeepAccount: Refuse("interaction_required", "The person has asked for their account to be deleted."),
     ChooseAccount: Refuse("account_selection_required", "The person would have to choose an account."),
     AskConsent: Refuse("consent_required", "The person has not allowed this yet."),
 }

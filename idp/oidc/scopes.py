@@ -26,7 +26,12 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "roles": ("roles",),
     "account": (),
     "offline_access": (),
+    "registration": (),
+    "recovery": (),
+    "recovery:password": (),
 }
+# Those that speak of no person: a client asks for them in its own name, and only there (RFC 6749 section 4.4).
+OF_CLIENTS = ("registration", "recovery", "recovery:password")
 SUPPORTED = tuple(CLAIMS)
 CLAIM_NAMES = tuple(dict.fromkeys(name for names in CLAIMS.values() for name in names))
 

@@ -56,7 +56,14 @@ def is_grant_alive(settings: Settings, now: int) -> ColumnElement[bool]:
         AuthorizationGrant.revoked_at.is_(None),
         or_(
             sessions.is_alive(settings, now),
-            and_(AuthorizationGrant.is_offline.is_(True), User.disabled_at.is_(None)),
+            and_(
+                AuthorizationGrant.is_offline.is_(True),
+                User.disabled_at.is_(None),
+                # Also a grant that was being written while its account came into doubt.
+                or_(
+                    BrowserSession.end_reason.is_(None), BrowserSession.end_reason.not_in(sessions.ACCOUNT_WIDE_REASONS)
+                ),
+            ),
         ),
     )
 

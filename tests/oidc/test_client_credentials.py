@@ -85,3 +85,41 @@ def test_the_token_dies_with_its_client(service, settings, db):
     db.commit()
     assert token_status.find_active_token(db, settings, token) is None
     assert service.post("introspection_endpoint", token=token).status_code == 401
+
+
+# -- Scopes that speak of no person ---------------------------------------------------------
+
+OF_CLIENTS = ("registration", "recovery", "recovery:password")
+
+
+@pytest.fixture
+def helper(relying_party):
+    """An app that registers people and recovers their accounts."""
+    return relying_party(
+        grant_types=("authorization_code", "client_credentials"), scopes=("openid", "account", *OF_CLIENTS)
+    )
+
+
+def test_without_a_scope_it_gets_all_of_its_own(helper):
+    assert token_of(helper)["scope"].split() == list(OF_CLIENTS)
+
+
+@pytest.mark.parametrize("scope", OF_CLIENTS)
+def test_it_gets_the_one_that_it_asks_for(helper, scope):
+    token = token_of(helper, scope=scope)
+    assert token["scope"] == scope
+    assert helper.introspect(token["access_token"])["scope"] == scope
+
+
+@pytest.mark.parametrize("scope", OF_CLIENTS)
+def test_what_the_operator_did_not_grant_is_refused(relying_party, scope):
+    granted = tuple(each for each in OF_CLIENTS if each != scope)
+    party = relying_party(grant_types=("client_credentials",), redirect_uris=(), scopes=granted)
+    response = party.post("token_endpoint", grant_type="client_credentials", scope=scope)
+    assert error_of(response) == "invalid_scope"
+
+
+@pytest.mark.parametrize("scope", OF_CLIENTS)
+def test_no_person_can_grant_them(helper, make_user, scope):
+    make_user("ada")
+    assert helper.ask(scope=f"openid {scope}").error == "invalid_scope"

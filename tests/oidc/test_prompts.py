@@ -1,9 +1,13 @@
 """What an app may say about how, when and as whom a person signs in: whole journeys."""
 
 import json
+import re
 
 import pytest
+from sqlalchemy import select, text
 
+from idp.mail import outbox
+from idp.models import MailMessage
 from tests.relying_party import RelyingParty, shown_error
 
 
@@ -129,11 +133,20 @@ def test_choosing_cannot_be_done_silently(rp):
 # -- prompt=create -----------------------------------------------------------------------
 
 
-def test_a_newcomer_registers_signs_in_and_arrives(rp):
+def token_of_the_last_mail(db, settings):
+    """Return the secret of the one-time link that was mailed last."""
+    sealed = db.scalars(select(MailMessage.body_sealed).order_by(text("rowid DESC"))).first()
+    return re.search(r"token=([\w-]+)", outbox.open_body(settings, sealed)[0])[1]
+
+
+def test_a_newcomer_registers_proves_the_address_signs_in_and_arrives(rp, db, settings):
     page = page_of(rp, prompt="create")
     assert page.request.path == "/register"
     new = {"username": "grace", "email": "grace@example.org", "password": "a ship in port is safe"}
     page = rp.follow(rp.submit(page, given_name="Grace", family_name="Hopper", **new))
+    assert 'id="login-submit"' not in page.text
+    page = rp.browser.get(f"/verify-email?token={token_of_the_last_mail(db, settings)}")
+    page = rp.follow(rp.submit(page, "verify-email-submit"))
     assert 'id="login-submit"' in page.text
     answer = rp.read_answer(rp.sign_in(page, "grace", new["password"]))
     claims = rp.redeem(answer.code).claims

@@ -7,9 +7,6 @@ from idp.oidc.clients import CONFIDENTIAL_METHODS, ClientMetadata
 from idp.oidc.grants.grant import Grant
 from idp.oidc.token_issuer import Authorization
 
-# Scopes that speak of a person mean nothing where there is none.
-_PERSONAL = frozenset({"openid", "profile", "email", "address", "phone", "roles", "offline_access", "account"})
-
 
 class ClientCredentialsGrant(Grant):
     """Gives a client a token of its own."""
@@ -18,8 +15,8 @@ class ClientCredentialsGrant(Grant):
     TOKEN_ENDPOINT_AUTH_METHODS = CONFIDENTIAL_METHODS
 
     def authorize(self, client: ClientMetadata) -> Authorization:
-        """Check the scope; there is nothing to claim."""
-        allowed = [scope for scope in client.scopes if scope not in _PERSONAL]
+        """Check the scope: one that speaks of a person means nothing where there is none. There is nothing to claim."""
+        allowed = [scope for scope in client.scopes if scope in known_scopes.OF_CLIENTS]
         asked = known_scopes.split(self.request.payload.get("scope"))
         if any(scope not in allowed for scope in asked):
             raise InvalidScopeError("A client of its own may ask only for scopes that concern no person.")

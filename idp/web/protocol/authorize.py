@@ -8,7 +8,7 @@ from flask import Response, request
 from idp import clock
 from idp.accounts import audit, sessions
 from idp.accounts.audit import Event
-from idp.oidc import interaction
+from idp.oidc import interaction, session_policy
 from idp.oidc.authorization_request import AuthorizationRequest, RefusedRequest, UnregisteredClient, validate
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.codes import issue_code
@@ -17,8 +17,10 @@ from idp.oidc.interaction import Interaction
 from idp.oidc.next_step import (
     NOTHING_HAPPENED,
     AskConsent,
+    ChangePassword,
     ChooseAccount,
     Issue,
+    OfferToKeepAccount,
     Refuse,
     Register,
     SignIn,
@@ -32,6 +34,8 @@ from idp.web.protocol.reading import comes_without_cookies, read_form, read_quer
 PAGES: dict[type[Step], str] = {
     SignIn: "/sign-in",
     Register: "/register",
+    ChangePassword: "/account/password",
+    OfferToKeepAccount: "/keep-account",
     ChooseAccount: "/choose-account",
     AskConsent: "/consent",
 }
@@ -93,6 +97,8 @@ def _act(asked: AuthorizationRequest, step: Step, parked: Interaction | None) ->
         return _refuse(asked, step)
     session = context.current_session()
     assert session is not None
+    if refusal := session_policy.admit(db, context.settings(), context.visitor(), asked.client, session):
+        return _tell_no(asked, refusal)
     code = issue_code(db, context.provider(), asked, session)
     sessions.touch(db, session.id, session.last_seen_at)
     return _answer(asked.redirect_uri, {"code": code}, asked.state)
@@ -108,6 +114,10 @@ def _refuse(asked: AuthorizationRequest, step: Refuse) -> Response:
             user_id=session.user_id if session else None,
             client_id=asked.client.client_id,
         )
+    return _tell_no(asked, step)
+
+
+def _tell_no(asked: AuthorizationRequest, step: Refuse) -> Response:
     answer = {"error": step.error, "error_description": step.description}
     return _answer(asked.redirect_uri, answer, asked.state)
 

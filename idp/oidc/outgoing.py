@@ -1,0 +1,137 @@
+"""Requests that the provider itself makes: bounded in time and size, never redirected, and not to its own network.
+
+A client's URI is a wish to have something fetched or posted by our machine (SSRF). The name is resolved once, every
+address that it has is judged, and the connection goes to the very address that was judged, so that a name which changes
+between look and use (DNS rebinding) gains nothing.
+"""
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlencode, urlsplit
+
+from idp.settings import Settings, is_loopback
+
+STEP_TIMEOUT = 5  # seconds for each step on the wire
+WHOLE_TIMEOUT = 15  # seconds for the answer as a whole
+ANSWER_MOST = 64 * 1024  # bytes
+_HOLDING_IPV4 = tuple(ip_network(each) for each in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48"))
+_SPECIAL = ip_network("192.0.0.0/24")  # IETF protocol assignments (RFC 6890)
+
+
+class OutgoingError(Exception):
+    """A request that was not made, or brought no answer; the text says why, and holds no secret."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    body: bytes
+
+
+def post_form(settings: Settings, url: str, form: Mapping[str, str]) -> Answer:
+    """Post a form.
+
+    Args:
+        settings: say whether private addresses are allowed.
+        url: https, or http where the provider itself is on loopback.
+        form: what to send.
+
+    Raises:
+        OutgoingError: the URL may not be called, or nobody answered properly in time.
+    """
+    target = urlsplit(url)
+    host, port = target.hostname or "", target.port or (443 if target.scheme == "https" else 80)
+    if target.scheme not in ("https", "http") or not host:
+        raise OutgoingError("it is no web address")
+    if target.scheme == "http" and not is_loopback(host):
+        raise OutgoingError("only https is called")
+    address = _judged_address(settings, host, port)
+    path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+    connection = _Connection(host, port, address, is_tls=target.scheme == "https")
+    # Each step has its own time limit, but a server that drips would make any number of steps.
+    guillotine = threading.Timer(WHOLE_TIMEOUT, connection.cut)
+    guillotine.daemon = True
+    guillotine.start()
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "*/*", "User-Agent": "streamlit-idp"}
+    try:
+        connection.request("POST", path, urlencode(form), headers)
+        response = connection.getresponse()
+        return Answer(response.status, _read(response))
+    except (OSError, http.client.HTTPException, ValueError) as fault:
+        raise OutgoingError(f"{fault.__class__.__name__}: {fault}"[:200]) from None
+    finally:
+        guillotine.cancel()
+        connection.close()
+
+
+def _judged_address(settings: Settings, host: str, port: int) -> str:
+    """Resolve a name; one address that may not be called makes the whole name suspect."""
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except OSError as fault:
+        raise OutgoingError(f"the name cannot be resolved ({fault.strerror})") from None
+    for each in found:
+        address = ip_address(each.partition("%")[0])
+        is_own_machine = _really(address).is_loopback and is_loopback(urlsplit(settings.issuer).hostname)
+        if not (_is_public(address) or is_own_machine or settings.private_addresses == "allowed"):
+            raise OutgoingError("it leads into a private network (see the setting private_addresses)")
+    return min(found, key=lambda each: (":" in each, each))
+
+
+def _really(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address that an IPv6 address stands for: mapped, compatible, 6to4 or NAT64; or itself."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address.ipv4_mapped or address.sixtofour:
+        return address.ipv4_mapped or address.sixtofour or address
+    if any(address in network for network in _HOLDING_IPV4):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Tell whether an address belongs to nobody's inside; what is unclear does not count as public."""
+    inner = _really(address)
+    if inner.is_multicast or inner.is_reserved or getattr(inner, "is_site_local", False):
+        return False
+    return inner.is_global and inner not in _SPECIAL
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    body = b""
+    while chunk := response.read1(8_192):
+        body += chunk
+        if len(body) > ANSWER_MOST:
+            raise OutgoingError("the answer is too long")
+    return body
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection to an address that was judged, under the name that was asked for."""
+
+    def __init__(self, host: str, port: int, address: str, *, is_tls: bool) -> None:
+        super().__init__(host, port, timeout=STEP_TIMEOUT)
+        self._address = address
+        self._context = ssl.create_default_context() if is_tls else None
+        self._raw: socket.socket | None = None
+
+    def connect(self) -> None:
+        """Connect, and check the certificate against the name."""
+        self.sock = self._raw = socket.create_connection((self._address, self.port), STEP_TIMEOUT)
+        if self._context is not None:
+            self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
+
+    def cut(self) -> None:
+        """End it from outside: whoever waits for an answer gets an error at once."""
+        for each in (self.sock, self._raw):
+            if each is not None:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)

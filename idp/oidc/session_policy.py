@@ -1,0 +1,87 @@
+"""How many people may be in an app at once, and whether one person may be in it twice: the operator's rules for it."""
+
+from sqlalchemy import and_, distinct, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from idp import clock
+from idp.accounts import audit, sessions
+from idp.accounts.audit import Event
+from idp.accounts.sessions import CurrentSession
+from idp.accounts.visitor import Visitor
+from idp.models import AuthorizationGrant, BrowserSession, Client, User
+from idp.oidc.clients import ClientMetadata
+from idp.oidc.next_step import Refuse
+from idp.settings import Settings
+
+TOO_MANY_USERS = Refuse("access_denied", "Maximum number of concurrent users exceeded")  # the words that apps know
+
+
+def admit(
+    db: Session, settings: Settings, visitor: Visitor, client: ClientMetadata, session: CurrentSession
+) -> Refuse | None:
+    """Apply the client's rules to somebody who is about to get a code. Most clients have none: nothing is asked then.
+
+    With `is_single_session`, what the person holds of this app from other browser sessions ends.
+
+    Returns:
+        The refusal, or None when they may come in.
+    """
+    if (
+        client.max_concurrent_users is not None
+        and _others(db, settings, client, session) >= client.max_concurrent_users
+    ):
+        audit.record(db, Event.CONCURRENT_USER_REFUSED, visitor, user_id=session.user_id, client_id=client.client_id)
+        return TOO_MANY_USERS
+    if client.is_single_session:
+        _end_others(db, visitor, client, session)
+    return None
+
+
+def _others(db: Session, settings: Settings, client: ClientMetadata, session: CurrentSession) -> int:
+    """Count the other people who are in the app: with a living session, and a grant that carries tokens or soon will.
+
+    The client's row is written to first: of two who come at once, the second waits here until the first is counted.
+    """
+    db.execute(update(Client).where(Client.client_id == client.client_id).values(updated_at=Client.updated_at))
+    now = clock.now()
+    is_in_use = or_(AuthorizationGrant.code_claimed_at.is_not(None), AuthorizationGrant.code_expires_at > now)
+    query = (
+        select(func.count(distinct(AuthorizationGrant.user_id)))
+        .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)
+        .join(User, User.id == AuthorizationGrant.user_id)
+        .where(
+            AuthorizationGrant.client_id == client.client_id,
+            AuthorizationGrant.user_id != session.user_id,
+            AuthorizationGrant.revoked_at.is_(None),
+            and_(is_in_use, sessions.is_alive(settings, now)),
+        )
+    )
+    return db.scalar(query) or 0
+
+
+def _end_others(db: Session, visitor: Visitor, client: ClientMetadata, session: CurrentSession) -> None:
+    ended = (
+        db.execute(
+            update(AuthorizationGrant)
+            .where(
+                AuthorizationGrant.client_id == client.client_id,
+                AuthorizationGrant.user_id == session.user_id,
+                AuthorizationGrant.session_id != session.id,
+                AuthorizationGrant.revoked_at.is_(None),
+            )
+            .values(revoked_at=clock.now())
+            .returning(AuthorizationGrant.id)
+            .execution_options(synchronize_session=False)
+        )
+        .scalars()
+        .all()
+    )
+    if ended:
+        audit.record(
+            db,
+            Event.SINGLE_SESSION_ENFORCED,
+            visitor,
+            user_id=session.user_id,
+            client_id=client.client_id,
+            ended=len(ended),
+        )
