@@ -47,6 +47,7 @@ _REFUSALS: Mapping[str, str] = {
     "invalid_input": "refusal.invalid_input",
     "password_refused": "refusal.password_refused",
     "sign_in_refused": "refusal.sign_in_refused",
+    "address_unverified": "refusal.address_unverified",
     "registration_refused": "refusal.registration_refused",
     "session_required": "refusal.session_required",
     "forbidden": "refusal.forbidden",
@@ -134,8 +135,8 @@ def show_refusal(refusal: Refusal) -> Response:
             message = text("error.throttled", wait=wait(refusal.retry_after))
         title = text(_REFUSALS.get(refusal.code, "refusal.refused"))
         response = error_page(status=refusal.status, code=refusal.code, title=title, message=message)
-    if isinstance(refusal, Throttled):
-        response.headers["Retry-After"] = str(refusal.retry_after)
+    if retry_after := getattr(refusal, "retry_after", 0):
+        response.headers["Retry-After"] = str(retry_after)
     if challenge := getattr(refusal, "challenge", ""):
         response.headers["WWW-Authenticate"] = challenge
     return response

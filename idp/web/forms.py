@@ -39,6 +39,11 @@ def field(name: str) -> str:
     return request.form.get(name, "").replace("\x00", "")
 
 
+def has_field(name: str) -> bool:
+    """Tell whether the form holds a field, filled in or not."""
+    return name in request.form
+
+
 def _binding() -> bytes:
     session = context.current_session()
     return f"{context.browser_token()}\n{session.id if session else ''}".encode("utf-8", "surrogatepass")

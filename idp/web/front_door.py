@@ -9,6 +9,7 @@ from idp.settings import Settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+CLAIMED_HOST = "idp.claimed_host"  # where the environment keeps what the browser asked for
 _WELL_KNOWN = "/.well-known/oauth-authorization-server"
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -34,6 +35,7 @@ class FrontDoor:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Pass the request on."""
+        environ[CLAIMED_HOST] = environ.get("HTTP_HOST", "")
         environ["HTTP_HOST"] = self._host
         environ["wsgi.url_scheme"] = self._scheme
         query = environ.get("QUERY_STRING", "")

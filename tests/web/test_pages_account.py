@@ -63,7 +63,7 @@ def test_home_of_somebody_with_little_to_say(client: FlaskClient, make_user: Cal
 
 
 def test_account_pages_mark_where_one_is(ada: FlaskClient) -> None:
-    for path in ("/account", "/account/password", "/account/sessions"):
+    for path in ("/account", "/account/profile", "/account/password", "/account/apps", "/account/sessions"):
         page = ada.get(path).text
         assert f'href="{path}" aria-current="page"' in page
         assert page.count("aria-current") == 1
@@ -89,6 +89,17 @@ def test_password_is_changed_and_other_sessions_end(ada: FlaskClient, phone: Fla
     other = ada.application.test_client()
     assert press(other, other.get("/sign-in"), "login-submit", username="ada", password=PASSWORD).status_code == 422
     sign_in(other, "ada", NEW_PASSWORD)
+
+
+def test_a_copy_of_the_cookie_is_worthless_after_a_password_change(ada: FlaskClient) -> None:
+    cookie = ada.get_cookie("idp_session")
+    assert cookie is not None
+    thief = ada.application.test_client()
+    thief.set_cookie("idp_session", cookie.value)
+    assert thief.get("/account").status_code == 200
+    press(ada, ada.get("/account/password"), "password-submit", current_password=PASSWORD, new_password=NEW_PASSWORD)
+    assert ada.get("/account").status_code == 200
+    assert thief.get("/account").status_code == 303
 
 
 @pytest.mark.parametrize(

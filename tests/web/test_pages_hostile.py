@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from idp.models import BrowserSession, User
+from idp.models import BrowserSession, MailMessage, User
 from idp.web.pages import ROUTES
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
@@ -45,6 +45,14 @@ def test_forms_without_our_token_do_nothing(
         "/account/sessions": {"end": "others"},
         "/sign-in": {"username": "ada", "password": PASSWORD},
         "/register": {"username": "zoe", "email": "zoe@example.org", "password": change["new_password"]},
+        "/verify-email/resend": {"identifier": "ada"},
+        "/forgot-password": {"username": "ada"},
+        "/forgot-username": {"email": "ada@example.org"},
+        "/account/profile": {"nickname": "Mallory"},
+        "/account/email": {"email": "mallory@example.org", "current_password": PASSWORD},
+        "/account/apps": {"withdraw": weather.metadata.client_id},
+        "/account/delete": {"current_password": PASSWORD},
+        "/account/delete/revoke": {},
     }
     for path, data in attempts.items():
         refused = ada.post(path, data={**data, **fields})
@@ -56,6 +64,8 @@ def test_forms_without_our_token_do_nothing(
     assert 'id="error-page"' in refused.text
     assert ada.get("/account").status_code == 200
     assert db.scalar(select(func.count()).select_from(User)) == 1
+    assert db.scalar(select(func.count()).select_from(MailMessage)) == 0
+    assert db.execute(select(User.nickname, User.deletion_due_at)).one() == (None, None)
     assert 'id="consent-allow"' in weather.follow(weather.send()).text
 
 
@@ -176,9 +186,10 @@ def test_markup_in_names_stays_text(
 ) -> None:
     make_user(given_name="{{ 7 * 7 }}", family_name="{0.__class__} & 'co'", nickname="<script>alert(1)</script>")
     sign_in(client)
-    weather = relying_party(client, client_name="<script>{name}</script>", is_trusted=False)
+    weather = relying_party(client, client_name="{name} & 'co'", is_trusted=False)
     consent = weather.follow(weather.send(scope="openid profile"))
     choice = weather.follow(weather.send(prompt="select_account"))
+    assert "{name} &amp; &#39;co&#39;" in consent.text
     for page in (client.get("/account"), consent, choice):
         assert "<script" not in page.text
         assert "{{ 7 * 7 }} {0.__class__} &amp; &#39;co&#39;" in page.text

@@ -13,6 +13,7 @@ from idp.accounts import users
 from idp.accounts.visitor import OPERATOR
 from idp.models import User
 from idp.settings import Settings
+from idp.web.pages.destinations import DESTINATIONS
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
 from tests.web.page_driver import form_with, location, press, sign_in, words
@@ -91,13 +92,13 @@ def test_too_many_attempts_wait(
 def test_app_is_named_with_its_documents(client: FlaskClient, relying_party: Callable[..., RelyingParty]) -> None:
     app = relying_party(
         client,
-        client_name="<Weather> & co",
+        client_name="{Weather} & co",
         policy_uri="https://app.example.org/privacy",
         tos_uri="https://app.example.org/terms",
         logo_uri="https://app.example.org/logo.png",
     )
     page = app.follow(app.send(login_hint="grace@example.org"))
-    assert "to continue to <Weather> & co" in words(page)
+    assert "to continue to {Weather} & co" in words(page)
     assert 'href="https://app.example.org/privacy" rel="noreferrer"' in page.text
     assert 'href="https://app.example.org/terms" rel="noreferrer"' in page.text
     assert "logo.png" not in page.text, "nothing is loaded from another host"
@@ -150,7 +151,7 @@ def test_prompt_login_asks_the_same_person_again(
     assert app.read_answer(app.follow(response)).code
 
 
-@pytest.mark.parametrize("path", ["/account", "/account/password", "/account/sessions"])
+@pytest.mark.parametrize("path", DESTINATIONS)
 def test_account_pages_come_back_after_sign_in(client: FlaskClient, make_user: Callable[..., User], path: str) -> None:
     make_user()
     to_sign_in = location(client.get(path))

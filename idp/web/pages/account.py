@@ -1,6 +1,6 @@
 """The account's home: who am I here."""
 
-from flask import Response
+from flask import Response, abort, request
 from sqlalchemy import select
 
 from idp.accounts import sessions
@@ -8,6 +8,7 @@ from idp.accounts.sessions import CurrentSession
 from idp.models import User
 from idp.oidc.claims import COLUMNS, build_claims
 from idp.web import context
+from idp.web.pages import destinations
 from idp.web.pages.rendering import page, see_other
 
 
@@ -29,12 +30,18 @@ def show_account() -> Response:
     )
 
 
-def signed_in() -> CurrentSession:
+def signed_in(*, is_password_own: bool = True) -> CurrentSession:
     """Return the session of who is signed in, and note that it is in use.
+
+    Args:
+        is_password_own: who has a temporary password is sent to change it first, whatever page they asked for. For apps
+            the dispatcher does the same (`next_step.ChangePassword`).
 
     Raises:
         SessionRequired: nobody is; the error pages then lead to sign-in and back.
     """
     session = context.required_session()
+    if session.must_change_password and is_password_own:
+        abort(see_other("show_password", next=request.path if request.path in destinations.DESTINATIONS else None))
     sessions.touch(context.database(), session.id, session.last_seen_at)
     return session

@@ -13,7 +13,7 @@ from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.claims import COLUMNS, build_claims
 from idp.oidc.interaction import Interaction
 from idp.web import context, forms
-from idp.web.pages.parked import need_parked
+from idp.web.pages.parked import need_parked, settled_session
 from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, resume
 from idp.web.texts import text
 
@@ -32,7 +32,7 @@ class Disclosure:
 def show_consent() -> Response:
     """Show who asks for what."""
     parked = need_parked()
-    session = context.current_session()
+    session = settled_session()
     if session is None:
         return resume(parked)
     return _question(parked, session)
@@ -41,7 +41,7 @@ def show_consent() -> Response:
 def submit_consent() -> Response:
     """Note the answer and return to the dispatcher."""
     parked = need_parked()
-    session = context.current_session()
+    session = settled_session()
     if session is None:  # signed out meanwhile, in another tab
         return resume(parked)
     if faults := faults_of_token():

@@ -6,8 +6,12 @@ DEFAULT = "show_account"
 # Path to view: a fixed list, so that no link can send people elsewhere after they trusted us with a password.
 DESTINATIONS = {
     "/account": "show_account",
+    "/account/profile": "show_profile",
+    "/account/email": "show_email",
     "/account/password": "show_password",
+    "/account/apps": "show_apps",
     "/account/sessions": "show_sessions",
+    "/account/delete": "show_delete",
 }
 
 

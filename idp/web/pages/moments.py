@@ -18,6 +18,16 @@ def moment(at: int) -> Markup:
     )
 
 
+def until(at: int) -> Markup:
+    """Say how far ahead something is, and on which day."""
+    exact = datetime.fromtimestamp(at, UTC)
+    day = Markup('<time datetime="{}" title="{}">{}</time>').format(
+        exact.isoformat(), f"{exact:%Y-%m-%d %H:%M} UTC", f"{exact:%Y-%m-%d}"
+    )
+    days = -(-(at - clock.now()) // _DAY)
+    return text("moment.within_a_day", day=day) if days <= 1 else text("moment.in_days", count=days, day=day)
+
+
 def ago(at: int) -> Markup:
     """Say how long ago something was, in words only."""
     seconds = clock.now() - at

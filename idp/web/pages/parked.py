@@ -2,6 +2,7 @@
 
 from flask import request
 
+from idp.accounts.sessions import CurrentSession
 from idp.errors import ExpiredError
 from idp.oidc import interaction
 from idp.oidc.interaction import Interaction
@@ -34,6 +35,12 @@ def need_parked() -> Interaction:
     if parked is None:
         raise ExpiredError(str(text("form.no_request")))
     return parked
+
+
+def settled_session() -> CurrentSession | None:
+    """Return the session in which somebody may answer an app, or None: then the dispatcher knows what comes first."""
+    session = context.current_session()
+    return None if session is None or session.must_change_password else session
 
 
 def id_of(parked: Interaction | None) -> str | None:

@@ -1,29 +1,47 @@
-"""Change one's password."""
+"""Change one's password; before anything else, where it was issued by somebody who knows it too."""
+
+from functools import partial
 
 from flask import Response
 
-from idp.accounts import passwords
+from idp.accounts import passwords, sessions
 from idp.accounts.sessions import CurrentSession
 from idp.errors import InvalidInputError, Throttled
-from idp.web import context, forms
+from idp.oidc import interaction
+from idp.oidc.interaction import Interaction
+from idp.web import context, forms, texts
+from idp.web.pages import destinations
 from idp.web.pages.account import signed_in
-from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, see_other
-from idp.web.texts import text, wait
+from idp.web.pages.parked import find_parked, id_of
+from idp.web.pages.rendering import (
+    NO_FAULTS,
+    Faults,
+    faults_of_token,
+    form_again,
+    page,
+    resume,
+    see_other,
+)
+from idp.web.texts import text
 
 
 def show_password() -> Response:
     """Show the form."""
-    return _form(signed_in())
+    return _form(signed_in(is_password_own=False), find_parked())
 
 
 def submit_password() -> Response:
     """Change the password; all other sessions of the account end."""
-    session = signed_in()
-    if faults := faults_of_token():
-        return _form(session, faults, 400)
+    session, parked = signed_in(is_password_own=False), find_parked()
     current, new = forms.field("current_password"), forms.field("new_password")
+    form = partial(_form, session, parked)
+    if faults := faults_of_token():
+        return form(faults, 400)
+    if parked and forms.field("action") == "cancel":
+        interaction.note_denial(context.database(), parked.id)
+        return resume(parked)
     if faults := _missing(current, new):
-        return _form(session, faults, 422)
+        return form(faults, 422)
     try:
         passwords.change_password(
             context.database(),
@@ -33,22 +51,26 @@ def submit_password() -> Response:
             current,
             new,
             keep_session=session.id,
+            language=texts.language(),
         )
-    except InvalidInputError as refusal:
-        return _form(session, Faults.of(refusal), refusal.status)
-    except Throttled as refusal:
-        sentence = text("sign_in.throttled", wait=wait(refusal.retry_after))
-        response = _form(session, Faults(general=[sentence]), refusal.status)
-        response.headers["Retry-After"] = str(refusal.retry_after)
-        return response
-    return see_other("show_password", notice="password-changed")
+    except (InvalidInputError, Throttled) as refusal:
+        return form_again(refusal, form)
+    goes_on = destinations.requested_view() if session.must_change_password else "show_password"
+    response = resume(parked) if parked else see_other(goes_on, notice="password-changed")
+    context.set_session_cookie(response, sessions.rotate_secret(context.database(), session.id))
+    return response
 
 
-def _form(session: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
+def _form(
+    session: CurrentSession, parked: Interaction | None, faults: Faults = NO_FAULTS, status: int = 200
+) -> Response:
     return page(
         "password.html",
         status,
         session=session,
+        parked=parked,
+        interaction_id=id_of(parked),
+        next_path=destinations.requested_path(),
         tab="password",
         faults=faults,
         password_min_length=context.settings().password_min_length,

@@ -1,18 +1,18 @@
 """How a view answers: a page, a page with faults, or a redirect (always 303: RFC 9700 section 4.12)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Response, make_response, redirect, render_template, request, url_for
 from markupsafe import Markup
 
-from idp.errors import ExpiredError, InvalidInputError
+from idp.errors import ExpiredError, InvalidInputError, Refusal, Throttled
 from idp.oidc import interaction
 from idp.oidc.interaction import Interaction
 from idp.web import forms, texts
 from idp.web.pages import brand, moments
-from idp.web.texts import text
+from idp.web.texts import text, wait
 
 # A redirect carries one of these codes; nothing that a link from elsewhere holds is ever shown.
 NOTICES = {
@@ -20,7 +20,18 @@ NOTICES = {
     "password-changed": "notice.password_changed",
     "session-ended": "notice.session_ended",
     "sessions-ended": "notice.sessions_ended",
+    "address-confirmed": "notice.address_confirmed",
+    "address-proven": "notice.address_proven",
+    "address-changed": "notice.address_changed",
+    "address-requested": "notice.address_requested",
+    "mail-sent": "notice.mail_sent",
+    "password-reset": "notice.password_reset",
+    "profile-saved": "notice.profile_saved",
+    "app-removed": "notice.app_removed",
+    "account-kept": "notice.account_kept",
 }
+
+_SHOWN_MOST = 320  # characters
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,27 @@ def faults_of_token() -> Faults:
     return NO_FAULTS
 
 
+def required(**fields: tuple[str, Markup]) -> Faults:
+    """Name the fields that were left empty.
+
+    Args:
+        fields: what was typed in each, and the sentence that asks for it.
+    """
+    return Faults({name: [sentence] for name, (typed, sentence) in fields.items() if not typed.strip()})
+
+
+def form_again(refusal: Refusal, form: Callable[[Faults, int], Response]) -> Response:
+    """Show a form once more, with what was wrong: beside the fields where it concerns them, else above all."""
+    if isinstance(refusal, InvalidInputError):
+        return form(Faults.of(refusal), refusal.status)
+    if not isinstance(refusal, Throttled):
+        return form(Faults(general=[texts.english(refusal.message)]), refusal.status)
+    sentence = text("form.throttled", wait=wait(refusal.retry_after))
+    response = form(Faults(general=[sentence]), refusal.status)
+    response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
 def template_context() -> dict[str, Any]:
     """Return what every template may use."""
     return {
@@ -69,7 +101,13 @@ def template_context() -> dict[str, Any]:
         "moment": moments.moment,
         "notice": current_notice(),
         "text": text,
+        "until": moments.until,
     }
+
+
+def shown_again(typed: str) -> str:
+    """Return what was typed, for the form to show again; what is far too long for any field is cut."""
+    return typed[:_SHOWN_MOST]
 
 
 def emphasised(name: str) -> Markup:

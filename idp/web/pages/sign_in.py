@@ -1,26 +1,36 @@
 """Sign in with a user name or an address, and a password."""
 
+from functools import partial
+
 from flask import Response, request
 
 from idp.accounts import sign_in
 from idp.accounts.sessions import CurrentSession
-from idp.errors import SignInRefused, Throttled
+from idp.errors import AddressUnverified, SignInRefused, Throttled
 from idp.oidc import interaction
 from idp.oidc.interaction import Interaction
 from idp.web import context, forms
-from idp.web.pages import destinations
+from idp.web.pages import destinations, mail_sent
 from idp.web.pages.parked import find_parked, id_of
-from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, resume, see_other
-from idp.web.texts import text, wait
-
-_SHOWN_MOST = 320  # characters of a typed name that are shown again
+from idp.web.pages.register import policy_for
+from idp.web.pages.rendering import (
+    NO_FAULTS,
+    Faults,
+    faults_of_token,
+    form_again,
+    page,
+    resume,
+    see_other,
+    shown_again,
+)
+from idp.web.texts import text
 
 
 def show_sign_in() -> Response:
     """Show the form; who is signed in already and was sent by no app needs none."""
     parked = find_parked()
     session = context.current_session()
-    if parked is None and session is not None:
+    if parked is None and session is not None and "other" not in request.values:
         return see_other(destinations.requested_view())
     return _form(parked, _suggestion(parked))
 
@@ -49,11 +59,10 @@ def submit_sign_in() -> Response:
     except SignInRefused:
         # 422 and not 401: that would promise an HTTP authentication scheme (RFC 9110 section 15.5.2).
         return _form(parked, username, Faults(general=[text("sign_in.refused")], blamed="password"), 422)
+    except AddressUnverified:
+        return mail_sent.lead_to_mailbox(mail_sent.PENDING, username, id_of(parked))
     except Throttled as refusal:
-        sentence = text("sign_in.throttled", wait=wait(refusal.retry_after))
-        response = _form(parked, username, Faults(general=[sentence]), 429)
-        response.headers["Retry-After"] = str(refusal.retry_after)
-        return response
+        return form_again(refusal, partial(_form, parked, username))
     if parked:
         interaction.note_sign_in(context.database(), parked.id, session_id)
     response = resume(parked) if parked else see_other(destinations.requested_view())
@@ -68,11 +77,11 @@ def _form(parked: Interaction | None, username: str, faults: Faults = NO_FAULTS,
         parked=parked,
         interaction_id=id_of(parked),
         next_path=destinations.requested_path(),
-        username=username[:_SHOWN_MOST],
+        username=shown_again(username),
         is_other="1" if "other" in request.values else None,
         faults=faults,
         is_again=_person_again(parked) is not None,
-        may_register=context.settings().registration != "closed",
+        may_register=policy_for(parked) != "closed",
     )
 
 

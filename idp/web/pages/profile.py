@@ -1,0 +1,170 @@
+"""What people tell about themselves, for apps that ask: all of it freewill."""
+
+from dataclasses import dataclass
+from functools import cache, partial
+from zoneinfo import available_timezones
+
+from flask import Response
+from markupsafe import Markup
+
+from idp.accounts import profile
+from idp.accounts.sessions import CurrentSession
+from idp.errors import InvalidInputError
+from idp.web import context, forms
+from idp.web.pages.account import signed_in
+from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, form_again, page, see_other, shown_again
+from idp.web.texts import text
+
+_CONTINENTS = (
+    "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific",
+)  # fmt: skip
+# Suggestions only: any language tag may be typed. Each in its own words, so that whoever needs it can read it.
+LANGUAGES = (
+    ("ar", "العربية"),
+    ("cs-CZ", "Čeština"),
+    ("da-DK", "Dansk"),
+    ("de-AT", "Deutsch (Österreich)"),
+    ("de-CH", "Deutsch (Schweiz)"),
+    ("de-DE", "Deutsch (Deutschland)"),
+    ("el-GR", "Ελληνικά"),
+    ("en-GB", "English (United Kingdom)"),
+    ("en-US", "English (United States)"),
+    ("es-ES", "Español (España)"),
+    ("es-MX", "Español (México)"),
+    ("fi-FI", "Suomi"),
+    ("fr-CA", "Français (Canada)"),
+    ("fr-FR", "Français (France)"),
+    ("he-IL", "עברית"),
+    ("hi-IN", "हिन्दी"),
+    ("hu-HU", "Magyar"),
+    ("it-IT", "Italiano"),
+    ("ja-JP", "日本語"),
+    ("ko-KR", "한국어"),
+    ("nb-NO", "Norsk bokmål"),
+    ("nl-NL", "Nederlands"),
+    ("pl-PL", "Polski"),
+    ("pt-BR", "Português (Brasil)"),
+    ("pt-PT", "Português (Portugal)"),
+    ("ro-RO", "Română"),
+    ("sv-SE", "Svenska"),
+    ("tr-TR", "Türkçe"),
+    ("uk-UA", "Українська"),
+    ("vi-VN", "Tiếng Việt"),
+    ("zh-CN", "中文（简体）"),
+    ("zh-TW", "中文（繁體）"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One field as the page shows it.
+
+    Attributes:
+        name: of the field, which is the claim's.
+        label: what people call it.
+        autocomplete: what a browser may fill in (HTML section 4.10.18.7).
+        kind: of keyboard that a phone shows.
+        hint: what it should look like.
+        suggestions: id of a list to choose from.
+    """
+
+    name: str
+    label: Markup
+    autocomplete: str
+    kind: str = "text"
+    hint: Markup | None = None
+    suggestions: str | None = None
+
+
+def show_profile() -> Response:
+    """Show the form, filled in with what is known."""
+    session = signed_in()
+    known = profile.read_profile(context.database(), session.user_id)
+    return _form(session, {name: value or "" for name, value in known.items()})
+
+
+def submit_profile() -> Response:
+    """Save what was changed, or say everything that is wrong with it."""
+    session = signed_in()
+    known = profile.read_profile(context.database(), session.user_id)
+    typed = {name: forms.field(name) if forms.has_field(name) else known[name] or "" for name in profile.FIELDS}
+    form = partial(_form, session, typed)
+    if faults := faults_of_token():
+        return form(faults, 400)
+    # What was there before and was not touched is not checked again: an import may have brought it.
+    changes = {name: value for name, value in typed.items() if value != (known[name] or "")}
+    try:
+        profile.update_profile(context.database(), context.visitor(), session.user_id, changes)
+    except InvalidInputError as refusal:
+        return form_again(refusal, form)
+    return see_other("show_profile", notice="profile-saved")
+
+
+@cache
+def time_zones() -> tuple[str, ...]:
+    """Return the zones that are named for a place, and UTC; the others are old names for the same."""
+    return tuple(sorted(each for each in available_timezones() if each == "UTC" or each.startswith(_CONTINENTS)))
+
+
+def sections() -> tuple[tuple[Markup, tuple[Entry, ...]], ...]:
+    """Return the form: headings, and the fields below each."""
+    example = partial(text, "profile.example")
+    return (
+        (
+            text("profile.section_name"),
+            (
+                Entry("given_name", text("register.given_name"), "given-name"),
+                Entry("family_name", text("register.family_name"), "family-name"),
+                Entry("middle_name", text("profile.middle_name"), "additional-name"),
+                Entry("nickname", text("profile.nickname"), "nickname"),
+            ),
+        ),
+        (
+            text("profile.section_contact"),
+            (
+                Entry("phone_number", text("profile.phone_number"), "tel", "tel", example(value="+49 30 1234567")),
+                Entry("website", text("profile.website"), "url", "url", example(value="https://example.org/")),
+                Entry("profile", text("profile.profile"), "off", "url", text("profile.profile_hint")),
+                Entry("picture", text("profile.picture"), "photo", "url", text("profile.picture_hint")),
+            ),
+        ),
+        (
+            text("profile.section_address"),
+            (
+                Entry("street_address", text("profile.street_address"), "address-line1"),
+                Entry("postal_code", text("profile.postal_code"), "postal-code"),
+                Entry("locality", text("profile.locality"), "address-level2"),
+                Entry("region", text("profile.region"), "address-level1"),
+                Entry("country", text("profile.country"), "country-name"),
+            ),
+        ),
+        (
+            text("profile.section_person"),
+            (
+                Entry("locale", text("profile.locale"), "language", hint=example(value="de-AT"), suggestions="locales"),
+                Entry(
+                    "zoneinfo",
+                    text("profile.zoneinfo"),
+                    "off",
+                    hint=example(value="Europe/Vienna"),
+                    suggestions="time-zones",
+                ),
+                Entry("birthdate", text("profile.birthdate"), "bday", hint=example(value="1990-12-31")),
+                Entry("gender", text("profile.gender"), "sex", hint=text("profile.gender_hint")),
+            ),
+        ),
+    )
+
+
+def _form(session: CurrentSession, typed: dict[str, str], faults: Faults = NO_FAULTS, status: int = 200) -> Response:
+    return page(
+        "profile.html",
+        status,
+        session=session,
+        tab="profile",
+        sections=sections(),
+        typed={name: shown_again(value) for name, value in typed.items()},
+        languages=LANGUAGES,
+        time_zones=time_zones(),
+        faults=faults,
+    )
