@@ -1,10 +1,14 @@
-"""Who calls the API: the bearer token of a request."""
+"""Who calls the API: the bearer token of a request (RFC 6750). Cookies count for nothing here."""
+
+from dataclasses import dataclass
 
 from flask import request
 from sqlalchemy import RowMapping
 
+from idp.accounts.visitor import Visitor
 from idp.errors import Refusal
 from idp.oidc import token_status
+from idp.oidc.clients import ClientMetadata
 from idp.oidc.token_status import ActiveToken
 from idp.web import context
 
@@ -18,21 +22,103 @@ class TokenRefused(Refusal):
         super().__init__(message)
         self.status = status
         self.code = code
-        self.challenge = f'Bearer realm="idp", error="{code}", scope="{scope}"'
+        error = "" if code == "missing_token" else f'error="{code}", '  # section 3.1: no error before a token
+        self.challenge = f'Bearer realm="idp", {error}scope="{scope}"'
 
 
-def required_token(scope: str) -> tuple[ActiveToken, RowMapping]:
-    """Return the living token of a request and the grant of the person that it stands for.
+@dataclass(frozen=True)
+class AppVisitor(Visitor):
+    """An app that calls for the people who use it.
+
+    Attributes:
+        client_id: the app's.
+    """
+
+    client_id: str = ""
+
+    @property
+    def network(self) -> str:
+        """The app itself: all its people come from one server, which must not be slowed down as one stranger is."""
+        return f"app {self.client_id}"
+
+
+@dataclass(frozen=True)
+class CallingPerson:
+    """A person, by an app that they signed in to.
+
+    Attributes:
+        user_id: whose account it is.
+        grant: columns of grant, session and person.
+        visitor: for throttles and audit.
+    """
+
+    client_id: str
+    user_id: str
+    grant: RowMapping
+    visitor: Visitor
+
+
+@dataclass(frozen=True)
+class CallingApp:
+    """An app for itself.
+
+    Attributes:
+        client: as it is registered.
+        scopes: what its token permits, as far as the client may still have it.
+        visitor: for throttles and audit.
+    """
+
+    client: ClientMetadata
+    scopes: frozenset[str]
+    visitor: Visitor
+
+
+def required_person(scope: str = "account") -> CallingPerson:
+    """Return the person for whom a request's token stands.
 
     Raises:
-        TokenRefused: no token, a dead one, or one that permits too little.
+        TokenRefused: no token, a dead one, one that permits too little or stands for no person.
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    found = None
-    if scheme.lower() == "bearer":
-        found = token_status.find_active_token(context.database(), context.settings(), token.strip())
-    if found is None:
-        raise TokenRefused(401, "invalid_token", "The access token is missing, unknown, expired or revoked.", scope)
-    if found.grant is None or scope not in found.scopes:
+    token = _living_token(scope)
+    if token.grant is None or scope not in token.scopes:
         raise TokenRefused(403, "insufficient_scope", f"A person's token with the scope {scope} is needed.", scope)
-    return found, found.grant
+    return CallingPerson(token.client_id, token.grant["user_id"], token.grant, _visitor(token.client_id))
+
+
+def required_app(*scopes: str) -> CallingApp:
+    """Return the app for which a request's token stands.
+
+    A scope that the operator has taken back since the token was issued counts no more.
+
+    Args:
+        scopes: one of them is enough.
+
+    Raises:
+        TokenRefused: no token, a dead one, one that permits too little or stands for a person.
+    """
+    token = _living_token(" ".join(scopes))
+    client = None
+    if token.grant is None:
+        client = context.provider().clients.find(context.database(), token.client_id)
+    permitted = frozenset(token.scopes).intersection(client.scopes if client else ())
+    if client is None or permitted.isdisjoint(scopes):
+        wanted = " or ".join(scopes)
+        message = f"A client's own token (client_credentials) with the scope {wanted} is needed."
+        raise TokenRefused(403, "insufficient_scope", message, " ".join(scopes))
+    return CallingApp(client, permitted, _visitor(client.client_id))
+
+
+def _living_token(scope: str) -> ActiveToken:
+    header = request.headers.get("Authorization", "")
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise TokenRefused(401, "missing_token", "An access token is needed: Authorization: Bearer TOKEN.", scope)
+    found = token_status.find_active_token(context.database(), context.settings(), token.strip())
+    if found is None:
+        raise TokenRefused(401, "invalid_token", "The access token is unknown, expired or revoked.", scope)
+    return found
+
+
+def _visitor(client_id: str) -> AppVisitor:
+    seen = context.visitor()
+    return AppVisitor(seen.address, seen.user_agent, actor=f"client:{client_id}"[:40], client_id=client_id)

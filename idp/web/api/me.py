@@ -1,24 +1,104 @@
 """The account of the person whom a token stands for: also how an app learns that a session has ended."""
 
-from flask import Response, jsonify
+from collections.abc import Mapping
+from typing import Any
 
-from idp.accounts import sessions
-from idp.oidc import claims
+from flask import Response, jsonify
+from sqlalchemy import RowMapping
+
+from idp.accounts import email_change, names, passwords, profile, sessions
+from idp.oidc import claims, token_status
 from idp.oidc import scopes as known_scopes
 from idp.web import context
-from idp.web.api.bearer import required_token
+from idp.web.api import schemas
+from idp.web.api.bearer import CallingPerson, TokenRefused, required_person
+from idp.web.api.bodies import read_body
 
-_NAMES = known_scopes.claims_of(("profile", "email", "roles"))
+_CLAIMS = known_scopes.claims_of(("profile", "email", "phone", "address", "roles"))
 
 
 def show_me() -> Response:
     """Answer with the account's data as they are now. Asking counts as activity in a living browser session."""
-    token, grant = required_token("account")
-    if not grant["is_offline"]:  # such a grant outlives its session, and must not bring it back to life
-        sessions.touch(context.database(), grant["session_id"], grant["last_seen_at"])
-    account = {"sub": grant["user_id"], **claims.build_claims(grant, _NAMES)}
+    person = required_person()
+    if not person.grant["is_offline"]:  # such a grant outlives its session, and must not bring it back to life
+        sessions.touch(context.database(), person.grant["session_id"], person.grant["last_seen_at"])
+    return jsonify(_describe(person, person.grant))
+
+
+def change_me() -> Response:
+    """Change what is named; a new address only begins to change. With any fault nothing is changed."""
+    person, db = required_person(), context.database()
+    members = read_body(schemas.PROFILE_CHANGES)
+    changes = _fields_of(members)
+    faults = {_member_of(name): [fault] for name, value in changes.items() if (fault := _fault_of(name, value))}
+    if "email" in members:
+        faults["email"] = names.check_email(members["email"])[1]
+    names.refuse(faults)
+    pending = ""
+    if "email" in members:  # before the rest: a wrong password must leave all as it is
+        pending = email_change.request_change(
+            db,
+            context.settings(),
+            person.visitor,
+            person.user_id,
+            members["email"],
+            members["current_password"],
+            _language(person, members),
+        )
+    if changes:
+        profile.update_profile(db, person.visitor, person.user_id, changes)
+    answer = jsonify(_describe(person, _reread(person)) | ({"pending_email": pending} if pending else {}))
+    answer.status_code = 202 if pending else 200
+    return answer
+
+
+def change_password() -> Response:
+    """Change the password. All other sessions of the account end; the one that the token hangs on goes on."""
+    person = required_person()
+    members = read_body(schemas.PASSWORD_CHANGE)
+    passwords.change_password(
+        context.database(),
+        context.settings(),
+        person.visitor,
+        person.user_id,
+        members["current_password"],
+        members["new_password"],
+        keep_session=person.grant["session_id"],
+        language=_language(person, members),
+    )
+    return Response(status=204)
+
+
+def _describe(person: CallingPerson, row: RowMapping) -> dict[str, Any]:
+    account = {"sub": person.user_id, **claims.build_claims(row, _CLAIMS)}
     account["roles"] = account.get("roles", [])
-    account["client_id"] = token.client_id
-    response = jsonify(account)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    account["client_id"] = person.client_id
+    return account
+
+
+def _reread(person: CallingPerson) -> RowMapping:
+    row = token_status.find_grant(context.database(), context.settings(), person.grant["grant_id"])
+    if row is None:
+        raise TokenRefused(401, "invalid_token", "The session has ended meanwhile.", "account")
+    return row
+
+
+def _fields_of(members: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the profile's fields among the members; the postal address is an object of some (OIDC Core 5.1.1)."""
+    fields = {name: members[name] for name in schemas.PROFILE_TEXTS if name in members}
+    if "address" in members:
+        fields |= dict.fromkeys(schemas.ADDRESS_PARTS) if members["address"] is None else members["address"]
+    return fields
+
+
+def _member_of(field: str) -> str:
+    return f"address.{field}" if field in schemas.ADDRESS_PARTS else field
+
+
+def _fault_of(field: str, value: str | None) -> str | None:
+    return profile.check_field(field, value)[1]
+
+
+def _language(person: CallingPerson, members: Mapping[str, Any]) -> str:
+    """Return the language of mails: as asked for, or the person's own."""
+    return members.get("language") or person.grant["locale"] or "en"
