@@ -1,0 +1,147 @@
+"""Files that are no configuration: each is refused with a sentence that says where, and nothing is written."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings, strategies
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from idp.errors import InvalidInputError
+from idp.models import User
+from idp.transfer import accounts_file, streamlit_authenticator, text_file, yaml_file
+from idp.transfer.checking import Checker
+from idp.transfer.report import Report
+from tests.transfer.conftest import Import
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "no configuration"),
+        ("just text", "no configuration"),
+        ("- a\n- b\n", "no configuration"),
+        ("cookie: {}\n", "should hold `usernames`"),
+        ("credentials: secret\n", "line 1: `credentials` should hold"),
+        ("credentials:\n  usernames: secret\n", "line 2: `usernames` should map"),
+        ("credentials:\n\tusernames: {}\n", "line 2: This is not YAML: found character"),
+        ("credentials: {usernames: {ada: {password: secret\n", "This is not YAML"),
+        (
+            "credentials:\n  usernames:\n    ada: {}\n    ada: {}\n",
+            "line 4: 'ada' is here for the second time; first on line 3",
+        ),
+        ("a: 1\n---\nb: 2\n", "line 2: A second document"),
+        ("a: *secret\n", "line 1: An alias (*)"),
+        ("a: &a [*a]\n", "line 1: An alias (*) stands here for what it is itself"),
+        ("? [a, b]\n: c\n", "line 1: A key must be text"),
+        ("a: &b [x]\n*b : c\n", "line 2: A key must be text"),
+        ("a: !!python/object/apply:os.system [secret]\n", "line 1: A tag (!)"),
+        ("a: !secret x\n", "line 1: A tag (!)"),
+        ("a: \x07\n", "line 1: This is not YAML: it holds a character"),
+        ("[" * 60 + "]" * 60, "More than 50 levels"),
+        ("[" * 5000, "More than 50 levels"),
+        (BOMB, "stands for more than"),
+        ("names: [a]\nusernames: [a, b]\n", "line 1: `names` has 1 entries, but `usernames` has 2"),
+        ("names: secret\nusernames: [a, b]\n", "line 1: `names` should be a list"),
+    ],
+)
+def test_what_is_wrong_and_where(import_: Import, db: Session, text: str, told: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        import_(text)
+    assert told in caught.value.message
+    assert "secret" not in caught.value.message
+    assert db.scalars(select(func.count()).select_from(User)).one() == 0
+
+
+def test_all_repeated_keys_are_told_at_once() -> None:
+    text = "".join(f"k{n}: a\nk{n}: b\n" for n in range(30))
+    with pytest.raises(InvalidInputError) as caught:
+        yaml_file.parse("config.yaml", text)
+    assert len(caught.value.faults["config.yaml"]) == 21
+    assert caught.value.faults["config.yaml"][-1] == "... and 10 more."
+
+
+def test_what_is_no_utf_8(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_bytes(b"a: b\nname: M\xfcller\n")
+    with pytest.raises(InvalidInputError, match="line 2: This is not UTF-8"):
+        text_file.read_file(file)
+    file.write_text("a: b", encoding="utf-8-sig")
+    assert text_file.read_file(file) == "a: b"
+
+
+def test_what_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_file, "MOST_BYTES", 1024 * 1024)
+    with pytest.raises(InvalidInputError, match="more than 1 MB"):
+        text_file.read_text("stdin", io.BytesIO(b"x" * (1024 * 1024 + 1)))
+
+
+def test_without_the_c_parser_all_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_file, "_PARSER", yaml.SafeLoader)
+    assert yaml_file.parse("x", "a: [b, &c {d: ~}, *c]\n") == {"a": ["b", {"d": None}, {"d": None}]}
+    for text in ("a:\n\tb: c", "a: \x07", "a: &a [*a]"):
+        with pytest.raises(InvalidInputError, match="line "):
+            yaml_file.parse("x", text)
+
+
+TEXTS = strategies.text(max_size=12) | strategies.sampled_from(["a@b.example", "$2b$04$x", "roles", "ada", "<<", "~"])
+SCALARS = strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | TEXTS
+WORDS = (
+    "credentials usernames names passwords emails email name roles role password preauthorized pre-authorized "
+    "first_name accounts preauthorizations format version id"
+)
+KEYS = TEXTS | strategies.sampled_from(WORDS.split())
+SHAPES = strategies.recursive(
+    SCALARS, lambda inner: strategies.lists(inner, max_size=4) | strategies.dictionaries(KEYS, inner, max_size=5)
+)
+PEOPLE = strategies.dictionaries(TEXTS, strategies.dictionaries(KEYS, SHAPES, max_size=6) | SHAPES, max_size=4)
+CONFIGURATIONS = strategies.fixed_dictionaries(
+    {"credentials": strategies.fixed_dictionaries({"usernames": PEOPLE | SHAPES})},
+    optional={"preauthorized": SHAPES, "pre-authorized": SHAPES, "cookie": SHAPES},
+)
+EXPORTS = strategies.fixed_dictionaries(
+    {"format": strategies.just("streamlit-idp accounts"), "version": strategies.just(1)},
+    optional={
+        "accounts": SHAPES | strategies.lists(PEOPLE | strategies.dictionaries(KEYS, SHAPES)),
+        "preauthorizations": SHAPES,
+    },
+)
+
+
+def _judge(read: Any, text: str) -> None:
+    """Read and check; only a refusal may come out."""
+    report = Report()
+    try:
+        source = read("file", text, report)
+    except InvalidInputError:
+        return
+    rows = list(Checker(report).check_all(source.candidates))
+    assert report.found == len(rows) + report.left_out
+    assert report.as_dict()
+
+
+@given(SHAPES | CONFIGURATIONS)
+@settings(max_examples=200, deadline=None)
+def test_no_shape_is_a_surprise(shape: Any) -> None:
+    _judge(streamlit_authenticator.read, yaml.safe_dump(shape, allow_unicode=True))
+
+
+@given(strategies.text() | strategies.text(alphabet="{}[]:,&*!|>-#'\"%@`?~ \n\tab<"))
+@settings(max_examples=300, deadline=None)
+def test_no_text_is_a_surprise(text: str) -> None:
+    _judge(streamlit_authenticator.read, text)
+    _judge(accounts_file.read, text)
+
+
+@given(SHAPES | EXPORTS)
+@settings(max_examples=200, deadline=None)
+def test_no_json_is_a_surprise(shape: Any) -> None:
+    _judge(accounts_file.read, json.dumps(shape))

@@ -1,0 +1,247 @@
+"""Writing is repeatable, may be interrupted, may run twice at once, and asks the database a few things a batch."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, func, select
+from sqlalchemy.orm import Session
+
+from idp import database
+from idp.accounts import roles, sign_in, users
+from idp.accounts.visitor import OPERATOR, Visitor
+from idp.models import AuditEvent, Base, Preauthorization, User, UserRole
+from idp.settings import Settings
+from idp.transfer import exporting
+from idp.transfer.report import Kind
+from tests.storage.conftest import empty_database
+from tests.transfer.conftest import HASH, PASSWORD, Import, import_text
+
+__all__ = ["empty_database"]
+
+
+def _people(count: int, **data: Any) -> str:
+    people = {
+        f"user{n}": {"email": f"user{n}@example.org", "password": HASH, "roles": ["editor", "viewer"], **data}
+        for n in range(count)
+    }
+    return json.dumps({"credentials": {"usernames": people}, "preauthorized": ["melsby@example.org"]})
+
+
+def _count(db: Session, model: type[Base]) -> int:
+    return db.scalars(select(func.count()).select_from(model)).one()
+
+
+def test_again_changes_nothing(import_: Import, db: Session) -> None:
+    first = import_(_people(20))
+    assert (first.created, first.preauthorizations_created) == (20, 1)
+    before = list(db.execute(select(*User.__table__.columns).order_by(User.id)))
+    again = import_(_people(20))
+    assert (again.created, again.unchanged, again.preauthorizations_unchanged) == (0, 20, 1)
+    assert list(db.execute(select(*User.__table__.columns).order_by(User.id))) == before
+    assert _count(db, UserRole) == 40
+
+
+def test_what_was_changed_here_is_left_alone(import_: Import, db: Session) -> None:
+    import_(_people(1))
+    user = users.get_user(db, "user0")
+    user.given_name, user.password_hash = "Changed", None
+    roles.change_roles(db, OPERATOR, user.id, add=["admin"])
+    db.commit()
+    assert import_(_people(1, first_name="Old", last_name="Name")).unchanged == 1
+    db.expire_all()
+    assert (user.given_name, user.password_hash) == ("Changed", None)
+    assert roles.roles_of(db, user.id) == ["admin", "editor", "viewer"]
+
+
+def test_update_brings_names_and_roles_and_nothing_else(import_: Import, db: Session) -> None:
+    import_(_people(3))
+    user = users.get_user(db, "user0")
+    user.password_hash = "kept"
+    roles.change_roles(db, OPERATOR, user.id, add=["admin"])
+    db.commit()
+    text = json.loads(_people(3))
+    text["credentials"]["usernames"]["user0"] |= {"first_name": "New", "last_name": "Name"}
+    del text["credentials"]["usernames"]["user1"]["roles"]
+    dry = import_(json.dumps(text), is_update=True, is_dry_run=True)
+    assert (dry.updated, dry.unchanged) == (1, 2)
+    db.expire_all()
+    assert user.given_name is None
+    report = import_(json.dumps(text), is_update=True)
+    assert (report.updated, report.unchanged) == (1, 2)
+    db.expire_all()
+    assert (user.given_name, user.family_name, user.password_hash) == ("New", "Name", "kept")
+    assert roles.roles_of(db, user.id) == ["editor", "viewer"]
+    assert roles.roles_of(db, users.get_user(db, "user1").id) == ["editor", "viewer"]
+    assert import_(json.dumps(text), is_update=True).unchanged == 3
+
+
+def test_few_statements_a_batch(settings: Settings, db: Session) -> None:
+    """5,000 accounts in 10 batches: to look for others, to insert accounts, roles and evidence; no more."""
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement.split(maxsplit=1)[0])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        report = import_text(settings, _people(5_000))
+        assert report.created == 5_000
+        assert statements.count("SELECT") <= 10 + 2
+        assert statements.count("INSERT") <= 3 * 10 + 2
+        statements.clear()
+        assert import_text(settings, _people(5_000)).unchanged == 5_000
+        assert len(statements) <= 10 + 2
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert _count(db, UserRole) == 10_000
+
+
+def test_killed_in_the_middle_and_run_again(settings: Settings, db: Session) -> None:
+    """What was written stays whole, and the next run does the rest."""
+    text = _people(3_000)
+    file = settings.instance / "config.json"
+    file.write_text(text)
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("IDP_")},
+        "IDP_INSTANCE": str(settings.instance),
+        "IDP_SECRET_KEY": settings.secret_key,
+    }
+    program = (
+        "import sys; from pathlib import Path; from idp.settings import load;"
+        "from tests.transfer.conftest import import_text; import_text(load(), Path(sys.argv[1]).read_text())"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(file)], env=environment)
+    until = time.monotonic() + 60
+    while _count(db, User) < 500 and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    there = _count(db, User)
+    assert 500 <= there < 3_000
+    assert there % 500 == 0
+    assert _count(db, UserRole) == 2 * there
+    report = import_text(settings, text)
+    assert (report.unchanged, report.created) == (there, 3_000 - there)
+    assert (_count(db, User), _count(db, UserRole), _count(db, Preauthorization)) == (3_000, 6_000, 1)
+    created = select(func.count()).select_from(AuditEvent).where(AuditEvent.event == "account:user:create")
+    assert db.scalars(created).one() == 3_000
+
+
+@pytest.fixture
+def stored(empty_database: Settings) -> Settings:
+    """A provider on each engine, its tables empty."""
+    engine = database.open_engine(empty_database)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    return empty_database
+
+
+def test_two_imports_at_once(stored: Settings) -> None:
+    reports = []
+    texts = [_people(2_000), json.dumps(json.loads(_people(2_000)))]
+    turned = json.loads(texts[1])
+    turned["credentials"]["usernames"] = dict(reversed(turned["credentials"]["usernames"].items()))
+    texts[1] = json.dumps(turned)
+    threads = [threading.Thread(target=lambda t=t: reports.append(import_text(stored, t))) for t in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reports) == 2
+    assert sum(report.created for report in reports) == 2_000
+    assert sum(report.unchanged for report in reports) == 2_000
+    assert all(report.is_complete for report in reports)
+    engine = database.open_engine(stored)
+    with Session(engine) as db:
+        assert (_count(db, User), _count(db, UserRole), _count(db, Preauthorization)) == (2_000, 4_000, 1)
+    engine.dispose()
+
+
+def _export(db: Session) -> str:
+    lines: list[Any] = [{"format": exporting.FORMAT, "version": exporting.VERSION}]
+    lines += [{"account": each} for each in exporting.export_accounts(db)]
+    lines += [{"preauthorization": each} for each in exporting.export_preauthorizations(db)]
+    return "\n".join(map(json.dumps, lines))
+
+
+def test_exported_accounts_come_in_elsewhere(
+    import_: Import, db: Session, settings: Settings, stored: Settings, make_user: Any
+) -> None:
+    from tests.factories import EVERY_CLAIM
+
+    import_(_people(3))
+    make_user("ada", roles=("admin",), **EVERY_CLAIM)
+    users.disable_user(db, OPERATOR, users.get_user(db, "user2").id)
+    db.commit()
+    columns = list(User.__table__.columns)
+    before = list(db.execute(select(*columns).order_by(User.id)))
+    text = _export(db)
+    report = import_text(stored, text, is_export=True)
+    assert (report.found, report.created, report.preauthorizations_created) == (4, 4, 1)
+    assert report.is_complete
+    engine = database.open_engine(stored)
+    with Session(engine) as there:
+        assert list(there.execute(select(*columns).order_by(User.id))) == before
+        assert _export(there) == text
+        sign_in.sign_in(there, stored, Visitor(), "ada", PASSWORD)
+        sign_in.sign_in(there, stored, Visitor(), "user1", PASSWORD)
+    engine.dispose()
+    again = import_text(stored, text, is_export=True)
+    assert (again.created, again.unchanged) == (0, 4)
+
+
+def test_a_registration_that_waits_stays_behind_and_what_it_claimed_does_not(db: Session, make_user: Any) -> None:
+    claimed = {
+        "id": "x",
+        "email": "a@example.org",
+        "client_id": "",
+        "roles": ["r"],
+        "created_at": 1,
+        "expires_at": None,
+    }
+    make_user("ada", is_email_verified=False, is_registration_pending=True, claimed_preauthorization=[claimed])
+    make_user("bob", is_registration_pending=True)
+    assert list(exporting.export_accounts(db)) == []
+    del claimed["id"]
+    assert list(exporting.export_preauthorizations(db)) == [claimed]
+
+
+def test_an_id_that_is_somebody_elses(import_: Import, db: Session, make_user: Any) -> None:
+    ada = make_user("ada")
+    account = {"id": ada.id, "username": "bob", "email": "bob@example.org", "password": PASSWORD, "roles": "x"}
+    report = import_(
+        json.dumps({"format": exporting.FORMAT, "version": 1, "accounts": [account, {**account, "id": "no id"}]}),
+        is_export=True,
+    )
+    assert (report.created, report.left_out) == (1, 1)
+    assert Kind.NEW_ID in {each.kind for each in report.findings}
+    assert users.get_user(db, "bob").id != ada.id
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("updated_at", None),
+        ("created_at", -1),
+        ("created_at", True),
+        ("disabled_at", "yesterday"),
+        ("disabled_at", 10**20),
+        ("website", "javascript:alert(1)"),
+        ("birthdate", "x" * 11),
+        ("locale", "en\x00"),
+        ("is_password_temporary", "yes"),
+    ],
+)
+def test_details_that_no_column_takes(import_: Import, db: Session, key: str, value: Any) -> None:
+    account = {"username": "bob", "email": "bob@example.org", "password_hash": HASH, key: value}
+    text = json.dumps({"format": exporting.FORMAT, "version": 1, "accounts": [account]})
+    report = import_(text, is_export=True)
+    assert [(each.kind, each.told) for each in report.findings] == [(Kind.BAD_DETAIL, key)]
+    assert report.created == 1
