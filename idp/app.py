@@ -7,7 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from idp import database, settings
 from idp.accounts import sessions
-from idp.oidc import token_status
+from idp.oidc import backchannel, token_status
 from idp.oidc.server import compose
 from idp.settings import Settings
 from idp.web import context
@@ -48,6 +48,7 @@ def create_app(in_force: Settings | None = None) -> Flask:
         engine = context.extension.engine
     database.prepare_engine(engine)
     sessions.on_sessions_ended(token_status.revoke_grants)
+    sessions.on_sessions_ended(backchannel.note_ended_sessions)
 
     # The protocol, the pages for people, the API for apps.
     app.extensions["idp_provider"] = compose(in_force, engine)

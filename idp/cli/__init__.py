@@ -19,7 +19,11 @@ NOUNS: Mapping[str, str] = {
     "config": "idp.cli.config",
     "doctor": "idp.cli.doctor",
     "user": "idp.cli.user",
+    "preauthorize": "idp.cli.preauthorize",
+    "import": "idp.cli.transfer",
+    "export": "idp.cli.export",
     "client": "idp.cli.client",
+    "mail": "idp.cli.mail",
     "keys": "idp.cli.keys",
     "audit": "idp.cli.audit",
 }
@@ -89,6 +93,7 @@ Exit codes:
   0    done
   1    it did not work: the message on stderr says why and what to do
   2    the command line is wrong
+  3    `idp import` worked, but left something of the file out: its report says what
   130  stopped with Ctrl-C (serve, worker and demo end with 0 when they stopped cleanly)
 """,
 )

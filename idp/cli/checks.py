@@ -5,7 +5,7 @@ import stat
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -17,6 +17,10 @@ from idp.cli.faults import explain
 from idp.cli.instance import database_file
 from idp.database import open_engine, open_session
 from idp.errors import NotReadyError
+from idp.mail import queue
+from idp.mail.outbox_folder import folder_of
+from idp.mail.smtp import SmtpTransport
+from idp.mail.transport import Unreachable
 from idp.oidc import keys
 from idp.settings import SECRET_KEY_NAME, Settings, is_loopback
 
@@ -26,6 +30,7 @@ EARLIEST, LATEST = 1_767_225_600, 4_102_444_800  # 2026 and 2100: a clock outsid
 DRIFT = 5  # seconds that clocks may differ
 KEY_AGE = 366 * 86_400  # a year: rotate then
 ANSWER_WITHIN = 3  # seconds
+MAIL_WAITS = 600  # seconds
 
 
 @dataclass(frozen=True)
@@ -161,12 +166,40 @@ def _clock(loaded: Settings) -> Finding:
     return Finding("ok", "right, as far as can be told from here")
 
 
-def _mail(_loaded: Settings) -> Finding:
-    return Finding(
-        "warning",
-        "this version sends no mail",
-        "Nobody can recover a password or verify an address by themselves: set passwords with `idp user set-password`.",
-    )
+def _mail(loaded: Settings) -> Finding:
+    if loaded.mail_route == "nowhere":
+        return Finding(
+            "fault",
+            "no mail server is set, so nobody can verify an address or recover a password",
+            "Set IDP_SMTP_HOST and IDP_MAIL_FROM; then try `idp mail test ADDRESS`.",
+        )
+    with _database_of(loaded) as db:
+        failed = len(queue.list_mail(db, state="failed", limit=1000))
+        waiting = queue.waiting_since(db)
+    if failed:
+        told = f"{failed} mails were given up in the last 30 days"
+        return Finding("warning", told, "See why with `idp mail list --state failed`; `idp mail retry` tries again.")
+    if waiting is not None and clock.now() - waiting > MAIL_WAITS:
+        told = f"mail has been waiting for {(clock.now() - waiting) // 60} minutes"
+        return Finding(
+            "warning", told, "See `idp mail list --state waiting`; without a reason there, no `idp worker` runs."
+        )
+    if loaded.mail_route == "outbox":
+        return Finding("ok", f"goes to files in {folder_of(loaded)}: the issuer is on this machine")
+    if loaded.smtp_security == "none" and not is_loopback(loaded.smtp_host):
+        return Finding(
+            "warning",
+            f"goes to {loaded.smtp_host} in clear",
+            "Whoever reads along can open accounts: set IDP_SMTP_SECURITY to starttls or tls.",
+        )
+    transport = SmtpTransport(replace(loaded, smtp_timeout=min(loaded.smtp_timeout, ANSWER_WITHIN)))
+    try:
+        transport.open()
+    except Unreachable as fault:
+        return Finding("fault", f"{loaded.smtp_host}: {fault.message}", "Correct it, then try `idp mail test ADDRESS`.")
+    finally:
+        transport.close()
+    return Finding("ok", f"{loaded.smtp_host} takes it")
 
 
 def _proxy(loaded: Settings) -> Finding:

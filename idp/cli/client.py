@@ -7,6 +7,7 @@ import click
 
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output, secret_input
+from idp.cli.client_policies import policy_options, read_policies
 from idp.cli.client_streamlit import add_streamlit
 from idp.cli.instance import load_ready, open_ready
 from idp.oidc import clients
@@ -66,6 +67,7 @@ Examples:
 @click.option("--logo-uri", metavar="URL", help="Its logo.")
 @click.option("--policy-uri", metavar="URL", help="Its privacy policy.")
 @click.option("--tos-uri", metavar="URL", help="Its terms of service.")
+@policy_options
 @output.json_option
 def add(
     name: str,
@@ -91,6 +93,7 @@ def add(
     method = "none" if public else auth_method or clients.CONFIDENTIAL_METHODS[0]
     if method == "none" and secret_stdin:
         raise click.UsageError("--secret-stdin is for clients that keep a secret; a public client has none.")
+    policies = read_policies(texts)
     plain: dict[str, Any] = {k: tuple(dict.fromkeys(v)) if isinstance(v, tuple) else v for k, v in texts.items()}
     metadata = ClientMetadata(
         client_name=name,
@@ -103,6 +106,7 @@ def add(
         has_id_token_claims=id_token_claims,
         is_access_token_session_bound=session_bound,
         id_token_signed_response_alg=signing_algorithm,
+        **policies,
         **plain,
     )
     load_ready()  # before a secret is read for nothing

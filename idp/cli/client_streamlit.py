@@ -1,5 +1,7 @@
 """`idp client add-streamlit`: registers a Streamlit app, and writes what it needs to know."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +12,7 @@ from sqlalchemy.orm import Session
 from idp import crypto
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
+from idp.cli.client_policies import policy_options, read_policies
 from idp.cli.instance import open_ready
 from idp.cli.secrets_toml import SecretsToml, as_toml
 from idp.errors import InvalidInputError
@@ -28,8 +31,20 @@ from idp.settings import Settings
     help="The app's secrets.toml, to write its [auth] section into; otherwise that goes to stdout.",
 )
 @click.option("--force", is_flag=True, help="Write over an [auth] section that is there already.")
+@click.option(
+    "--recovery-password", is_flag=True, help="It may hand out one-time passwords, and learn which accounts there are."
+)
+@policy_options
 @output.json_option
-def add_streamlit(name: str, url: str, secrets_path: Path | None, force: bool, as_json: bool) -> None:
+def add_streamlit(
+    name: str,
+    url: str,
+    secrets_path: Path | None,
+    force: bool,
+    recovery_password: bool,
+    as_json: bool,
+    **policies: Any,
+) -> None:
     """Register a Streamlit app, and write its secrets.toml.
 
     The rest of an existing file stays as it is. When the file cannot be written, nothing is registered.
@@ -44,7 +59,9 @@ def add_streamlit(name: str, url: str, secrets_path: Path | None, force: bool, a
     if secrets:
         secrets.check_free(force)
     with open_ready() as (settings, db):
-        client, auth = register(db, settings, name, url)
+        client, auth = register(
+            db, settings, name, url, may_hand_out_passwords=recovery_password, policies=read_policies(policies)
+        )
         if secrets:
             secrets.write(auth)
             try:
@@ -73,7 +90,15 @@ def add_streamlit(name: str, url: str, secrets_path: Path | None, force: bool, a
         click.echo(as_toml(auth), nl=False)
 
 
-def register(db: Session, settings: Settings, name: str, url: str) -> tuple[ClientMetadata, dict[str, Any]]:
+def register(
+    db: Session,
+    settings: Settings,
+    name: str,
+    url: str,
+    *,
+    may_hand_out_passwords: bool = False,
+    policies: Mapping[str, Any] | None = None,
+) -> tuple[ClientMetadata, dict[str, Any]]:
     """Register a Streamlit app.
 
     Args:
@@ -81,6 +106,8 @@ def register(db: Session, settings: Settings, name: str, url: str) -> tuple[Clie
         settings: say where the provider is.
         name: what people call the app.
         url: where the app is.
+        may_hand_out_passwords: see `clients.streamlit_client`.
+        policies: further fields of the client, see `idp.cli.client_policies`.
 
     Returns:
         The client, and the `[auth]` section of the app's secrets.
@@ -94,7 +121,8 @@ def register(db: Session, settings: Settings, name: str, url: str) -> tuple[Clie
         raise InvalidInputError({"url": [f"{url!r} is no URL."]}) from None
     if parts.query or parts.fragment or parts.scheme not in ("http", "https") or not parts.netloc:
         raise InvalidInputError({"url": ["The app's own URL is needed, such as http://localhost:8501."]})
-    client, secret = clients.register_client(db, OPERATOR, clients.streamlit_client(name, url))
+    metadata = clients.streamlit_client(name, url, may_hand_out_passwords=may_hand_out_passwords)
+    client, secret = clients.register_client(db, OPERATOR, replace(metadata, **(policies or {})))
     return client, {
         "redirect_uri": client.redirect_uris[0],
         "cookie_secret": crypto.new_token(),
@@ -102,5 +130,5 @@ def register(db: Session, settings: Settings, name: str, url: str) -> tuple[Clie
         "client_secret": secret,
         "server_metadata_url": settings.url("/.well-known/openid-configuration"),
         "expose_tokens": ["access"],
-        "client_kwargs": {"scope": " ".join(client.scopes), "prompt": ""},
+        "client_kwargs": {"scope": " ".join(client.scopes_of_people), "prompt": ""},
     }

@@ -204,7 +204,10 @@ def _streamlit(app: DemoApp, script: Path, folder: Path, environ: Mapping[str, s
 
 def _tell(loaded: Settings, apps: Sequence[DemoApp], passwords: Mapping[str, str]) -> None:
     click.echo()
-    output.table(("open this", ""), [*((app.name, app.url) for app in apps), ("Provider", loaded.issuer)])
+    output.table(
+        ("open this", ""),
+        [*((app.name, app.url) for app in apps), ("Provider", loaded.issuer), ("Mailbox", loaded.url("/outbox"))],
+    )
     click.echo()
     output.table(
         ("user", "password", "roles"), [(user.username, passwords[user.username], user.roles) for user in USERS]

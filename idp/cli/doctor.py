@@ -18,7 +18,7 @@ MARKS = {"ok": "ok     ", "warning": "warning", "fault": "FAULT  "}
 def command(as_json: bool) -> None:
     """Check configuration, database, schema, keys, clock, mail and proxy headers; say what to do.
 
-    Nothing is changed. The one request that it makes goes to the issuer itself.
+    Nothing is changed. It asks the issuer for its metadata, and signs in to the mail server without sending anything.
     """
     findings = _look()
     if as_json:

@@ -43,9 +43,10 @@ def open_ready() -> Iterator[tuple[Settings, Session]]:
 
 def wire() -> None:
     """Let sessions that a command ends take their tokens along: the one upward need of `idp.accounts`."""
-    from idp.oidc import token_status  # noqa: PLC0415 - loads the protocol, which most commands do without
+    from idp.oidc import backchannel, token_status  # noqa: PLC0415 - the protocol, which most commands do without
 
     sessions.on_sessions_ended(token_status.revoke_grants)
+    sessions.on_sessions_ended(backchannel.note_ended_sessions)
 
 
 def check_ready(loaded: Settings) -> None:

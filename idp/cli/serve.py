@@ -3,11 +3,13 @@
 import errno
 import logging.config
 import socket
+from contextlib import nullcontext
 from urllib.parse import urlsplit
 
 import click
 
 from idp.cli import logs
+from idp.cli.companion import Companion
 from idp.cli.instance import load_ready
 from idp.database import open_session
 from idp.errors import NotReadyError
@@ -29,10 +31,12 @@ HEADER_BYTES = 64 * 1024
     help="Port to listen at.  [default: the issuer's on this machine, otherwise 8000]",
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many processes.")
-def command(host: str, port: int | None, workers: int) -> None:
+@click.option("--no-worker", is_flag=True, help="Start no worker beside: `idp worker` runs elsewhere.")
+def command(host: str, port: int | None, workers: int, no_worker: bool) -> None:
     """Run the provider's web server until it is stopped with Ctrl-C or SIGTERM.
 
-    In production a reverse proxy with TLS stands before it: set IDP_PROXY_HOPS to the number of proxies.
+    A worker runs beside it, which sends mail and sweeps what expired. In production a reverse proxy with TLS stands
+    before it: set IDP_PROXY_HOPS to the number of proxies.
 
     \b
     Examples:
@@ -45,7 +49,8 @@ def command(host: str, port: int | None, workers: int) -> None:
     port = port or default_port(loaded)
     check_free(host, port)
     logging.config.dictConfig(logs.configuration(loaded.log_level))
-    _run(loaded, host, port, workers)
+    with nullcontext() if no_worker else Companion():
+        _run(loaded, host, port, workers)
 
 
 def default_port(loaded: Settings) -> int:

@@ -134,14 +134,15 @@ def enable(username: str) -> None:
 @command.command("set-password", epilog=WHOM)
 @click.argument("username")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin instead of asking for it.")
-def set_password(username: str, password_stdin: bool) -> None:
+@click.option("--temporary", is_flag=True, help="Its owner must change it at the next sign-in.")
+def set_password(username: str, password_stdin: bool, temporary: bool) -> None:
     """Set a new password: all sessions of the account end at once."""
     with open_ready() as (_settings, db):
         user = users.get_user(db, username)
     password = secret_input.read_new_password(password_stdin)
     with open_ready() as (settings, db):
-        passwords.set_password(db, settings, OPERATOR, user.id, password)
-    output.note(f"Set a new password for {user.username}; all their sessions ended.")
+        passwords.set_password(db, settings, OPERATOR, user.id, password, is_temporary=temporary)
+    output.note(f"Set a {'temporary' if temporary else 'new'} password for {user.username}; all their sessions ended.")
 
 
 @command.command("roles", epilog=f"{WHOM}\n\n\b\nExample:\n  idp user roles ada --add editor --remove admin")
@@ -176,6 +177,9 @@ def _describe(user: User, held: Sequence[str]) -> dict[str, Any]:
         "roles": list(held),
         "has_password": user.password_hash is not None,
         "password_changed_at": user.password_changed_at,
+        "must_change_password": user.is_password_temporary,
+        "registration_pending": user.is_registration_pending,
+        "deletion_due_at": user.deletion_due_at,
         "created_at": user.created_at,
         "updated_at": user.updated_at,
         "disabled_at": user.disabled_at,
@@ -183,4 +187,8 @@ def _describe(user: User, held: Sequence[str]) -> dict[str, Any]:
 
 
 def _state(shown: dict[str, Any]) -> str:
-    return "enabled" if shown["disabled_at"] is None else "disabled"
+    if shown["disabled_at"] is not None:
+        return "disabled"
+    if shown["registration_pending"]:
+        return "waits for confirmation"
+    return "enabled" if shown["deletion_due_at"] is None else "to be deleted"

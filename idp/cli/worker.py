@@ -1,7 +1,10 @@
 """`idp worker`: what happens later."""
 
+import contextlib
 import logging.config
+import os
 import signal
+import sys
 import threading
 from types import FrameType
 
@@ -15,11 +18,13 @@ from idp.database import open_engine
 
 @click.command(short_help="Do what happens later.")
 @click.option("--once", is_flag=True, help="Do what is due, say what it was, and end.")
+@click.option("--while-stdin-is-open", is_flag=True, help="End when whoever started it has gone, and stdin with it.")
 @output.json_option
-def command(once: bool, as_json: bool) -> None:
-    """Do what happens later: sweep what expired, every minute, until stopped with Ctrl-C or SIGTERM.
+def command(once: bool, while_stdin_is_open: bool, as_json: bool) -> None:
+    """Do what happens later: send mail, sweep what expired, until stopped with Ctrl-C or SIGTERM.
 
-    One worker is enough; more do no harm. Without one everything works, but the database grows.
+    `idp serve` runs one by itself, unless told --no-worker. More of them do no harm, on one machine or on many: each
+    mail is sent by one of them.
 
     \b
     Examples:
@@ -32,18 +37,24 @@ def command(once: bool, as_json: bool) -> None:
     wire()
     if not once:
         logging.config.dictConfig(logs.configuration(loaded.log_level))
-        worker.run(loaded, _stopped_by_signals())
+        stop = _stopped_by_signals()
+        if while_stdin_is_open:
+            threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()
+            worker.run(loaded, stop)
+            return
+        output.note("The worker runs; Ctrl-C stops it.")
+        worker.run(loaded, stop)
         output.note("Stopped.")
         return
     engine = open_engine(loaded)
     try:
-        swept = worker.sweep_all(engine)
+        done = worker.run_once(engine, loaded)
     finally:
         engine.dispose()
     if as_json:
-        output.data(dict(swept))
+        output.data(dict(done))
     else:
-        output.table(("what", "swept"), swept.items())
+        output.table(("what", "count"), done.items())
 
 
 def _stopped_by_signals() -> threading.Event:
@@ -54,5 +65,12 @@ def _stopped_by_signals() -> threading.Event:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask_to_stop)
-    output.note("The worker runs; Ctrl-C stops it.")
     return stop
+
+
+def _watch_stdin(stop: threading.Event) -> None:
+    """Stop when the other end of the pipe is closed, be it by a kill -9."""
+    with contextlib.suppress(OSError):
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+    stop.set()

@@ -66,7 +66,11 @@ def test_every_choice_is_kept(instance: Path, succeed: Run) -> None:
     methods = ("--auth-method", "client_secret_post", "--signing-algorithm", "ES256")
     after = ("--post-logout-redirect-uri", "https://wiki.example.org/")
     grants = ("--grant", "refresh_token", "--grant", "authorization_code")
-    arguments = (*uris, *after, *scopes, *grants, *methods, *flags, *lifetimes, *links, *legal)
+    domains = ("--registration-domain", "example.org", "--registration-domain", "example.com")
+    people = ("--registration-policy", "preauthorized", "--registration-role", "reader", "--max-concurrent-users", "5")
+    sessions = ("--single-session", "--backchannel-logout-uri", "https://wiki.example.org/logout")
+    policies = (*domains, *people, *sessions)
+    arguments = (*uris, *after, *scopes, *grants, *methods, *flags, *lifetimes, *links, *legal, *policies)
     client_id = json.loads(succeed("client", "add", "Wiki", *arguments, "--json").stdout)["client_id"]
     shown = json.loads(succeed("client", "show", client_id, "--json").stdout)
     expected = {
@@ -86,6 +90,12 @@ def test_every_choice_is_kept(instance: Path, succeed: Run) -> None:
         "logo_uri": "https://b.example.org",
         "policy_uri": "https://c.example.org",
         "tos_uri": "https://d.example.org",
+        "registration_policy": "preauthorized",
+        "registration_domains": ["example.org", "example.com"],
+        "registration_roles": ["reader"],
+        "max_concurrent_users": 5,
+        "is_single_session": True,
+        "backchannel_logout_uri": "https://wiki.example.org/logout",
     }
     assert {name: shown[name] for name in expected} == expected
 
@@ -123,6 +133,14 @@ def test_a_job_needs_no_redirect_uri(instance: Path, succeed: Run) -> None:
         (("--redirect-uri", CALLBACK, "--id", "a b"), 1, "client_id:"),
         (("--redirect-uri", CALLBACK, "--access-token-lifetime", "1"), 1, "access_token_lifetime:"),
         (("--redirect-uri", CALLBACK, "--logo-uri", "javascript:alert(1)"), 1, "logo_uri:"),
+        (("--redirect-uri", CALLBACK, "--scope", "registration"), 1, "need the grant client_credentials"),
+        (("--redirect-uri", CALLBACK, "--registration-domain", "no domain"), 1, "registration_domains:"),
+        (("--redirect-uri", CALLBACK, "--registration-role", "no role"), 1, "registration_roles:"),
+        (("--redirect-uri", CALLBACK, "--max-concurrent-users", "0"), 1, "max_concurrent_users:"),
+        (("--redirect-uri", CALLBACK, "--max-concurrent-users", "3000000000"), 1, "max_concurrent_users:"),
+        (("--redirect-uri", CALLBACK, "--backchannel-logout-uri", "http://wiki.example.org"), 1, "must be https"),
+        (("--redirect-uri", CALLBACK, "--backchannel-logout-uri", "org.example:/x"), 1, "no web address"),
+        (("--redirect-uri", CALLBACK, "--registration-policy", "ajar"), 2, "--registration-policy"),
         (("--redirect-uri", CALLBACK, "--grant", "password"), 2, "--grant"),
         (("--redirect-uri", CALLBACK, "--public", "--auth-method", "client_secret_post"), 2, "--auth-method"),
         (("--redirect-uri", CALLBACK, "--public", "--secret-stdin"), 2, "--secret-stdin"),

@@ -40,6 +40,31 @@ def test_writes_what_streamlit_needs(instance: Path, succeed: Run, secrets: Path
     assert client.has_secret(auth["client_secret"])
     assert client.redirect_uris == client.post_logout_redirect_uris == (auth["redirect_uri"],)
     assert client.client_name == "Tea House"
+    assert client.grant_types == ("authorization_code", "client_credentials")
+    assert client.scopes == (*auth["client_kwargs"]["scope"].split(), "registration", "recovery")
+
+
+def test_with_policies_and_passwords_to_hand_out(instance: Path, succeed: Run, database: Session) -> None:
+    policies = (
+        "--registration-policy",
+        "preauthorized",
+        "--registration-role",
+        "reader",
+        "--max-concurrent-users",
+        "3",
+    )
+    shown = json.loads(succeed(*ADD, "--recovery-password", *policies, "--single-session", "--json").stdout)
+    assert shown["auth"]["client_kwargs"]["scope"] == "openid profile email roles account"
+    client = clients.get_client(database, shown["client_id"])
+    assert client.scopes[-3:] == ("registration", "recovery", "recovery:password")
+    assert (client.max_concurrent_users, client.is_single_session) == (3, True)
+    rules = client.registration_rules
+    assert (rules.policy, rules.domains, rules.roles, rules.client_id) == (
+        "preauthorized",
+        (),
+        ("reader",),
+        client.client_id,
+    )
 
 
 def test_without_a_file_the_section_goes_to_stdout(instance: Path, succeed: Run, database: Session) -> None:

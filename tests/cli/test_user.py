@@ -162,6 +162,30 @@ def test_set_password_ends_sessions(ada: str, succeed: Run, run: Run, database: 
     assert _sign_in(database, NEW_PASSWORD)
 
 
+def test_a_temporary_password_must_be_changed(ada: str, succeed: Run, database: Session) -> None:
+    result = succeed("user", "set-password", "ada", "--password-stdin", "--temporary", stdin=NEW_PASSWORD)
+    assert "Set a temporary password for ada" in result.stderr
+    assert json.loads(succeed("user", "show", "ada", "--json").stdout)["must_change_password"] is True
+    session_id = _sign_in(database, NEW_PASSWORD)
+    found = sessions.find_session_by_id(database, settings.load(), session_id)
+    assert found is not None
+    assert found.must_change_password
+    succeed("user", "set-password", "ada", "--password-stdin", stdin=PASSWORD)
+    assert json.loads(succeed("user", "show", "ada", "--json").stdout)["must_change_password"] is False
+
+
+def test_states_are_shown(ada: str, succeed: Run, database: Session) -> None:
+    user = users.get_user(database, "ada")
+    for name, value, state in (
+        ("deletion_due_at", 1, "to be deleted"),
+        ("is_registration_pending", True, "waits for confirmation"),
+        ("disabled_at", 1, "disabled"),
+    ):
+        setattr(user, name, value)
+        database.commit()
+        assert state in succeed("user", "list").stdout
+
+
 def test_the_commands_that_end_sessions_end_their_tokens_too(ada: str, succeed: Run) -> None:
     from idp.oidc import token_status
 

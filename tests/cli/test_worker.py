@@ -25,6 +25,8 @@ from idp.models import (
     RevokedAccessToken,
     Throttle,
 )
+from idp.settings import Settings
+from idp.worker import Job
 from tests.cli.conftest import Run
 
 TABLES = (ParkedRequest, RefreshToken, AuthorizationGrant, RevokedAccessToken, Throttle, BrowserSession)
@@ -115,7 +117,8 @@ def _counts(database: Session) -> dict[str, int]:
 
 def test_sweeps_what_expired_and_nothing_else(rows: None, succeed: Run, database: Session) -> None:
     assert set(_counts(database).values()) == {2}
-    swept = json.loads(succeed("worker", "--once", "--json").stdout)
+    done = json.loads(succeed("worker", "--once", "--json").stdout)
+    swept = {name: count for name, count in done.items() if count}
     assert swept == dict.fromkeys((table.__tablename__ for table in TABLES), 1)
     assert set(_counts(database).values()) == {1}
     again = succeed("worker", "--once").stdout
@@ -171,8 +174,34 @@ def test_a_database_that_is_away_is_waited_for(
 
     stop = threading.Event()
     monkeypatch.setattr(worker, "sweep_all", sweep_all)
-    monkeypatch.setattr(worker, "EVERY", 0.01)
+    monkeypatch.setattr(worker, "AFTER_A_FAULT", 0.01)
+    monkeypatch.setattr(worker, "JOBS", [Job("sweep", 0.01, job.work) for job in worker.JOBS if job.name == "sweep"])
     with caplog.at_level(logging.INFO):
         worker.run(settings.load(), stop)
     assert "the server closed the connection" in caplog.text
     assert "Swept 3 throttle." in caplog.text
+
+
+def test_a_job_that_comes_to_grief_holds_up_no_other_and_is_tried_again(
+    instance: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+    stop = threading.Event()
+
+    def stumble(_engine: Engine, _settings: Settings, _stop: threading.Event | None) -> dict[str, int]:
+        done.append("stumbled")
+        if done.count("stumbled") == 3:
+            stop.set()
+        raise RuntimeError("a bug")
+
+    def slow(_engine: Engine, _settings: Settings, told: threading.Event | None) -> dict[str, int]:
+        assert told is not None
+        told.wait()
+        done.append("slow")
+        return {}
+
+    monkeypatch.setattr(worker, "AFTER_A_FAULT", 0.01)
+    monkeypatch.setattr(worker, "JOBS", (Job("stumbling", 0.01, stumble), Job("slow", 0.01, slow)))
+    worker.run(settings.load(), stop)
+    assert sorted(done) == ["slow", "stumbled", "stumbled", "stumbled"]
+    assert "The job stumbling came to grief" in caplog.text

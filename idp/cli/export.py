@@ -1,0 +1,100 @@
+"""`idp export`: all accounts, to take elsewhere or to keep."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import click
+from sqlalchemy.orm import Session
+
+from idp import crypto
+from idp.accounts import audit
+from idp.accounts.audit import Event
+from idp.accounts.visitor import OPERATOR
+from idp.cli import output
+from idp.cli.instance import open_ready
+from idp.database import open_session
+from idp.transfer import exporting
+
+PRIVATE_FILE = 0o600
+Write = Callable[[str], object]
+
+
+@click.command(
+    short_help="All accounts, to take elsewhere.",
+    epilog="\b\nExamples:\n  idp export accounts.json\n  idp export --format lines | ssh there idp import accounts -",
+)
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), default="-")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "lines"]),
+    default="json",
+    show_default=True,
+    help="One JSON document, or one JSON object a line.",
+)
+@click.option("--force", is_flag=True, help="Write over a FILE that exists.")
+def command(file: Path, form: str, force: bool) -> None:
+    """Write all accounts with roles, profiles and password hashes, and all preauthorizations, to FILE or stdout.
+
+    `idp import accounts` reads it. Keep it as you keep the database: whoever has the hashes can guess passwords.
+    """
+    is_stdout = str(file) == "-"
+    if not is_stdout and file.exists() and not force:
+        raise click.UsageError(f"{click.format_filename(file)} exists: choose another name, or use --force.")
+    with open_ready() as (settings, db):
+        exporting.begin_snapshot(db)
+        with contextlib.nullcontext(sys.stdout) if is_stdout else _written(file) as stream:
+            count = (_write_document if form == "json" else _write_lines)(db, stream.write)
+    with open_session(settings) as db:  # the other one may only read
+        audit.record(db, Event.ACCOUNTS_EXPORTED, OPERATOR, count=count)
+    output.note(f"Exported {count:,} accounts" + ("." if is_stdout else f" to {click.format_filename(file)}."))
+
+
+@contextlib.contextmanager
+def _written(file: Path) -> Iterator[IO[str]]:
+    """Write a file that only its owner can read and that appears when it is complete."""
+    draft = file.with_name(f".{file.name}.{crypto.new_id()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(file)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _write_document(db: Session, write: Write) -> int:
+    """Write one JSON document, with each account on a line of its own; return how many accounts there are."""
+    write(f'{{"format": {_json(exporting.FORMAT)}, "version": {exporting.VERSION}, "accounts": [')
+    count = 0
+    for count, account in enumerate(exporting.export_accounts(db), start=1):
+        write(("\n" if count == 1 else ",\n") + _json(account))
+    write('\n], "preauthorizations": [')
+    for position, each in enumerate(exporting.export_preauthorizations(db)):
+        write((",\n" if position else "\n") + _json(each))
+    write("\n]}\n")
+    return count
+
+
+def _write_lines(db: Session, write: Write) -> int:
+    """Write a JSON object a line, the first saying what it is; return how many accounts there are."""
+    write(_json({"format": exporting.FORMAT, "version": exporting.VERSION}) + "\n")
+    count = 0
+    for account in exporting.export_accounts(db):
+        write(_json({"account": account}) + "\n")
+        count += 1
+    for each in exporting.export_preauthorizations(db):
+        write(_json({"preauthorization": each}) + "\n")
+    return count
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

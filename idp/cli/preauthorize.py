@@ -1,0 +1,171 @@
+"""`idp preauthorize`: addresses that may register."""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import click
+from sqlalchemy.orm import Session
+
+from idp import clock
+from idp.accounts import names, preauthorization, users
+from idp.accounts.preauthorization import Preauthorized
+from idp.accounts.visitor import OPERATOR
+from idp.cli import output
+from idp.cli.instance import open_ready
+from idp.errors import InvalidInputError
+from idp.settings import Settings
+
+SPANS = {"h": 3_600, "d": 86_400, "w": 604_800}
+STDIN = "-"
+
+
+def read_expiry(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
+    """Read a span from now, or an ISO 8601 time (UTC when it names no zone), as seconds since the epoch.
+
+    Raises:
+        BadParameter: it is neither, or it is over.
+    """
+    if value is None:
+        return None
+    if span := re.fullmatch(r"(\d{1,5})([hdw])", value):
+        expires_at = clock.now() + int(span[1]) * SPANS[span[2]]
+    else:
+        try:
+            moment = datetime.fromisoformat(value)
+            expires_at = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        except (ValueError, OverflowError):
+            raise click.BadParameter(
+                f"{value!r} is neither a span such as 12h, 30d or 4w nor a time such as 2030-01-31T12:00Z"
+            ) from None
+    if expires_at <= clock.now():
+        raise click.BadParameter(f"{value!r} is over already")
+    return expires_at
+
+
+@click.command(
+    short_help="Addresses that may register.",
+    epilog="""
+\b
+Examples:
+  idp preauthorize ada@example.org --role editor --expires 30d --invite
+  idp preauthorize - --client CLIENT_ID < addresses.txt
+  idp preauthorize --list --json
+  idp preauthorize --withdraw ada@example.org
+""",
+)
+@click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
+@click.option("--role", "roles", multiple=True, metavar="ROLE", help="A role that the account gets; may be repeated.")
+@click.option("--client", "client_id", default="", metavar="CLIENT_ID", help="Only for who registers at this app.")
+@click.option("--expires", "expires_at", callback=read_expiry, metavar="TIME", help="Until then: 30d, or ISO 8601.")
+@click.option("--invite", is_flag=True, help="Mail each a link to register with, which proves the address.")
+@click.option("--language", default="en", show_default=True, metavar="LANGUAGE", help="Of the mail.")
+@click.option("--withdraw", is_flag=True, help="Take the addresses off the list.")
+@click.option("--list", "is_list", is_flag=True, help="Print the list.")
+@output.json_option
+def command(
+    addresses: Sequence[str],
+    roles: Sequence[str],
+    client_id: str,
+    expires_at: int | None,
+    invite: bool,
+    language: str,
+    withdraw: bool,
+    is_list: bool,
+    as_json: bool,
+) -> None:
+    """List addresses that may register, each once.
+
+    With a hyphen for an address, more are read from stdin, one a line. Either all addresses are listed, or none.
+    """
+    if is_list == bool(addresses) or (is_list and (withdraw or invite or roles or client_id or expires_at)):
+        raise click.UsageError("Name addresses, or use --list by itself.")
+    if withdraw and (invite or roles or expires_at):
+        raise click.UsageError("--withdraw goes with --client only.")
+    if is_list:
+        _print_list(as_json)
+        return
+    wanted = _all_of(addresses)
+    with open_ready() as (settings, db):
+        if client_id:
+            _check_client(db, client_id)
+        if withdraw:
+            told = [_withdraw(db, email, client_id) for email in wanted]
+        else:
+            told = []
+            for email in _checked(wanted):
+                how = {"roles": roles, "client_id": client_id, "expires_at": expires_at}
+                listed = (
+                    preauthorization.invite(db, settings, OPERATOR, email, **how, language=language)  # type: ignore[arg-type]
+                    if invite
+                    else preauthorization.preauthorize(db, OPERATOR, email, **how)  # type: ignore[arg-type]
+                )
+                told.append(listed.as_dict())
+                if users.is_email_taken(db, email):
+                    output.note(f"{email} has an account already.")
+            _warn(settings, invite)
+    if as_json:
+        output.data(told)
+    else:
+        done = "Withdrew" if withdraw else "Invited" if invite else "Listed"
+        output.note(f"{done} {len(told)} {'address' if len(told) == 1 else 'addresses'}.")
+
+
+def _print_list(as_json: bool) -> None:
+    with open_ready() as (_settings, db):
+        found = preauthorization.list_preauthorizations(db)
+    if as_json:
+        output.data([each.as_dict() for each in found])
+    elif not found:
+        output.note("No address is listed: add one with `idp preauthorize ADDRESS`.")
+    else:
+        output.table(("address", "app", "roles", "listed", "until"), [_row(each) for each in found])
+
+
+def _row(listed: Preauthorized) -> tuple[object, ...]:
+    until = output.instant(listed.expires_at)
+    return (listed.email, listed.client_id, list(listed.roles), output.instant(listed.created_at), until)
+
+
+def _all_of(addresses: Sequence[str]) -> list[str]:
+    """Return the addresses, those on stdin in place of the hyphen, each once."""
+    wanted = [each for given in addresses for each in (_read_lines() if given == STDIN else (given,))]
+    unique = {names.email_key(each): each for each in wanted}
+    if not unique:
+        raise InvalidInputError({"address": ["Nothing came on stdin."]})
+    return list(unique.values())
+
+
+def _read_lines() -> Iterator[str]:
+    """Read addresses from stdin; empty lines and those that begin with # say nothing."""
+    try:
+        lines = sys.stdin.buffer.read().decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise InvalidInputError({"address": ["What came on stdin is not UTF-8 text."]}) from None
+    return (line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
+def _checked(wanted: Sequence[str]) -> list[str]:
+    """Return the addresses in their normal form; all that are none are named at once."""
+    checked = [(given, *names.check_email(given)) for given in wanted]
+    names.refuse({"address": [f"{given!r} is no e-mail address." for given, _, faults in checked if faults]})
+    return [email for _, email, _ in checked]
+
+
+def _withdraw(db: Session, email: str, client_id: str) -> dict[str, str]:
+    if not preauthorization.withdraw(db, OPERATOR, email, client_id=client_id):
+        raise InvalidInputError({"address": [f"{email!r} is not listed{' for this app' if client_id else ''}."]})
+    return {"email": email, "client_id": client_id}
+
+
+def _check_client(db: Session, client_id: str) -> None:
+    from idp.oidc import clients  # noqa: PLC0415 - loads the protocol, which the command does without otherwise
+
+    clients.get_client(db, client_id)
+
+
+def _warn(settings: Settings, is_invited: bool) -> None:
+    if settings.registration == "closed":
+        what = "the links lead nowhere" if is_invited else "they cannot register"
+        output.note(f"Registration is closed, so {what} yet: set IDP_REGISTRATION=preauthorized (or open).")

@@ -1,0 +1,263 @@
+"""`idp mail`, and the settings and checks around it."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from idp import settings
+from idp.cli import companion
+from idp.errors import SettingsError
+from idp.mail import messages, outbox
+from idp.models import MailMessage
+from tests.cli.conftest import Run
+from tests.cli.test_serve import free_port, get_when_ready
+from tests.mail.conftest import HOST, Manners, manners, serve
+
+__all__ = ["manners", "serve"]  # fixtures
+
+Serve = Callable[..., int]
+
+
+@pytest.fixture
+def mail_server(instance: Path, monkeypatch: pytest.MonkeyPatch, serve: Serve) -> int:
+    """A mail server that the instance is set up for; gives its port."""
+    port = serve()
+    set_mail_server(monkeypatch, port)
+    return port
+
+
+def set_mail_server(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    """Set the instance up for a mail server."""
+    given = {"HOST": HOST, "PORT": str(port), "SECURITY": "none", "TIMEOUT": "2"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"IDP_SMTP_{name}", value)
+    monkeypatch.setenv("IDP_MAIL_FROM", "login@example.org")
+
+
+def post(database: Session, recipient: str = "ada@example.org") -> str:
+    """Post a message."""
+    in_force = settings.load()
+    mail_id = outbox.post(database, in_force, messages.test_message(in_force, "en"), recipient)
+    database.commit()
+    return mail_id
+
+
+def mail_check(run: Run) -> dict[str, Any]:
+    """Return what the doctor says of mail."""
+    [found] = [each for each in json.loads(run("doctor", "--json").stdout) if each["check"] == "mail"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_test_message_goes_to_the_server(mail_server: int, succeed: Run, manners: Manners) -> None:
+    told = succeed("mail", "test", "ada@example.org", "--language", "de").stderr
+    assert "took the message for ada@example.org" in told
+    [(recipient, mail)] = manners.received
+    assert recipient == "ada@example.org"
+    assert mail["Subject"] == "Testnachricht von Streamlit IdP"
+
+
+def test_a_test_message_goes_to_a_file(instance: Path, succeed: Run) -> None:
+    told = succeed("mail", "test", "ada@example.org").stderr
+    [file] = (instance / "outbox").glob("*.eml")
+    assert str(file) in told
+
+
+def test_a_test_message_that_does_not_go(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, mail_server: int, manners: Manners
+) -> None:
+    manners.refused["ada@example.org"] = "550 no such user"
+    result = run("mail", "test", "ada@example.org")
+    assert (result.exit_code, "550 no such user" in result.stderr) == (1, True)
+    set_mail_server(monkeypatch, free_port())
+    result = run("mail", "test", "ada@example.org")
+    assert (result.exit_code, "refused" in result.stderr) == (1, True)
+    assert run("mail", "test", "no address").exit_code == 1
+
+
+def test_no_way_for_mail(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, database: Session) -> None:
+    monkeypatch.setenv("IDP_ISSUER", "https://login.example.invalid")
+    result = run("mail", "test", "ada@example.org")
+    assert (result.exit_code, "IDP_SMTP_HOST" in result.stderr) == (1, True)
+    found = mail_check(run)
+    assert (found["verdict"], "IDP_SMTP_HOST" in found["advice"]) == ("fault", True)
+
+
+def test_list_show_and_retry(
+    instance: Path, succeed: Run, run: Run, database: Session, mail_server: int, manners: Manners
+) -> None:
+    assert "no such mail" in succeed("mail", "list").stderr
+    manners.refused["nobody@example.org"] = "550 5.1.1 no such user"
+    sent, failed = post(database), post(database, "nobody@example.org")
+    done = json.loads(succeed("worker", "--once", "--json").stdout)
+    assert (done["mail_sent"], done["mail_failed"]) == (1, 1)
+    listed = {each["id"]: each for each in json.loads(succeed("mail", "list", "--json").stdout)}
+    assert (listed[sent]["state"], listed[failed]["state"]) == ("sent", "failed")
+    assert listed[failed]["last_error"] == "550 5.1.1 no such user"
+    assert failed in succeed("mail", "list", "--state", "failed").stdout
+    assert sent not in succeed("mail", "list", "--state", "failed").stdout
+    assert mail_check(run)["verdict"] == "warning"
+    shown = succeed("mail", "show", failed).stdout
+    assert "nobody@example.org" in shown
+    assert "no such user" in shown
+    assert json.loads(succeed("mail", "show", sent, "--json").stdout)["text"] is None
+    for arguments in ((), (failed, "--failed")):
+        assert run("mail", "retry", *arguments).exit_code == 2
+    for arguments in ((sent,), ("0" * 32,), (failed, "0" * 32)):
+        assert run("mail", "retry", *arguments).exit_code == 1
+    assert run("mail", "show", "0" * 32).exit_code == 1
+    manners.refused.clear()
+    assert "1 mails" in succeed("mail", "retry", "--failed").stderr
+    assert "1 mails" in succeed("mail", "retry", failed).stderr
+    assert json.loads(succeed("worker", "--once", "--json").stdout)["mail_sent"] == 1
+    assert mail_check(run)["verdict"] == "ok"
+
+
+def test_show_what_was_written_to_a_file(instance: Path, succeed: Run, database: Session) -> None:
+    mail_id = post(database)
+    succeed("worker", "--once")
+    assert "This is a test" in succeed("mail", "show", mail_id).stdout
+    assert "This is a test" in json.loads(succeed("mail", "show", mail_id, "--json").stdout)["text"]
+
+
+def test_the_doctor_looks_at_the_mail_server(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, mail_server: int, database: Session, manners: Manners
+) -> None:
+    assert mail_check(run)["verdict"] == "ok"
+    assert not manners.received
+    post(database)
+    database.execute(update(MailMessage).values(created_at=MailMessage.created_at - 1_000))
+    database.commit()
+    assert "idp worker" in mail_check(run)["advice"]
+    database.execute(update(MailMessage).values(state="sent"))
+    database.commit()
+    set_mail_server(monkeypatch, free_port())
+    assert mail_check(run)["verdict"] == "fault"
+    monkeypatch.setenv("IDP_SMTP_HOST", "mail.example.invalid")
+    assert "in clear" in mail_check(run)["told"]
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"SMTP_HOST": "mail.example.org"}, "mail_from must be set"),
+        ({"SMTP_HOST": "mail.example.org:25", "MAIL_FROM": "a@example.org"}, "without port"),
+        ({"SMTP_HOST": "mail example", "MAIL_FROM": "a@example.org"}, "must be a host name"),
+        ({"SMTP_USERNAME": "a"}, "smtp_password must be set"),
+        ({"SMTP_PASSWORD": "hush"}, "smtp_username must be set"),
+        ({"SMTP_SECURITY": "ssl"}, "must be one of starttls, tls, none"),
+        ({"SMTP_CA_FILE": "/no/such/file"}, "a file that exists"),
+        ({"SMTP_PORT": "70000"}, "from 0 to 65535"),
+        ({"MAIL_FROM": "nobody"}, "must be one address"),
+        ({"MAIL_FROM": "Tea House <>"}, "must be one address"),
+        ({"MAIL_FROM": "a@example.org\nBcc: b@example.org"}, "must be one address"),
+        ({"MAIL_FROM": "a@example.org, b@example.org"}, "must be one address"),
+        ({"MAIL_FROM": "a@bücher.example"}, "ASCII"),
+        (
+            {
+                "SMTP_HOST": "mail.example.org",
+                "SMTP_SECURITY": "none",
+                "SMTP_USERNAME": "a",
+                "SMTP_PASSWORD": "hush",
+                "MAIL_FROM": "a@example.org",
+            },
+            "in clear",
+        ),
+    ],
+)
+def test_settings_that_cannot_work(given: dict[str, str], fault: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        settings.load({f"IDP_{name}": value for name, value in given.items()})
+    assert fault in told.value.message
+    assert "hush" not in told.value.message
+
+
+@pytest.mark.parametrize("sender", ["login@example.org", "Tea House <login@example.org>", '"Tea, House" <a@b.example>'])
+def test_a_sender(sender: str) -> None:
+    loaded = settings.load({"IDP_SMTP_HOST": "mail.example.org", "IDP_MAIL_FROM": sender})
+    assert (loaded.mail_from, loaded.mail_route) == (sender, "smtp")
+
+
+def _worker_of(process: Popen[str]) -> int | None:
+    """Return the worker's process among the server's children."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    for line in listed.splitlines():
+        pid, parent, arguments = line.split(None, 2)
+        if int(parent) == process.pid and "worker --while-stdin-is-open" in arguments:
+            return int(pid)
+    return None
+
+
+def _wait_for(what: Callable[[], Any]) -> Any:
+    give_up_at = time.monotonic() + 30
+    while time.monotonic() < give_up_at:
+        if found := what():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not come")
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_the_server_has_a_worker_which_sends_mail_and_dies_with_it(
+    instance: Path, start: Callable[..., Popen[str]], database: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
+    process = start("serve")
+    get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    post(database)
+    _wait_for(lambda: list((instance / "outbox").glob("*.eml")))
+    first = _wait_for(lambda: _worker_of(process))
+    os.kill(first, signal.SIGKILL)
+    second = _wait_for(lambda: _worker_of(process))
+    assert second != first
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=40)
+    assert process.returncode == 0, stderr
+    assert f"started again in {companion.START_AGAIN_AFTER} seconds" in stderr
+    assert not _is_alive(second)
+
+
+def test_the_worker_outlives_nobody(
+    instance: Path, start: Callable[..., Popen[str]], database: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Popen(
+        [os.sys.executable, "-m", "idp", "worker", "--while-stdin-is-open"],  # type: ignore[attr-defined]
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    post(database)
+    _wait_for(lambda: database.scalar(select(MailMessage.id).where(MailMessage.state == "sent")))
+    _, stderr = process.communicate(timeout=20)  # closes stdin
+    assert (process.returncode, "Traceback" in stderr) == (0, False)
+
+
+def test_a_server_without_a_worker(
+    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
+    process = start("serve", "--no-worker")
+    get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    assert _worker_of(process) is None
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=40)
+    assert process.returncode == 0, stderr
