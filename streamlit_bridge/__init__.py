@@ -23,7 +23,10 @@ from streamlit_bridge.errors import (
     ResetError,
     UpdateError,
 )
-from streamlit_bridge.results import LoginResult
+from streamlit_bridge.hasher import Hasher
+from streamlit_bridge.results import ForgotPasswordResult, ForgotUsernameResult, LoginResult, RegisterResult
+from streamlit_bridge.server import asgi
+from streamlit_bridge.validator import Validator
 
 __all__ = [
     "Authenticate",
@@ -32,10 +35,16 @@ __all__ = [
     "CredentialsError",
     "DeprecationError",
     "ForgotError",
+    "ForgotPasswordResult",
+    "ForgotUsernameResult",
+    "Hasher",
     "LoginError",
     "LoginResult",
     "LogoutError",
     "RegisterError",
+    "RegisterResult",
     "ResetError",
     "UpdateError",
+    "Validator",
+    "asgi",
 ]

@@ -1,17 +1,38 @@
-"""The HTTP client of the provider: discovery and account API. Everything the bridge says over the wire is here."""
+"""The HTTP client of the provider: discovery, tokens of the app itself, and the account API.
+
+Everything the bridge says over the wire is here; what the answers mean to a widget is told elsewhere.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
+from urllib.parse import quote_plus
 
 import httpx
 
-from streamlit_bridge.errors import AccountApiAbsent, ProviderUnavailable, ScopeMissing, SessionEnded
+from streamlit_bridge.errors import AccountApiAbsent, CallRefused, ProviderUnavailable, ScopeMissing, SessionEnded
 from streamlit_bridge.identity import Identity
 
 # A rerun waits for these calls, so they must give up before a person does.
 TIMEOUT: Final = httpx.Timeout(3.0, connect=2.0)
+# Whoever has just pressed a button waits longer, and hashing a password takes a while on a busy machine.
+CHANGE_TIMEOUT: Final = httpx.Timeout(10.0, connect=2.0)
+REFUSED_GRANTS: Final = ("invalid_scope", "unauthorized_client", "invalid_client", "unsupported_grant_type")
+
+
+class Answer(NamedTuple):
+    """What the account API answered to a call that it accepted."""
+
+    status: int
+    document: Mapping[str, object]
+
+
+class ClientToken(NamedTuple):
+    """An access token of the app itself, and for how many seconds it is good."""
+
+    value: str
+    lifetime: float
 
 
 def open_client() -> httpx.Client:
@@ -22,19 +43,19 @@ def open_client() -> httpx.Client:
     return httpx.Client(timeout=TIMEOUT, follow_redirects=False, headers={"Accept": "application/json"})
 
 
-def fetch_metadata(client: httpx.Client, metadata_url: str) -> Mapping[str, object]:
-    """Fetch the provider's discovery document.
+def fetch_document(client: httpx.Client, url: str) -> Mapping[str, object]:
+    """Fetch a public JSON document of the provider: the discovery document or the signing keys.
 
     Parameters:
         client: the shared connection pool.
-        metadata_url: ``server_metadata_url`` of Streamlit's ``[auth]`` section.
+        url: where the document is.
 
     Raises:
-        ProviderUnavailable: no answer, or not a discovery document.
+        ProviderUnavailable: no answer, or not a JSON object.
 
-    Source: OpenID Connect Discovery 1.0, section 4.
+    Source: OpenID Connect Discovery 1.0, section 4; RFC 7517, section 5.
     """
-    response = _get(client, metadata_url, {})
+    response = _send_json(client, "GET", url, {}, None, TIMEOUT, 1)
     if response.status_code != 200:
         raise _describe_trouble(response)
     return _read_object(response)
@@ -56,31 +77,127 @@ def fetch_profile(client: httpx.Client, metadata: Mapping[str, object], access_t
         SessionEnded: the provider refuses the token.
         ScopeMissing: the token is alive but may not read the account.
         ProviderUnavailable: anything else; the session's state is unknown.
+    """
+    try:
+        return Identity.from_claims(call_account_api(client, metadata, access_token, "GET", "/me").document)
+    except CallRefused as refusal:
+        raise ProviderUnavailable(str(refusal), refusal.retry_after) from refusal
+    except ValueError as error:
+        raise ProviderUnavailable("the account API answered without a subject") from error
+
+
+def call_account_api(
+    client: httpx.Client,
+    metadata: Mapping[str, object],
+    access_token: str,
+    method: str,
+    path: str,
+    body: Mapping[str, object] | None = None,
+    idempotency_key: str | None = None,
+) -> Answer:
+    """Make one call of the account API.
+
+    Parameters:
+        client: the shared connection pool.
+        metadata: the discovery document.
+        access_token: a user's token, or one of the app itself.
+        method: the HTTP method.
+        path: the path below the announced endpoint.
+        body: the JSON object to send, if any.
+        idempotency_key: makes the call repeatable: after a broken connection it is sent once more under the same key.
+
+    Raises:
+        AccountApiAbsent: the discovery document announces no account API.
+        SessionEnded: the provider refuses the token.
+        ScopeMissing: the token is alive but lacks the scope for this call.
+        CallRefused: the provider says no and why.
+        ProviderUnavailable: no usable answer.
 
     Source: RFC 6750, section 3 (bearer tokens), RFC 9457 (problem details).
     """
     endpoint = metadata.get("account_api_endpoint")
     if not isinstance(endpoint, str) or not endpoint:
         raise AccountApiAbsent("no account_api_endpoint in the discovery document")
-    response = _get(client, f"{endpoint.rstrip('/')}/me", {"Authorization": f"Bearer {access_token}"})
+    headers = {"Authorization": f"Bearer {access_token}"}
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = idempotency_key
+    url = f"{endpoint.rstrip('/')}{path}"
+    attempts = 2 if idempotency_key is not None else 1
+    timeout = TIMEOUT if method == "GET" else CHANGE_TIMEOUT
+    response = _send_json(client, method, url, headers, body, timeout, attempts)
     if response.status_code == 401:
         raise SessionEnded("the provider refused the access token")
-    if response.status_code == 403 and _read_problem_code(response) == "insufficient_scope":
-        raise ScopeMissing("the access token lacks the scope account")
+    if 200 <= response.status_code < 300:
+        return Answer(response.status_code, _read_object(response) if response.content else {})
+    if response.status_code < 400 or response.status_code >= 500:
+        raise _describe_trouble(response)
+    refusal = _read_refusal(response)
+    if refusal.code == "insufficient_scope":
+        raise ScopeMissing("the access token lacks the scope for this call")
+    raise refusal
+
+
+def fetch_client_token(
+    client: httpx.Client, metadata: Mapping[str, object], client_id: str, client_secret: str, scope: str
+) -> ClientToken:
+    """Ask for an access token that stands for the app itself.
+
+    Parameters:
+        client: the shared connection pool.
+        metadata: the discovery document.
+        client_id: the app's name at the provider.
+        client_secret: the app's secret.
+        scope: what the token shall permit.
+
+    Raises:
+        ScopeMissing: the operator has not granted this to the app.
+        ProviderUnavailable: no usable answer.
+
+    Source: RFC 6749, sections 4.4 (grant), 2.3.1 (credentials) and 5.2 (refusals).
+    """
+    endpoint = metadata.get("token_endpoint")
+    if not isinstance(endpoint, str):
+        raise ProviderUnavailable("no token_endpoint in the discovery document")
+    credentials = httpx.BasicAuth(quote_plus(client_id), quote_plus(client_secret))
+    try:
+        response = client.post(
+            endpoint, data={"grant_type": "client_credentials", "scope": scope}, auth=credentials, timeout=TIMEOUT
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ProviderUnavailable(type(error).__name__) from error
+    if response.status_code in {400, 401} and _read_object(response).get("error") in REFUSED_GRANTS:
+        raise ScopeMissing(f"the provider grants no token: {_read_object(response)['error']}")
     if response.status_code != 200:
         raise _describe_trouble(response)
-    try:
-        return Identity.from_claims(_read_object(response))
-    except ValueError as error:
-        raise ProviderUnavailable("the account API answered without a subject") from error
+    document = _read_object(response)
+    value, lifetime, granted = document.get("access_token"), document.get("expires_in"), document.get("scope", scope)
+    if not isinstance(value, str) or not isinstance(lifetime, int | float):
+        raise ProviderUnavailable("a token response without a token")
+    if not isinstance(granted, str) or scope not in granted.split():
+        raise ScopeMissing("the provider granted less than was asked for")
+    return ClientToken(value, float(lifetime))
 
 
-def _get(client: httpx.Client, url: str, headers: Mapping[str, str]) -> httpx.Response:
-    try:
-        return client.get(url, headers=dict(headers))
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        # The class name only: messages of the transport may repeat the address with its query.
-        raise ProviderUnavailable(type(error).__name__) from error
+def _send_json(
+    client: httpx.Client,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: Mapping[str, object] | None,
+    timeout: httpx.Timeout,
+    attempts: int,
+) -> httpx.Response:
+    while True:
+        attempts -= 1
+        try:
+            return client.request(
+                method, url, headers=dict(headers), json=None if body is None else dict(body), timeout=timeout
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if attempts and isinstance(error, httpx.TransportError):
+                continue
+            # The class name only: messages of the transport may repeat the address with its query.
+            raise ProviderUnavailable(type(error).__name__) from error
 
 
 def _describe_trouble(response: httpx.Response) -> ProviderUnavailable:
@@ -103,8 +220,23 @@ def _read_object(response: httpx.Response) -> Mapping[str, object]:
     return document
 
 
-def _read_problem_code(response: httpx.Response) -> object:
+def _read_refusal(response: httpx.Response) -> CallRefused:
     try:
-        return _read_object(response).get("code")
+        problem = _read_object(response)
     except ProviderUnavailable:
-        return None
+        problem = {}
+    code, detail = problem.get("code"), problem.get("detail")
+    faults = problem.get("faults")
+    return CallRefused(
+        response.status_code,
+        code if isinstance(code, str) else "",
+        detail if isinstance(detail, str) else "",
+        {str(name): _read_sentences(said) for name, said in faults.items()} if isinstance(faults, dict) else {},
+        _read_retry_after(response),
+    )
+
+
+def _read_sentences(said: object) -> tuple[str, ...]:
+    if isinstance(said, str):
+        return (said,)
+    return tuple(sentence for sentence in said if isinstance(sentence, str)) if isinstance(said, list) else ()

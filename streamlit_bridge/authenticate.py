@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 import streamlit as st
 
 from streamlit_bridge import texts
+from streamlit_bridge.account_widgets import AccountWidgets
 from streamlit_bridge.call_style import read_call_style
+from streamlit_bridge.events import Callback
 from streamlit_bridge.memory import open_shared_memory
+from streamlit_bridge.navigation import PageLike, RunnablePage, guard_pages
 from streamlit_bridge.results import LoginResult
 from streamlit_bridge.session import initialise_state, synchronise
+from streamlit_bridge.watching import watch_session
 from streamlit_bridge.widgets.account_menu import find_account_url, show_account_menu
 from streamlit_bridge.widgets.forbidden import show_forbidden_card
 from streamlit_bridge.widgets.login import (
-    Callback,
     CardTexts,
     may_start_automatically,
     show_login,
@@ -30,7 +33,7 @@ logger = logging.getLogger(__name__)
 CHECK_INTERVAL: Final = 60.0
 
 
-class Authenticate:
+class Authenticate(AccountWidgets):
     """Single sign-on for a Streamlit app, with the calls that apps already make.
 
     The smallest app is ``auth = Authenticate(); auth.require()``. An object is cheap and holds nothing but its
@@ -129,7 +132,7 @@ class Authenticate:
             form_name: the card's title (older), or the location (newer, as first argument).
             location: ``main``, ``sidebar`` or ``unrendered``.
             max_login_attempts, captcha, single_session, clear_on_submit, max_concurrent_users: accepted and not used;
-                the provider has its own protection.
+                the provider has its own protection, and what the operator set for this app's client.
             fields: labels: "Form name" and "Login".
             key: the button's key.
             callback: called once after a completed sign-in with one dictionary (``widget``, ``username``, ``email``,
@@ -141,7 +144,8 @@ class Authenticate:
 
         Raises:
             ValueError: the location is none of the three.
-            LoginError: the app has no usable ``[auth]`` section.
+            LoginError: the app has no usable ``[auth]`` section; with the optional layer (``asgi``) also when the
+                provider refused the sign-in because too many users, or another session of the same one, are there.
         """
         style = read_call_style(form_name, location)
         return show_login(style, synchronise(self._check_interval), fields or {}, key, callback)
@@ -168,6 +172,54 @@ class Authenticate:
             ValueError: the location is none of the three.
         """
         show_logout(button_name, location, key, "stretch" if use_container_width else "content", callback)
+
+    def pages(
+        self,
+        pages: Sequence[PageLike] | Mapping[str, Sequence[PageLike]],
+        roles: Mapping[str, Sequence[str]] | None = None,
+        *,
+        public: Sequence[str] = (),
+        position: Literal["sidebar", "hidden", "top"] = "sidebar",
+        automatic: bool = False,
+    ) -> RunnablePage:
+        """Set up the app's pages so that each opens only for whom it is meant; use it in place of ``st.navigation``.
+
+        Visitors see the public pages. On any other page they meet the sign-in card, the script stops, and the address
+        in the browser stays, so they come back to it. Signed-in users find the pages that they may open in the menu,
+        and a kind refusal under the address of any other.
+
+        Parameters:
+            pages: what ``st.navigation`` takes.
+            roles: the roles of which one is needed, by the page's URL path; "" is the start page.
+            public: URL paths of pages that everybody may open.
+            position: where the menu is.
+            automatic: send visitors to the provider without a click, see ``require``.
+
+        Returns:
+            The page to run: ``auth.pages([...]).run()``.
+
+        Raises:
+            ValueError: ``roles`` or ``public`` name a page that does not exist.
+            LoginError: the app has no usable ``[auth]`` section.
+        """
+        identity = synchronise(self._check_interval)
+        page = guard_pages(pages, identity, roles or {}, public, position)
+        if page is None:
+            self.require(automatic=automatic)
+            raise AssertionError("require() lets no visitor pass")
+        return page
+
+    def watch(self, interval: float = 10.0) -> None:
+        """Notice without a click that the session ended, or that name or roles changed, and run the app again.
+
+        The provider is not asked more often for it: that remains at most once in ``check_interval`` seconds. With the
+        optional layer (``asgi``) the provider tells the app of its own accord, and every watched page reacts within
+        ``interval``.
+
+        Parameters:
+            interval: seconds between two looks.
+        """
+        watch_session(interval, self._check_interval)
 
     def account_menu(self) -> None:
         """Show a menu in the sidebar: name, hosted account page and sign-out; for visitors, a sign-in button.

@@ -13,13 +13,18 @@
         ├── UpdateError             change of details refused
         └── AccountApiError         what the provider's account API answered
             ├── SessionEnded        401: the access token or its session is dead
-            ├── ScopeMissing        403: the access token lacks the scope "account"
+            ├── ScopeMissing        the token, or the app itself, was not granted the scope that a call needs
             ├── AccountApiAbsent    the provider announces no account API
+            ├── CallRefused         a refusal with a reason that the user can do something about
             └── ProviderUnavailable no usable answer just now; ask again later
 
 Apps written for the older package catch the names of the first group; they are also importable from
 ``streamlit_bridge.exceptions`` and ``streamlit_bridge.utilities``.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class BridgeError(Exception):
@@ -63,7 +68,7 @@ class UpdateError(BridgeError):
 
 
 class AccountApiError(BridgeError):
-    """The account API gave no profile. The bridge handles these itself; apps do not see them."""
+    """The account API did not do what was asked. The bridge handles these itself; apps do not see them."""
 
 
 class SessionEnded(AccountApiError):
@@ -71,11 +76,33 @@ class SessionEnded(AccountApiError):
 
 
 class ScopeMissing(AccountApiError):
-    """The access token is alive but may not read the account."""
+    """The access token is alive but lacks a scope, or the app's client was not granted one."""
 
 
 class AccountApiAbsent(AccountApiError):
     """The provider's discovery document names no account API."""
+
+
+class CallRefused(AccountApiError):
+    """The account API refused a call and said why.
+
+    Parameters:
+        status: the HTTP status.
+        code: the stable name of the reason, an empty text if there is none.
+        detail: a sentence for people, possibly empty.
+        faults: sentences for people by the name of the field that they are about.
+        retry_after: seconds that the provider asked to wait, if it did.
+    """
+
+    def __init__(
+        self, status: int, code: str, detail: str, faults: Mapping[str, tuple[str, ...]], retry_after: float | None
+    ) -> None:
+        super().__init__(f"status {status} {code}".rstrip())
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.faults = faults
+        self.retry_after = retry_after
 
 
 class ProviderUnavailable(AccountApiError):

@@ -42,6 +42,8 @@ def find_live_identity(
         claimed = Identity.from_claims(claims)
     except ValueError:
         return None
+    if memory.ended_sessions.covers(claims):
+        return None
     if access_token is None or metadata_url is None:
         if memory.claim_first_mention("tokens not exposed"):
             logger.warning(texts.TOKENS_NOT_EXPOSED)
@@ -70,6 +72,7 @@ def _ask_provider(
         state.is_ended = True
     except ScopeMissing:
         state.failures = 0
+        state.lacks_scope = True
         if memory.claim_first_mention("scope missing"):
             logger.warning(texts.SCOPE_MISSING)
     except AccountApiAbsent:
@@ -86,6 +89,7 @@ def _ask_provider(
     else:
         state.failures = 0
         state.is_checkable = True
+        state.lacks_scope = False
         # A token of somebody else would mix two people: such a pair of cookies is worthless.
         state.is_ended = profile.subject != claimed.subject
         state.profile = profile

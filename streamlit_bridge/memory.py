@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 import httpx
 import streamlit as st
 
-from streamlit_bridge.api import fetch_metadata, open_client
+from streamlit_bridge.api import fetch_document, open_client
+from streamlit_bridge.bounded_table import BoundedTable
+from streamlit_bridge.ended_sessions import EndedSessions
 from streamlit_bridge.errors import ProviderUnavailable
 from streamlit_bridge.identity import Identity
 
@@ -25,9 +26,6 @@ ATTEMPT_LIFETIME: Final = 30 * 60.0
 AUTOMATIC_PAUSE: Final = 60.0
 METADATA_LIFETIME: Final = 60 * 60.0
 METADATA_RETRY: Final = 15.0
-CAPACITY: Final = 10_000
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,8 @@ class Attempt:
     destination: Destination
     started_at: float
     is_noticed: bool = False
+    is_brought_back: bool = False
+    refusal: str | None = None
 
 
 @dataclass
@@ -57,41 +57,35 @@ class TokenState:
     profile: Identity | None = None
     is_ended: bool = False
     is_checkable: bool = True
+    lacks_scope: bool = False
 
 
-class BoundedTable(Generic[Value]):
-    """A dictionary that forgets its oldest entries, so visitors cannot fill the memory."""
+@dataclass
+class ClientGrant:
+    """What is known of one scope that the app itself asks for, its token or when to ask again after a refusal."""
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
-        self._capacity = capacity
-        self._rows: OrderedDict[str, Value] = OrderedDict()
-
-    def get(self, key: str) -> Value | None:
-        """Return the value, or None."""
-        return self._rows.get(key)
-
-    def put(self, key: str, value: Value) -> None:
-        """Store the value as the newest entry."""
-        self._rows[key] = value
-        self._rows.move_to_end(key)
-        while len(self._rows) > self._capacity:
-            self._rows.popitem(last=False)
-
-    def drop(self, key: str) -> None:
-        """Forget the key, if it is known."""
-        self._rows.pop(key, None)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    token: str | None = None
+    good_until: float = 0.0
+    refused_until: float = 0.0
+    silent_until: float = 0.0
 
 
 class SharedMemory:
-    """Token states, started sign-ins and the discovery document. All methods are safe to call from any thread."""
+    """Token states, started sign-ins, the app's own grants and the provider's public documents.
+
+    All methods are safe to call from any thread.
+    """
 
     def __init__(self) -> None:
         self.client: httpx.Client = open_client()
+        self.ended_sessions = EndedSessions()
         self._lock = threading.Lock()
         self._tokens: BoundedTable[TokenState] = BoundedTable()
         self._attempts: BoundedTable[Attempt] = BoundedTable()
         self._automatic_at: BoundedTable[float] = BoundedTable()
         self._metadata: BoundedTable[tuple[float, Mapping[str, object] | None]] = BoundedTable()
+        self._grants: BoundedTable[ClientGrant] = BoundedTable()
         self._said: set[str] = set()
 
     def recall_token(self, access_token: str) -> TokenState:
@@ -123,7 +117,16 @@ class SharedMemory:
         with self._lock:
             attempt = self._attempts.get(browser)
             if attempt is not None:
-                self._attempts.put(browser, Attempt(attempt.destination, attempt.started_at, is_noticed=True))
+                self._attempts.put(browser, replace(attempt, is_noticed=True, refusal=None))
+
+    def bring_attempt_back(self, browser: str, refusal: str | None) -> Attempt | None:
+        """Note that the browser has come back from the provider, and what the provider refused; returns the attempt."""
+        attempt = self.recall_attempt(browser)
+        if attempt is not None:
+            attempt = replace(attempt, is_brought_back=True, refusal=refusal)
+            with self._lock:
+                self._attempts.put(browser, attempt)
+        return attempt
 
     def forget_attempt(self, browser: str) -> None:
         """Forget the started sign-in: it succeeded, or the user signed out."""
@@ -147,8 +150,12 @@ class SharedMemory:
         with self._lock:
             self._automatic_at.put(browser, monotonic())
 
-    def read_metadata(self, metadata_url: str) -> Mapping[str, object]:
-        """Return the discovery document, fetched at most once an hour; failures are remembered for some seconds.
+    def read_metadata(self, metadata_url: str, *, longest_age: float = METADATA_LIFETIME) -> Mapping[str, object]:
+        """Return a public document of the provider, fetched once an hour; failures are remembered for some seconds.
+
+        Parameters:
+            metadata_url: the address of the discovery document, or of the signing keys.
+            longest_age: a document that is older in seconds is fetched anew.
 
         Raises:
             ProviderUnavailable: the document cannot be had just now.
@@ -158,12 +165,12 @@ class SharedMemory:
         if known is not None:
             fetched_at, document = known
             age = monotonic() - fetched_at
-            if document is not None and age < METADATA_LIFETIME:
+            if document is not None and age < longest_age:
                 return document
             if document is None and age < METADATA_RETRY:
                 raise ProviderUnavailable("the discovery document could not be fetched a moment ago")
         try:
-            document = fetch_metadata(self.client, metadata_url)
+            document = fetch_document(self.client, metadata_url)
         except ProviderUnavailable:
             with self._lock:
                 self._metadata.put(metadata_url, (monotonic(), None))
@@ -171,6 +178,15 @@ class SharedMemory:
         with self._lock:
             self._metadata.put(metadata_url, (monotonic(), document))
         return document
+
+    def recall_grant(self, client_id: str, scope: str) -> ClientGrant:
+        """Return what is known of a scope that the app itself asks for."""
+        with self._lock:
+            grant = self._grants.get(f"{client_id} {scope}")
+            if grant is None:
+                grant = ClientGrant()
+                self._grants.put(f"{client_id} {scope}", grant)
+            return grant
 
     def claim_first_mention(self, subject: str) -> bool:
         """Tell whether this is the first time that ``subject`` comes up, for messages that are written once."""

@@ -1,4 +1,7 @@
-"""What the widgets return: tuples as before, that also answer truthfully to ``if``."""
+"""What the widgets return: tuples as before, that also answer truthfully to ``if``.
+
+A plain ``(None, None, None)`` counts as true in ``if``; these are true only when the widget's work is done.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,7 @@ from streamlit_bridge.identity import Identity
 
 
 class LoginResult(NamedTuple):
-    """The answer of ``Authenticate.login``; unpacks into three values like the tuple of the older package.
-
-    A plain ``(None, None, "")`` counts as true in ``if``; this one is true only for a signed-in user.
+    """The answer of ``Authenticate.login``; true only for a signed-in user.
 
     Attributes:
         name: the display name, None when nobody is signed in.
@@ -31,3 +32,53 @@ class LoginResult(NamedTuple):
         if identity is None:
             return cls(None, None, "")
         return cls(identity.name, True, identity.username)
+
+
+class RegisterResult(NamedTuple):
+    """The answer of ``Authenticate.register_user``; true once somebody has registered.
+
+    Attributes:
+        email: the new account's address, None while nothing happened.
+        username: the new account's user name, None while nothing happened.
+        name: first and last name, None while nothing happened.
+    """
+
+    email: str | None
+    username: str | None
+    name: str | None
+
+    def __bool__(self) -> bool:
+        return self.username is not None
+
+
+class ForgotPasswordResult(NamedTuple):
+    """The answer of ``Authenticate.forgot_password``; true once a request went through.
+
+    Attributes:
+        username: the user name; None while nothing happened, False for a user name that the app may know is unknown.
+        email: the account's address, None where the app may not know it.
+        new_random_password: a one-time password for the app to hand over, None where the provider mails a link.
+    """
+
+    username: str | bool | None
+    email: str | None
+    new_random_password: str | None
+
+    def __bool__(self) -> bool:
+        return bool(self.username)
+
+
+class ForgotUsernameResult(NamedTuple):
+    """The answer of ``Authenticate.forgot_username``; true once a request went through.
+
+    Attributes:
+        username: the user name (several are joined with a comma); None while nothing happened, False for an address
+            that the app may know is unknown, and True where the provider mails the name without telling the app.
+        email: the address as typed.
+    """
+
+    username: str | bool | None
+    email: str | None
+
+    def __bool__(self) -> bool:
+        return bool(self.username)

@@ -14,6 +14,7 @@ from streamlit_bridge.memory import Destination, SharedMemory, open_shared_memor
 from streamlit_bridge.return_path import go_to, is_start_page, read_current_place
 
 STATE_KEYS: Final = ("name", "authentication_status", "username", "email", "roles", "logout")
+XSRF_COOKIE: Final = "_streamlit_xsrf"
 _NOTES_KEY: Final = "_streamlit_bridge"
 
 
@@ -21,7 +22,8 @@ class Notes(TypedDict):
     """What the bridge remembers within one browser session.
 
     ``destination`` is where to go once signed in; ``is_unfinished`` and ``is_ended`` choose the message on the sign-in
-    card; ``is_fresh`` is True from a completed sign-in until the login callback ran.
+    card; ``refusal`` is why the provider let nobody in; ``is_fresh`` is True from a completed sign-in until the login
+    callback ran.
     """
 
     has_arrived: bool
@@ -29,6 +31,7 @@ class Notes(TypedDict):
     is_unfinished: bool
     is_ended: bool
     is_fresh: bool
+    refusal: str | None
 
 
 def initialise_state() -> None:
@@ -42,7 +45,7 @@ def read_notes() -> Notes:
     """Return this session's notes, to be changed in place."""
     if _NOTES_KEY not in st.session_state:
         st.session_state[_NOTES_KEY] = Notes(
-            has_arrived=False, destination=None, is_unfinished=False, is_ended=False, is_fresh=False
+            has_arrived=False, destination=None, is_unfinished=False, is_ended=False, is_fresh=False, refusal=None
         )
     return cast(Notes, st.session_state[_NOTES_KEY])
 
@@ -59,7 +62,7 @@ def synchronise(check_interval: float) -> Identity | None:
     initialise_state()
     memory = open_shared_memory()
     notes = read_notes()
-    identity = _find_identity(memory, notes, check_interval)
+    identity = find_identity(check_interval)
     _write_state(identity)
     if not notes["has_arrived"]:
         notes["has_arrived"] = True
@@ -91,7 +94,7 @@ def begin_sign_in() -> None:
 def end_session() -> None:
     """Sign the user out of this app and, through Streamlit, at the provider."""
     memory = open_shared_memory()
-    access_token = _read_access_token()
+    access_token = read_access_token()
     if access_token is not None:
         # Other tabs hold the same token: they notice at their next run instead of within a minute.
         memory.recall_token(access_token).is_ended = True
@@ -110,7 +113,12 @@ def identify_browser() -> str | None:
     Streamlit gives each browser a random token against cross-site requests, without which it ignores its own sign-in
     cookie. The cookie holds it as ``2|mask|token xor mask|time`` with a new mask for each page load.
     """
-    parts = st.context.cookies.get("_streamlit_xsrf", "").split("|")
+    return read_browser_token(st.context.cookies.get(XSRF_COOKIE, ""))
+
+
+def read_browser_token(cookie: str) -> str | None:
+    """Read the token out of Streamlit's cookie, None if it is broken; see ``identify_browser``."""
+    parts = cookie.split("|")
     if len(parts) != 4 or parts[0] != "2":
         return None
     try:
@@ -124,27 +132,48 @@ def identify_browser() -> str | None:
 
 def read_metadata_url() -> str | None:
     """Return ``server_metadata_url`` from the ``[auth]`` section of Streamlit's secrets, if it is there."""
+    return read_auth_setting("server_metadata_url")
+
+
+def read_auth_setting(name: str) -> str | None:
+    """Return a text from the ``[auth]`` section of Streamlit's secrets, if it is there."""
     try:
         section = st.secrets.get("auth")
     except StreamlitSecretNotFoundError:
         return None
-    url = section.get("server_metadata_url") if isinstance(section, Mapping) else None
-    return url if isinstance(url, str) else None
+    value = section.get(name) if isinstance(section, Mapping) else None
+    return value if isinstance(value, str) and value else None
 
 
-def _find_identity(memory: SharedMemory, notes: Notes, check_interval: float) -> Identity | None:
-    claims = st.user.to_dict()
-    if st.session_state["logout"] or not claims.get("is_logged_in"):
-        return None
-    identity = find_live_identity(memory, claims, _read_access_token(), read_metadata_url(), check_interval)
-    notes["is_ended"] = identity is None
-    return identity
-
-
-def _read_access_token() -> str | None:
+def read_access_token() -> str | None:
+    """Return the access token that Streamlit keeps of the sign-in, if it exposes it."""
     tokens = st.user.to_dict().get("tokens")
     token = tokens.get("access") if isinstance(tokens, Mapping) else None
     return token if isinstance(token, str) and token else None
+
+
+def remember_profile(access_token: str, identity: Identity) -> None:
+    """Show what the account API has just told about the user here at once, and in other tabs at their next run."""
+    state = open_shared_memory().recall_token(access_token)
+    with state.lock:
+        state.profile = identity
+    _write_state(identity)
+
+
+def find_identity(check_interval: float) -> Identity | None:
+    """Return the signed-in person as far as is known now, or None; changes nothing that the app can see.
+
+    Parameters:
+        check_interval: seconds between two questions to the account API.
+    """
+    notes = read_notes()
+    claims = st.user.to_dict()
+    if st.session_state["logout"] or not claims.get("is_logged_in"):
+        return None
+    memory = open_shared_memory()
+    identity = find_live_identity(memory, claims, read_access_token(), read_metadata_url(), check_interval)
+    notes["is_ended"] = identity is None
+    return identity
 
 
 def _write_state(identity: Identity | None) -> None:
@@ -164,12 +193,16 @@ def _meet_attempt(memory: SharedMemory, notes: Notes, identity: Identity | None)
     """Work out, at the start of a session, whether the browser comes back from a sign-in."""
     browser = identify_browser()
     attempt = memory.recall_attempt(browser) if browser is not None else None
-    if browser is None or attempt is None or not is_start_page():
+    if browser is None or attempt is None:
         return
-    notes["destination"] = attempt.destination
+    # With the optional layer the browser is already where it wanted to go; without it, Streamlit leads to the start.
+    is_there = attempt.is_brought_back and read_current_place().page == attempt.destination.page
+    if not is_start_page() and not is_there:
+        return
+    notes["destination"] = None if is_there else attempt.destination
     if identity is not None:
         memory.forget_attempt(browser)
         notes["is_fresh"] = True
     elif not attempt.is_noticed:
         memory.notice_attempt(browser)
-        notes["is_unfinished"] = True
+        notes["is_unfinished"], notes["refusal"] = True, attempt.refusal

@@ -6,8 +6,15 @@
         app = signed_in_app("main.py", username="ada", roles=["admin"]).run()
         assert not app.exception
 
-No provider is needed: without an access token the bridge asks nobody. Needs Streamlit 1.67 (``AppTest.user``) and
-pytest.
+No provider is needed: without an access token the bridge asks nobody. The account widgets do ask; the fixture
+``account_api`` answers them from memory:
+
+    def test_registration(account_api):
+        app = connect(account_api, AppTest.from_file("main.py")).run()
+        ...
+        assert account_api.mails[-1].kind == "verify_address"
+
+Needs Streamlit 1.67 (``AppTest.user``) and pytest.
 """
 
 from __future__ import annotations
@@ -16,9 +23,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+import httpx
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from streamlit_bridge.fake_account_api import METADATA_PATH, FakeAccountApi
 from streamlit_bridge.memory import open_shared_memory
 
 
@@ -99,6 +108,44 @@ def open_signed_in_app(
     """
     app = AppTest.from_function(script) if callable(script) else AppTest.from_file(Path(script).absolute())
     return sign_in(app, username, name=name, email=email, roles=roles)
+
+
+def connect(api: FakeAccountApi, app: AppTest, username: str | None = None) -> AppTest:
+    """Let an app talk to the account API in memory.
+
+    Parameters:
+        api: what the fixture ``account_api`` hands out.
+        app: the app under test.
+        username: who is signed in: one of ``api.people``; None leaves a visitor.
+
+    Returns:
+        The same app, so that ``.run()`` can follow.
+    """
+    app.secrets = {
+        "auth": {
+            "server_metadata_url": f"{api.issuer}{METADATA_PATH}",
+            "client_id": "app-under-test",
+            "client_secret": "not-secret",
+        }
+    }
+    if username is None:
+        return sign_out(app)
+    claims = api.people[username].claims
+    app.user = {**claims, "is_logged_in": True, "tokens": {"access": api.let_in(username)}}
+    return app
+
+
+@pytest.fixture
+def account_api() -> Iterator[FakeAccountApi]:
+    """Hand out an account API in memory that answers all apps of the test instead of the provider."""
+    open_shared_memory.clear()
+    memory = open_shared_memory()
+    memory.client.close()
+    api = FakeAccountApi()
+    memory.client = httpx.Client(transport=httpx.MockTransport(api.serve))
+    yield api
+    memory.client.close()
+    open_shared_memory.clear()
 
 
 @pytest.fixture

@@ -30,15 +30,139 @@ NOBODY_TO_SIGN_OUT: Final = "Nobody is signed in, so there is no session to end"
 ACCOUNT_LINK: Final = "My account"
 ACCOUNT_ROLES: Final = "Roles: {roles}"
 
+# Labels of the account widgets. Apps replace them by these very keys, so the keys never change.
+REGISTER_LABELS: Final = {
+    "Form name": "Register user",
+    "First name": "First name",
+    "Last name": "Last name",
+    "Email": "Email",
+    "Username": "Username",
+    "Password": "Password",
+    "Repeat password": "Repeat password",
+    "Captcha": "Captcha",
+    "Register": "Register",
+}
+RESET_LABELS: Final = {
+    "Form name": "Reset password",
+    "Current password": "Current password",
+    "New password": "New password",
+    "Repeat password": "Repeat password",
+    "Reset": "Reset",
+}
+FORGOT_PASSWORD_LABELS: Final = {
+    "Form name": "Forgot password",
+    "Username": "Username",
+    "Captcha": "Captcha",
+    "Submit": "Submit",
+}
+FORGOT_USERNAME_LABELS: Final = {
+    "Form name": "Forgot username",
+    "Email": "Email",
+    "Captcha": "Captcha",
+    "Submit": "Submit",
+}
+UPDATE_LABELS: Final = {
+    "Form name": "Update user details",
+    "Field": "Field",
+    "First name": "First name",
+    "Last name": "Last name",
+    "Email": "Email",
+    "New value": "New value",
+    "Current password": "Current password",
+    "Update": "Update",
+}
+LABELS: Final = {
+    "Register user": REGISTER_LABELS,
+    "Reset password": RESET_LABELS,
+    "Forgot password": FORGOT_PASSWORD_LABELS,
+    "Forgot username": FORGOT_USERNAME_LABELS,
+    "Update user details": UPDATE_LABELS,
+}
+CODE_LABELS: Final = {"Dialog name": "Verify code", "Code": "Code", "Submit": "Submit"}
+
+# What apps compare error texts with. These are part of the interface.
+PASSWORDS_DIFFER: Final = "Passwords do not match"
+USERNAME_TAKEN: Final = "Username/email already taken"
+NOT_PREAUTHORIZED: Final = "User not pre-authorized to register"
+NOT_PREAUTHORIZED_CLASSIC: Final = "User not preauthorized to register"
+DOMAIN_REFUSED: Final = "Email domain is not allowed to register"
+CURRENT_IS_WRONG: Final = "Password is incorrect"
+NEW_IS_MISSING: Final = "No new password provided"
+NEW_IS_CURRENT: Final = "New and current passwords are the same"
+VALUE_UNCHANGED: Final = "New and current values are the same"
+USERNAME_MISSING: Final = "Username not provided"
+EMAIL_MISSING: Final = "Email not provided"
+CAPTCHA_WRONG: Final = "Captcha entered incorrectly"
+TOO_MANY_USERS: Final = "Maximum number of concurrent users exceeded"
+SIGN_IN_REFUSALS: Final = (TOO_MANY_USERS,)
+KNOWN_MESSAGES: Final = frozenset(
+    {
+        PASSWORDS_DIFFER,
+        USERNAME_TAKEN,
+        NOT_PREAUTHORIZED,
+        DOMAIN_REFUSED,
+        CURRENT_IS_WRONG,
+        NEW_IS_MISSING,
+        NEW_IS_CURRENT,
+        VALUE_UNCHANGED,
+        USERNAME_MISSING,
+        EMAIL_MISSING,
+        "Email already taken",
+    }
+)
+
+NONE_CHOSEN: Final = "Password not provided"
+CURRENT_IS_MISSING: Final = "Current password not provided"
+VALUE_MISSING: Final = "New value not provided"
+CODE_WRONG: Final = "The code is wrong or no longer valid"
+NOBODY_SIGNED_IN: Final = "Nobody is signed in, so there is no account to change"
+SOMEBODY_ELSE: Final = "Only the signed-in user's own account can be changed here"
+TRY_LATER: Final = "The sign-in service does not answer just now. Nothing was changed; please try again in a moment."
+NOT_OFFERED_HERE: Final = "This app may not do that itself. Please use your account page at the sign-in service."
+STILL_AT_IT: Final = "Your request is still being worked on. Please look again in a moment."
+THROTTLED: Final = "Too many attempts. Please wait {wait}, then try again."
+WAIT_A_MOMENT: Final = "a few minutes"
+WAIT_SECONDS: Final = "{count} seconds"
+WAIT_MINUTES: Final = "{count} minutes"
+SEVERAL_FAULTS: Final = "This is not accepted yet:"
+REFUSED_WITHOUT_REASON: Final = "The sign-in service refused this without giving a reason."
+
+REGISTER_MAILED: Final = "We have sent a message to {email}. Follow the link in it to finish your registration."
+REGISTER_READY: Final = "Your account is ready. You can sign in now."
+EMAIL_MAILED: Final = "We have sent a message to {email}. Follow the link in it; until then your old address stays."
+EMAIL_HINT: Final = "We mail a link to the new address to make sure that it is yours."
+CODE_MAILED: Final = "We have sent you a message with a six-digit code. It may take a minute to arrive."
+CODE_CANCEL: Final = "Start again"
+CAPTCHA_ALT: Final = "Distorted letters and digits. Choose “Listen to the characters” to hear them instead."
+CAPTCHA_LISTEN: Final = "Listen to the characters"
+CAPTCHA_HINT: Final = "Type the characters of the picture. Upper and lower case do not matter."
+CAPTCHA_SOLVED: Final = "Captcha solved"
+
+HOSTED_TEXT: Final = "This happens on a separate, protected page."
+HOSTED_BUTTONS: Final = {
+    "Register user": "Create an account",
+    "Reset password": "Change my password",
+    "Update user details": "Change my details",
+    "Forgot password": "Reset my password",
+    "Forgot username": "Find my user name",
+}
+HOSTED_UNKNOWN: Final = "This is not available just now. Please try again later."
+
 BAD_LOCATION: Final = "location must be one of 'main', 'sidebar' and 'unrendered', not {location!r}"
+BAD_FORM_LOCATION: Final = "location must be one of 'main' and 'sidebar', not {location!r}"
+BAD_FIELDS: Final = "fields must be a mapping of labels; pass further arguments by name"
+UNKNOWN_PAGE_IN_ROLES: Final = "roles names pages that do not exist: {pages}. The pages are {known}."
+ENVIRONMENT_INCOMPLETE: Final = "These environment variables are missing or empty: {names}."
+SETTING_UNREADABLE: Final = "{name} names a file that cannot be read: {reason}"
+TOO_LONG_FOR_BCRYPT: Final = "bcrypt reads 72 bytes at most; this password is longer"
 NOT_CONFIGURED: Final = (
     "Signing in is not set up: {reason} The command `idp client add-streamlit NAME --url URL "
     "--secrets .streamlit/secrets.toml` writes the [auth] section that is needed."
 )
 OLD_ARGUMENTS_UNUSED: Final = (
     "Authenticate was given %s. Accounts and sessions now live at the identity provider, so these arguments are "
-    "accepted and not used. To move your accounts over, create them at the provider (`idp user add`), then write "
-    "`Authenticate()`."
+    "accepted and not used. To move your accounts over, run `idp import streamlit-authenticator CONFIG.yaml` at the "
+    "provider, then write `Authenticate()`."
 )
 TOKENS_NOT_EXPOSED: Final = (
     'The access token is not available, so ended sessions cannot be noticed early. Add expose_tokens = ["access"] '
@@ -47,6 +171,17 @@ TOKENS_NOT_EXPOSED: Final = (
 SCOPE_MISSING: Final = (
     "The access token lacks the scope 'account', so name and roles are not refreshed. Add it to client_kwargs.scope in "
     "the [auth] section of secrets.toml and allow it for this client at the provider."
+)
+SCOPE_NOT_GRANTED: Final = (
+    "This app's client is not granted the scope %s at the provider, so the widget leads to the provider's own page. "
+    "Once the provider's operator grants it, the widget becomes a form within five minutes."
+)
+ACCOUNT_NOT_CHANGEABLE: Final = (
+    "The widget %r needs the user's access token with the scope 'account', so it leads to the provider's own page. "
+    'Set expose_tokens = ["access"] and add account to client_kwargs.scope in the [auth] section of secrets.toml.'
+)
+HINT_UNUSED: Final = (
+    "register_user was asked for a password hint. Hints help strangers more than owners, so there are none any more."
 )
 ACCOUNT_API_ABSENT: Final = (
     "The provider announces no account_api_endpoint, so ended sessions cannot be noticed early: a sign-in lasts as "

@@ -1,4 +1,4 @@
-"""A demo app: a public page, a members' page and a page for administrators, with single sign-on.
+"""A demo app: a public page, a members' page, the account widgets and a page for administrators, with single sign-on.
 
 Run it with ``streamlit run`` and the path that ``find_main_script`` returns.
 """

@@ -14,8 +14,10 @@ page = st.navigation(
     [
         st.Page("views/welcome.py", title="Welcome", icon=":material/waving_hand:", default=True),
         st.Page("views/tastings.py", title="Tastings", icon=":material/groups:", url_path="tastings"),
+        st.Page("views/accounts.py", title="Account widgets", icon=":material/badge:", url_path="account-widgets"),
         st.Page("views/office.py", title="Office", icon=":material/admin_panel_settings:", url_path="office"),
     ]
 )
 auth.account_menu()
+auth.watch()
 page.run()

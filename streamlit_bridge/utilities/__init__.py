@@ -1,4 +1,4 @@
-"""The errors under the package name that apps of the 0.4 generation import them from."""
+"""The errors, ``Hasher`` and ``Validator`` under the package name that apps of the 0.4 generation import them from."""
 
 from streamlit_bridge.errors import (
     AuthenticateError,
@@ -12,6 +12,8 @@ from streamlit_bridge.errors import (
     ResetError,
     UpdateError,
 )
+from streamlit_bridge.hasher import Hasher
+from streamlit_bridge.validator import Validator
 
 __all__ = [
     "AuthenticateError",
@@ -19,9 +21,11 @@ __all__ = [
     "CredentialsError",
     "DeprecationError",
     "ForgotError",
+    "Hasher",
     "LoginError",
     "LogoutError",
     "RegisterError",
     "ResetError",
     "UpdateError",
+    "Validator",
 ]

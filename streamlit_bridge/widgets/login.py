@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -12,12 +12,11 @@ from streamlit.errors import StreamlitAuthError
 from streamlit_bridge import texts
 from streamlit_bridge.call_style import CallStyle
 from streamlit_bridge.errors import LoginError
+from streamlit_bridge.events import Callback, describe_event
 from streamlit_bridge.identity import Identity
 from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.results import LoginResult
 from streamlit_bridge.session import begin_sign_in, identify_browser, read_notes
-
-Callback = Callable[[dict[str, object]], object]
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,8 @@ def show_login(
         value of a call that stands alone on a line; only ``unrendered`` without a signed-in user gives a result.
 
     Raises:
-        LoginError: the app has no usable ``[auth]`` section.
+        LoginError: the app has no usable ``[auth]`` section, or the provider has just refused the sign-in for a reason
+            that apps know (newer generation; the older one sees it on the card).
     """
     result = LoginResult.from_identity(identity)
     if identity is not None:
@@ -60,7 +60,13 @@ def show_login(
         return result
     title = style.form_name or fields.get("Form name", texts.CLASSIC_SIGN_IN_TITLE)
     card = CardTexts(title, texts.CLASSIC_SIGN_IN_TEXT, fields.get("Login", texts.CLASSIC_SIGN_IN_BUTTON))
+    notes = read_notes()
+    refusal = None
+    if not style.is_classic:
+        refusal, notes["refusal"] = notes["refusal"], None
     show_sign_in_card(st.sidebar if style.location == "sidebar" else None, card, key)
+    if refusal is not None:
+        raise LoginError(refusal)
     return result if style.is_classic else None
 
 
@@ -91,6 +97,8 @@ def show_sign_in_card(place: DeltaGenerator | None, card: CardTexts, key: str) -
 def read_notice() -> str | None:
     """Return what a visitor should know of their last sign-in: that it ended, or was not finished."""
     notes = read_notes()
+    if notes["refusal"]:
+        return notes["refusal"]
     if notes["is_ended"]:
         return texts.SESSION_ENDED
     return texts.SIGN_IN_UNFINISHED if notes["is_unfinished"] else None
@@ -125,8 +133,3 @@ def _run_callback(identity: Identity, callback: Callback | None) -> None:
         return
     notes["is_fresh"] = False
     callback(describe_event("Login", identity.username, identity.email, identity.name, list(identity.roles)))
-
-
-def describe_event(widget: str, username: object, email: object, name: object, roles: object) -> dict[str, object]:
-    """Build the dictionary that callbacks receive."""
-    return {"widget": widget, "username": username, "email": email, "name": name, "roles": roles}

@@ -9,8 +9,8 @@ import streamlit as st
 from streamlit_bridge import texts
 from streamlit_bridge.call_style import LOCATIONS
 from streamlit_bridge.errors import LogoutError
+from streamlit_bridge.events import Callback, describe_event_of_user
 from streamlit_bridge.session import end_session, initialise_state
-from streamlit_bridge.widgets.login import Callback, describe_event
 
 
 def show_logout(
@@ -58,7 +58,6 @@ def sign_out(callback: Callback | None = None) -> None:
         callback: called with one dictionary before the sign-out.
     """
     if callback is not None:
-        state = st.session_state
-        callback(describe_event("Logout", state["username"], state["email"], state["name"], state["roles"]))
+        callback(describe_event_of_user("Logout"))
     end_session()
     st.stop()

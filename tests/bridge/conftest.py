@@ -92,7 +92,9 @@ def open_app(provider: FakeProvider, cookies: dict[str, str], recorded: Recorded
             app = AppTest.from_string(name, default_timeout=15)
         else:
             app = AppTest.from_file(APPS / f"{name}.py", default_timeout=15)
-        app.secrets = {"auth": {"server_metadata_url": provider.metadata_url}}
+        app.secrets = {
+            "auth": {"server_metadata_url": provider.metadata_url, "client_id": "tea", "client_secret": "tea-secret"}
+        }
         app.user = user if user is not None else {"is_logged_in": False}
         app.context = {"url": url}
         return app

@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from streamlit_bridge.fake_account_api import FakeAccountApi
+from streamlit_bridge.fake_answers import FakePerson
+
 ADA: dict[str, Any] = {
     "sub": "user-1",
     "preferred_username": "ada",
@@ -48,10 +51,12 @@ class FakeProvider:
         self.metadata_reply: Reply | None = None
         self.has_account_api = True
         self.refuses_authorization = False
+        self.refusal = ""
         self.refuses_exchange = False
         self.requests: list[tuple[str, dict[str, str], dict[str, list[str]]]] = []
         self.live_tokens: set[str] = set()
         self.enforces_tokens = False
+        self.drops_connection = 0
         self._codes: dict[str, dict[str, str]] = {}
         self._key: RSAKey | None = None
         provider = self
@@ -63,6 +68,10 @@ class FakeProvider:
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self.issuer = f"http://127.0.0.1:{self.port}"
+        self.account_api = FakeAccountApi(self.issuer)
+        # One object: what the account API changes is what GET /me answers.
+        self.account_api.people["ada"] = FakePerson(self.reply.body, "correct horse battery")
+        self.account_api.let_in("ada", "at_ada")
         self.metadata_url = f"{self.issuer}/.well-known/openid-configuration"
         self._thread = threading.Thread(target=lambda: self._server.serve_forever(poll_interval=0.01), daemon=True)
         self._thread.start()
@@ -103,7 +112,7 @@ class FakeProvider:
     def authorize(self, query: dict[str, list[str]]) -> str:
         back = {"state": query["state"][0]}
         if self.refuses_authorization:
-            back["error"] = "access_denied"
+            back |= {"error": "access_denied", "error_description": self.refusal}
         else:
             code = secrets.token_urlsafe(12)
             self._codes[code] = {"nonce": query["nonce"][0], "client_id": query["client_id"][0]}
@@ -119,6 +128,7 @@ class FakeProvider:
         claims |= {"nonce": claimed["nonce"], "sid": "session-1", "auth_time": now}
         token = f"at_{secrets.token_urlsafe(24)}"
         self.live_tokens.add(token)
+        self.account_api.let_in(self.person["preferred_username"], token)
         id_token = jwt.encode({"alg": "RS256", "kid": "k1"}, claims, self.key)
         return Reply(body={"access_token": token, "token_type": "Bearer", "expires_in": 600, "id_token": id_token})
 
@@ -156,9 +166,29 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(Reply(404, {}))
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
-        self.state.requests.append((self.path, dict(self.headers.items()), parse_qs(body)))
-        self._send(self.state.exchange(parse_qs(body)) if self.path == "/token" else Reply(404, {}))
+        self._change()
+
+    def do_PATCH(self) -> None:
+        self._change()
+
+    def _change(self) -> None:
+        content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        form = parse_qs(content.decode())
+        provider = self.state
+        provider.requests.append((self.path, dict(self.headers.items()), form))
+        if provider.drops_connection:
+            provider.drops_connection -= 1
+            self.close_connection = True
+            return
+        if self.path == "/token" and form["grant_type"] != ["client_credentials"]:
+            self._send(provider.exchange(form))
+            return
+        if self.path == "/token":
+            answer = provider.account_api.grant(form["scope"][0])
+        else:
+            path = self.path.removeprefix("/api/v1")
+            answer = provider.account_api.answer(self.command, path, self.headers, content)
+        self._send(Reply(answer.status, answer.document, dict(answer.headers), raw=None if answer.document else b""))
 
     def _redirect(self, location: str) -> None:
         self._send(Reply(302, headers={"Location": location}, raw=b""))

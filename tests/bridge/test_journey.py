@@ -15,11 +15,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fake_provider import FakeProvider
+from joserfc import jwt
 
 from streamlit_bridge import texts
 from streamlit_bridge.demo import find_main_script
+from streamlit_bridge.logout_token import EVENT
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 
@@ -165,3 +168,117 @@ def test_session_ended_at_the_provider(start_app: StartApp, provider: FakeProvid
     assert provider.count("/end-session") == 0
     page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
     page.get_by_text("Hello Ada Lovelace").wait_for()
+
+
+def test_session_ended_at_the_provider_is_noticed_without_a_click(
+    start_app: StartApp, provider: FakeProvider, page: Any
+) -> None:
+    page.goto(start_app(APPS / "watched.py"))
+    page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    page.get_by_text("Roles: editor").wait_for()
+    provider.reply.body["roles"] = ["editor", "admin"]
+    page.get_by_text("Roles: editor, admin").wait_for()
+    provider.live_tokens.clear()
+    page.get_by_text(texts.SESSION_ENDED).wait_for()
+
+
+def test_optional_layer(start_app: StartApp, provider: FakeProvider, page: Any) -> None:
+    base = start_app(APPS / "layered.py")
+    deep_link = f"{base}/chart?year=1843"
+    page.goto(deep_link)
+    page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    # The very first page that the script shows after the sign-in is the one that was asked for.
+    page.get_by_text("chart of 1843 after chart").wait_for()
+    assert page.url == deep_link
+
+    asked = provider.count("/api/v1/me")
+    token = make_logout_token(provider, "session-1")
+    assert post(f"{base}/backchannel-logout", {"logout_token": token + "x"}) == 400
+    assert post(f"{base}/backchannel-logout", {"logout_token": token}) == 200
+    page.get_by_text(texts.SESSION_ENDED).wait_for()
+    assert provider.count("/api/v1/me") == asked
+
+
+def test_optional_layer_tells_why_nobody_was_let_in(start_app: StartApp, provider: FakeProvider, page: Any) -> None:
+    provider.refuses_authorization = True
+    provider.refusal = texts.TOO_MANY_USERS
+    base = start_app(APPS / "layered.py")
+    page.goto(base)
+    page.get_by_role("button", name="Login").click()
+    page.get_by_text(texts.TOO_MANY_USERS).wait_for()
+
+
+def test_widgets_of_the_demo(start_app: StartApp, provider: FakeProvider, page: Any) -> None:
+    base = start_app(find_main_script())
+    page.goto(f"{base}/account-widgets")
+    main = page.get_by_test_id("stMain")
+    main.get_by_label("First name").fill("Grace")
+    main.get_by_label("Last name").fill("Hopper")
+    main.get_by_label("Email").first.fill("grace@example.org")
+    main.get_by_label("Username").first.fill("grace")
+    main.get_by_label("Password", exact=True).fill("a wholly different sentence")
+    main.get_by_label("Repeat password").fill("a wholly different sentence")
+    main.get_by_role("button", name="Register", exact=True).click()
+    main.get_by_text("Follow the link in it to finish your registration").wait_for()
+    assert provider.account_api.people["grace"].claims["name"] == "Grace Hopper"
+
+    page.get_by_role("tab", name="Forgot password").click()
+    main.get_by_label("Username").last.fill("grace")
+    main.get_by_label("Username").last.press("Enter")
+    main.get_by_text("its mailbox has a link now").wait_for()
+    assert provider.account_api.mails[-1].kind == "reset_password"
+
+    page.get_by_test_id("stSidebar").get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    page.get_by_text("You are signed in, so you can change your account here").wait_for()
+    main.get_by_label("New value").fill("Augusta")
+    main.get_by_role("button", name="Update").click()
+    main.get_by_text("Saved.").wait_for()
+    page.get_by_role("tab", name="Change my password").click()
+    main.get_by_label("Current password").fill("correct horse battery")
+    main.get_by_label("New password").fill("a wholly different sentence")
+    main.get_by_role("tabpanel").get_by_label("Repeat password").first.fill("a wholly different sentence")
+    main.get_by_role("button", name="Reset").click()
+    main.get_by_text("Your other sessions have ended").wait_for()
+    page.get_by_test_id("stSidebar").get_by_text("Augusta Lovelace").wait_for()
+
+
+def test_captcha_and_code_in_the_browser(start_app: StartApp, provider: FakeProvider, page: Any) -> None:
+    base = start_app(find_main_script())
+    page.goto(f"{base}/account-widgets")
+    main = page.get_by_test_id("stMain")
+    main.get_by_text("Captcha", exact=True).click()
+    picture = main.get_by_role("img", name=texts.CAPTCHA_ALT)
+    picture.wait_for()
+    before = picture.get_attribute("src")
+    main.get_by_label("Email").first.fill("grace@example.org")
+    main.get_by_label("Username").first.fill("grace")
+    main.get_by_label("Password", exact=True).fill("a wholly different sentence")
+    main.get_by_label("Repeat password").fill("a wholly different sentence")
+    main.get_by_role("textbox", name="Captcha").fill("wrong")
+    # The Enter key sends the form; it does not ask for the sound.
+    main.get_by_role("textbox", name="Captcha").press("Enter")
+    main.get_by_text("Captcha entered incorrectly").wait_for()
+    page.wait_for_function("old => document.querySelector('img[alt^=Distorted]').src !== old", arg=before)
+    main.get_by_role("button", name=texts.CAPTCHA_LISTEN).click()
+    main.locator("audio").wait_for()
+
+    main.get_by_text("Captcha", exact=True).first.click()
+    main.get_by_text("Mailed code", exact=True).click()
+    picture.wait_for(state="detached")
+    main.get_by_role("button", name="Register", exact=True).click()
+    main.get_by_label("Code", exact=True).wait_for()
+    main.get_by_label("Code", exact=True).fill(provider.account_api.mails[-1].code)
+    main.get_by_label("Code", exact=True).press("Enter")
+    main.get_by_text(texts.REGISTER_READY).wait_for()
+
+
+def make_logout_token(provider: FakeProvider, session_id: str) -> str:
+    now = int(time.time())
+    claims = {"iss": provider.issuer, "aud": "tea", "iat": now, "jti": "token-1", "sid": session_id, "sub": "user-1"}
+    header = {"alg": "RS256", "kid": "k1", "typ": "logout+jwt"}
+    return jwt.encode(header, claims | {"events": {EVENT: {}}}, provider.key)
+
+
+def post(url: str, form: dict[str, str]) -> int:
+    with httpx.Client(trust_env=False) as client:
+        return client.post(url, data=form).status_code

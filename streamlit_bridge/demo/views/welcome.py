@@ -26,8 +26,10 @@ st.markdown(
     """
 1. **Follow a deep link.** While signed out, open
    [tastings in Uji with four guests](/tastings?region=Uji&guests=4). You sign in once and arrive exactly there.
-2. **Knock at the office.** Without the role `admin` you are told so, instead of being asked to sign in again.
-3. **Open a second app** that uses the same provider: there you are signed in already.
-4. **Sign out.** The session ends at the provider, so every app notices: this one at once, the others within a minute.
+2. **Make an account, or change yours.** All of it works [inside this app](/account-widgets), in forms that are one
+   call each, and on the provider's own pages.
+3. **Knock at the office.** Without the role `admin` you are told so, instead of being asked to sign in again.
+4. **Open a second app** that uses the same provider: there you are signed in already.
+5. **Sign out.** The session ends at the provider, so every app notices: this one at once, the others within a minute.
 """
 )

@@ -1,0 +1,76 @@
+"""Turns what the account API said into the errors and sentences that apps know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from streamlit_bridge import texts
+from streamlit_bridge.errors import (
+    AccountApiAbsent,
+    BridgeError,
+    CallRefused,
+    ProviderUnavailable,
+    ScopeMissing,
+    SessionEnded,
+)
+
+
+@contextmanager
+def refusals_raised_as(error_class: type[BridgeError], sentences: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Raise whatever goes wrong with the account API as the error class that belongs to a widget.
+
+    Parameters:
+        error_class: the class that apps catch.
+        sentences: texts by the refusal's code, where the provider's own words are not the ones that apps know.
+
+    Raises:
+        BridgeError: of the given class.
+    """
+    try:
+        yield
+    except CallRefused as refusal:
+        raise error_class((sentences or {}).get(refusal.code) or describe_refusal(refusal)) from refusal
+    except ProviderUnavailable as trouble:
+        raise error_class(texts.TRY_LATER) from trouble
+    except SessionEnded as ended:
+        raise error_class(texts.SESSION_ENDED) from ended
+    except (ScopeMissing, AccountApiAbsent) as missing:
+        raise error_class(texts.NOT_OFFERED_HERE) from missing
+
+
+def describe_refusal(refusal: CallRefused) -> str:
+    """Put a refusal into words: the rules that are not met, or how long to wait.
+
+    Parameters:
+        refusal: what the account API said.
+
+    Returns:
+        One sentence, or a list of them as Markdown.
+    """
+    if refusal.code == "idempotency_in_progress":
+        return texts.STILL_AT_IT
+    if refusal.status == 429 or refusal.code == "throttled":
+        return texts.THROTTLED.format(wait=describe_wait(refusal.retry_after))
+    sentences = [_tidy(sentence) for said in refusal.faults.values() for sentence in said]
+    if len(sentences) == 1:
+        return sentences[0]
+    if sentences:
+        return "\n".join([texts.SEVERAL_FAULTS, "", *(f"- {sentence}" for sentence in sentences)])
+    return _tidy(refusal.detail) or texts.REFUSED_WITHOUT_REASON
+
+
+def describe_wait(seconds: float | None) -> str:
+    """Put a delay into words, rounded up: "a moment", "40 seconds", "3 minutes"."""
+    if seconds is None or seconds <= 0:
+        return texts.WAIT_A_MOMENT
+    if seconds < 90:
+        return texts.WAIT_SECONDS.format(count=max(2, math.ceil(seconds)))
+    return texts.WAIT_MINUTES.format(count=math.ceil(seconds / 60))
+
+
+def _tidy(sentence: str) -> str:
+    """Give a text the exact form that apps compare with, where its first sentence is one that they know."""
+    first = f"{sentence.strip()} ".partition(". ")[0].strip()
+    return first if first in texts.KNOWN_MESSAGES else sentence.strip()

@@ -1,0 +1,84 @@
+"""The widget for a forgotten user name."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from streamlit_bridge import texts
+from streamlit_bridge.account_calls import RECOVERY, TELLING_RECOVERY, call_as_app, find_granted_scope
+from streamlit_bridge.errors import CallRefused, ForgotError
+from streamlit_bridge.events import describe_event
+from streamlit_bridge.hosted_pages import HostedPage
+from streamlit_bridge.refusals import refusals_raised_as
+from streamlit_bridge.results import ForgotUsernameResult
+from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
+from streamlit_bridge.widgets.captcha import draw_captcha, is_captcha_solved, submit_with_captcha, use_captcha_up
+from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, recall_step, show_code_step
+
+
+def show_forgot_username(
+    form: AccountForm, *, has_captcha: bool, has_code: bool, is_mailed: bool
+) -> ForgotUsernameResult:
+    """Draw the widget and have the user names of the address that is typed sent, or told to the app.
+
+    Parameters:
+        form: the widget's settings.
+        has_captcha: ask for a captcha.
+        has_code: ask for a mailed code first.
+        is_mailed: let the provider mail the name even where the app may know it.
+
+    Returns:
+        The request's outcome; while nothing happened ``(None, what is typed)``.
+
+    Raises:
+        ForgotError: refused; the text says why.
+    """
+    scope = find_granted_scope(RECOVERY if is_mailed else TELLING_RECOVERY)
+    if scope is None:
+        show_hosted_page(form, HostedPage.FORGOT_USERNAME)
+        return ForgotUsernameResult(None, "")
+    place = form.place()
+    step = recall_step(form)
+    if step is not None:
+        code = show_code_step(form, place, step, ForgotError)
+        if code is None:
+            return ForgotUsernameResult(None, str(step.values["email"]))
+        result = _recover(form, scope, {**step.values, **code})
+        place.empty()
+        return result
+    with form.draw(place):
+        email = form.input("Email", autocomplete="email").strip()
+        if has_captcha:
+            draw_captcha(form)
+        is_sent = submit_with_captcha(form, "Submit") if has_captcha else form.submit("Submit")
+    if not is_sent:
+        return ForgotUsernameResult(None, email)
+    if not email:
+        raise ForgotError(texts.EMAIL_MISSING)
+    if has_captcha and not is_captcha_solved(form):
+        raise ForgotError(texts.CAPTCHA_WRONG)
+    use_captcha_up(form)
+    values = {"email": email}
+    if has_code:
+        ask_for_code(form, scope, {"purpose": "username", **values}, values, ForgotError)
+    return _recover(form, scope, values)
+
+
+def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> ForgotUsernameResult:
+    """Ask for the names. An app that may know gets the truth; any other gets the same answer for every address."""
+    email = str(values["email"])
+    with last_step(form), refusals_raised_as(ForgotError):
+        try:
+            answer = call_as_app(scope, "/recovery/username", values, idempotency_key=uuid.uuid4().hex)
+        except CallRefused as refusal:
+            if refusal.status == 404:
+                return ForgotUsernameResult(False, email)
+            raise
+    usernames = answer.document.get("usernames")
+    if answer.status == 202 or not isinstance(usernames, list):
+        result = ForgotUsernameResult(True, email)
+    else:
+        result = ForgotUsernameResult(", ".join(str(username) for username in usernames) or False, email)
+    form.tell(describe_event(form.widget, result.username, email, None, None))
+    return result

@@ -1,0 +1,137 @@
+"""The second step with ``two_factor_auth``: a code that the provider mails, typed before anything happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final, cast
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from streamlit_bridge import texts
+from streamlit_bridge.account_calls import call_as_app
+from streamlit_bridge.errors import BridgeError, CallRefused, ProviderUnavailable
+from streamlit_bridge.refusals import refusals_raised_as
+from streamlit_bridge.widgets.account_form import AccountForm
+
+# Longer than the provider's codes live; then what was typed is not kept any longer either.
+STEP_LIFETIME: Final = 15 * 60.0
+_STATE_KEY: Final = "_streamlit_bridge_codes"
+
+
+@dataclass(frozen=True)
+class PendingStep:
+    """What waits for its code: it lives in this browser session only, and no longer than the step itself."""
+
+    code_id: str
+    scope: str
+    values: Mapping[str, object]
+    started_at: float
+
+
+def ask_for_code(
+    form: AccountForm,
+    scope: str,
+    request: Mapping[str, object],
+    values: Mapping[str, object],
+    error_class: type[BridgeError],
+) -> None:
+    """Have a code mailed and go on to the second step; does not return.
+
+    Parameters:
+        form: the widget's settings.
+        scope: what the app's own token must permit.
+        request: ``purpose`` and ``email`` or ``username``, as the account API wants them.
+        values: what the widget will need once the code is right.
+        error_class: the class of the widget's errors.
+
+    Raises:
+        BridgeError: of the given class.
+    """
+    with refusals_raised_as(error_class):
+        code_id = call_as_app(scope, "/codes", request).document.get("id")
+        if not isinstance(code_id, str):
+            raise ProviderUnavailable("a code without an identifier")
+    _steps()[form.key] = PendingStep(code_id, scope, values, monotonic())
+    st.rerun()
+
+
+def recall_step(form: AccountForm) -> PendingStep | None:
+    """Return what waits for a code, None outside of the second step or when its code must have expired by now."""
+    step = _steps().get(form.key)
+    if step is not None and monotonic() - step.started_at > STEP_LIFETIME:
+        _forget_step(form)
+        return None
+    return step
+
+
+def show_code_step(
+    form: AccountForm, place: DeltaGenerator, step: PendingStep, error_class: type[BridgeError]
+) -> dict[str, object] | None:
+    """Draw the second step.
+
+    Parameters:
+        form: the widget's settings.
+        place: where to draw.
+        step: what waits for its code.
+        error_class: the class of the widget's errors.
+
+    Returns:
+        ``code_id`` and ``code`` for the call that does the work once the code is right, else None.
+
+    Raises:
+        BridgeError: of the given class; a wrong code may be tried again, a spent one leads back to the form.
+    """
+    labels = {**texts.CODE_LABELS, **form.labels}
+    with place.form(key=f"{form.key} code", enter_to_submit=True):
+        st.subheader(labels["Dialog name"], anchor=False)
+        st.write(texts.CODE_MAILED)
+        typed = st.text_input(labels["Code"], key=f"{form.key} digits", autocomplete="one-time-code", max_chars=12)
+        with st.container(horizontal=True):
+            is_sent = st.form_submit_button(labels["Submit"], key=f"{form.key} check", type="primary")
+            if st.form_submit_button(texts.CODE_CANCEL, key=f"{form.key} cancel", type="tertiary"):
+                _forget_step(form)
+                st.rerun()
+    if not is_sent:
+        return None
+    code = "".join(character for character in typed or "" if not character.isspace())
+    with refusals_raised_as(error_class, {"wrong_code": texts.CODE_WRONG}):
+        try:
+            call_as_app(step.scope, f"/codes/{step.code_id}", {"code": code}, is_mailed=False)
+        except CallRefused as refusal:
+            if refusal.code in {"not_found", "expired"}:
+                _forget_step(form)
+                raise error_class(texts.CODE_WRONG) from refusal
+            raise
+    return {"code_id": step.code_id, "code": code}
+
+
+@contextmanager
+def last_step(form: AccountForm) -> Iterator[None]:
+    """Forget what waited for its code once the block has done its work, or was refused for good.
+
+    While the provider does not answer the step stays, and the same code can be sent again.
+
+    Parameters:
+        form: the widget's settings.
+    """
+    try:
+        yield
+    except BridgeError as error:
+        if not isinstance(error.__cause__, ProviderUnavailable):
+            _forget_step(form)
+        raise
+    _forget_step(form)
+
+
+def _forget_step(form: AccountForm) -> None:
+    _steps().pop(form.key, None)
+
+
+def _steps() -> dict[str, PendingStep]:
+    if _STATE_KEY not in st.session_state:
+        st.session_state[_STATE_KEY] = {}
+    return cast(dict[str, PendingStep], st.session_state[_STATE_KEY])

@@ -1,0 +1,196 @@
+"""Where the app may not do it itself: a button to the provider's page, and one line in the log."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from conftest import OpenApp, make_user
+from fake_provider import FakeProvider, Reply, read_basic_credentials
+from streamlit.testing.v1 import AppTest
+from test_seed_widgets import fill, refuse, successes
+
+from streamlit_bridge import account_calls, texts
+from streamlit_bridge.memory import SharedMemory
+from streamlit_bridge.refusals import describe_wait
+
+
+def links(app: AppTest) -> dict[str, str]:
+    assert not app.exception
+    return {element.proto.label: element.proto.url for element in app.get("link_button")}
+
+
+def test_no_scope_no_form(open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture) -> None:
+    provider.account_api.granted_scopes.clear()
+    with caplog.at_level(logging.WARNING):
+        app = open_app("seed_widgets").run().run()
+    assert links(app) == {
+        "Create an account": f"{provider.issuer}/register",
+        "Reset my password": f"{provider.issuer}/forgot-password",
+        "Find my user name": f"{provider.issuer}/forgot-username",
+    }
+    assert not app.text_input
+    assert caplog.messages.count(texts.SCOPE_NOT_GRANTED % "registration") == 1
+    assert caplog.messages.count(texts.SCOPE_NOT_GRANTED % "recovery:password / recovery") == 1
+    assert provider.count("/token") == 3
+
+
+def test_discovery_names_the_pages(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.account_api.granted_scopes.clear()
+    pages = {"registration_page": "https://id.example/join", "forgot_password_page": "javascript:alert(1)"}
+    provider.metadata_reply = Reply(body={**provider.describe(), **pages})
+    shown = links(open_app("seed_widgets").run())
+    assert shown["Create an account"] == "https://id.example/join"
+    # A strange address is left out, and so is a page that a provider with named pages does not name.
+    assert set(shown) == {"Create an account"}
+
+
+def test_language_of_mails(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("seed_widgets")
+    app.context = {"locale": "de-AT", "url": "http://localhost:8501/"}
+    fill(app.run(), "Forgot password", "submit", Username="ada")
+    assert provider.account_api.calls[-1][2]["language"] == "de-AT"
+
+
+def test_request_that_is_still_worked_on(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("seed_widgets").run()
+    refuse(provider, "POST", "/recovery/password", 409, code="idempotency_in_progress", wait=1)
+    fill(app, "Forgot password", "submit", Username="ada")
+    assert texts.STILL_AT_IT in [element.value for element in app.error]
+
+
+def test_scope_granted_later(open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(account_calls, "monotonic", lambda: clock[0])
+    provider.account_api.granted_scopes.clear()
+    app = open_app("seed_widgets").run()
+    provider.account_api.granted_scopes.update({"registration", "recovery"})
+    assert links(app.run())
+    clock[0] += account_calls.REFUSAL_LIFETIME + 1
+    assert not links(app.run())
+
+
+def test_scope_withdrawn_while_the_form_is_open(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("seed_widgets").run()
+    refuse(provider, "POST", "/recovery/password", 403, code="insufficient_scope")
+    fill(app, "Forgot password", "submit", Username="ada")
+    assert texts.NOT_OFFERED_HERE in [element.value for element in app.error]
+    assert "Reset my password" in links(app.run())
+
+
+def test_tokens_are_kept_and_replaced_in_time(
+    open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(account_calls, "monotonic", lambda: clock[0])
+    for _ in range(2):
+        open_app("seed_widgets").run()
+    # registration, recovery:password (refused) and recovery
+    assert provider.count("/token") == 3
+    request = next(headers for path, headers, _ in provider.requests if path == "/token")
+    assert read_basic_credentials(request) == "tea:tea-secret"
+    clock[0] += 600 - account_calls.EXPIRY_MARGIN + 1
+    open_app("seed_widgets").run()
+    assert provider.count("/token") == 6
+
+
+def test_revoked_token_is_replaced(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("seed_widgets").run()
+    provider.account_api._tokens.clear()
+    assert successes(fill(app, "Forgot password", "submit", Username="ada")) == ["New password sent securely"]
+
+
+def test_client_that_is_refused_altogether(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("seed_widgets").run()
+    for _ in range(2):
+        provider.account_api.next_answers.setdefault(("POST", "/recovery/password"), [])
+    refuse(provider, "POST", "/recovery/password", 401)
+    provider.account_api.next_answers["POST", "/recovery/password"] *= 2
+    fill(app, "Forgot password", "submit", Username="ada")
+    assert texts.NOT_OFFERED_HERE in [element.value for element in app.error]
+
+
+def test_provider_that_is_down_keeps_the_form(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.metadata_reply = Reply(503, {})
+    app = open_app("seed_widgets").run()
+    assert not links(app)
+    fill(app, "Forgot password", "submit", Username="ada")
+    assert texts.TRY_LATER in [element.value for element in app.error]
+
+
+def test_silent_token_endpoint_is_left_alone_for_a_while(
+    open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider.account_api, "grant", lambda scope: reply_as_answer(Reply(503, {})))
+    app = open_app("seed_widgets").run()
+    asked = provider.count("/token")
+    assert not links(app.run())
+    assert provider.count("/token") == asked
+
+
+def test_no_account_api(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.has_account_api = False
+    assert set(links(open_app("seed_widgets", make_user()).run())) == set(texts.HOSTED_BUTTONS.values())
+
+
+@pytest.mark.parametrize("reason", ["no token", "no scope"])
+def test_own_account_without_the_scope(
+    open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture, reason: str
+) -> None:
+    if reason == "no scope":
+        provider.refuse(403, "insufficient_scope")
+    user = make_user() if reason == "no scope" else make_user(token=None)
+    with caplog.at_level(logging.WARNING):
+        app = open_app("seed_widgets", user).run().run()
+    assert links(app) == {
+        "Change my password": f"{provider.issuer}/account",
+        "Change my details": f"{provider.issuer}/account",
+    }
+    assert caplog.messages.count(texts.ACCOUNT_NOT_CHANGEABLE % "Reset password") == 1
+
+
+def test_secrets_without_a_client(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("seed_widgets")
+    app.secrets = {"auth": {"server_metadata_url": provider.metadata_url}}
+    assert len(links(app.run())) == 3
+    app.secrets = {}
+    app.run()
+    assert not links(app)
+    assert [element.value for element in app.info] == [texts.HOSTED_UNKNOWN] * 3
+
+
+@pytest.mark.parametrize(
+    ("reply", "shows_form"),
+    [
+        (Reply(400, {"error": "unauthorized_client"}), False),
+        (Reply(401, {"error": "invalid_client"}), False),
+        (Reply(200, {"access_token": "x", "expires_in": 60, "scope": "other"}), False),
+        (Reply(400, {"error": "invalid_request"}), True),
+        (Reply(500, raw=b"oops"), True),
+        (Reply(200, {"token_type": "Bearer"}), True),
+    ],
+)
+def test_answers_of_the_token_endpoint(
+    open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, reply: Reply, shows_form: bool
+) -> None:
+    monkeypatch.setattr(provider.account_api, "grant", lambda scope: reply_as_answer(reply))
+    assert bool(links(open_app("seed_widgets").run())) is not shows_form
+
+
+def reply_as_answer(reply: Reply) -> object:
+    from streamlit_bridge.fake_answers import FakeAnswer
+
+    return FakeAnswer(reply.status, reply.body)
+
+
+def test_token_is_asked_for_once_by_many(memory: SharedMemory) -> None:
+    assert memory.recall_grant("tea", "registration") is memory.recall_grant("tea", "registration")
+    assert memory.recall_grant("tea", "registration") is not memory.recall_grant("tea", "recovery")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "a few minutes"), (0.0, "a few minutes"), (0.2, "2 seconds"), (89.0, "89 seconds"), (90.5, "2 minutes")],
+)
+def test_waits_in_words(seconds: float | None, words: str) -> None:
+    assert describe_wait(seconds) == words

@@ -1,0 +1,97 @@
+"""Hasher and Validator, and the account API in memory that apps test with."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import streamlit_bridge
+from streamlit_bridge import Hasher, Validator
+from streamlit_bridge.fake_account_api import FakeAccountApi
+from streamlit_bridge.testing import account_api, connect
+
+__all__ = ["account_api"]
+
+APP = Path(__file__).parent / "apps" / "seed_widgets.py"
+
+
+@pytest.mark.parametrize("module", ["", ".utilities", ".hasher", ".utilities.hasher"])
+def test_hasher_has_all_its_old_addresses(module: str) -> None:
+    assert importlib.import_module(f"streamlit_bridge{module}").Hasher is Hasher
+
+
+@pytest.mark.parametrize("module", ["", ".utilities", ".validator", ".utilities.validator"])
+def test_validator_has_all_its_old_addresses(module: str) -> None:
+    assert importlib.import_module(f"streamlit_bridge{module}").Validator is Validator
+
+
+def test_everything_that_is_promised_is_there() -> None:
+    assert all(hasattr(streamlit_bridge, name) for name in streamlit_bridge.__all__)
+
+
+def test_hashes() -> None:
+    hashed = Hasher.hash("tea for two")
+    assert Hasher.is_hash(hashed)
+    assert Hasher.check_pw("tea for two", hashed)
+    assert not Hasher.check_pw("coffee", hashed)
+    assert not Hasher.check_pw("tea for two", "no hash")
+    assert not Hasher.check_pw("x" * 73, hashed)
+    assert not Hasher.is_hash("tea for two")
+    with pytest.raises(ValueError, match="72 bytes"):
+        Hasher.hash("ü" * 37)
+
+
+def test_several_hashes() -> None:
+    assert [Hasher.check_pw(word, made) for word, made in zip("ab", Hasher(["a", "b"]).generate(), strict=True)] == [
+        True,
+        True,
+    ]
+    old = Hasher.hash("grace")
+    credentials = {"usernames": {"ada": {"password": "ada"}, "grace": {"password": old}, "alan": {}}}
+    assert Hasher.hash_passwords(credentials) is credentials
+    assert Hasher.check_pw("ada", credentials["usernames"]["ada"]["password"])
+    assert credentials["usernames"]["grace"]["password"] == old
+
+
+@pytest.mark.parametrize(
+    ("check", "text", "verdict"),
+    [
+        ("email", "ada@example.org", True),
+        ("email", "ada@example", False),
+        ("email", "a da@example.org", False),
+        ("email", "a" * 250 + "@b.cd", False),
+        ("name", "Ünal Çelik-O'Hara", True),
+        ("name", "李", True),
+        ("name", " ", False),
+        ("name", "a\nb", False),
+        ("username", "ada", True),
+        ("username", "ada l", False),
+        ("username", "", False),
+        ("password", "eight ch", True),
+        ("password", "short", False),
+    ],
+)
+def test_validation(check: str, text: str, verdict: bool) -> None:
+    assert getattr(Validator(), f"validate_{check}")(text) is verdict
+
+
+def test_apps_can_test_their_widgets(account_api: FakeAccountApi) -> None:
+    account_api.add_person("grace", email="grace@example.org", password="a first sentence", name="Grace Hopper")
+    app = connect(account_api, AppTest.from_file(APP), "grace").run()
+    assert not app.exception
+    app.text_input(key="Update user details New First name").input("Amazing")
+    app.button(key="Update user details submit").click().run()
+    assert app.success[0].value == "Entries updated successfully"
+    assert account_api.people["grace"].claims["name"] == "Amazing Hopper"
+
+
+def test_apps_can_test_what_visitors_do(account_api: FakeAccountApi) -> None:
+    app = connect(account_api, AppTest.from_file(APP)).run()
+    for name in ("Email", "Username", "Password", "Repeat password"):
+        app.text_input(key=f"Register user {name}").input("new@example.org" if name == "Email" else "some-long-words")
+    app.button(key="Register user submit").click().run()
+    assert app.success[0].value == "User registered successfully"
+    assert account_api.mails[-1].kind == "verify_address"

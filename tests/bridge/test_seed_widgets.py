@@ -1,0 +1,296 @@
+"""The snippets of the older generation, unmodified, with every outcome of each widget."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import OpenApp, make_user
+from fake_provider import FakeProvider
+from streamlit.testing.v1 import AppTest
+
+from streamlit_bridge import texts
+from streamlit_bridge.fake_answers import FakeAnswer
+
+RIGHT = "correct horse battery"
+FRESH = "a wholly different sentence"
+
+
+@pytest.fixture
+def visitor(open_app: OpenApp) -> AppTest:
+    return open_app("seed_widgets").run()
+
+
+@pytest.fixture
+def user(open_app: OpenApp) -> AppTest:
+    return open_app("seed_widgets", make_user()).run()
+
+
+def fill(app: AppTest, form: str, button: str, **values: str) -> AppTest:
+    for name, value in values.items():
+        app.text_input(key=f"{form} {name.replace('_', ' ')}").input(value)
+    app.button(key=f"{form} {button}").click().run()
+    assert not app.exception
+    return app
+
+
+def successes(app: AppTest) -> list[str]:
+    return [element.value for element in app.success]
+
+
+def errors(app: AppTest) -> list[str]:
+    """The snippet for user names says "Email not found" from the start: it takes any idle result for that."""
+    return [element.value for element in app.error if element.value != "Email not found"]
+
+
+def refuse(provider: FakeProvider, method: str, path: str, status: int, **problem: object) -> None:
+    headers = {"Retry-After": str(problem.pop("wait"))} if "wait" in problem else {}
+    provider.account_api.next_answers[method, path] = [FakeAnswer(status, problem, headers)]
+
+
+def test_nothing_happens_by_itself(visitor: AppTest, provider: FakeProvider) -> None:
+    assert not visitor.exception
+    titles = [element.value for element in visitor.subheader]
+    assert titles == ["Login", "Register user", "Forgot password", "Forgot username"]
+    assert successes(visitor) == errors(visitor) == []
+    assert provider.account_api.calls == []
+
+
+def test_signed_in_user_sees_all(user: AppTest) -> None:
+    titles = [element.value for element in user.subheader]
+    assert titles == ["Reset password", "Register user", "Forgot password", "Forgot username", "Update user details"]
+
+
+# -- reset_password ------------------------------------------------------------
+
+
+def reset(app: AppTest, current: str, new: str, repeated: str) -> AppTest:
+    return fill(app, "Reset password", "submit", Current_password=current, New_password=new, Repeat_password=repeated)
+
+
+def test_reset_password(user: AppTest, provider: FakeProvider) -> None:
+    assert successes(reset(user, RIGHT, FRESH, FRESH)) == ["Password modified successfully"]
+    assert provider.account_api.people["ada"].password == FRESH
+    assert successes(user.run()) == []
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "repeated", "message"),
+    [
+        ("wrong", FRESH, FRESH, "Password is incorrect"),
+        ("", FRESH, FRESH, "Password is incorrect"),
+        (RIGHT, "", "", "No new password provided"),
+        (RIGHT, FRESH, "something else", "Passwords do not match"),
+        (RIGHT, RIGHT, RIGHT, "New and current passwords are the same"),
+    ],
+)
+def test_reset_password_refused(user: AppTest, current: str, new: str, repeated: str, message: str) -> None:
+    assert errors(reset(user, current, new, repeated)) == [message]
+    assert successes(user) == []
+
+
+def test_reset_password_lists_unmet_rules(user: AppTest) -> None:
+    [message] = errors(reset(user, RIGHT, "short", "short"))
+    assert message.splitlines() == [
+        texts.SEVERAL_FAULTS,
+        "",
+        "- Use at least 12 characters.",
+        "- This password is easy to guess.",
+    ]
+
+
+def test_reset_password_throttled(user: AppTest, provider: FakeProvider) -> None:
+    refuse(provider, "POST", "/me/password", 429, code="throttled", wait=40)
+    assert errors(reset(user, RIGHT, FRESH, FRESH)) == [texts.THROTTLED.format(wait="40 seconds")]
+
+
+def test_reset_password_while_the_provider_is_down(user: AppTest, provider: FakeProvider) -> None:
+    refuse(provider, "POST", "/me/password", 503)
+    assert errors(reset(user, RIGHT, FRESH, FRESH)) == [texts.TRY_LATER]
+
+
+def test_reset_password_with_a_session_that_has_just_ended(user: AppTest, provider: FakeProvider) -> None:
+    refuse(provider, "POST", "/me/password", 401, code="invalid_token")
+    assert errors(reset(user, RIGHT, FRESH, FRESH)) == [texts.SESSION_ENDED]
+    assert user.run().session_state["authentication_status"] is None
+
+
+# -- register_user -------------------------------------------------------------
+
+
+def register(app: AppTest, **changes: str) -> AppTest:
+    values = {"First_name": "Grace", "Last_name": "Hopper", "Email": "grace@example.org", "Username": "grace"}
+    return fill(app, "Register user", "submit", **{**values, "Password": FRESH, "Repeat_password": FRESH, **changes})
+
+
+def test_register_user(visitor: AppTest, provider: FakeProvider) -> None:
+    assert successes(register(visitor)) == ["User registered successfully"]
+    assert "grace@example\\.org" in visitor.info[0].value
+    sent = provider.account_api.calls[-1][2]
+    assert sent["preauthorized"] is False
+    assert sent["given_name"] == "Grace"
+    assert provider.account_api.people["grace"].password == FRESH
+    assert successes(visitor.run()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"Email": " "}, "Email not provided"),
+        ({"Username": ""}, "Username not provided"),
+        ({"Password": "", "Repeat_password": ""}, texts.NONE_CHOSEN),
+        ({"Repeat_password": "other"}, "Passwords do not match"),
+        ({"Username": "ada"}, "Username/email already taken"),
+    ],
+)
+def test_register_user_refused(visitor: AppTest, changes: dict[str, str], message: str) -> None:
+    assert errors(register(visitor, **changes)) == [message]
+    assert successes(visitor) == []
+
+
+def test_register_user_with_the_address_of_an_account(visitor: AppTest, provider: FakeProvider) -> None:
+    assert successes(register(visitor, Email="ada@example.org")) == ["User registered successfully"]
+    assert "grace" not in provider.account_api.people
+
+
+def test_register_user_is_repeatable(visitor: AppTest, provider: FakeProvider) -> None:
+    provider.drops_connection = 1
+    assert successes(register(visitor)) == ["User registered successfully"]
+    keys = [headers["Idempotency-Key"] for path, headers, _ in provider.requests if path == "/api/v1/users"]
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
+    register(visitor, Username="grace2")
+    assert provider.requests[-1][1]["Idempotency-Key"] not in keys
+
+
+def test_register_user_gives_up_after_the_second_break(visitor: AppTest, provider: FakeProvider) -> None:
+    provider.drops_connection = 2
+    assert errors(register(visitor)) == [texts.TRY_LATER]
+
+
+def test_register_user_on_the_providers_list_only(open_app: OpenApp, provider: FakeProvider) -> None:
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    try:
+        st.session_state["result"] = Authenticate().register_user("Register user")
+    except Exception as e:
+        st.error(e)
+    """
+    app = open_app(script).run()
+    assert app.session_state["result"] is None
+    assert errors(register(app)) == ["User not preauthorized to register"]
+    provider.account_api.preauthorized.add("grace@example.org")
+    register(app)
+    assert app.session_state["result"] is True
+    assert not provider.account_api.preauthorized
+
+
+# -- forgot_password and forgot_username -----------------------------------------
+
+
+@pytest.mark.parametrize("username", ["ada", "nobody"])
+def test_forgot_password_answers_every_name_alike(visitor: AppTest, provider: FakeProvider, username: str) -> None:
+    app = fill(visitor, "Forgot password", "submit", Username=username)
+    assert successes(app) == ["New password sent securely"]
+    assert errors(app) == []
+    assert [mail.kind for mail in provider.account_api.mails] == (["reset_password"] if username == "ada" else [])
+
+
+def test_forgot_password_where_the_app_may_know(visitor: AppTest, provider: FakeProvider) -> None:
+    provider.account_api.granted_scopes = {"recovery:password"}
+    from streamlit_bridge.memory import open_shared_memory
+
+    open_shared_memory.clear()
+    assert successes(fill(visitor, "Forgot password", "submit", Username="ada")) == ["New password sent securely"]
+    assert errors(fill(visitor, "Forgot password", "submit", Username="nobody")) == ["Username not found"]
+
+
+@pytest.mark.parametrize(
+    ("form", "field", "message"),
+    [
+        ("Forgot password", "Username", "Username not provided"),
+        ("Forgot username", "Email", "Email not provided"),
+    ],
+)
+def test_recovery_of_nothing(visitor: AppTest, form: str, field: str, message: str) -> None:
+    assert errors(fill(visitor, form, "submit", **{field: " "})) == [message]
+
+
+@pytest.mark.parametrize("path", ["password", "username"])
+def test_recovery_throttled(visitor: AppTest, provider: FakeProvider, path: str) -> None:
+    refuse(provider, "POST", f"/recovery/{path}", 429, code="throttled", wait=600)
+    field = {"password": "Username", "username": "Email"}[path]
+    app = fill(visitor, f"Forgot {path}", "submit", **{field: "ada"})
+    assert errors(app) == [texts.THROTTLED.format(wait="10 minutes")]
+
+
+@pytest.mark.parametrize("email", ["ada@example.org", "nobody@example.org"])
+def test_forgot_username_answers_every_address_alike(visitor: AppTest, email: str) -> None:
+    app = fill(visitor, "Forgot username", "submit", Email=email)
+    assert successes(app) == ["Username sent securely"]
+
+
+def test_forgot_username_where_the_app_may_know(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.account_api.granted_scopes = {"recovery:password"}
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    st.session_state["result"] = tuple(Authenticate().forgot_username("Forgot username"))
+    """
+    app = open_app(script).run()
+    assert app.session_state["result"] == (None, "")
+    fill(app, "Forgot username", "submit", Email="ada@example.org")
+    assert app.session_state["result"] == ("ada", "ada@example.org")
+    fill(app, "Forgot username", "submit", Email="nobody@example.org")
+    assert app.session_state["result"] == (False, "nobody@example.org")
+
+
+def test_forgot_password_hands_out_a_one_time_password(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.account_api.granted_scopes = {"recovery:password"}
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    st.session_state["result"] = tuple(Authenticate().forgot_password("Forgot password"))
+    """
+    app = open_app(script).run()
+    assert app.session_state["result"] == (None, None, None)
+    fill(app, "Forgot password", "submit", Username="ada")
+    password = provider.account_api.people["ada"].password
+    assert app.session_state["result"] == ("ada", "ada@example.org", password)
+
+
+# -- update_user_details ---------------------------------------------------------
+
+
+def test_update_name_shows_at_once(user: AppTest, open_app: OpenApp) -> None:
+    other_tab = open_app("seed_widgets", make_user()).run()
+    fill(user, "Update user details", "submit", New_First_name="Augusta")
+    assert successes(user) == ["Entries updated successfully"]
+    assert user.session_state["name"] == "Augusta Lovelace"
+    assert other_tab.run().session_state["name"] == "Augusta Lovelace"
+
+
+def test_update_email_takes_the_password_and_a_mail(user: AppTest, provider: FakeProvider) -> None:
+    user.selectbox(key="Update user details Field").select("Email").run()
+    fill(user, "Update user details", "submit", New_Email="new@example.org", Current_password=RIGHT)
+    assert successes(user) == ["Entries updated successfully"]
+    assert "new@example\\.org" in user.info[0].value
+    assert user.session_state["email"] == "ada@example.org"
+    assert provider.account_api.mails[-1].recipient == "new@example.org"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "password", "message"),
+    [
+        ("First name", "Ada", None, "New and current values are the same"),
+        ("Last name", " ", None, texts.VALUE_MISSING),
+        ("Email", "", RIGHT, "Email not provided"),
+        ("Email", "new@example.org", "", texts.CURRENT_IS_MISSING),
+        ("Email", "new@example.org", "wrong", "Password is incorrect"),
+        ("Email", "ada@example.org", RIGHT, "New and current values are the same"),
+    ],
+)
+def test_update_refused(user: AppTest, field: str, value: str, password: str | None, message: str) -> None:
+    user.selectbox(key="Update user details Field").select(field).run()
+    values = {f"New_{field}": value} | ({} if password is None else {"Current_password": password})
+    assert errors(fill(user, "Update user details", "submit", **values)) == [message]
+    assert successes(user) == []
