@@ -80,11 +80,17 @@ def test_the_details_of_events_are_documented():
             if not (isinstance(call, ast.Call) and ast.unparse(call.func) == "audit.record"):
                 continue
             event = next(
-                Event[arg.attr] for arg in call.args if isinstance(arg, ast.Attribute) and arg.attr in Event.__members__
+                (
+                    Event[arg.attr]
+                    for arg in call.args
+                    if isinstance(arg, ast.Attribute) and arg.attr in Event.__members__
+                ),
+                None,
             )
             for keyword in call.keywords:
                 if keyword.arg and keyword.arg not in ("user_id", "client_id"):
                     found += 1
+                    assert event is not None, f"{path} gives details to an event that its caller chooses"
                     assert keyword.arg in told[event].split(", "), f"{event} in {path}"
     assert found > 10
 

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.factories import PASSWORD
 
 expect.set_options(timeout=20_000)
-FAST = {"IDP_BCRYPT_COST": "4"}
+FAST = {"IDP_BCRYPT_COST": "4", "IDP_REGISTRATION": "preauthorized"}
 ARGUMENTS = ["--no-sandbox", "--no-proxy-server", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -53,12 +53,13 @@ class House:
         self.processes.append(process)
         wait_for(url, process, self.folder / f"{name}.log")
 
-    def start_app(self, script: Path, host: str, name: str) -> str:
+    def start_app(self, script: Path, host: str, name: str, *, logout_route: str = "") -> str:
         """Register a Streamlit app and start it; returns its URL."""
         port = free_port()
         url = f"http://{host}:{port}"
         secrets = self.folder / f"{name}.toml"
-        self.idp("client", "add-streamlit", name, "--url", url, "--secrets", str(secrets))
+        more = ("--backchannel-logout-uri", url + logout_route) if logout_route else ()
+        self.idp("client", "add-streamlit", name, "--url", url, "--secrets", str(secrets), *more)
         command = ["streamlit", "run", str(script), f"--server.port={port}", f"--server.address={host}"]
         command += ["--server.headless=true", "--browser.gatherUsageStats=false", "--server.fileWatcherType=none"]
         self.start([*command, f"--secrets.files={secrets}"], f"{url}/_stcore/health", name)

@@ -138,3 +138,20 @@ def test_signing_out_everywhere_on_the_account_page(second_app: str, house: Hous
     page.wait_for_timeout(1_500)
     page.get_by_role("button", name="Look again").click()
     expect(page.get_by_text("Your session has ended")).to_be_visible()
+
+
+def test_an_app_with_the_layer_hears_of_a_sign_out_at_once(house: House, page: Page) -> None:
+    layered = Path(__file__).parents[1] / "bridge" / "apps" / "layered.py"
+    url = house.start_app(layered, "localhost", "Layered", logout_route="/backchannel-logout")
+    deep_link = f"{url}/chart?year=1843"
+    page.goto(deep_link)
+    page.get_by_role("button", name="Sign in").click()
+    fill_in(page)
+    expect(page.get_by_text("chart of 1843 after chart")).to_be_visible()  # straight there, not by the start page
+    page.wait_for_url(deep_link)
+    account = page.context.new_page()
+    account.goto(f"{house.issuer}/account")
+    account.get_by_role("button", name="Sign out").first.click()
+    account.wait_for_url(f"{house.issuer}/signed-out")
+    # The app asks once a minute; nobody clicks here. The provider's worker tells it within seconds.
+    expect(page.get_by_text("Your session has ended")).to_be_visible(timeout=15_000)
