@@ -95,6 +95,9 @@ def command(
         else:
             told = []
             for email in _checked(wanted):
+                if _has_account(db, email):
+                    output.note(f"{email} has an account already: there is nothing to register.")
+                    continue
                 how = {"roles": roles, "client_id": client_id, "expires_at": expires_at}
                 listed = (
                     preauthorization.invite(db, settings, OPERATOR, email, **how, language=language)  # type: ignore[arg-type]
@@ -102,14 +105,18 @@ def command(
                     else preauthorization.preauthorize(db, OPERATOR, email, **how)  # type: ignore[arg-type]
                 )
                 told.append(listed.as_dict())
-                if users.is_email_taken(db, email):
-                    output.note(f"{email} has an account already.")
             _warn(settings, invite)
     if as_json:
         output.data(told)
     else:
         done = "Withdrew" if withdraw else "Invited" if invite else "Listed"
         output.note(f"{done} {len(told)} {'address' if len(told) == 1 else 'addresses'}.")
+
+
+def _has_account(db: Session, email: str) -> bool:
+    """Tell whether an address has an account; a registration that waits for its confirmation is none yet."""
+    user = users.find_by_sign_in_name(db, email)
+    return user is not None and not user.is_registration_pending
 
 
 def _print_list(as_json: bool) -> None:

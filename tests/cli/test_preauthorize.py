@@ -107,8 +107,13 @@ def test_the_list_for_people(open_instance: Path, succeed: Run) -> None:
     assert table[1].endswith("2990-01-31T00:00:00Z")
 
 
-def test_who_has_an_account_is_pointed_out(open_instance: Path, ada: str, succeed: Run) -> None:
-    assert "ada@example.org has an account already." in succeed("preauthorize", "ada@example.org").stderr
+@pytest.mark.parametrize("how", [(), ("--invite",)])
+def test_who_has_an_account_is_pointed_out_and_neither_listed_nor_mailed(
+    open_instance: Path, ada: str, succeed: Run, how: tuple[str, ...]
+) -> None:
+    assert "ada@example.org has an account already" in succeed("preauthorize", "ada@example.org", *how).stderr
+    assert "No address is listed" in succeed("preauthorize", "--list").stderr
+    assert json.loads(succeed("mail", "list", "--json").stdout) == []
 
 
 @pytest.mark.parametrize(("how", "told"), [((), "they cannot register"), (("--invite",), "the links lead nowhere")])
