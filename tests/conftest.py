@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -28,6 +29,10 @@ from idp.settings import Settings
 from idp.web import context
 from tests import factories
 from tests.relying_party import RelyingParty
+
+# No test asserts a time; and what CI finds must be found again by whoever looks.
+hypothesis.settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("house")
 
 SECRET_KEY = "a secret key for tests, and for nothing else"  # gitleaks:allow
 
