@@ -6,8 +6,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from idp import database, settings
-from idp.accounts import sessions
-from idp.oidc import backchannel, token_status
+from idp.oidc import session_ends
 from idp.oidc.server import compose
 from idp.settings import Settings
 from idp.web import context
@@ -47,8 +46,7 @@ def create_app(in_force: Settings | None = None) -> Flask:
     with app.app_context():
         engine = context.extension.engine
     database.prepare_engine(engine)
-    sessions.on_sessions_ended(token_status.revoke_grants)
-    sessions.on_sessions_ended(backchannel.note_ended_sessions)
+    session_ends.listen()
 
     # The protocol, the pages for people, the API for apps.
     app.extensions["idp_provider"] = compose(in_force, engine)

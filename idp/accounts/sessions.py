@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Executable, and_, delete, insert, select, 
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
-from idp.accounts import audit
+from idp.accounts import audit, names
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.models import BrowserSession, User
@@ -47,7 +47,7 @@ class CurrentSession:
     @property
     def display_name(self) -> str:
         """The person's name, or the user name of who gave none."""
-        return " ".join(filter(None, (self.given_name, self.family_name))) or self.username
+        return names.full_name(self.given_name, self.family_name) or self.username
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
 from idp import migrations, settings
-from idp.accounts import sessions
 from idp.database import open_engine, open_session
 from idp.errors import NotReadyError, SettingsError
 from idp.settings import Settings
@@ -43,10 +42,9 @@ def open_ready() -> Iterator[tuple[Settings, Session]]:
 
 def wire() -> None:
     """Let sessions that a command ends take their tokens along: the one upward need of `idp.accounts`."""
-    from idp.oidc import backchannel, token_status  # noqa: PLC0415 - the protocol, which most commands do without
+    from idp.oidc import session_ends  # noqa: PLC0415 - loads the protocol, which most commands do without
 
-    sessions.on_sessions_ended(token_status.revoke_grants)
-    sessions.on_sessions_ended(backchannel.note_ended_sessions)
+    session_ends.listen()
 
 
 def check_ready(loaded: Settings) -> None:

@@ -33,7 +33,7 @@ _MAX_AGE = re.compile(r"\d{1,10}")
 _STATE_MOST = 4096
 _PARAMETERS_MOST = 16_384  # characters of all that is read, together: a waiting request is a row
 # What is read, and so all that is kept while a request waits for a person.
-_READ = (
+READ = (
     "client_id",
     "redirect_uri",
     "response_type",
@@ -136,9 +136,7 @@ def validate(
             found.update(check(provider, parameters, client))
     except OAuth2Error as error:
         raise RefusedRequest(error, redirect_uri, None if "state" in parameters.repeated() else state) from None
-    return AuthorizationRequest(
-        **found, parameters={name: value for name, value in parameters.data.items() if name in _READ}
-    )
+    return AuthorizationRequest(**found, parameters=parameters.data)
 
 
 # -- 1 and 2: faults that are shown ---------------------------------------------
@@ -190,7 +188,7 @@ def _check_single(_provider: "Provider", parameters: Parameters, _client: Client
     parameters.check_single()
     if len(parameters.get("state") or "") > _STATE_MOST:
         raise InvalidRequestError(f"The state has more than {_STATE_MOST} characters.")
-    if sum(len(parameters.get(name) or "") for name in _READ) > _PARAMETERS_MOST:
+    if sum(len(parameters.get(name) or "") for name in READ) > _PARAMETERS_MOST:
         raise InvalidRequestError(f"The parameters have more than {_PARAMETERS_MOST} characters together.")
     return {}
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from idp import clock, crypto
 from idp.errors import ExpiredError
 from idp.models import ParkedRequest
-from idp.oidc.authorization_request import AuthorizationRequest, RefusedRequest, UnregisteredClient, validate
+from idp.oidc.authorization_request import READ, AuthorizationRequest, RefusedRequest, UnregisteredClient, validate
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.next_step import Facts
 from idp.oidc.requests import Parameters
@@ -51,7 +51,7 @@ def park(db: Session, provider: "Provider", request: AuthorizationRequest, brows
             id=interaction_id,
             browser_digest=crypto.digest(browser_token),
             client_id=request.client.client_id,
-            parameters=request.parameters,
+            parameters={name: value for name, value in request.parameters.items() if name in READ},
             created_at=now,
             expires_at=now + provider.settings.interaction_lifetime,
             is_account_chosen=False,

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import TokenEndpoint
-from authlib.oauth2.rfc6749.errors import InvalidRequestError
 
 from idp import clock
 from idp.oidc import token_status
@@ -33,9 +32,7 @@ class IntrospectionEndpoint(TokenEndpoint):
         """Answer (section 2.2). The type is told by the token itself, so an unknown hint does no harm."""
         request.payload.check_single()
         client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS)
-        token = request.payload.get("token")
-        if token is None:
-            raise InvalidRequestError("The parameter token is missing.")
+        token = request.payload.required("token")
         describe = self._refresh_token if token.startswith(REFRESH_PREFIX) else self._access_token
         return 200, describe(request, client.client_id, token) or INACTIVE, NO_STORE
 

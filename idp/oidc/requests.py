@@ -39,6 +39,17 @@ class Parameters(OAuth2Payload):
         """Return a parameter's value, or None."""
         return self._data.get(name)
 
+    def required(self, name: str) -> str:
+        """Return a parameter's value.
+
+        Raises:
+            InvalidRequestError: it is missing.
+        """
+        value = self._data.get(name)
+        if value is None:
+            raise InvalidRequestError(f"The parameter {name} is missing.")
+        return value
+
     def repeated(self) -> list[str]:
         """Return the parameters that were sent more than once."""
         return [name for name, values in self._datalist.items() if len(values) > 1]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import TokenEndpoint
-from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
+from authlib.oauth2.rfc6749.errors import InvalidGrantError
 
 from idp.accounts import audit
 from idp.accounts.audit import Event
@@ -34,9 +34,7 @@ class RevocationEndpoint(TokenEndpoint):
         """Answer 200 whether or not there was anything to revoke (section 2.2)."""
         request.payload.check_single()
         client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS)
-        token = request.payload.get("token")
-        if token is None:
-            raise InvalidRequestError("The parameter token is missing.")
+        token = request.payload.required("token")
         revoke = self._refresh_token if token.startswith(REFRESH_PREFIX) else self._access_token
         if revoke(request, client, token):
             audit.record(request.db, Event.TOKEN_REVOKED, request.visitor, client_id=client.client_id)

@@ -4,7 +4,7 @@ import time
 from typing import Any, Literal
 
 from authlib.oauth2.rfc6749 import AuthorizationServer
-from authlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error, UnsupportedGrantTypeError
+from authlib.oauth2.rfc6749.errors import OAuth2Error, UnsupportedGrantTypeError
 from joserfc.jwk import Key
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -96,9 +96,7 @@ class Provider(AuthorizationServer):
     def get_token_grant(self, request: ProtocolRequest) -> Any:  # type: ignore[override]
         """Find the grant; Authlib's own message would repeat whatever was sent."""
         request.payload.check_single("grant_type")
-        grant_type = request.payload.get("grant_type")
-        if grant_type is None:
-            raise InvalidRequestError("The parameter grant_type is missing.")
+        grant_type = request.payload.required("grant_type")
         try:
             return super().get_token_grant(request)
         except UnsupportedGrantTypeError:

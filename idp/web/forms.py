@@ -17,7 +17,7 @@ _PURPOSE = "csrf"
 def csrf_token() -> str:
     """Return the token for the forms of this response."""
     context.ensure_browser_token()
-    return crypto.mac(context.settings().secret_key, _PURPOSE, _binding()).hex()
+    return _expected_token()
 
 
 def check_csrf() -> None:
@@ -26,8 +26,7 @@ def check_csrf() -> None:
     Raises:
         ExpiredError: the token is missing, foreign, or of an ended session.
     """
-    expected = crypto.mac(context.settings().secret_key, _PURPOSE, _binding()).hex()
-    if not context.browser_token() or not crypto.are_equal(field(CSRF_FIELD), expected):
+    if not context.browser_token() or not crypto.are_equal(field(CSRF_FIELD), _expected_token()):
         raise ExpiredError(
             "This form is too old, or cookies are switched off. Go back, load the page again and send it once more.",
             detail="csrf token missing or wrong",
@@ -42,6 +41,11 @@ def field(name: str) -> str:
 def has_field(name: str) -> bool:
     """Tell whether the form holds a field, filled in or not."""
     return name in request.form
+
+
+def _expected_token() -> str:
+    """Return what a form of this browser and its session carries."""
+    return crypto.mac(context.settings().secret_key, _PURPOSE, _binding()).hex()
 
 
 def _binding() -> bytes:

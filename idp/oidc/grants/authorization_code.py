@@ -24,7 +24,7 @@ class AuthorizationCodeGrant(Grant):
 
     def authorize(self, client: ClientMetadata) -> Authorization:
         """Claim the code and check that it is presented as it was asked for."""
-        code, redirect_uri = self.required("code"), self.required("redirect_uri")
+        code, redirect_uri = self.request.payload.required("code"), self.request.payload.required("redirect_uri")
         verifier = self.request.payload.get("code_verifier")
         if verifier is not None and not _VERIFIER.fullmatch(verifier):
             raise InvalidRequestError("The code_verifier must have 43 to 128 unreserved characters.")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from authlib.oauth2.rfc6749.errors import InvalidRequestError, UnauthorizedClientError
+from authlib.oauth2.rfc6749.errors import UnauthorizedClientError
 from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 
 from idp.oidc.client_auth import authenticate_client
@@ -44,14 +44,3 @@ class Grant(BaseGrant, TokenEndpointMixin):
         assert self.request.client is not None
         authorization = self.authorize(self.request.client)
         return 200, mint(self.server, self.request.db, authorization), NO_STORE
-
-    def required(self, name: str) -> str:
-        """Return a parameter.
-
-        Raises:
-            InvalidRequestError: it is missing.
-        """
-        value = self.request.payload.get(name)
-        if value is None:
-            raise InvalidRequestError(f"The parameter {name} is missing.")
-        return value

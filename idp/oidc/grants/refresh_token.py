@@ -23,7 +23,7 @@ class RefreshTokenGrant(Grant):
 
     def authorize(self, client: ClientMetadata) -> Authorization:
         """Claim the token; a second use of one ends its whole family."""
-        token = self.required("refresh_token")
+        token = self.request.payload.required("refresh_token")
         asked = known_scopes.split(self.request.payload.get("scope"))
         db, now = self.request.db, clock.now()
         claimed = db.execute(

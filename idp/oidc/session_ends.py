@@ -1,0 +1,12 @@
+"""What the protocol does when browser sessions end, as one list: wired once a process, by whoever composes it."""
+
+from idp.accounts import sessions
+from idp.oidc import backchannel, token_status
+
+LISTENERS = (token_status.revoke_grants, backchannel.note_ended_sessions)
+
+
+def listen() -> None:
+    """Let sessions take their tokens along, and tell the apps that they reached. Safe to repeat."""
+    for listener in LISTENERS:
+        sessions.on_sessions_ended(listener)
