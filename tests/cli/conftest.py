@@ -1,7 +1,9 @@
 """Fixtures of the command line's tests: an instance of its own for each, and ways to run commands in it."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -75,7 +77,10 @@ def succeed(run: Run) -> Run:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start `python -m idp ...` as a process of its own; whatever still runs at the end is killed."""
+    """Start `python -m idp ...` as a process of its own; whatever still runs at the end is killed.
+
+    With all its children: one that outlived it would hold the pipes open, and whoever reads them would wait for ever.
+    """
     running: list[subprocess.Popen[str]] = []
 
     def start_command(*arguments: str) -> subprocess.Popen[str]:
@@ -85,15 +90,16 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         running.append(process)
         return process
 
     yield start_command
     for process in running:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=30)
 
 
 @pytest.fixture

@@ -133,6 +133,7 @@ def test_addresses_made_of_user_names(import_: Import, db: Session) -> None:
         HASH[:28] + "A" + HASH[29:],  # such a salt ends where bcrypt ends none
         "x" * 2000,
     ],
+    ids=["argon2", "pbkdf2", "cost of days", "cost out of range", "too short", "impossible salt", "too long"],
 )
 def test_passwords_that_cannot_come_along(import_: Import, db: Session, password: str) -> None:
     report = import_(_file(ada={"password": password}))
