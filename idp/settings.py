@@ -30,7 +30,8 @@ NOT_OURS = ("IDP_VENV", "IDP_TEST_")  # beginnings of variables for scripts arou
 DAY = 86_400
 
 RegistrationPolicy = Literal["open", "preauthorized", "closed"]
-SigningAlgorithm = Literal["RS256", "ES256"]
+SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
+DynamicRegistration = Literal["off", "token", "open"]
 SmtpSecurity = Literal["starttls", "tls", "none"]
 MailRoute = Literal["smtp", "outbox", "nowhere"]
 SMTP_PORTS = {"starttls": 587, "tls": 465, "none": 25}
@@ -105,6 +106,10 @@ def _fault_of_secret_key(value: str) -> str | None:
     return None if value == "" or len(value) >= 32 else "must have at least 32 characters; `idp init` makes one"
 
 
+def _fault_of_rotation_interval(value: int) -> str | None:
+    return None if value == 0 or 7 * DAY <= value <= 3_650 * DAY else f"must be 0, or from {7 * DAY} to {3_650 * DAY}"
+
+
 def _fault_of_text(value: str) -> str | None:
     return None if value.strip() and len(value) <= 60 else "must have 1 to 60 characters"
 
@@ -173,7 +178,14 @@ class Settings:
     )
     private_addresses: Literal["refused", "allowed"] = setting(
         "refused",
-        "Whether apps in a private network may be told of sign-outs; loopback may where the issuer is on loopback.",
+        "Whether apps in a private network are called (sign-outs, keys, request objects); loopback is called where "
+        "the issuer is on loopback.",
+    )
+    outgoing_ca_file: str = setting(
+        "",
+        "File of certificates (PEM) to trust apps by that the provider calls, instead of the system's; for a CA of "
+        "your own.",
+        check=_fault_of_certificates,
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "How much the log tells.")
 
@@ -252,8 +264,41 @@ class Settings:
     refresh_token_lifetime: int = setting(
         30 * DAY, "A refresh token not used for so long is worthless.", unit="seconds", check=at_least(60)
     )
+    pushed_request_lifetime: int = setting(
+        90, "A pushed authorization request waits for its browser for so long.", unit="seconds", check=between(5, 600)
+    )
+    device_code_lifetime: int = setting(
+        900, "Somebody may take so long to type a device's code.", unit="seconds", check=between(60, 3_600)
+    )
     signing_algorithm: SigningAlgorithm = setting(
         "RS256", "Signs ID tokens of clients that name no algorithm of their own."
+    )
+
+    key_rotation_interval: int = setting(
+        90 * DAY,
+        "The worker exchanges a signing key of this age; 0 leaves that to `idp keys rotate`.",
+        unit="seconds",
+        check=_fault_of_rotation_interval,
+    )
+    key_publish_lead: int = setting(
+        DAY,
+        "A new signing key is published for so long before it signs, so that apps have fetched it by then.",
+        unit="seconds",
+        check=between(600, 30 * DAY),
+    )
+
+    dynamic_registration: DynamicRegistration = setting(
+        "off",
+        "Whether software registers itself as a client (RFC 7591): not at all (off), with an initial access token "
+        "from `idp client token` (token), or anyone (open).",
+    )
+    response_types: Literal["code", "all"] = setting(
+        "code",
+        "Which response types there are: code alone, or those of the implicit and hybrid flows too (all), which "
+        "OAuth 2.1 and RFC 9700 advise against.",
+    )
+    dpop_nonce: Literal["required", "optional"] = setting(
+        "required", "Whether a DPoP proof must carry a nonce of the provider's (RFC 9449 section 8)."
     )
 
     throttle_account_burst: int = setting(

@@ -18,13 +18,17 @@ from idp.mail import delivery, queue
 from idp.models import (
     AuthorizationGrant,
     BrowserSession,
+    DeviceAuthorization,
+    InitialAccessToken,
     KeptAnswer,
     OneTimeCode,
     OneTimeLink,
     ParkedRequest,
     Preauthorization,
+    PushedRequest,
     RefreshToken,
     RevokedAccessToken,
+    SeenAssertion,
 )
 from idp.oidc import backchannel
 from idp.settings import Settings
@@ -60,6 +64,10 @@ def _expired(key: InstrumentedAttribute[str], expires_at: InstrumentedAttribute[
 
 SWEEPS: tuple[Sweep, ...] = (
     Sweep("parked_request", partial(_expired, ParkedRequest.id, ParkedRequest.expires_at)),
+    Sweep("pushed_request", partial(_expired, PushedRequest.id, PushedRequest.expires_at)),
+    Sweep("device_authorization", partial(_expired, DeviceAuthorization.id, DeviceAuthorization.expires_at)),
+    Sweep("seen_assertion", partial(_expired, SeenAssertion.id, SeenAssertion.expires_at)),
+    Sweep("initial_access_token", partial(_expired, InitialAccessToken.id, InitialAccessToken.expires_at)),
     Sweep("refresh_token", partial(_expired, RefreshToken.id, RefreshToken.expires_at)),
     Sweep("authorization_grant", partial(_expired, AuthorizationGrant.id, AuthorizationGrant.expires_at)),
     Sweep("revoked_access_token", partial(_expired, RevokedAccessToken.token_id, RevokedAccessToken.expires_at)),

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -33,6 +34,10 @@ from tests.relying_party import RelyingParty
 # No test asserts a time; and what CI finds must be found again by whoever looks.
 hypothesis.settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("house")
+
+# Whoever runs the tests in the background may have told them to ignore Ctrl-C; the commands that they start must not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SECRET_KEY = "a secret key for tests, and for nothing else"  # gitleaks:allow
 

@@ -30,4 +30,6 @@ def write_next_step(message: str) -> None:
 
 
 if __name__ == "__main__":
-    write_next_step(" ".join(sys.argv[1:]) or "Unnamed change")
+    if not sys.argv[1:] or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
+    write_next_step(" ".join(sys.argv[1:]))

@@ -17,8 +17,16 @@ from idp.models.accounts import (
 )
 from idp.models.answers import KeptAnswer
 from idp.models.base import Base
-from idp.models.clients import Client, Consent
-from idp.models.grants import AuthorizationGrant, ParkedRequest, RefreshToken, RevokedAccessToken
+from idp.models.clients import Client, ClientLogo, Consent, InitialAccessToken
+from idp.models.grants import (
+    AuthorizationGrant,
+    DeviceAuthorization,
+    ParkedRequest,
+    PushedRequest,
+    RefreshToken,
+    RevokedAccessToken,
+    SeenAssertion,
+)
 from idp.models.keys import SigningKey
 from idp.models.notices import LogoutNotice
 
@@ -28,7 +36,10 @@ __all__ = [
     "Base",
     "BrowserSession",
     "Client",
+    "ClientLogo",
     "Consent",
+    "DeviceAuthorization",
+    "InitialAccessToken",
     "KeptAnswer",
     "LogoutNotice",
     "MailMessage",
@@ -36,8 +47,10 @@ __all__ = [
     "OneTimeLink",
     "ParkedRequest",
     "Preauthorization",
+    "PushedRequest",
     "RefreshToken",
     "RevokedAccessToken",
+    "SeenAssertion",
     "SigningKey",
     "Throttle",
     "User",

@@ -16,7 +16,8 @@ class ParkedRequest(Base):
     id: Mapped[str] = mapped_column(String(43), primary_key=True)
     browser_digest: Mapped[Digest]
     client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"))
-    parameters: Mapped[dict[str, Any]]  # the request as it was sent
+    parameters: Mapped[dict[str, Any]]  # the request as it was sent, or as the request object said it
+    source: Mapped[str] = mapped_column(String(20), server_default="query")  # query, pushed, request_object
     created_at: Mapped[Seconds]
     expires_at: Mapped[Seconds] = mapped_column(index=True)
     session_id: Mapped[str | None] = mapped_column(String(32))  # of the sign-in that happened for this request
@@ -24,6 +25,49 @@ class ParkedRequest(Base):
     is_consented: Mapped[Flag]
     is_denied: Mapped[Flag]
     finished_at: Mapped[Seconds | None]
+
+
+class PushedRequest(Base):
+    """An authorization request that its client pushed here before it sends the browser (RFC 9126)."""
+
+    __tablename__ = "pushed_request"
+
+    id: Mapped[Digest] = mapped_column(primary_key=True)  # digest of the request_uri's random part
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"))
+    parameters: Mapped[dict[str, Any]]
+    source: Mapped[str] = mapped_column(String(20), server_default="pushed")  # pushed, request_object
+    created_at: Mapped[Seconds]
+    expires_at: Mapped[Seconds] = mapped_column(index=True)
+    claimed_at: Mapped[Seconds | None]
+
+
+class DeviceAuthorization(Base):
+    """A device without a browser waits until somebody types its code elsewhere (RFC 8628)."""
+
+    __tablename__ = "device_authorization"
+
+    id: Mapped[Id]
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"))
+    device_code_digest: Mapped[Digest] = mapped_column(unique=True)
+    user_code_digest: Mapped[Digest] = mapped_column(unique=True)
+    scope: Mapped[LongText]
+    resources: Mapped[Strings]
+    state: Mapped[str] = mapped_column(String(10))  # waiting, approved, denied
+    grant_id: Mapped[str | None] = mapped_column(ForeignKey("authorization_grant.id", ondelete="CASCADE"))
+    interval: Mapped[int]  # seconds between two polls
+    last_polled_at: Mapped[Seconds | None]
+    created_at: Mapped[Seconds]
+    expires_at: Mapped[Seconds] = mapped_column(index=True)
+    claimed_at: Mapped[Seconds | None]
+
+
+class SeenAssertion(Base):
+    """A JWT that may be shown once was shown: a client assertion, or a DPoP proof (RFC 7523 section 3, RFC 9449)."""
+
+    __tablename__ = "seen_assertion"
+
+    id: Mapped[Digest] = mapped_column(primary_key=True)  # digest of purpose, issuer and jti
+    expires_at: Mapped[Seconds] = mapped_column(index=True)
 
 
 class AuthorizationGrant(Base):
@@ -42,10 +86,13 @@ class AuthorizationGrant(Base):
     scope: Mapped[LongText]
     claims: Mapped[dict[str, Any] | None] = mapped_column(JSON)  # the claims parameter (OIDC Core section 5.5)
     nonce: Mapped[LongText | None]
-    redirect_uri: Mapped[LongText]
-    code_digest: Mapped[Digest] = mapped_column(unique=True)
+    kind: Mapped[str] = mapped_column(String(20), server_default="code")  # code, implicit, device
+    resources: Mapped[Strings] = mapped_column(server_default="[]")  # RFC 8707; empty: the provider itself
+    dpop_jkt: Mapped[str | None] = mapped_column(String(43))  # the key that the code is bound to (RFC 9449 section 10)
+    redirect_uri: Mapped[LongText | None]
+    code_digest: Mapped[Digest | None] = mapped_column(unique=True)  # none where the grant began without a code
     code_challenge: Mapped[str | None] = mapped_column(String(128))
-    code_expires_at: Mapped[Seconds]
+    code_expires_at: Mapped[Seconds | None]
     code_claimed_at: Mapped[Seconds | None]
     auth_time: Mapped[Seconds]
     acr: Mapped[str] = mapped_column(String(64))
@@ -66,6 +113,7 @@ class RefreshToken(Base):
     client_id: Mapped[str] = mapped_column(String(128))
     token_digest: Mapped[Digest] = mapped_column(unique=True)
     scope: Mapped[LongText]
+    dpop_jkt: Mapped[str | None] = mapped_column(String(43))  # a public client's key (RFC 9449 section 5)
     created_at: Mapped[Seconds]
     expires_at: Mapped[Seconds] = mapped_column(index=True)
     claimed_at: Mapped[Seconds | None]

@@ -7,7 +7,9 @@ ends it at once. What its client gives back early is noted by its id.
 
 import base64
 import binascii
+import json
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from idp import clock, crypto
@@ -17,6 +19,8 @@ _PURPOSE = "access tokens"
 _HEAD = struct.Struct(">BII8s")  # format, issued at, expires at, random
 _GRANT = 1  # format: 16 bytes of grant id, then a scope if it is narrower than the grant's
 _CLIENT = 2  # format: client id, a space, scope: nobody's but the client's own
+_GRANT_WITH_MORE = 3  # format: 16 bytes of grant id, then JSON with what is not usual
+_CLIENT_WITH_MORE = 4  # format: JSON
 _MAC_BYTES = 16
 _MOST = 2_048  # characters
 
@@ -30,6 +34,8 @@ class AccessToken:
         grant_id: the grant that it hangs on; None for a client's own (client_credentials).
         client_id: whose it is; None where the grant tells.
         scope: what it permits; None where it is the grant's.
+        resources: whom it is for (RFC 8707); empty where that is the grant's.
+        dpop_jkt: thumbprint of the key that must be shown with it (RFC 9449 section 6); None for a bearer token.
     """
 
     token_id: str
@@ -38,15 +44,40 @@ class AccessToken:
     grant_id: str | None = None
     client_id: str | None = None
     scope: str | None = None
+    resources: tuple[str, ...] = ()
+    dpop_jkt: str | None = None
 
 
-def mint_for_grant(secret_key: str, grant_id: str, expires_at: int, narrower_scope: str | None = None) -> str:
+def mint_for_grant(
+    secret_key: str,
+    grant_id: str,
+    expires_at: int,
+    narrower_scope: str | None = None,
+    *,
+    resources: Sequence[str] = (),
+    dpop_jkt: str | None = None,
+) -> str:
     """Make an access token for what a person granted."""
-    return _mint(secret_key, _GRANT, expires_at, bytes.fromhex(grant_id) + (narrower_scope or "").encode())
+    named = bytes.fromhex(grant_id)
+    if resources or dpop_jkt:
+        more = _more(narrower_scope, resources, dpop_jkt)
+        return _mint(secret_key, _GRANT_WITH_MORE, expires_at, named + more)
+    return _mint(secret_key, _GRANT, expires_at, named + (narrower_scope or "").encode())
 
 
-def mint_for_client(secret_key: str, client_id: str, scope: str, expires_at: int) -> str:
+def mint_for_client(
+    secret_key: str,
+    client_id: str,
+    scope: str,
+    expires_at: int,
+    *,
+    resources: Sequence[str] = (),
+    dpop_jkt: str | None = None,
+) -> str:
     """Make an access token for a client's own use (RFC 6749 section 4.4)."""
+    if resources or dpop_jkt:
+        more = _more(scope, resources, dpop_jkt, client_id)
+        return _mint(secret_key, _CLIENT_WITH_MORE, expires_at, more)
     return _mint(secret_key, _CLIENT, expires_at, f"{client_id} {scope}".encode())
 
 
@@ -68,8 +99,26 @@ def read(secret_key: str, token: str) -> AccessToken | None:
     rest = message[_HEAD.size :]
     if kind == _GRANT:
         return AccessToken(tag.hex(), issued_at, expires_at, rest[:16].hex(), None, rest[16:].decode() or None)
-    client_id, _, scope = rest.decode().partition(" ")
-    return AccessToken(tag.hex(), issued_at, expires_at, None, client_id, scope)
+    if kind == _CLIENT:
+        client_id, _, scope = rest.decode().partition(" ")
+        return AccessToken(tag.hex(), issued_at, expires_at, None, client_id, scope)
+    grant_id, more = (rest[:16].hex(), rest[16:]) if kind == _GRANT_WITH_MORE else (None, rest)
+    told = json.loads(more)
+    return AccessToken(
+        tag.hex(),
+        issued_at,
+        expires_at,
+        grant_id,
+        told.get("c"),
+        told.get("s"),
+        tuple(told.get("r", ())),
+        told.get("j"),
+    )
+
+
+def _more(scope: str | None, resources: Sequence[str], dpop_jkt: str | None, client_id: str | None = None) -> bytes:
+    told = {"c": client_id, "s": scope, "r": list(resources), "j": dpop_jkt}
+    return json.dumps({name: value for name, value in told.items() if value}, separators=(",", ":")).encode()
 
 
 def _mint(secret_key: str, kind: int, expires_at: int, rest: bytes) -> str:

@@ -125,7 +125,7 @@ def stored_claims(stored: Mapping[str, Any] | None) -> ClaimsRequest:
     return ClaimsRequest(**stored) if stored else NO_CLAIMS
 
 
-def build_claims(person: RowMapping, names: Iterable[str]) -> dict[str, Any]:
+def build_claims(person: RowMapping | Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Return the values of claims; those that are not known are left out, never empty or null (section 5.3.2).
 
     Args:

@@ -4,9 +4,9 @@ One validation for all ways to register (RFC 7591 section 2, RFC 9700 section 2.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from sqlalchemy import delete, insert, select, update
@@ -25,10 +25,14 @@ from idp.oidc import scopes as known_scopes
 from idp.oidc.keys import ALGORITHMS
 from idp.settings import RegistrationPolicy, is_loopback
 
+ApplicationType = Literal["web", "native"]
+SubjectType = Literal["public", "pairwise"]
+AccessTokenFormat = Literal["opaque", "jwt"]
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 CONFIDENTIAL_METHODS = ("client_secret_basic", "client_secret_post")
 AUTH_METHODS = (*CONFIDENTIAL_METHODS, "none")
 _MOST_USERS = 2**31 - 1  # what the column holds
+_NEVER_SHOWN = ("client_secret_digest", "client_secret_sealed", "registration_token_digest")
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _SECRET = re.compile(r"[\x20-\x7e]{16,512}")
 
@@ -40,8 +44,14 @@ class ClientMetadata:
     client_id: str
     client_name: str
     version: int = 1
+    application_type: ApplicationType = "web"
     client_secret_digest: str | None = None
+    client_secret_sealed: str | None = None
+    registration_token_digest: str | None = None
     token_endpoint_auth_method: str = "client_secret_basic"  # noqa: S105
+    token_endpoint_auth_signing_alg: str | None = None
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
     redirect_uris: Sequence[str] = ()
     post_logout_redirect_uris: Sequence[str] = ()
     grant_types: Sequence[str] = ("authorization_code",)
@@ -51,7 +61,29 @@ class ClientMetadata:
     logo_uri: str | None = None
     policy_uri: str | None = None
     tos_uri: str | None = None
+    contacts: Sequence[str] = ()
+    software_id: str | None = None
+    software_version: str | None = None
+    subject_type: SubjectType = "public"
+    sector_identifier_uri: str | None = None
     id_token_signed_response_alg: str | None = None
+    id_token_encrypted_response_alg: str | None = None
+    id_token_encrypted_response_enc: str | None = None
+    userinfo_signed_response_alg: str | None = None
+    userinfo_encrypted_response_alg: str | None = None
+    userinfo_encrypted_response_enc: str | None = None
+    request_object_signing_alg: str | None = None
+    request_uris: Sequence[str] = ()
+    require_signed_request_object: bool = False
+    may_send_unsigned_request_objects: bool = False
+    require_pushed_authorization_requests: bool = False
+    dpop_bound_access_tokens: bool = False
+    default_max_age: int | None = None
+    require_auth_time: bool = False
+    default_acr_values: Sequence[str] = ()
+    initiate_login_uri: str | None = None
+    access_token_format: AccessTokenFormat = "opaque"  # noqa: S105
+    resources: Sequence[str] = ()
     is_trusted: bool = False
     is_pkce_required: bool = False
     has_id_token_claims: bool = False
@@ -65,6 +97,9 @@ class ClientMetadata:
     max_concurrent_users: int | None = None
     is_single_session: bool = False
     backchannel_logout_uri: str | None = None
+    backchannel_logout_session_required: bool = False
+    frontchannel_logout_uri: str | None = None
+    frontchannel_logout_session_required: bool = False
     created_at: int = field(default_factory=clock.now)
 
     @property
@@ -100,9 +135,8 @@ class ClientMetadata:
         return self.client_secret_digest is not None and crypto.is_digest_of(secret, self.client_secret_digest)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what may be shown: everything but the secret's digest."""
-        shown = asdict(self)
-        del shown["client_secret_digest"]
+        """Return what may be shown: everything but the secrets' digests."""
+        shown = {name: value for name, value in asdict(self).items() if name not in _NEVER_SHOWN}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in shown.items()}
 
 

@@ -62,6 +62,8 @@ _REDEEMED = (
     AuthorizationGrant.acr,
     AuthorizationGrant.amr,
     AuthorizationGrant.is_offline,
+    AuthorizationGrant.resources,
+    AuthorizationGrant.dpop_jkt,
 )
 
 

@@ -33,6 +33,7 @@ class Answer:
     """What came back."""
 
     status: int
+    content_type: str
     body: bytes
 
 
@@ -40,31 +41,58 @@ def post_form(settings: Settings, url: str, form: Mapping[str, str]) -> Answer:
     """Post a form.
 
     Args:
-        settings: say whether private addresses are allowed.
+        settings: say whether private addresses are allowed, and whose certificates are trusted.
         url: https, or http where the provider itself is on loopback.
         form: what to send.
 
     Raises:
         OutgoingError: the URL may not be called, or nobody answered properly in time.
     """
-    target = urlsplit(url)
-    host, port = target.hostname or "", target.port or (443 if target.scheme == "https" else 80)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "*/*"}
+    return _request(settings, "POST", url, urlencode(form), headers, ANSWER_MOST)
+
+
+def fetch(settings: Settings, url: str, accept: str, *, most: int = ANSWER_MOST) -> Answer:
+    """Get a document. A redirect is an answer like any other, and not followed.
+
+    Args:
+        settings: say whether private addresses are allowed, and whose certificates are trusted.
+        url: https, or http where the provider itself is on loopback; a fragment is not sent.
+        accept: the media types that are wanted.
+        most: bytes that it may have.
+
+    Raises:
+        OutgoingError: the URL may not be called, nobody answered properly in time, or the status is not 200.
+    """
+    answer = _request(settings, "GET", url, None, {"Accept": accept}, most)
+    if answer.status != 200:
+        raise OutgoingError(f"it answered {answer.status}")
+    return answer
+
+
+def _request(
+    settings: Settings, method: str, url: str, body: str | None, headers: Mapping[str, str], most: int
+) -> Answer:
+    try:
+        target = urlsplit(url)
+        host, port = target.hostname or "", target.port or (443 if target.scheme == "https" else 80)
+    except ValueError:
+        raise OutgoingError("it is no web address") from None
     if target.scheme not in ("https", "http") or not host:
         raise OutgoingError("it is no web address")
     if target.scheme == "http" and not is_loopback(host):
         raise OutgoingError("only https is called")
     address = _judged_address(settings, host, port)
     path = (target.path or "/") + (f"?{target.query}" if target.query else "")
-    connection = _Connection(host, port, address, is_tls=target.scheme == "https")
+    connection = _Connection(settings, host, port, address, is_tls=target.scheme == "https")
     # Each step has its own time limit, but a server that drips would make any number of steps.
     guillotine = threading.Timer(WHOLE_TIMEOUT, connection.cut)
     guillotine.daemon = True
     guillotine.start()
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "*/*", "User-Agent": "streamlit-idp"}
     try:
-        connection.request("POST", path, urlencode(form), headers)
+        connection.request(method, path, body, {**headers, "User-Agent": "streamlit-idp"})
         response = connection.getresponse()
-        return Answer(response.status, _read(response))
+        return Answer(response.status, response.headers.get_content_type(), _read(response, most))
     except (OSError, http.client.HTTPException, ValueError) as fault:
         raise OutgoingError(f"{fault.__class__.__name__}: {fault}"[:200]) from None
     finally:
@@ -105,11 +133,11 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     return inner.is_global and inner not in _SPECIAL
 
 
-def _read(response: http.client.HTTPResponse) -> bytes:
+def _read(response: http.client.HTTPResponse, most: int) -> bytes:
     body = b""
     while chunk := response.read1(8_192):
         body += chunk
-        if len(body) > ANSWER_MOST:
+        if len(body) > most:
             raise OutgoingError("the answer is too long")
     return body
 
@@ -117,10 +145,10 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 class _Connection(http.client.HTTPConnection):
     """A connection to an address that was judged, under the name that was asked for."""
 
-    def __init__(self, host: str, port: int, address: str, *, is_tls: bool) -> None:
+    def __init__(self, settings: Settings, host: str, port: int, address: str, *, is_tls: bool) -> None:
         super().__init__(host, port, timeout=STEP_TIMEOUT)
         self._address = address
-        self._context = ssl.create_default_context() if is_tls else None
+        self._context = ssl.create_default_context(cafile=settings.outgoing_ca_file or None) if is_tls else None
         self._raw: socket.socket | None = None
 
     def connect(self) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from idp.oidc import discovery, keys
+from idp.oidc.client_keys import ClientKeys
 from idp.oidc.client_registry import ClientRegistry
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.grants import AuthorizationCodeGrant, ClientCredentialsGrant, RefreshTokenGrant
@@ -33,6 +34,7 @@ class Provider(AuthorizationServer):
         super().__init__(scopes_supported=None)
         self.settings = settings
         self.clients = ClientRegistry()
+        self.client_keys = ClientKeys()
         self.metadata = discovery.build_metadata(settings)
         self.metadata_json = discovery.as_json(self.metadata)
         self._engine = engine

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from idp.models import RefreshToken
 from idp.oidc import access_token, claims
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.subjects import subject_of
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -34,6 +36,8 @@ class Authorization:
         is_narrower: the scope is less than the grant's.
         refresh_scope: scope of the refresh token to be made; None for none.
         nonce: of the authorization request; only its first ID token carries it.
+        resources: whom the access token is for (RFC 8707); empty: for the provider itself.
+        dpop_jkt: thumbprint of the key that the access token is bound to (RFC 9449); None for a bearer token.
     """
 
     client: ClientMetadata
@@ -42,15 +46,17 @@ class Authorization:
     is_narrower: bool = False
     refresh_scope: str | None = None
     nonce: str | None = None
+    resources: Sequence[str] = ()
+    dpop_jkt: str | None = None
 
 
 def mint(provider: "Provider", db: Session, authorization: Authorization) -> dict[str, Any]:
     """Make the token response (RFC 6749 section 5.1, OIDC Core section 3.1.3.3)."""
-    expires_at = _expires_at(provider, authorization)
-    token = _mint_access_token(provider, authorization, expires_at)
+    expires_at = access_token_expires_at(provider, authorization)
+    token = mint_access_token(provider, authorization, expires_at)
     response: dict[str, Any] = {
         "access_token": token,
-        "token_type": "Bearer",
+        "token_type": "DPoP" if authorization.dpop_jkt else "Bearer",
         "expires_in": expires_at - clock.now(),
     }
     if authorization.scope:  # an empty one is none (RFC 6749 section 3.3)
@@ -58,23 +64,40 @@ def mint(provider: "Provider", db: Session, authorization: Authorization) -> dic
     if authorization.refresh_scope is not None and authorization.grant is not None:
         response["refresh_token"] = _mint_refresh_token(provider, db, authorization)
     if authorization.grant is not None and "openid" in known_scopes.split(authorization.scope):
-        response["id_token"] = _mint_id_token(provider, authorization, token)
+        names = id_token_claims(authorization.client, authorization.scope, authorization.grant)
+        response["id_token"] = mint_id_token(
+            provider,
+            authorization.client,
+            authorization.grant,
+            names,
+            nonce=authorization.nonce,
+            access_token=token,
+        )
     return response
 
 
-def _expires_at(provider: "Provider", authorization: Authorization) -> int:
+def access_token_expires_at(provider: "Provider", authorization: Authorization) -> int:
+    """Return until when an access token is good, in seconds since the epoch."""
     client, grant = authorization.client, authorization.grant
     if client.is_access_token_session_bound and grant is not None:
         return int(grant["session_expires_at"])
     return clock.now() + provider.lifetime(client, "access_token")
 
 
-def _mint_access_token(provider: "Provider", authorization: Authorization, expires_at: int) -> str:
+def mint_access_token(provider: "Provider", authorization: Authorization, expires_at: int) -> str:
+    """Make an access token.
+
+    Args:
+        expires_at: until when it is good, in seconds since the epoch.
+    """
     secret_key = provider.settings.secret_key
+    binding: dict[str, Any] = {"resources": authorization.resources, "dpop_jkt": authorization.dpop_jkt}
     if authorization.grant is None:
-        return access_token.mint_for_client(secret_key, authorization.client.client_id, authorization.scope, expires_at)
+        return access_token.mint_for_client(
+            secret_key, authorization.client.client_id, authorization.scope, expires_at, **binding
+        )
     narrower = authorization.scope if authorization.is_narrower else None
-    return access_token.mint_for_grant(secret_key, authorization.grant["grant_id"], expires_at, narrower)
+    return access_token.mint_for_grant(secret_key, authorization.grant["grant_id"], expires_at, narrower, **binding)
 
 
 def _mint_refresh_token(provider: "Provider", db: Session, authorization: Authorization) -> str:
@@ -95,14 +118,29 @@ def _mint_refresh_token(provider: "Provider", db: Session, authorization: Author
     return token
 
 
-def _mint_id_token(provider: "Provider", authorization: Authorization, token: str) -> str:
-    """Make and sign an ID token (OIDC Core section 2): with one explicit key, and its `kid`."""
-    client, grant = authorization.client, authorization.grant
-    assert grant is not None
+def mint_id_token(
+    provider: "Provider",
+    client: ClientMetadata,
+    grant: RowMapping | Mapping[str, Any],
+    names: Iterable[str],
+    *,
+    nonce: str | None = None,
+    access_token: str | None = None,
+    code: str | None = None,
+) -> str:
+    """Make and sign an ID token (OIDC Core section 2): with one explicit key, and its `kid`.
+
+    Args:
+        grant: columns of the grant, and of its person where claims are due.
+        names: the claims about the person that belong into it.
+        access_token: issued with it; its hash goes in (section 3.1.3.6).
+        code: issued with it; its hash goes in (section 3.3.2.11).
+    """
     now = clock.now()
+    algorithm = client.id_token_signed_response_alg or provider.settings.signing_algorithm
     payload: dict[str, Any] = {
         "iss": provider.settings.issuer,
-        "sub": grant["user_id"],
+        "sub": subject_of(provider.settings, client, grant["user_id"]),
         "aud": client.client_id,
         "exp": now + provider.lifetime(client, "id_token"),
         "iat": now,
@@ -110,13 +148,15 @@ def _mint_id_token(provider: "Provider", authorization: Authorization, token: st
         "acr": grant["acr"],
         "amr": grant["amr"],
         "sid": grant["session_id"],
-        "at_hash": _left_half(token),
     }
-    if authorization.nonce is not None:
-        payload["nonce"] = authorization.nonce
-    if names := id_token_claims(client, authorization.scope, grant):
+    if access_token is not None:
+        payload["at_hash"] = _left_half(access_token, algorithm)
+    if code is not None:
+        payload["c_hash"] = _left_half(code, algorithm)
+    if nonce is not None:
+        payload["nonce"] = nonce
+    if names:
         payload.update(claims.build_claims(grant, names))
-    algorithm = client.id_token_signed_response_alg or provider.settings.signing_algorithm
     key = provider.keys(algorithm)
     return jwt.encode({"alg": algorithm, "kid": key.kid, "typ": "JWT"}, payload, key)
 
@@ -132,7 +172,8 @@ def id_token_claims(client: ClientMetadata, scope: str, grant: RowMapping) -> se
     return names - {"sub"}
 
 
-def _left_half(token: str) -> str:
-    """Return at_hash (section 3.1.3.6); all our algorithms hash with SHA-256."""
-    half = hashlib.sha256(token.encode("ascii")).digest()[:16]
-    return base64.urlsafe_b64encode(half).rstrip(b"=").decode("ascii")
+def _left_half(token: str, algorithm: str) -> str:
+    """Return at_hash or c_hash (section 3.1.3.6): with the hash that the signature uses; Ed25519 uses SHA-512."""
+    hashed = hashlib.sha512 if algorithm == "EdDSA" else hashlib.sha256
+    whole = hashed(token.encode("ascii")).digest()
+    return base64.urlsafe_b64encode(whole[: len(whole) // 2]).rstrip(b"=").decode("ascii")

@@ -26,6 +26,8 @@ _GRANT_COLUMNS = (
     AuthorizationGrant.amr,
     AuthorizationGrant.nonce,
     AuthorizationGrant.is_offline,
+    AuthorizationGrant.resources,
+    AuthorizationGrant.dpop_jkt,
     BrowserSession.last_seen_at,
     BrowserSession.expires_at.label("session_expires_at"),
 )
@@ -40,6 +42,8 @@ class ActiveToken:
         scopes: what it permits.
         token_id: names it.
         grant: columns of grant, session and person, as selected by `find_grant`; None for a client's own token.
+        resources: whom it is for (RFC 8707); empty: for the provider itself.
+        dpop_jkt: thumbprint of the key that must be shown with it; None for a bearer token.
     """
 
     client_id: str
@@ -48,6 +52,8 @@ class ActiveToken:
     issued_at: int
     expires_at: int
     grant: RowMapping | None
+    resources: tuple[str, ...] = ()
+    dpop_jkt: str | None = None
 
 
 def is_grant_alive(settings: Settings, now: int) -> ColumnElement[bool]:
@@ -93,17 +99,26 @@ def find_active_token(db: Session, settings: Settings, token: str) -> ActiveToke
     read = access_token.read(settings.secret_key, token)
     if read is None:
         return None
+    grant = None
     if read.grant_id is None:
         if not _is_client_token_good(db, read):
             return None
-        return ActiveToken(
-            read.client_id or "", known_scopes.split(read.scope), read.token_id, read.issued_at, read.expires_at, None
-        )
-    grant = find_grant(db, settings, read.grant_id, unless_revoked=read.token_id)
-    if grant is None:
-        return None
-    scopes = known_scopes.split(read.scope or grant["grant_scope"])
-    return ActiveToken(grant["client_id"], scopes, read.token_id, read.issued_at, read.expires_at, grant)
+        client_id, scope = read.client_id or "", read.scope
+    else:
+        grant = find_grant(db, settings, read.grant_id, unless_revoked=read.token_id)
+        if grant is None:
+            return None
+        client_id, scope = grant["client_id"], read.scope or grant["grant_scope"]
+    return ActiveToken(
+        client_id=client_id,
+        scopes=known_scopes.split(scope),
+        token_id=read.token_id,
+        issued_at=read.issued_at,
+        expires_at=read.expires_at,
+        grant=grant,
+        resources=read.resources,
+        dpop_jkt=read.dpop_jkt,
+    )
 
 
 def find_refresh_token(db: Session, token: str) -> RefreshToken | None:

@@ -22,6 +22,7 @@ RANDOMNESS = {"secrets", "random", "uuid", "os.urandom"}
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv"}
 HOMES = {"idp/clock.py": TIME, "idp/crypto.py": RANDOMNESS, "idp/settings.py": ENVIRONMENT}
 EXCEPTIONS = {
+    ("idp/oidc/client_keys.py", "time.monotonic"): "an interval between two fetches of a client's keys",
     ("idp/oidc/server.py", "time.monotonic"): "an interval between two looks at the keys; no time of day is read",
     ("idp/cli/children.py", "time.monotonic"): "an interval: how long to wait for a child process",
     ("idp/cli/progress.py", "time.monotonic"): "an interval: how often progress is told",

@@ -1,0 +1,201 @@
+"""The keys by which clients prove that a JWT is theirs: registered, published by them, or the secret that both know.
+
+One reading for all of them: client assertions (RFC 7523) and request objects (RFC 9101). The key is always one that was
+registered for the client; what a header says of keys (`jwk`, `jku`, `x5u`, `x5c`) is never followed.
+"""
+
+import base64
+import binascii
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
+
+from idp import crypto
+from idp.oidc.clients import ClientMetadata
+from idp.oidc.outgoing import OutgoingError, fetch
+from idp.settings import Settings
+
+PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
+SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
+SECRET_PURPOSE = "client secrets"  # noqa: S105 - what the sealed secret is for
+KEPT_FOR = 3_600  # seconds that fetched keys are used without asking again
+REFETCH_AFTER = 10  # seconds: an unknown `kid` has keys fetched anew, but not by everyone who makes one up
+_KEYS_MOST = 20
+_JWT_MOST = 16_384  # characters
+_KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+_KIND_OF = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
+
+
+class JwtRefused(Exception):
+    """A JWT that is not what it should be; the text says why, and repeats nothing of it."""
+
+
+@dataclass(frozen=True)
+class VerifiedJwt:
+    """A JWT whose signature is the client's. Its claims are as the client wrote them: check them."""
+
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+
+
+class _Registry(jws.JWSRegistry):
+    max_header_length = 4_096  # an RSA key in the header of a DPoP proof is longer than joserfc's 512
+
+
+def registry(algorithms: Sequence[str]) -> jws.JWSRegistry:
+    """Return what joserfc is to accept: these algorithms, and headers with more in them than it knows."""
+    return _Registry(algorithms=list(algorithms), strict_check_header=False)
+
+
+class ClientKeys:
+    """The keys of clients, kept in memory: imported once, fetched now and then."""
+
+    def __init__(self) -> None:
+        self._fetched: dict[str, tuple[float, str, Sequence[Key]]] = {}
+        self._registered: dict[str, tuple[int, Sequence[Key]]] = {}
+        self._lock = threading.Lock()
+
+    def verify(self, settings: Settings, client: ClientMetadata, token: str, algorithms: Sequence[str]) -> VerifiedJwt:
+        """Check a JWT's signature.
+
+        Args:
+            algorithms: which ones are accepted here; `none` never is.
+
+        Raises:
+            JwtRefused: not a JWT, another algorithm, no such key, or a signature that does not fit.
+        """
+        header = read_header(token)
+        algorithm = header.get("alg")
+        if algorithm not in algorithms or algorithm == "none":
+            raise JwtRefused(f"is not signed with one of {', '.join(algorithms)}")
+        kid = header.get("kid")
+        for key in self._candidates(settings, client, str(algorithm), kid if isinstance(kid, str) else None):
+            try:
+                signed = jws.deserialize_compact(token, key, registry=registry([str(algorithm)]))
+            except (JoseError, ValueError, TypeError):
+                continue
+            return VerifiedJwt(header, _claims(signed.payload))
+        raise JwtRefused("has a signature that none of the client's keys made")
+
+    def public_keys(self, settings: Settings, client: ClientMetadata, *, fetch_anew: bool = False) -> Sequence[Key]:
+        """Return a client's public keys: those registered, or those at its `jwks_uri`.
+
+        Args:
+            fetch_anew: ask again although some are kept, unless that was done a moment ago.
+
+        Raises:
+            JwtRefused: it has none, or they cannot be fetched.
+        """
+        if client.jwks is not None:
+            kept = self._registered.get(client.client_id)
+            if kept is None or kept[0] != client.version:
+                kept = self._registered[client.client_id] = (client.version, import_keys(client.jwks))
+            return kept[1]
+        if client.jwks_uri is None:
+            raise JwtRefused("cannot be checked: the client has registered no keys")
+        return self._fetch(settings, client.client_id, client.jwks_uri, fetch_anew=fetch_anew)
+
+    def _fetch(self, settings: Settings, client_id: str, uri: str, *, fetch_anew: bool) -> Sequence[Key]:
+        now = time.monotonic()  # an interval: jumps of the clock do not matter
+        before = self._fetched.get(client_id)
+        if before is not None and before[1] == uri:
+            if now - before[0] < (REFETCH_AFTER if fetch_anew else KEPT_FOR):
+                return before[2]
+        else:
+            before = None
+        try:
+            answer = fetch(settings, uri, "application/jwk-set+json, application/json")
+            keys = import_keys(json.loads(answer.body))
+        except (OutgoingError, ValueError, RecursionError) as fault:
+            if before is not None:
+                return before[2]
+            reason = fault if isinstance(fault, OutgoingError) else "it is no JWK Set"
+            raise JwtRefused(f"cannot be checked: the client's jwks_uri does not help ({reason})") from None
+        with self._lock:
+            self._fetched[client_id] = (now, uri, keys)
+        return keys
+
+    def _candidates(self, settings: Settings, client: ClientMetadata, algorithm: str, kid: str | None) -> Sequence[Key]:
+        if algorithm in SECRET_ALGORITHMS:
+            if client.client_secret_sealed is None:
+                raise JwtRefused("cannot be checked: the client is not registered to sign with its secret")
+            secret = crypto.unseal(settings.secret_key, SECRET_PURPOSE, client.client_secret_sealed)
+            return (OctKey.import_key(secret),)
+        fitting = _fitting(self.public_keys(settings, client), algorithm, kid)
+        if not fitting and client.jwks is None:
+            fitting = _fitting(self.public_keys(settings, client, fetch_anew=True), algorithm, kid)
+        return fitting
+
+
+def _fitting(keys: Sequence[Key], algorithm: str, kid: str | None) -> Sequence[Key]:
+    return [
+        key
+        for key in keys
+        if key.key_type == _KIND_OF[algorithm[:2]]
+        and (kid is None or key.get("kid") == kid)
+        and key.get("use", "sig") == "sig"
+        and key.get("alg", algorithm) == algorithm
+    ]
+
+
+def import_keys(document: Any) -> Sequence[Key]:
+    """Import the public keys of a JWK Set (RFC 7517 section 5); kinds that are not known here are passed over.
+
+    Raises:
+        ValueError: it is no JWK Set, holds too many keys, or a private or symmetric one.
+    """
+    listed = document.get("keys") if isinstance(document, Mapping) else None
+    if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
+        raise ValueError("no JWK Set: an object with a list `keys`")
+    if len(listed) > _KEYS_MOST:
+        raise ValueError(f"more than {_KEYS_MOST} keys")
+    if any(each.get("kty") == "oct" or "d" in each for each in listed):
+        raise ValueError("a private or symmetric key, which nobody but its owner should have")
+    keys: list[Key] = []
+    for each in listed:
+        kind = _KINDS.get(str(each.get("kty")))
+        if kind is None:
+            continue
+        try:
+            keys.append(kind.import_key(dict(each)))
+        except (JoseError, ValueError, TypeError, KeyError):
+            raise ValueError("a key that cannot be read") from None
+    return keys
+
+
+def read_header(token: str) -> Mapping[str, Any]:
+    """Return the header of a signed JWT, unchecked.
+
+    Raises:
+        JwtRefused: it is no signed JWT, too long, or demands what is not understood here (RFC 7515 section 4.1.11).
+    """
+    parts = token.split(".")
+    if len(token) > _JWT_MOST or len(parts) != 3 or not token.isascii():
+        raise JwtRefused("is no signed JWT")
+    try:
+        raw = base64.b64decode(parts[0] + "=" * (-len(parts[0]) % 4), altchars=b"-_", validate=True)
+        header = json.loads(raw)
+    except (binascii.Error, ValueError, RecursionError):
+        raise JwtRefused("is no signed JWT") from None
+    if not isinstance(header, dict):
+        raise JwtRefused("is no signed JWT")
+    if "crit" in header:
+        raise JwtRefused("has a critical header that is not understood here")
+    return header
+
+
+def _claims(payload: bytes) -> Mapping[str, Any]:
+    try:
+        claims = json.loads(payload)
+    except (ValueError, RecursionError):
+        claims = None
+    if not isinstance(claims, dict):
+        raise JwtRefused("holds no claims")
+    return claims

@@ -1,0 +1,30 @@
+"""Who a person is to one client: the same to all (public), or another to each (pairwise; OIDC Core section 8)."""
+
+from urllib.parse import urlsplit
+
+from idp import crypto
+from idp.oidc.clients import ClientMetadata
+from idp.settings import Settings
+
+_PURPOSE = "pairwise subjects"
+
+
+def subject_of(settings: Settings, client: ClientMetadata, user_id: str) -> str:
+    """Return the `sub` of a person for a client: in ID tokens, userinfo, introspection, logout tokens, and hints.
+
+    A pairwise one is a MAC of sector and person: nobody can tell without the secret key that two are one person,
+    and nothing has to be stored. Apps of one sector see the same one.
+    """
+    if client.subject_type == "public":
+        return user_id
+    message = f"{sector_of(client)} {user_id}".encode()
+    return crypto.mac(settings.secret_key, _PURPOSE, message).hex()
+
+
+def sector_of(client: ClientMetadata) -> str:
+    """Return the sector identifier (section 8.1): the host of `sector_identifier_uri`, or of the redirect URIs.
+
+    Registration sees to it that a pairwise client without a `sector_identifier_uri` has redirect URIs of one host.
+    """
+    uri = client.sector_identifier_uri or next(iter(client.redirect_uris), "")
+    return urlsplit(uri).hostname or client.client_id
