@@ -8,7 +8,7 @@ from tests.house import pages
 from tests.house.pages import ROOT, tables
 
 ROWS = [row for row in tables(pages.read("protocol.md")) if row[0] != "specification"]
-_TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+_TEST = re.compile(r"(tests/[\w/]+\.py)(?:::(\w+))?")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]} {row[1]}: {row[2][:40]}")
