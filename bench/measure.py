@@ -35,7 +35,8 @@ from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
 from idp.app import create_app
 from idp.migrations import runner
-from idp.oidc.clients import ClientMetadata, register_client
+from idp.oidc.client_store import register_client
+from idp.oidc.clients import ClientMetadata
 from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
 

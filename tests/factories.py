@@ -8,7 +8,8 @@ from idp.accounts import registration
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
 from idp.models import User
-from idp.oidc.clients import ClientMetadata, register_client
+from idp.oidc.client_store import register_client
+from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 
 PASSWORD = "correct horse battery staple"  # gitleaks:allow

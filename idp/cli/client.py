@@ -10,7 +10,7 @@ from idp.cli import output, secret_input
 from idp.cli.client_policies import policy_options, read_policies
 from idp.cli.client_streamlit import add_streamlit
 from idp.cli.instance import load_ready, open_ready
-from idp.oidc import clients
+from idp.oidc import client_store, clients
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.keys import ALGORITHMS
 
@@ -112,7 +112,7 @@ def add(
     load_ready()  # before a secret is read for nothing
     secret = secret_input.read_stdin("client_secret") if secret_stdin else None
     with open_ready() as (_settings, db):
-        metadata, secret = clients.register_client(db, OPERATOR, metadata, secret=secret)
+        metadata, secret = client_store.register_client(db, OPERATOR, metadata, secret=secret)
     output.note(f"Registered {metadata.client_name}." + (" Keep the secret: it is shown this once." if secret else ""))
     if as_json:
         output.data({**metadata.as_dict(), "client_secret": secret})
@@ -125,7 +125,7 @@ def add(
 def list_all(as_json: bool) -> None:
     """List all apps."""
     with open_ready() as (_settings, db):
-        found = clients.list_clients(db)
+        found = client_store.list_clients(db)
     if as_json:
         output.data([client.as_dict() for client in found])
     elif not found:
@@ -143,7 +143,7 @@ def list_all(as_json: bool) -> None:
 def show(client_id: str, as_json: bool) -> None:
     """Show one app."""
     with open_ready() as (_settings, db):
-        client = clients.get_client(db, client_id)
+        client = client_store.get_client(db, client_id)
     if as_json:
         output.data(client.as_dict())
     else:
@@ -155,8 +155,8 @@ def show(client_id: str, as_json: bool) -> None:
 def remove(client_id: str) -> None:
     """Remove an app: its tokens and what people allowed it go at once."""
     with open_ready() as (_settings, db):
-        name = clients.get_client(db, client_id).client_name
-        clients.remove_client(db, OPERATOR, client_id)
+        name = client_store.get_client(db, client_id).client_name
+        client_store.remove_client(db, OPERATOR, client_id)
     output.note(f"Removed {name} ({client_id}).")
 
 
@@ -166,7 +166,7 @@ def remove(client_id: str) -> None:
 def rotate_secret(client_id: str, as_json: bool) -> None:
     """Give an app a new secret and print it this once; the old one is worthless at once."""
     with open_ready() as (_settings, db):
-        secret = clients.rotate_secret(db, OPERATOR, client_id)
+        secret = client_store.rotate_secret(db, OPERATOR, client_id)
     output.note("Keep the secret: it is shown this once.")
     shown = {"client_id": client_id, "client_secret": secret}
     if as_json:

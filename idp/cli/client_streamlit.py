@@ -16,7 +16,7 @@ from idp.cli.client_policies import policy_options, read_policies
 from idp.cli.instance import open_ready
 from idp.cli.secrets_toml import SecretsToml, as_toml
 from idp.errors import InvalidInputError
-from idp.oidc import clients
+from idp.oidc import client_presets, client_store
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 
@@ -106,7 +106,7 @@ def register(
         settings: say where the provider is.
         name: what people call the app.
         url: where the app is.
-        may_hand_out_passwords: see `clients.streamlit_client`.
+        may_hand_out_passwords: see `client_presets.streamlit_client`.
         policies: further fields of the client, see `idp.cli.client_policies`.
 
     Returns:
@@ -121,8 +121,8 @@ def register(
         raise InvalidInputError({"url": [f"{url!r} is no URL."]}) from None
     if parts.query or parts.fragment or parts.scheme not in ("http", "https") or not parts.netloc:
         raise InvalidInputError({"url": ["The app's own URL is needed, such as http://localhost:8501."]})
-    metadata = clients.streamlit_client(name, url, may_hand_out_passwords=may_hand_out_passwords)
-    client, secret = clients.register_client(db, OPERATOR, replace(metadata, **(policies or {})))
+    metadata = client_presets.streamlit_client(name, url, may_hand_out_passwords=may_hand_out_passwords)
+    client, secret = client_store.register_client(db, OPERATOR, replace(metadata, **(policies or {})))
     return client, {
         "redirect_uri": client.redirect_uris[0],
         "cookie_secret": crypto.new_token(),

@@ -167,9 +167,9 @@ def _withdraw(db: Session, email: str, client_id: str) -> dict[str, str]:
 
 
 def _check_client(db: Session, client_id: str) -> None:
-    from idp.oidc import clients  # noqa: PLC0415 - loads the protocol, which the command does without otherwise
+    from idp.oidc import client_store  # noqa: PLC0415 - loads the protocol, which the command does without otherwise
 
-    clients.get_client(db, client_id)
+    client_store.get_client(db, client_id)
 
 
 def _warn(settings: Settings, is_invited: bool) -> None:

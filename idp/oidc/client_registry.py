@@ -8,7 +8,8 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from idp.models import Client, Consent
-from idp.oidc.clients import ClientMetadata, load_client
+from idp.oidc.client_store import load_client
+from idp.oidc.clients import ClientMetadata
 from idp.oidc.consents import GivenConsent
 
 _KEPT_MOST = 10_000

@@ -32,7 +32,7 @@ from idp.cli import export
 from idp.errors import InvalidInputError, RegistrationRefused, SignInRefused, Throttled
 from idp.mail import messages, outbox, queue
 from idp.models import MailMessage, User
-from idp.oidc import backchannel, clients, consents, keys
+from idp.oidc import backchannel, client_store, consents, keys
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
 
@@ -313,8 +313,10 @@ ACTIONS = {
     Event.CONSENT_GIVEN: lambda stage: stage.party(is_trusted=False).log_in(),
     Event.CONSENT_DENIED: deny_consent,
     Event.CLIENT_CREATED: lambda stage: stage.make_client(),
-    Event.CLIENT_REMOVED: lambda stage: clients.remove_client(stage.db, OPERATOR, stage.make_client()[0].client_id),
-    Event.CLIENT_SECRET_ROTATED: lambda stage: clients.rotate_secret(
+    Event.CLIENT_REMOVED: lambda stage: client_store.remove_client(
+        stage.db, OPERATOR, stage.make_client()[0].client_id
+    ),
+    Event.CLIENT_SECRET_ROTATED: lambda stage: client_store.rotate_secret(
         stage.db, OPERATOR, stage.make_client()[0].client_id
     ),
     Event.CLIENT_AUTHENTICATION_REFUSED: refuse_client,
@@ -451,7 +453,7 @@ def test_no_secret_is_stored_or_logged_in_clear(stage, db, settings, caplog, mak
     party.request_userinfo("idp_at_" + WRONG)
     refuse_client(stage)
     change_password(stage)
-    secrets.append(clients.rotate_secret(db, OPERATOR, party.metadata.client_id))
+    secrets.append(client_store.rotate_secret(db, OPERATOR, party.metadata.client_id))
     db.commit()
     stored = everything_stored(db)
     assert len(stored) >= 12

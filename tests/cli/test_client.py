@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from idp.oidc import clients
+from idp.oidc import client_store, clients
 from tests.cli.conftest import Run
 
 CALLBACK = "https://wiki.example.org/callback"
@@ -15,7 +15,7 @@ CALLBACK = "https://wiki.example.org/callback"
 def test_add_prints_id_and_secret_once(instance: Path, succeed: Run, database: Session) -> None:
     result = succeed("client", "add", "Wiki", "--redirect-uri", CALLBACK)
     shown = dict(line.split() for line in result.stdout.splitlines())
-    assert clients.get_client(database, shown["client_id"]).has_secret(shown["client_secret"])
+    assert client_store.get_client(database, shown["client_id"]).has_secret(shown["client_secret"])
     assert shown["client_secret"] not in result.stderr
     for again in (("list", "--json"), ("show", shown["client_id"]), ("show", shown["client_id"], "--json")):
         told = succeed("client", *again).stdout
@@ -49,7 +49,7 @@ def test_a_scripted_set_up(instance: Path, succeed: Run, database: Session) -> N
     for scope in ("openid", "profile", "email", "offline_access", "account"):
         arguments += ["--scope", scope]
     succeed(*arguments, stdin=secret)
-    client = clients.get_client(database, "bench")
+    client = client_store.get_client(database, "bench")
     assert client.has_secret(secret)
     assert client.is_trusted
     assert client.grant_types == clients.GRANT_TYPES
@@ -183,7 +183,7 @@ def test_a_name_that_would_write_on_the_terminal_is_refused(instance: Path, run:
 def test_remove_and_rotate(instance: Path, succeed: Run, run: Run, database: Session) -> None:
     succeed("client", "add", "Wiki", "--redirect-uri", CALLBACK, "--id", "wiki")
     rotated = json.loads(succeed("client", "rotate-secret", "wiki", "--json").stdout)
-    assert clients.get_client(database, "wiki").has_secret(rotated["client_secret"])
+    assert client_store.get_client(database, "wiki").has_secret(rotated["client_secret"])
     assert "client_secret" in succeed("client", "rotate-secret", "wiki").stdout
     assert "Removed Wiki (wiki)." in succeed("client", "remove", "wiki").stderr
     for action in ("remove", "show", "rotate-secret"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from idp.oidc import clients
+from idp.oidc import client_store
 from tests.cli.conftest import Run
 
 URL = "http://localhost:8501"
@@ -36,7 +36,7 @@ def test_writes_what_streamlit_needs(instance: Path, succeed: Run, secrets: Path
     assert auth["client_kwargs"]["scope"] == "openid profile email roles account"
     assert len(auth["cookie_secret"]) >= 43
     assert auth["client_secret"] not in result.output
-    client = clients.get_client(database, auth["client_id"])
+    client = client_store.get_client(database, auth["client_id"])
     assert client.has_secret(auth["client_secret"])
     assert client.redirect_uris == client.post_logout_redirect_uris == (auth["redirect_uri"],)
     assert client.client_name == "Tea House"
@@ -55,7 +55,7 @@ def test_with_policies_and_passwords_to_hand_out(instance: Path, succeed: Run, d
     )
     shown = json.loads(succeed(*ADD, "--recovery-password", *policies, "--single-session", "--json").stdout)
     assert shown["auth"]["client_kwargs"]["scope"] == "openid profile email roles account"
-    client = clients.get_client(database, shown["client_id"])
+    client = client_store.get_client(database, shown["client_id"])
     assert client.scopes[-3:] == ("registration", "recovery", "recovery:password")
     assert (client.max_concurrent_users, client.is_single_session) == (3, True)
     rules = client.registration_rules
@@ -70,7 +70,7 @@ def test_with_policies_and_passwords_to_hand_out(instance: Path, succeed: Run, d
 def test_without_a_file_the_section_goes_to_stdout(instance: Path, succeed: Run, database: Session) -> None:
     result = succeed(*ADD)
     auth = tomllib.loads(result.stdout)["auth"]
-    assert clients.get_client(database, auth["client_id"]).has_secret(auth["client_secret"])
+    assert client_store.get_client(database, auth["client_id"]).has_secret(auth["client_secret"])
     assert auth["client_secret"] not in result.stderr
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import select
 from idp import crypto
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuditEvent
-from idp.oidc.clients import ClientMetadata, register_client, remove_client, rotate_secret
+from idp.oidc.client_store import register_client, remove_client, rotate_secret
+from idp.oidc.clients import ClientMetadata
 from tests.factories import REDIRECT_URI
 from tests.relying_party import error_of
 

@@ -4,7 +4,7 @@ import pytest
 
 from idp.accounts.visitor import OPERATOR
 from idp.oidc import token_status
-from idp.oidc.clients import remove_client
+from idp.oidc.client_store import remove_client
 from tests.relying_party import error_of
 
 

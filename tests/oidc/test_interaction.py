@@ -7,7 +7,8 @@ from sqlalchemy import func, select
 
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuthorizationGrant, ParkedRequest
-from idp.oidc.clients import ClientMetadata, register_client, remove_client
+from idp.oidc.client_store import register_client, remove_client
+from idp.oidc.clients import ClientMetadata
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty, the_form
 

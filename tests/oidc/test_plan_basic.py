@@ -8,7 +8,8 @@ import pytest
 from joserfc import jws
 
 from idp.accounts.visitor import OPERATOR
-from idp.oidc.clients import ClientMetadata, register_client
+from idp.oidc.client_store import register_client
+from idp.oidc.clients import ClientMetadata
 from tests.factories import EVERY_CLAIM
 from tests.relying_party import RelyingParty, decode, error_of, shown_error
 

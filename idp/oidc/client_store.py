@@ -1,0 +1,125 @@
+"""Clients in the database: registered, changed and removed by the operator, read by every request."""
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp import clock, crypto
+from idp.accounts import audit
+from idp.accounts.audit import Event
+from idp.accounts.visitor import Visitor
+from idp.errors import AlreadyExistsError, NotFoundError
+from idp.models import Client
+from idp.oidc.client_rules import check_metadata
+from idp.oidc.clients import ClientMetadata
+
+_COLUMNS = tuple(getattr(Client, name) for name in ClientMetadata.__dataclass_fields__)
+
+
+def register_client(
+    db: Session, visitor: Visitor, metadata: ClientMetadata, *, secret: str | None = None
+) -> tuple[ClientMetadata, str | None]:
+    """Register a client.
+
+    Args:
+        metadata: what it wants to be; `client_id` may be empty, then one is made.
+        secret: one brought along; otherwise one is made, unless the client is public.
+
+    Returns:
+        The client as stored, and its secret: this is the only time that it is seen.
+
+    Raises:
+        InvalidInputError: names every field with a fault.
+        AlreadyExistsError: the id is taken.
+    """
+    if not metadata.client_id:
+        metadata = replace(metadata, client_id=crypto.new_id())
+    check_metadata(metadata, secret)
+    if metadata.is_public:
+        secret = None
+    else:
+        secret = secret or crypto.new_token()
+        metadata = replace(metadata, client_secret_digest=crypto.digest(secret))
+    # A version that no earlier client of the same id had: caches may still hold that one.
+    first_version = int.from_bytes(crypto.random_bytes(3), "big")
+    metadata = replace(metadata, version=first_version, created_at=clock.now())
+    try:
+        with db.begin_nested():
+            db.execute(insert(Client).values(**_row(metadata), updated_at=metadata.created_at))
+    except IntegrityError:
+        raise AlreadyExistsError(f"There is a client {metadata.client_id!r} already.") from None
+    audit.record(db, Event.CLIENT_CREATED, visitor, client_id=metadata.client_id, name=metadata.client_name)
+    return metadata, secret
+
+
+def load_client(db: Session, client_id: str) -> ClientMetadata | None:
+    """Read a client from the database, or None."""
+    row = db.execute(select(*_COLUMNS).where(Client.client_id == client_id)).first()
+    return None if row is None else _from_row(row._mapping)
+
+
+def get_client(db: Session, client_id: str) -> ClientMetadata:
+    """Read a client.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    client = load_client(db, client_id)
+    if client is None:
+        raise NotFoundError(f"There is no client {client_id!r}.")
+    return client
+
+
+def list_clients(db: Session) -> list[ClientMetadata]:
+    """Return all clients in the order of their names."""
+    rows = db.execute(select(*_COLUMNS).order_by(Client.client_name, Client.client_id))
+    return [_from_row(row._mapping) for row in rows]
+
+
+def remove_client(db: Session, visitor: Visitor, client_id: str) -> None:
+    """Remove a client; its grants, tokens and consents go with it.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    get_client(db, client_id)
+    db.execute(delete(Client).where(Client.client_id == client_id))
+    audit.record(db, Event.CLIENT_REMOVED, visitor, client_id=client_id)
+
+
+def rotate_secret(db: Session, visitor: Visitor, client_id: str) -> str:
+    """Give a client a new secret; the old one is worthless at once.
+
+    Returns:
+        The secret: this is the only time that it is seen.
+
+    Raises:
+        NotFoundError: there is no such client, or it is public and has none.
+    """
+    client = get_client(db, client_id)
+    if client.is_public:
+        raise NotFoundError(f"The client {client_id!r} is public: it has no secret.")
+    secret = crypto.new_token()
+    db.execute(
+        update(Client)
+        .where(Client.client_id == client_id)
+        .values(client_secret_digest=crypto.digest(secret), version=Client.version + 1, updated_at=clock.now())
+    )
+    audit.record(db, Event.CLIENT_SECRET_ROTATED, visitor, client_id=client_id)
+    return secret
+
+
+def _row(metadata: ClientMetadata) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple | list) else value
+        for name in ClientMetadata.__dataclass_fields__
+        for value in (getattr(metadata, name),)
+    }
+
+
+def _from_row(row: Any) -> ClientMetadata:
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    return ClientMetadata(**values)
