@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, and_, delete, insert, select, update
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, and_, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
@@ -18,6 +18,7 @@ from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.models import BrowserSession, User
 from idp.settings import Settings
+from idp.statements import Prepared, value
 
 TOUCH_EVERY = 300  # seconds between two writes of last_seen_at
 KEPT_AFTER_END = 90 * 86_400  # seconds that an ended session says which browsers an account knows
@@ -80,12 +81,26 @@ def on_sessions_ended(listener: Listener) -> None:
 
 def is_alive(settings: Settings, now: int) -> ColumnElement[bool]:
     """The condition for a living session of an enabled user, for any statement that joins both tables."""
+    return _is_alive(now, now - settings.session_idle_lifetime)
+
+
+def _is_alive(now: int | BindParameter[int], idle_since: int | BindParameter[int]) -> ColumnElement[bool]:
     return and_(
         BrowserSession.ended_at.is_(None),
         BrowserSession.expires_at > now,
-        BrowserSession.last_seen_at > now - settings.session_idle_lifetime,
+        BrowserSession.last_seen_at > idle_since,
         User.disabled_at.is_(None),
     )
+
+
+# The same for a statement that is prepared once; `alive_now` gives its values.
+IS_ALIVE = _is_alive(value("now", BigInteger()), value("idle_since", BigInteger()))
+
+
+def alive_now(settings: Settings) -> dict[str, int]:
+    """Return the values of `IS_ALIVE` at this moment."""
+    now = clock.now()
+    return {"now": now, "idle_since": now - settings.session_idle_lifetime}
 
 
 def start_session(
@@ -168,16 +183,20 @@ _CURRENT = select(
 ).join(User, User.id == BrowserSession.user_id)
 
 
+_BY_TOKEN = Prepared(_CURRENT.where(BrowserSession.token_digest == value("token_digest"), IS_ALIVE))
+_BY_ID = Prepared(_CURRENT.where(BrowserSession.id == value("session_id"), IS_ALIVE))
+
+
 def find_session(db: Session, settings: Settings, token: str) -> CurrentSession | None:
     """Return the living session that a cookie's secret opens, or None."""
-    query = _CURRENT.where(BrowserSession.token_digest == crypto.digest(token), is_alive(settings, clock.now()))
-    return _read(db, query)
+    row = _BY_TOKEN.first(db, token_digest=crypto.digest(token), **alive_now(settings))
+    return None if row is None else CurrentSession(**row)
 
 
 def find_session_by_id(db: Session, settings: Settings, session_id: str) -> CurrentSession | None:
     """Return a living session by its id, or None."""
-    query = _CURRENT.where(BrowserSession.id == session_id, is_alive(settings, clock.now()))
-    return _read(db, query)
+    row = _BY_ID.first(db, session_id=session_id, **alive_now(settings))
+    return None if row is None else CurrentSession(**row)
 
 
 def touch(db: Session, session_id: str, last_seen_at: int) -> None:
@@ -280,8 +299,3 @@ def _tell(db: Session, visitor: Visitor, ended: EndedSessions) -> None:
         )
     for listener in _listeners:
         listener(db, ended)
-
-
-def _read(db: Session, query: Executable) -> CurrentSession | None:
-    row = db.execute(query).first()
-    return None if row is None else CurrentSession(**row._mapping)

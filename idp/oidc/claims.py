@@ -7,11 +7,12 @@ from functools import cached_property
 from typing import Any
 
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
-from sqlalchemy import ColumnElement, RowMapping, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.models import User, UserRole
 from idp.oidc import scopes as known_scopes
+from idp.statements import Row
 
 _CLAIMS_MOST = 4096  # characters of a claims parameter
 _roles = (
@@ -125,7 +126,7 @@ def stored_claims(stored: Mapping[str, Any] | None) -> ClaimsRequest:
     return ClaimsRequest(**stored) if stored else NO_CLAIMS
 
 
-def build_claims(person: RowMapping | Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def build_claims(person: Row, names: Iterable[str]) -> dict[str, Any]:
     """Return the values of claims; those that are not known are left out, never empty or null (section 5.3.2).
 
     Args:
@@ -141,12 +142,12 @@ def build_claims(person: RowMapping | Mapping[str, Any], names: Iterable[str]) -
     return claims
 
 
-def _full_name(person: RowMapping) -> str:
+def _full_name(person: Row) -> str:
     parts = (person["given_name"], person["middle_name"], person["family_name"])
     return " ".join(part for part in parts if part) or person["username"]
 
 
-def _address(person: RowMapping) -> dict[str, str]:
+def _address(person: Row) -> dict[str, str]:
     """The address claim (section 5.1.1): its parts, and all of it as one would write it on an envelope."""
     parts = {
         "street_address": person["street_address"],

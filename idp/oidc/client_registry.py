@@ -11,8 +11,15 @@ from idp.models import Client, Consent
 from idp.oidc.client_store import load_client
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.consents import GivenConsent
+from idp.statements import Prepared, value
 
 _KEPT_MOST = 10_000
+_VERSION = Prepared(select(Client.version).where(Client.client_id == value("client_id")))
+_VERSION_AND_CONSENT = Prepared(
+    select(Client.version, Consent.scope, Consent.claims)
+    .outerjoin(Consent, and_(Consent.client_id == Client.client_id, Consent.user_id == value("user_id")))
+    .where(Client.client_id == value("client_id"))
+)
 
 
 class ClientRegistry:
@@ -23,21 +30,16 @@ class ClientRegistry:
 
     def find(self, db: Session, client_id: str) -> ClientMetadata | None:
         """Return a client, or None."""
-        version = db.execute(select(Client.version).where(Client.client_id == client_id)).scalar()
-        return self._at_version(db, client_id, version)
+        return self._at_version(db, client_id, _VERSION.scalar(db, client_id=client_id))
 
     def find_with_consent(
         self, db: Session, client_id: str, user_id: str
     ) -> tuple[ClientMetadata | None, GivenConsent]:
         """Return a client and what a user allowed it, in one statement."""
-        row = db.execute(
-            select(Client.version, Consent.scope, Consent.claims)
-            .outerjoin(Consent, and_(Consent.client_id == Client.client_id, Consent.user_id == user_id))
-            .where(Client.client_id == client_id)
-        ).first()
+        row = _VERSION_AND_CONSENT.first(db, client_id=client_id, user_id=user_id)
         if row is None:
             return None, GivenConsent()
-        return self._at_version(db, client_id, row.version), GivenConsent.of(row.scope, row.claims)
+        return self._at_version(db, client_id, row["version"]), GivenConsent.of(row["scope"], row["claims"])
 
     def _at_version(self, db: Session, client_id: str, version: int | None) -> ClientMetadata | None:
         kept = self._kept.get(client_id)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
@@ -14,9 +14,33 @@ from idp.models import AuthorizationGrant
 from idp.oidc import token_status
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.token_issuer import CODE_PREFIX
+from idp.statements import Prepared, Row, value
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
+
+_INSERT = Prepared(
+    insert(AuthorizationGrant),
+    columns=(
+        "id",
+        "client_id",
+        "user_id",
+        "session_id",
+        "scope",
+        "claims",
+        "nonce",
+        "redirect_uri",
+        "code_digest",
+        "code_challenge",
+        "code_expires_at",
+        "auth_time",
+        "acr",
+        "amr",
+        "is_offline",
+        "created_at",
+        "expires_at",
+    ),
+)
 
 
 def issue_code(db: Session, provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> str:
@@ -24,26 +48,25 @@ def issue_code(db: Session, provider: "Provider", request: AuthorizationRequest,
     now = clock.now()
     code = CODE_PREFIX + crypto.new_token()
     lasts = provider.lifetime(request.client, "refresh_token") + provider.lifetime(request.client, "access_token")
-    db.execute(
-        insert(AuthorizationGrant).values(
-            id=crypto.new_id(),
-            client_id=request.client.client_id,
-            user_id=session.user_id,
-            session_id=session.id,
-            scope=" ".join(request.scopes),
-            claims=request.claims.as_stored(),
-            nonce=request.nonce,
-            redirect_uri=request.redirect_uri,
-            code_digest=crypto.digest(code),
-            code_challenge=request.code_challenge,
-            code_expires_at=now + provider.settings.authorization_code_lifetime,
-            auth_time=session.auth_time,
-            acr=session.acr,
-            amr=list(session.amr),
-            is_offline=request.is_offline,
-            created_at=now,
-            expires_at=max(session.expires_at, now + lasts if request.is_offline else 0),
-        )
+    _INSERT.run(
+        db,
+        id=crypto.new_id(),
+        client_id=request.client.client_id,
+        user_id=session.user_id,
+        session_id=session.id,
+        scope=" ".join(request.scopes),
+        claims=request.claims.as_stored(),
+        nonce=request.nonce,
+        redirect_uri=request.redirect_uri,
+        code_digest=crypto.digest(code),
+        code_challenge=request.code_challenge,
+        code_expires_at=now + provider.settings.authorization_code_lifetime,
+        auth_time=session.auth_time,
+        acr=session.acr,
+        amr=list(session.amr),
+        is_offline=request.is_offline,
+        created_at=now,
+        expires_at=max(session.expires_at, now + lasts if request.is_offline else 0),
     )
     return code
 
@@ -65,9 +88,20 @@ _REDEEMED = (
     AuthorizationGrant.resources,
     AuthorizationGrant.dpop_jkt,
 )
+_CLAIM = Prepared(
+    update(AuthorizationGrant)
+    .where(
+        AuthorizationGrant.code_digest == value("presented"),
+        AuthorizationGrant.client_id == value("presented_by"),
+        AuthorizationGrant.code_claimed_at.is_(None),
+        AuthorizationGrant.revoked_at.is_(None),
+    )
+    .values(code_claimed_at=value("now"))
+    .returning(*_REDEEMED)
+)
 
 
-def claim_code(db: Session, visitor: Visitor, code: str, client_id: str) -> RowMapping | None:
+def claim_code(db: Session, visitor: Visitor, code: str, client_id: str) -> Row | None:
     """Claim a code for one client: of any number who try at once, one gets the row.
 
     A second use betrays that somebody else had the code: everything that came of it ends (RFC 6749 section 4.1.2).
@@ -76,19 +110,9 @@ def claim_code(db: Session, visitor: Visitor, code: str, client_id: str) -> RowM
         The grant's columns, or None when the code is unknown, of another client, used or revoked.
     """
     code_digest = crypto.digest(code)
-    row = db.execute(
-        update(AuthorizationGrant)
-        .where(
-            AuthorizationGrant.code_digest == code_digest,
-            AuthorizationGrant.client_id == client_id,
-            AuthorizationGrant.code_claimed_at.is_(None),
-            AuthorizationGrant.revoked_at.is_(None),
-        )
-        .values(code_claimed_at=clock.now())
-        .returning(*_REDEEMED)
-    ).first()
+    row = _CLAIM.first(db, presented=code_digest, presented_by=client_id, now=clock.now())
     if row is not None:
-        return row._mapping
+        return row
     used = db.execute(
         select(AuthorizationGrant.id, AuthorizationGrant.user_id).where(
             AuthorizationGrant.code_digest == code_digest,

@@ -2,12 +2,12 @@
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from joserfc import jwt
-from sqlalchemy import RowMapping, insert
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
@@ -16,12 +16,17 @@ from idp.oidc import access_token, claims
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.subjects import subject_of
+from idp.statements import Prepared, Row
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
 REFRESH_PREFIX = "idp_rt_"
 CODE_PREFIX = "idp_ac_"
+_INSERT_REFRESH_TOKEN = Prepared(
+    insert(RefreshToken),
+    columns=("id", "grant_id", "client_id", "token_digest", "scope", "created_at", "expires_at"),
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Authorization:
 
     client: ClientMetadata
     scope: str
-    grant: RowMapping | None = None
+    grant: Row | None = None
     is_narrower: bool = False
     refresh_scope: str | None = None
     nonce: str | None = None
@@ -104,16 +109,15 @@ def _mint_refresh_token(provider: "Provider", db: Session, authorization: Author
     assert authorization.grant is not None
     token = REFRESH_PREFIX + crypto.new_token()
     now = clock.now()
-    db.execute(
-        insert(RefreshToken).values(
-            id=crypto.new_id(),
-            grant_id=authorization.grant["grant_id"],
-            client_id=authorization.client.client_id,
-            token_digest=crypto.digest(token),
-            scope=authorization.refresh_scope,
-            created_at=now,
-            expires_at=now + provider.lifetime(authorization.client, "refresh_token"),
-        )
+    _INSERT_REFRESH_TOKEN.run(
+        db,
+        id=crypto.new_id(),
+        grant_id=authorization.grant["grant_id"],
+        client_id=authorization.client.client_id,
+        token_digest=crypto.digest(token),
+        scope=authorization.refresh_scope,
+        created_at=now,
+        expires_at=now + provider.lifetime(authorization.client, "refresh_token"),
     )
     return token
 
@@ -121,7 +125,7 @@ def _mint_refresh_token(provider: "Provider", db: Session, authorization: Author
 def mint_id_token(
     provider: "Provider",
     client: ClientMetadata,
-    grant: RowMapping | Mapping[str, Any],
+    grant: Row,
     names: Iterable[str],
     *,
     nonce: str | None = None,
@@ -161,7 +165,7 @@ def mint_id_token(
     return jwt.encode({"alg": algorithm, "kid": key.kid, "typ": "JWT"}, payload, key)
 
 
-def id_token_claims(client: ClientMetadata, scope: str, grant: RowMapping) -> set[str]:
+def id_token_claims(client: ClientMetadata, scope: str, grant: Row) -> set[str]:
     """Return the claims about the person that belong into the ID token.
 
     Those of the scopes only for a client that never calls userinfo (section 5.4), beside those asked for by name.

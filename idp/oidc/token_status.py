@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, RowMapping, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
@@ -13,6 +13,7 @@ from idp.models import AuthorizationGrant, BrowserSession, Client, RefreshToken,
 from idp.oidc import access_token, claims
 from idp.oidc import scopes as known_scopes
 from idp.settings import Settings
+from idp.statements import Prepared, Row, value
 
 _GRANT_COLUMNS = (
     AuthorizationGrant.id.label("grant_id"),
@@ -51,17 +52,21 @@ class ActiveToken:
     token_id: str
     issued_at: int
     expires_at: int
-    grant: RowMapping | None
+    grant: Row | None
     resources: tuple[str, ...] = ()
     dpop_jkt: str | None = None
 
 
 def is_grant_alive(settings: Settings, now: int) -> ColumnElement[bool]:
     """The condition for a grant that still carries tokens, in a statement that joins session and user."""
+    return _is_grant_alive(sessions.is_alive(settings, now))
+
+
+def _is_grant_alive(is_session_alive: ColumnElement[bool]) -> ColumnElement[bool]:
     return and_(
         AuthorizationGrant.revoked_at.is_(None),
         or_(
-            sessions.is_alive(settings, now),
+            is_session_alive,
             and_(
                 AuthorizationGrant.is_offline.is_(True),
                 User.disabled_at.is_(None),
@@ -74,24 +79,30 @@ def is_grant_alive(settings: Settings, now: int) -> ColumnElement[bool]:
     )
 
 
-def find_grant(
-    db: Session, settings: Settings, grant_id: str, *, unless_revoked: str | None = None
-) -> RowMapping | None:
+_LIVING_GRANT = (
+    select(*_GRANT_COLUMNS, *claims.COLUMNS)
+    .join(User, User.id == AuthorizationGrant.user_id)
+    .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)
+    .where(AuthorizationGrant.id == value("grant_id"), _is_grant_alive(sessions.IS_ALIVE))
+)
+_NOT_GIVEN_BACK = ~exists().where(RevokedAccessToken.token_id == value("token_id"))
+_FIND_GRANT = Prepared(_LIVING_GRANT)
+_FIND_GRANT_OF_TOKEN = Prepared(_LIVING_GRANT.where(_NOT_GIVEN_BACK))
+_FIND_CLIENT_OF_TOKEN = Prepared(
+    select(Client.client_id).where(Client.client_id == value("client_id"), _NOT_GIVEN_BACK)
+)
+
+
+def find_grant(db: Session, settings: Settings, grant_id: str, *, unless_revoked: str | None = None) -> Row | None:
     """Return a living grant with its session and its person, or None; one statement.
 
     Args:
         unless_revoked: id of an access token that must not have been given back.
     """
-    query = (
-        select(*_GRANT_COLUMNS, *claims.COLUMNS)
-        .join(User, User.id == AuthorizationGrant.user_id)
-        .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)
-        .where(AuthorizationGrant.id == grant_id, is_grant_alive(settings, clock.now()))
-    )
+    alive = sessions.alive_now(settings)
     if unless_revoked:
-        query = query.where(~exists().where(RevokedAccessToken.token_id == unless_revoked))
-    row = db.execute(query).first()
-    return None if row is None else row._mapping
+        return _FIND_GRANT_OF_TOKEN.first(db, grant_id=grant_id, token_id=unless_revoked, **alive)
+    return _FIND_GRANT.first(db, grant_id=grant_id, **alive)
 
 
 def find_active_token(db: Session, settings: Settings, token: str) -> ActiveToken | None:
@@ -165,7 +176,4 @@ def revoke_grants(db: Session, ended: EndedSessions) -> None:
 
 def _is_client_token_good(db: Session, token: access_token.AccessToken) -> bool:
     """A client's own token is good while its client exists and has not given it back."""
-    query = select(Client.client_id).where(
-        Client.client_id == token.client_id, ~exists().where(RevokedAccessToken.token_id == token.token_id)
-    )
-    return db.execute(query).first() is not None
+    return _FIND_CLIENT_OF_TOKEN.first(db, client_id=token.client_id, token_id=token.token_id) is not None

@@ -4,7 +4,6 @@ import re
 
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from sqlalchemy import RowMapping
 
 from idp import clock, crypto
 from idp.oidc import token_status
@@ -12,6 +11,7 @@ from idp.oidc.clients import ClientMetadata
 from idp.oidc.codes import claim_code
 from idp.oidc.grants.grant import Grant
 from idp.oidc.token_issuer import Authorization, id_token_claims
+from idp.statements import Row
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _UNUSABLE = "The code is unknown, expired, already used, or was issued to another client."
@@ -56,5 +56,5 @@ def _check_verifier(verifier: str | None, challenge: str | None) -> None:
         raise InvalidGrantError("The code_verifier does not belong to the code_challenge.")
 
 
-def _refresh_scope(client: ClientMetadata, grant: RowMapping) -> str | None:
+def _refresh_scope(client: ClientMetadata, grant: Row) -> str | None:
     return grant["grant_scope"] if grant["is_offline"] and "refresh_token" in client.grant_types else None

@@ -12,7 +12,22 @@ from idp.oidc import token_status
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.grants.grant import Grant
 from idp.oidc.token_issuer import Authorization
+from idp.statements import Prepared, value
 
+_CLAIM = Prepared(
+    update(RefreshToken)
+    .where(
+        RefreshToken.token_digest == value("presented"),
+        RefreshToken.client_id == value("presented_by"),
+        RefreshToken.claimed_at.is_(None),
+        RefreshToken.expires_at > value("now"),
+    )
+    .values(claimed_at=value("now"))
+    .returning(RefreshToken.grant_id, RefreshToken.scope)
+)
+_KEEP_GRANT = Prepared(
+    update(AuthorizationGrant).where(AuthorizationGrant.id == value("grant_id")).values(expires_at=value("until"))
+)
 _UNUSABLE = "The refresh token is unknown, expired, already used, revoked, or was issued to another client."
 
 
@@ -26,24 +41,14 @@ class RefreshTokenGrant(Grant):
         token = self.request.payload.required("refresh_token")
         asked = known_scopes.split(self.request.payload.get("scope"))
         db, now = self.request.db, clock.now()
-        claimed = db.execute(
-            update(RefreshToken)
-            .where(
-                RefreshToken.token_digest == crypto.digest(token),
-                RefreshToken.client_id == client.client_id,
-                RefreshToken.claimed_at.is_(None),
-                RefreshToken.expires_at > now,
-            )
-            .values(claimed_at=now)
-            .returning(RefreshToken.grant_id, RefreshToken.scope)
-        ).first()
+        claimed = _CLAIM.first(db, presented=crypto.digest(token), presented_by=client.client_id, now=now)
         if claimed is None:
             self._detect_reuse(token, client)
             raise InvalidGrantError(_UNUSABLE)
-        grant = token_status.find_grant(db, self.server.settings, claimed.grant_id)
+        grant = token_status.find_grant(db, self.server.settings, claimed["grant_id"])
         if grant is None:
             raise InvalidGrantError(_UNUSABLE)
-        allowed = known_scopes.split(claimed.scope)
+        allowed = known_scopes.split(claimed["scope"])
         if beyond := [scope for scope in asked if scope not in allowed]:
             # Nothing was lost: the token is given back, for a request that asks for less.
             db.execute(
@@ -52,12 +57,10 @@ class RefreshTokenGrant(Grant):
             known = " ".join(scope for scope in beyond if scope in known_scopes.SUPPORTED)
             raise InvalidScopeError(f"The scope is more than what was granted. {known}".strip())
         lasts = self.server.lifetime(client, "refresh_token") + self.server.lifetime(client, "access_token")
-        db.execute(
-            update(AuthorizationGrant).where(AuthorizationGrant.id == claimed.grant_id).values(expires_at=now + lasts)
-        )
-        scope = " ".join(asked) or claimed.scope
+        _KEEP_GRANT.run(db, grant_id=claimed["grant_id"], until=now + lasts)
+        scope = " ".join(asked) or claimed["scope"]
         return Authorization(
-            client, scope, grant, is_narrower=scope != grant["grant_scope"], refresh_scope=claimed.scope
+            client, scope, grant, is_narrower=scope != grant["grant_scope"], refresh_scope=claimed["scope"]
         )
 
     def _detect_reuse(self, token: str, client: ClientMetadata) -> None:

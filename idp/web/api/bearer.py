@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from flask import request
-from sqlalchemy import RowMapping
 
 from idp.accounts.visitor import Visitor
 from idp.errors import Refusal
 from idp.oidc import token_status
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.token_status import ActiveToken
+from idp.statements import Row
 from idp.web import context
 
 
@@ -54,7 +54,7 @@ class CallingPerson:
 
     client_id: str
     user_id: str
-    grant: RowMapping
+    grant: Row
     visitor: Visitor
 
 

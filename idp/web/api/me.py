@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, jsonify
-from sqlalchemy import RowMapping
 
 from idp.accounts import email_change, names, passwords, profile, sessions
 from idp.oidc import claims, token_status
 from idp.oidc import scopes as known_scopes
+from idp.statements import Row
 from idp.web import context
 from idp.web.api import schemas
 from idp.web.api.bearer import CallingPerson, TokenRefused, required_person
@@ -69,14 +69,14 @@ def change_password() -> Response:
     return Response(status=204)
 
 
-def _describe(person: CallingPerson, row: RowMapping) -> dict[str, Any]:
+def _describe(person: CallingPerson, row: Row) -> dict[str, Any]:
     account = {"sub": person.user_id, **claims.build_claims(row, _CLAIMS)}
     account["roles"] = account.get("roles", [])
     account["client_id"] = person.client_id
     return account
 
 
-def _reread(person: CallingPerson) -> RowMapping:
+def _reread(person: CallingPerson) -> Row:
     row = token_status.find_grant(context.database(), context.settings(), person.grant["grant_id"])
     if row is None:
         raise TokenRefused(401, "invalid_token", "The session has ended meanwhile.", "account")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flask import Response
 from markupsafe import Markup
-from sqlalchemy import RowMapping, select
+from sqlalchemy import select
 
 from idp.accounts.sessions import CurrentSession
 from idp.models import User
@@ -12,6 +12,7 @@ from idp.oidc import consents, interaction, scopes
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.claims import COLUMNS, build_claims
 from idp.oidc.interaction import Interaction
+from idp.statements import Row
 from idp.web import context, forms
 from idp.web.pages.parked import need_parked, settled_session
 from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, resume
@@ -93,7 +94,7 @@ def _question(parked: Interaction, session: CurrentSession, faults: Faults = NO_
     )
 
 
-def _values(person: RowMapping, names: list[str]) -> tuple[str | Markup, ...]:
+def _values(person: Row, names: list[str]) -> tuple[str | Markup, ...]:
     """Return the values as one would read them aloud, each once."""
     claims = build_claims(person, sorted(names, key=lambda name: name not in _FIRST))
     if "name" in claims:  # holds its parts already
