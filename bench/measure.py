@@ -79,6 +79,7 @@ class Bench:
             )
             register_client(
                 db,
+                self.settings,
                 OPERATOR,
                 ClientMetadata(
                     client_id="bench",

@@ -107,9 +107,9 @@ def make_user(db: Session, settings: Settings) -> Callable[..., User]:
 
 
 @pytest.fixture
-def make_client(db: Session) -> Callable[..., tuple[ClientMetadata, str | None]]:
+def make_client(db: Session, settings: Settings) -> Callable[..., tuple[ClientMetadata, str | None]]:
     """Register apps."""
-    return lambda **metadata: factories.make_client(db, **metadata)
+    return lambda **metadata: factories.make_client(db, settings, **metadata)
 
 
 @pytest.fixture

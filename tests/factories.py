@@ -58,7 +58,7 @@ def make_user(
     return user
 
 
-def make_client(db: Session, **metadata: Any) -> tuple[ClientMetadata, str | None]:
+def make_client(db: Session, settings: Settings, **metadata: Any) -> tuple[ClientMetadata, str | None]:
     """Register an app and commit; returns it with its secret."""
     given = {
         "client_id": "",
@@ -69,6 +69,8 @@ def make_client(db: Session, **metadata: Any) -> tuple[ClientMetadata, str | Non
         "is_trusted": True,
         **metadata,
     }
-    registered = register_client(db, OPERATOR, ClientMetadata(**given))
+    if "authorization_code" not in given["grant_types"]:
+        given.setdefault("response_types", ())
+    registered = register_client(db, settings, OPERATOR, ClientMetadata(**given))
     db.commit()
     return registered

@@ -11,7 +11,7 @@ from idp.cli.client_policies import policy_options, read_policies
 from idp.cli.client_streamlit import add_streamlit
 from idp.cli.instance import load_ready, open_ready
 from idp.oidc import client_store, clients
-from idp.oidc.clients import ClientMetadata
+from idp.oidc.clients import ApplicationType, ClientMetadata
 from idp.oidc.keys import ALGORITHMS
 
 DEFAULT_SCOPES = ("openid", "profile", "email", "roles")
@@ -38,6 +38,11 @@ Examples:
 @click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Where people return to; repeat.")
 @click.option(
     "--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, metavar="URI", help="After sign-out."
+)
+@click.option(
+    "--application-type",
+    type=click.Choice(("web", "native")),
+    help="Native apps may return to a private scheme. [default: as the redirect URIs are]",
 )
 @click.option("--public", is_flag=True, help="It can keep no secret (phone, desktop, browser): PKCE instead.")
 @click.option("--trusted", is_flag=True, help="Of your own house: nobody is asked for consent.")
@@ -71,6 +76,7 @@ Examples:
 @output.json_option
 def add(
     name: str,
+    application_type: ApplicationType | None,
     public: bool,
     trusted: bool,
     scopes: Sequence[str],
@@ -97,6 +103,7 @@ def add(
     plain: dict[str, Any] = {k: tuple(dict.fromkeys(v)) if isinstance(v, tuple) else v for k, v in texts.items()}
     metadata = ClientMetadata(
         client_name=name,
+        application_type=application_type or _application_type(texts["redirect_uris"]),
         token_endpoint_auth_method=method,
         grant_types=tuple(dict.fromkeys(grants)),
         response_types=("code",) if "authorization_code" in grants else (),
@@ -111,8 +118,8 @@ def add(
     )
     load_ready()  # before a secret is read for nothing
     secret = secret_input.read_stdin("client_secret") if secret_stdin else None
-    with open_ready() as (_settings, db):
-        metadata, secret = client_store.register_client(db, OPERATOR, metadata, secret=secret)
+    with open_ready() as (settings, db):
+        metadata, secret = client_store.register_client(db, settings, OPERATOR, metadata, secret=secret)
     output.note(f"Registered {metadata.client_name}." + (" Keep the secret: it is shown this once." if secret else ""))
     if as_json:
         output.data({**metadata.as_dict(), "client_secret": secret})
@@ -165,8 +172,8 @@ def remove(client_id: str) -> None:
 @output.json_option
 def rotate_secret(client_id: str, as_json: bool) -> None:
     """Give an app a new secret and print it this once; the old one is worthless at once."""
-    with open_ready() as (_settings, db):
-        secret = client_store.rotate_secret(db, OPERATOR, client_id)
+    with open_ready() as (settings, db):
+        secret = client_store.rotate_secret(db, settings, OPERATOR, client_id)
     output.note("Keep the secret: it is shown this once.")
     shown = {"client_id": client_id, "client_secret": secret}
     if as_json:
@@ -181,6 +188,11 @@ def _scopes(given: Sequence[str], grants: Sequence[str]) -> tuple[str, ...]:
     if "authorization_code" not in grants:
         return ()
     return (*DEFAULT_SCOPES, "offline_access") if "refresh_token" in grants else DEFAULT_SCOPES
+
+
+def _application_type(redirect_uris: Sequence[str]) -> ApplicationType:
+    has_private_scheme = any(not uri.startswith(("https:", "http:")) for uri in redirect_uris)
+    return "native" if has_private_scheme else "web"
 
 
 def _kind(client: ClientMetadata) -> list[str]:

@@ -122,7 +122,7 @@ def register(
     if parts.query or parts.fragment or parts.scheme not in ("http", "https") or not parts.netloc:
         raise InvalidInputError({"url": ["The app's own URL is needed, such as http://localhost:8501."]})
     metadata = client_presets.streamlit_client(name, url, may_hand_out_passwords=may_hand_out_passwords)
-    client, secret = client_store.register_client(db, OPERATOR, replace(metadata, **(policies or {})))
+    client, secret = client_store.register_client(db, settings, OPERATOR, replace(metadata, **(policies or {})))
     return client, {
         "redirect_uri": client.redirect_uris[0],
         "cookie_secret": crypto.new_token(),

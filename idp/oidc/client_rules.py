@@ -1,132 +1,264 @@
-"""The rules for a client's metadata: one validation for all ways to register.
+"""The rules for a client's metadata: one table for all ways to register.
 
-RFC 7591 section 2, RFC 9700 section 2.1, OAuth 2.1 section 2.3.
+OIDC Registration section 2, RFC 7591 section 2, RFC 9700 section 2.1, OAuth 2.1 section 2.3. What else must be right
+beside the rules, at this provider and on the wire, is for `client_admission`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from idp.accounts import names
 from idp.accounts.registration import POLICIES
 from idp.accounts.roles import fault_of_role
+from idp.oidc import client_uris as uris
 from idp.oidc import scopes as known_scopes
-from idp.oidc.clients import AUTH_METHODS, GRANT_TYPES, ClientMetadata
+from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, import_keys
+from idp.oidc.clients import AUTH_METHODS, GRANT_TYPES, GRANTS_OF_RESPONSE_TYPES, IMPLICIT, ClientMetadata
 from idp.oidc.keys import ALGORITHMS
-from idp.settings import is_loopback
 
-_MOST_USERS = 2**31 - 1  # what the column holds
+Faults = Iterable[str]
+LIST_MOST = 50  # entries
+TEXT_MOST = 200  # characters
+_NUMBER_MOST = 2**31 - 1  # what the columns hold
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _SECRET = re.compile(r"[\x20-\x7e]{16,512}")
 
 
 def check_metadata(metadata: ClientMetadata, secret: str | None = None) -> None:
-    """Check a client's metadata.
+    """Check a client's metadata against every rule.
 
     Raises:
         InvalidInputError: names every field with a fault.
     """
-    has_code = "authorization_code" in metadata.grant_types
-    faults: dict[str, list[str]] = {
-        "client_id": _faults_of_id(metadata.client_id),
-        "client_name": _faults_of_name(metadata.client_name),
-        "client_secret": _faults_of_secret(secret),
-        "redirect_uris": [fault for uri in metadata.redirect_uris if (fault := fault_of_redirect_uri(uri))],
-        "post_logout_redirect_uris": [
-            fault for uri in metadata.post_logout_redirect_uris if (fault := fault_of_redirect_uri(uri))
-        ],
-        "grant_types": _unknown("grant type", metadata.grant_types, GRANT_TYPES),
-        "scopes": _unknown("scope", metadata.scopes, known_scopes.SUPPORTED),
-        "token_endpoint_auth_method": _unknown("method", (metadata.token_endpoint_auth_method,), AUTH_METHODS),
-        "id_token_signed_response_alg": _unknown(
-            "algorithm", filter(None, (metadata.id_token_signed_response_alg,)), ALGORITHMS
-        ),
-    }
-    if has_code and not metadata.redirect_uris:
-        faults["redirect_uris"].append("An app that people sign in to needs at least one redirect URI.")
-    if not metadata.grant_types:
-        faults["grant_types"].append("At least one grant type is needed.")
-    if metadata.is_public and "client_credentials" in metadata.grant_types:
-        faults["grant_types"].append("A public client has no credentials: client_credentials needs a secret.")
-    if "refresh_token" in metadata.grant_types and not has_code:
-        faults["grant_types"].append("refresh_token goes with authorization_code.")
-    for name in ("access_token_lifetime", "id_token_lifetime", "refresh_token_lifetime"):
-        lifetime = getattr(metadata, name)
-        if lifetime is not None and not 10 <= lifetime <= 366 * 86_400:
-            faults[name] = ["A lifetime is 10 seconds to 366 days."]
-    for name in ("client_uri", "logo_uri", "policy_uri", "tos_uri"):
-        uri = getattr(metadata, name)
-        if uri is not None and not uri.startswith(("https://", "http://")):
-            faults[name] = [f"{uri!r} is no web address."]
-    if "client_credentials" not in metadata.grant_types and any(s in known_scopes.OF_CLIENTS for s in metadata.scopes):
-        faults["scopes"].append(f"{', '.join(known_scopes.OF_CLIENTS)} need the grant client_credentials.")
-    names.refuse(faults | _faults_of_policies(metadata))
+    faults: dict[str, list[str]] = {"client_secret": list(_secret(secret))}
+    for field, rule in RULES:
+        value = getattr(metadata, field)
+        if isinstance(value, tuple | list) and len(value) > LIST_MOST:
+            faults[field] = [f"At most {LIST_MOST} entries."]
+            continue
+        faults.setdefault(field, []).extend(rule(metadata, value))
+    names.refuse(faults)
 
 
-def _faults_of_policies(metadata: ClientMetadata) -> dict[str, list[str]]:
-    """What is wrong with what the operator set for the client's people: who may register, how many may be signed in."""
-    uri = metadata.backchannel_logout_uri
-    most = metadata.max_concurrent_users
-    faults = {
-        "registration_policy": _unknown("policy", filter(None, (metadata.registration_policy,)), POLICIES),
-        "registration_domains": [
-            f"{domain!r} is no domain such as example.org."
-            for domain in metadata.registration_domains
-            if names.check_email(f"somebody@{domain}")[1]
-        ],
-        "registration_roles": [fault for role in metadata.registration_roles if (fault := fault_of_role(role))],
-        "backchannel_logout_uri": [fault for each in (uri,) if each and (fault := fault_of_redirect_uri(each))],
-    }
-    if uri and not uri.startswith(("https://", "http://")):
-        faults["backchannel_logout_uri"] = [f"{uri!r} is no web address."]
-    if most is not None and not 1 <= most <= _MOST_USERS:
-        faults["max_concurrent_users"] = ["At least one person must be able to sign in."]
-    return faults
+# -- One function for each kind of rule ---------------------------------------------------
 
 
-def fault_of_redirect_uri(uri: str) -> str | None:
-    """Say what is wrong with a redirect URI, or None (RFC 6749 section 3.1.2, RFC 8252, RFC 9700)."""
+def _each(rule: Callable[[str], Faults]) -> Callable[[ClientMetadata, Any], Faults]:
+    """Make a rule for one value, or for each entry of a list; nothing needs no rule."""
+
+    def check(_client: ClientMetadata, value: Any) -> Faults:
+        entries = value if isinstance(value, tuple | list) else () if value is None else (value,)
+        return [fault for entry in entries for fault in rule(entry)]
+
+    return check
+
+
+def _one_of(what: str, known: Iterable[str]) -> Callable[[ClientMetadata, Any], Faults]:
+    choices = tuple(known)
+    return _each(lambda each: () if each in choices else [f"{each!r} is no {what}: choose from {', '.join(choices)}."])
+
+
+def _between(least: int, most: int, message: str) -> Callable[[ClientMetadata, Any], Faults]:
+    return lambda _client, value: () if value is None or least <= value <= most else [message]
+
+
+def _text(value: str) -> Faults:
+    if not 0 < len(value.strip()) <= TEXT_MOST or len(value) > TEXT_MOST:
+        yield f"A text of 1 to {TEXT_MOST} characters is needed."
+    elif not names.is_showable(value):
+        yield "The text holds a character that cannot be shown."
+
+
+# -- The fields with rules of their own ----------------------------------------------------
+
+
+def _client_id(_client: ClientMetadata, client_id: str) -> Faults:
+    if not _CLIENT_ID.fullmatch(client_id):
+        yield "A client id has 1 to 128 letters, digits, dots, hyphens, underscores or tildes."
+
+
+def _client_name(_client: ClientMetadata, name: str) -> Faults:
+    if not (name.isprintable() and names.is_showable(name)):
+        yield "The name holds a character that cannot be shown."
+    elif not 0 < len(name.strip()) <= 100 or len(name) > 100:
+        yield "A name of 1 to 100 characters is needed."
+
+
+def _secret(secret: str | None) -> Faults:
+    if secret is not None and not _SECRET.fullmatch(secret):
+        yield "A secret has 16 to 512 printable ASCII characters."
+
+
+def _redirect_uris(client: ClientMetadata, given: Sequence[str]) -> Faults:
+    if client.response_types and not given:
+        yield "An app that people sign in to needs at least one redirect URI."
+    for uri in given:
+        yield from uris.faults_of_redirect_uri(client, uri)
+
+
+def _post_logout_redirect_uris(client: ClientMetadata, given: Sequence[str]) -> Faults:
+    for uri in given:
+        yield from uris.faults_of_redirect_uri(client, uri)
+
+
+def _grant_types(client: ClientMetadata, given: Sequence[str]) -> Faults:
+    known = (*GRANT_TYPES, IMPLICIT)
+    yield from (f"{each!r} is no grant type: choose from {', '.join(known)}." for each in given if each not in known)
+    if not given:
+        yield "At least one grant type is needed."
+    if client.is_public and "client_credentials" in given:
+        yield "A public client has no credentials: client_credentials needs a secret or keys."
+    if "refresh_token" in given and not _gets_refresh_tokens(given):
+        yield "refresh_token goes with authorization_code."
+    if IMPLICIT in given and not any(IMPLICIT in _grants_of(each) for each in client.response_types):
+        yield "implicit goes with a response type that hands out tokens, such as id_token."
+    if "authorization_code" in given and not any("code" in each.split() for each in client.response_types):
+        yield "authorization_code goes with a response type with code."
+
+
+def _response_types(client: ClientMetadata, given: Sequence[str]) -> Faults:
+    for each in given:
+        if each not in GRANTS_OF_RESPONSE_TYPES:
+            yield f"{each!r} is no response type: choose from {', '.join(GRANTS_OF_RESPONSE_TYPES)}."
+        elif missing := [grant for grant in _grants_of(each) if grant not in client.grant_types]:
+            yield f"The response type {each!r} needs the grant type {' and '.join(missing)}."
+
+
+def _scopes(client: ClientMetadata, given: Sequence[str]) -> Faults:
+    yield from _one_of("scope", known_scopes.SUPPORTED)(client, given)
+    if "client_credentials" not in client.grant_types and any(each in known_scopes.OF_CLIENTS for each in given):
+        yield f"{', '.join(known_scopes.OF_CLIENTS)} need the grant client_credentials."
+
+
+def _auth_method(client: ClientMetadata, method: str) -> Faults:
+    yield from _one_of("method", AUTH_METHODS)(client, method)
+    if method == "private_key_jwt" and not client.has_keys:
+        yield "private_key_jwt needs keys: jwks or jwks_uri."
+
+
+def _auth_signing_alg(client: ClientMetadata, algorithm: str | None) -> Faults:
+    secret = client.token_endpoint_auth_method == "client_secret_jwt"  # noqa: S105 - a method's name
+    return _one_of("algorithm", SECRET_ALGORITHMS if secret else PUBLIC_KEY_ALGORITHMS)(client, algorithm)
+
+
+def _jwks(client: ClientMetadata, jwks: Mapping[str, Any] | None) -> Faults:
+    if jwks is None:
+        return
+    if client.jwks_uri is not None:
+        yield "Either jwks or jwks_uri, not both (RFC 7591 section 2)."
     try:
-        url = urlsplit(uri)
-        host, _ = url.hostname, url.port
-    except ValueError:
-        return f"{uri!r} is no URI."
-    if not uri.isascii() or re.search(r"[\s\x00-\x1f\x7f\"<>\\^`{|}]", uri):
-        return f"{uri!r} holds characters that a URI cannot have."
-    if url.fragment or uri.endswith("#"):
-        return f"{uri!r} has a fragment."
-    if url.scheme in ("http", "https"):
-        if not host:
-            return f"{uri!r} names no host."
-        if url.username is not None or url.password is not None:
-            return f"{uri!r} holds a user name."
-        if "*" in uri:
-            return f"{uri!r} holds a wildcard; every redirect URI is compared to the letter."
-        if url.scheme == "http" and not is_loopback(host):
-            return f"{uri!r} must be https (http only on this machine itself)."
-        return None
-    if "." not in url.scheme:  # javascript:, data:, file: and the like have none
-        return f"{uri!r} must be https, or a private scheme with a dot such as org.example.app:/callback."
-    return None
+        if not import_keys(jwks):
+            yield "There is no key in it that is known here: RSA, EC and OKP are."
+    except ValueError as fault:
+        yield f"This is not what is needed: {fault}."
 
 
-def _faults_of_id(client_id: str) -> list[str]:
-    if _CLIENT_ID.fullmatch(client_id):
-        return []
-    return ["A client id has 1 to 128 letters, digits, dots, hyphens, underscores or tildes."]
+def _request_object_signing_alg(client: ClientMetadata, algorithm: str | None) -> Faults:
+    if algorithm == "none":
+        if not client.may_send_unsigned_request_objects:
+            yield "Unsigned request objects are for the operator to allow: choose an algorithm."
+        elif client.require_signed_request_object:
+            yield "none contradicts require_signed_request_object."
+        return
+    yield from _one_of("algorithm", (*PUBLIC_KEY_ALGORITHMS, *SECRET_ALGORITHMS))(client, algorithm)
+    if algorithm in PUBLIC_KEY_ALGORITHMS and not client.has_keys:
+        yield f"{algorithm} needs keys: jwks or jwks_uri."
+    if algorithm in SECRET_ALGORITHMS and client.is_public:
+        yield f"{algorithm} needs a secret, which a public client cannot keep."
 
 
-def _faults_of_name(name: str) -> list[str]:
-    if not name.isprintable():
-        return ["The name holds a character that cannot be shown."]
-    return [] if 0 < len(name.strip()) <= 100 else ["A name of 1 to 100 characters is needed."]
+def _require_signed_request_object(client: ClientMetadata, is_required: bool) -> Faults:
+    if is_required and not client.has_keys and client.request_object_signing_alg not in SECRET_ALGORITHMS:
+        yield "Signed request objects need keys: jwks or jwks_uri."
 
 
-def _faults_of_secret(secret: str | None) -> list[str]:
-    fine = secret is None or _SECRET.fullmatch(secret)
-    return [] if fine else ["A secret has 16 to 512 printable ASCII characters."]
+def _pkce(client: ClientMetadata, is_required: bool) -> Faults:
+    if is_required and "authorization_code" not in client.grant_types:
+        yield "PKCE protects codes: it needs the grant authorization_code."
 
 
-def _unknown(what: str, given: Any, known: Sequence[str]) -> list[str]:
-    return [f"{each!r} is no {what}: choose from {', '.join(known)}." for each in given if each not in known]
+def _subject_type(client: ClientMetadata, subject_type: str) -> Faults:
+    yield from _one_of("subject type", ("public", "pairwise"))(client, subject_type)
+    if subject_type == "pairwise" and not client.sector_identifier_uri and len(uris.hosts_of(client.redirect_uris)) > 1:
+        yield "Redirect URIs of several hosts need a sector_identifier_uri (OIDC Core section 8.1)."
+
+
+def _frontchannel_logout_uri(client: ClientMetadata, uri: str | None) -> Faults:
+    if uri is None:
+        return
+    found = list(uris.faults_of_called_uri(uri))
+    yield from found
+    readable = filter(uris.can_be_read, client.redirect_uris)
+    if not found and uris.origin_of(uri) not in map(uris.origin_of, readable):
+        yield "It must have scheme, host and port of one of the redirect URIs (OIDC Front-Channel Logout section 2)."
+
+
+def _web_address_without_fragment(uri: str) -> Iterator[str]:
+    yield from uris.faults_of_called_uri(uri)
+    yield from uris.without_fragment(uri)
+
+
+def _domain(domain: str) -> Faults:
+    if names.check_email(f"somebody@{domain}")[1]:
+        yield f"{domain!r} is no domain such as example.org."
+
+
+def _role(role: str) -> Faults:
+    return filter(None, (fault_of_role(role),))
+
+
+def _grants_of(response_type: str) -> Sequence[str]:
+    return GRANTS_OF_RESPONSE_TYPES.get(response_type, ())
+
+
+def _gets_refresh_tokens(grant_types: Sequence[str]) -> bool:
+    """A refresh token comes with a code, or to a device (RFC 8628)."""
+    return any(each == "authorization_code" or each.endswith(":device_code") for each in grant_types)
+
+
+_lifetime = _between(10, 366 * 86_400, "A lifetime is 10 seconds to 366 days.")
+
+RULES: Sequence[tuple[str, Callable[[ClientMetadata, Any], Faults]]] = (
+    ("client_id", _client_id),
+    ("client_name", _client_name),
+    ("application_type", _one_of("application type", ("web", "native"))),
+    ("redirect_uris", _redirect_uris),
+    ("post_logout_redirect_uris", _post_logout_redirect_uris),
+    ("grant_types", _grant_types),
+    ("response_types", _response_types),
+    ("scopes", _scopes),
+    ("is_pkce_required", _pkce),
+    ("token_endpoint_auth_method", _auth_method),
+    ("token_endpoint_auth_signing_alg", _auth_signing_alg),
+    ("jwks", _jwks),
+    ("jwks_uri", _each(uris.faults_of_called_uri)),
+    ("client_uri", _each(uris.faults_of_linked_uri)),
+    ("logo_uri", _each(uris.faults_of_linked_uri)),
+    ("policy_uri", _each(uris.faults_of_linked_uri)),
+    ("tos_uri", _each(uris.faults_of_linked_uri)),
+    ("contacts", _each(_text)),
+    ("software_id", _each(_text)),
+    ("software_version", _each(lambda text: _text(text) if len(text) <= 100 else ["At most 100 characters."])),
+    ("subject_type", _subject_type),
+    ("sector_identifier_uri", _each(_web_address_without_fragment)),
+    ("id_token_signed_response_alg", _one_of("algorithm", ALGORITHMS)),
+    ("userinfo_signed_response_alg", _one_of("algorithm", ALGORITHMS)),
+    ("request_object_signing_alg", _request_object_signing_alg),
+    ("request_uris", _each(uris.faults_of_called_uri)),
+    ("require_signed_request_object", _require_signed_request_object),
+    ("default_max_age", _between(0, _NUMBER_MOST, "An age is a number of seconds.")),
+    ("default_acr_values", _each(_text)),
+    ("initiate_login_uri", _each(_web_address_without_fragment)),
+    ("access_token_format", _one_of("format", ("opaque", "jwt"))),
+    ("resources", _each(uris.faults_of_resource)),
+    ("access_token_lifetime", _lifetime),
+    ("id_token_lifetime", _lifetime),
+    ("refresh_token_lifetime", _lifetime),
+    ("registration_policy", _one_of("policy", POLICIES)),
+    ("registration_domains", _each(_domain)),
+    ("registration_roles", _each(_role)),
+    ("max_concurrent_users", _between(1, _NUMBER_MOST, "At least one person must be able to sign in.")),
+    ("backchannel_logout_uri", _each(_web_address_without_fragment)),
+    ("frontchannel_logout_uri", _frontchannel_logout_uri),
+)

@@ -13,18 +13,21 @@ from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.errors import AlreadyExistsError, NotFoundError
 from idp.models import Client
+from idp.oidc.client_keys import SECRET_PURPOSE
 from idp.oidc.client_rules import check_metadata
 from idp.oidc.clients import ClientMetadata
+from idp.settings import Settings
 
 _COLUMNS = tuple(getattr(Client, name) for name in ClientMetadata.__dataclass_fields__)
 
 
 def register_client(
-    db: Session, visitor: Visitor, metadata: ClientMetadata, *, secret: str | None = None
+    db: Session, settings: Settings, visitor: Visitor, metadata: ClientMetadata, *, secret: str | None = None
 ) -> tuple[ClientMetadata, str | None]:
     """Register a client.
 
     Args:
+        settings: hold the key under which a secret is kept that signs.
         metadata: what it wants to be; `client_id` may be empty, then one is made.
         secret: one brought along; otherwise one is made, unless the client is public.
 
@@ -38,11 +41,8 @@ def register_client(
     if not metadata.client_id:
         metadata = replace(metadata, client_id=crypto.new_id())
     check_metadata(metadata, secret)
-    if metadata.is_public:
-        secret = None
-    else:
-        secret = secret or crypto.new_token()
-        metadata = replace(metadata, client_secret_digest=crypto.digest(secret))
+    secret = (secret or crypto.new_token()) if metadata.needs_secret else None
+    metadata = _with_secret(settings, metadata, secret)
     # A version that no earlier client of the same id had: caches may still hold that one.
     first_version = int.from_bytes(crypto.random_bytes(3), "big")
     metadata = replace(metadata, version=first_version, created_at=clock.now())
@@ -90,7 +90,7 @@ def remove_client(db: Session, visitor: Visitor, client_id: str) -> None:
     audit.record(db, Event.CLIENT_REMOVED, visitor, client_id=client_id)
 
 
-def rotate_secret(db: Session, visitor: Visitor, client_id: str) -> str:
+def rotate_secret(db: Session, settings: Settings, visitor: Visitor, client_id: str) -> str:
     """Give a client a new secret; the old one is worthless at once.
 
     Returns:
@@ -102,14 +102,31 @@ def rotate_secret(db: Session, visitor: Visitor, client_id: str) -> str:
     client = get_client(db, client_id)
     if client.is_public:
         raise NotFoundError(f"The client {client_id!r} is public: it has no secret.")
+    if not client.needs_secret:
+        raise NotFoundError(f"The client {client_id!r} proves itself by its keys: it has no secret.")
     secret = crypto.new_token()
+    fresh = _with_secret(settings, client, secret)
     db.execute(
         update(Client)
         .where(Client.client_id == client_id)
-        .values(client_secret_digest=crypto.digest(secret), version=Client.version + 1, updated_at=clock.now())
+        .values(
+            client_secret_digest=fresh.client_secret_digest,
+            client_secret_sealed=fresh.client_secret_sealed,
+            version=Client.version + 1,
+            updated_at=clock.now(),
+        )
     )
     audit.record(db, Event.CLIENT_SECRET_ROTATED, visitor, client_id=client_id)
     return secret
+
+
+def _with_secret(settings: Settings, metadata: ClientMetadata, secret: str | None) -> ClientMetadata:
+    """Note a secret: as a digest, and encrypted where it keys a MAC; or that there is none."""
+    sealed = None
+    if secret is not None and metadata.signs_with_secret:
+        sealed = crypto.seal(settings.secret_key, SECRET_PURPOSE, secret)
+    digest = None if secret is None else crypto.digest(secret)
+    return replace(metadata, client_secret_digest=digest, client_secret_sealed=sealed)
 
 
 def _row(metadata: ClientMetadata) -> dict[str, Any]:

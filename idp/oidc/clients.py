@@ -15,6 +15,16 @@ AccessTokenFormat = Literal["opaque", "jwt"]
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 CONFIDENTIAL_METHODS = ("client_secret_basic", "client_secret_post")
 AUTH_METHODS = (*CONFIDENTIAL_METHODS, "none")
+IMPLICIT = "implicit"  # of the implicit and hybrid flows; only where the setting `response_types` is `all`
+# Which grants a response type belongs to (OIDC Registration section 2).
+GRANTS_OF_RESPONSE_TYPES: Mapping[str, Sequence[str]] = {
+    "code": ("authorization_code",),
+    "id_token": (IMPLICIT,),
+    "id_token token": (IMPLICIT,),
+    "code id_token": ("authorization_code", IMPLICIT),
+    "code token": ("authorization_code", IMPLICIT),
+    "code id_token token": ("authorization_code", IMPLICIT),
+}
 _NEVER_SHOWN = ("client_secret_digest", "client_secret_sealed", "registration_token_digest")
 
 
@@ -87,6 +97,27 @@ class ClientMetadata:
     def is_public(self) -> bool:
         """Whether it can keep no secret (RFC 6749 section 2.1)."""
         return self.token_endpoint_auth_method == "none"  # noqa: S105
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether it has told its public keys, or where they are."""
+        return self.jwks is not None or self.jwks_uri is not None
+
+    @property
+    def is_self_registered(self) -> bool:
+        """Whether software registered it, and not the operator (RFC 7591)."""
+        return self.registration_token_digest is not None
+
+    @property
+    def signs_with_secret(self) -> bool:
+        """Whether its secret keys a MAC (client_secret_jwt, RFC 9101), and must be known here more than as a digest."""
+        by_secret = (self.request_object_signing_alg or "").startswith("HS")
+        return by_secret or self.token_endpoint_auth_method == "client_secret_jwt"  # noqa: S105 - a method's name
+
+    @property
+    def needs_secret(self) -> bool:
+        """Whether it has a secret: by its method of authentication, or to sign request objects with."""
+        return self.signs_with_secret or self.token_endpoint_auth_method in CONFIDENTIAL_METHODS
 
     @property
     def must_use_pkce(self) -> bool:

@@ -317,7 +317,7 @@ ACTIONS = {
         stage.db, OPERATOR, stage.make_client()[0].client_id
     ),
     Event.CLIENT_SECRET_ROTATED: lambda stage: client_store.rotate_secret(
-        stage.db, OPERATOR, stage.make_client()[0].client_id
+        stage.db, stage.settings, OPERATOR, stage.make_client()[0].client_id
     ),
     Event.CLIENT_AUTHENTICATION_REFUSED: refuse_client,
     Event.CODE_REUSED: reuse_code,
@@ -453,7 +453,7 @@ def test_no_secret_is_stored_or_logged_in_clear(stage, db, settings, caplog, mak
     party.request_userinfo("idp_at_" + WRONG)
     refuse_client(stage)
     change_password(stage)
-    secrets.append(client_store.rotate_secret(db, OPERATOR, party.metadata.client_id))
+    secrets.append(client_store.rotate_secret(db, settings, OPERATOR, party.metadata.client_id))
     db.commit()
     stored = everything_stored(db)
     assert len(stored) >= 12

@@ -33,7 +33,11 @@ def provider(settings, make_app, db):
     app = make_app(replace(settings, throttle_address_burst=1_000_000, throttle_account_burst=1_000_000))
     factories.make_user(db, settings, "ada")
     metadata, secret = factories.make_client(
-        db, scopes=SCOPES, grant_types=("authorization_code", "client_credentials"), registration_roles=("guest",)
+        db,
+        settings,
+        scopes=SCOPES,
+        grant_types=("authorization_code", "client_credentials"),
+        registration_roles=("guest",),
     )
     return RelyingParty(app.test_client(), settings.issuer, metadata, secret)
 

@@ -40,7 +40,9 @@ def rp(relying_party: Callable[..., RelyingParty], ada: User) -> RelyingParty:
 def public_rp(relying_party: Callable[..., RelyingParty], ada: User) -> RelyingParty:
     """A native app: it has no secret, and listens on a loopback port."""
     return relying_party(
-        token_endpoint_auth_method="none", redirect_uris=("http://127.0.0.1/callback", "org.example.app:/callback")
+        token_endpoint_auth_method="none",
+        application_type="native",
+        redirect_uris=("http://127.0.0.1/callback", "org.example.app:/callback"),
     )
 
 

@@ -161,10 +161,12 @@ def test_the_scheme_is_read_in_any_case(service, call):
 
 
 @pytest.mark.parametrize("encoded", ["plus+and space", "colon:colon", "per%20cent", "slash/equals=and&"])
-def test_credentials_in_the_header_are_form_urlencoded(app, db, encoded):
+def test_credentials_in_the_header_are_form_urlencoded(app, db, settings, encoded):
     secret = encoded.ljust(16, "x")
-    metadata = ClientMetadata(client_id="job", client_name="Job", grant_types=("client_credentials",))
-    register_client(db, OPERATOR, metadata, secret=secret)
+    metadata = ClientMetadata(
+        client_id="job", client_name="Job", grant_types=("client_credentials",), response_types=()
+    )
+    register_client(db, settings, OPERATOR, metadata, secret=secret)
     db.commit()
     headers = {"Authorization": basic("job", quote_plus(secret))}
     response = app.test_client().post("/oauth/token", data=FORM, headers=headers)
@@ -198,8 +200,8 @@ def test_secrets_are_stored_as_digests_and_compared_in_constant_time(service, mo
 # -- The cache of clients follows the database --------------------------------------------
 
 
-def test_a_rotated_secret_counts_at_once(service, call, db):
-    old, fresh = service.secret, rotate_secret(db, OPERATOR, service.metadata.client_id)
+def test_a_rotated_secret_counts_at_once(service, call, db, settings):
+    old, fresh = service.secret, rotate_secret(db, settings, OPERATOR, service.metadata.client_id)
     assert call(basic(service.metadata.client_id, old)).status_code == 200
     db.commit()
     challenged(call(basic(service.metadata.client_id, old)))
@@ -214,13 +216,13 @@ def test_a_removed_client_is_unknown_at_once(service, call, db):
     challenged(call(header))
 
 
-def test_a_client_that_takes_a_removed_one_s_id_is_another_one(relying_party, ada, db):
+def test_a_client_that_takes_a_removed_one_s_id_is_another_one(relying_party, ada, db, settings):
     """Nothing of the first is remembered: neither its secret nor where it may be answered."""
     first = relying_party(client_id="weather")
     first.log_in()
     remove_client(db, OPERATOR, "weather")
     second = ClientMetadata(client_id="weather", client_name="New", redirect_uris=("https://new.example.org/",))
-    register_client(db, OPERATOR, second)
+    register_client(db, settings, OPERATOR, second)
     db.commit()
     assert first.send(redirect_uri=REDIRECT_URI).status_code == 400
     challenged(first.request_tokens("any"))

@@ -149,13 +149,13 @@ def test_what_is_no_id_never_reaches_the_database(rp, counted, path):
     assert not [statement for statement in traffic.statements if "parked_request" in statement]
 
 
-def test_a_client_that_was_changed_meanwhile_is_checked_anew(rp, db):
+def test_a_client_that_was_changed_meanwhile_is_checked_anew(rp, db, settings):
     page = rp.sign_in_page()
     remove_client(db, OPERATOR, rp.metadata.client_id)
     moved = ClientMetadata(
         client_id=rp.metadata.client_id, client_name="Moved", redirect_uris=("https://moved.example.org/",)
     )
-    register_client(db, OPERATOR, moved)
+    register_client(db, settings, OPERATOR, moved)
     db.commit()
     gone(resume(rp.browser, page.request.args["i"]))
 

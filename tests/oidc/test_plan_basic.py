@@ -56,11 +56,11 @@ def test_oidcc_server(rp, ada):
     assert rp.userinfo(tokens)["sub"] == ada.id
 
 
-def test_oidcc_server_reads_basic_credentials_that_are_form_urlencoded(relying_party, ada, db):
+def test_oidcc_server_reads_basic_credentials_that_are_form_urlencoded(relying_party, ada, db, settings):
     secret = "per%cent+plus:colon/slash&and=  blanks"
     assert quote(secret, safe="") != secret
     metadata = ClientMetadata(client_id="", client_name="Odd", redirect_uris=("https://odd.example.org/",))
-    registered, _ = register_client(db, OPERATOR, metadata, secret=secret)
+    registered, _ = register_client(db, settings, OPERATOR, metadata, secret=secret)
     db.commit()
     rp = relying_party()
     odd = RelyingParty(rp.browser, rp.issuer, registered, secret)

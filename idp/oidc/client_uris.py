@@ -1,0 +1,110 @@
+"""What is wrong with a client's URIs: where people return to, and what the provider calls or links to."""
+
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import SplitResult, urlsplit
+
+from idp.oidc.clients import ClientMetadata
+from idp.settings import is_loopback
+
+URI_MOST = 500  # characters, as the columns have it
+_STRANGE = re.compile(r"[\s\x00-\x1f\x7f\"<>\\^`{|}]")
+
+
+def faults_of_redirect_uri(client: ClientMetadata, uri: str) -> Iterator[str]:
+    """Say what is wrong with a URI that people return to (RFC 6749 section 3.1.2, RFC 8252, RFC 9700 section 4.1).
+
+    Web apps have https, native ones a private scheme besides (OIDC Registration section 2); both may have http on the
+    person's own machine, but not to be handed tokens there (`implicit`).
+    """
+    url, fault = _read(uri)
+    if url is None:
+        yield fault
+    elif url.fragment or uri.endswith("#"):
+        yield f"{uri!r} has a fragment."
+    elif url.scheme in ("http", "https"):
+        if "*" in uri:
+            yield f"{uri!r} holds a wildcard; every redirect URI is compared to the letter."
+        elif url.scheme == "http" and client.application_type == "web" and "implicit" in client.grant_types:
+            yield f"{uri!r} must be https: a web app of the grant implicit gets its tokens there."
+        elif url.scheme == "http" and not is_loopback(url.hostname):
+            yield f"{uri!r} must be https (http only on this machine itself)."
+    elif "." not in url.scheme:  # javascript:, data:, file: and the like have none
+        yield f"{uri!r} must be https, or a private scheme with a dot such as org.example.app:/callback."
+    elif client.application_type == "web":
+        yield f"{uri!r} has a private scheme, which only an app with the application_type native has."
+
+
+def faults_of_called_uri(uri: str) -> Iterator[str]:
+    """Say what is wrong with a URI that the provider or a browser calls for the app: https, or http on loopback."""
+    url, fault = _read(uri)
+    if url is None:
+        yield fault
+    elif url.scheme not in ("http", "https"):
+        yield f"{uri!r} is no web address."
+    elif url.scheme == "http" and not is_loopback(url.hostname):
+        yield f"{uri!r} must be https (http only on this machine itself)."
+    elif len(uri) > URI_MOST:
+        yield f"A URI has at most {URI_MOST} characters."
+
+
+def faults_of_linked_uri(uri: str) -> Iterator[str]:
+    """Say what is wrong with a URI that people may follow, or that is shown to them."""
+    url, fault = _read(uri)
+    if url is None:
+        yield fault
+    elif url.scheme not in ("http", "https"):
+        yield f"{uri!r} is no web address."
+    elif len(uri) > URI_MOST:
+        yield f"A URI has at most {URI_MOST} characters."
+
+
+def faults_of_resource(uri: str) -> Iterator[str]:
+    """Say what is wrong with a resource indicator: an absolute URI without a fragment (RFC 8707 section 2)."""
+    url, fault = _read(uri)
+    if url is None:
+        yield fault
+    elif not url.scheme or "#" in uri:
+        yield f"{uri!r} is no absolute URI without a fragment."
+    elif len(uri) > URI_MOST:
+        yield f"A URI has at most {URI_MOST} characters."
+
+
+def without_fragment(uri: str) -> Iterator[str]:
+    """Say that a URI must have no fragment, where it has one."""
+    if "#" in uri:
+        yield f"{uri!r} has a fragment."
+
+
+def hosts_of(uris: Iterable[str]) -> set[str | None]:
+    """Return the hosts of URIs; None stands for a URI without one."""
+    return {urlsplit(uri).hostname for uri in uris if _read(uri)[0] is not None}
+
+
+def origin_of(uri: str) -> tuple[str, str | None, int | None]:
+    """Return scheme, host and port of a URI that can be read."""
+    url = urlsplit(uri)
+    usual = {"https": 443, "http": 80}.get(url.scheme)
+    return url.scheme, url.hostname, url.port or usual
+
+
+def can_be_read(uri: str) -> bool:
+    """Tell whether a URI is one at all."""
+    return _read(uri)[0] is not None
+
+
+def _read(uri: str) -> tuple[SplitResult | None, str]:
+    """Return a URI's parts, or what is wrong with it."""
+    try:
+        url = urlsplit(uri)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        return None, f"{uri!r} is no URI."
+    if not uri.isascii() or _STRANGE.search(uri):
+        return None, f"{uri!r} holds characters that a URI cannot have."
+    if url.scheme in ("http", "https"):
+        if not host:
+            return None, f"{uri!r} names no host."
+        if url.username is not None or url.password is not None:
+            return None, f"{uri!r} holds a user name."
+    return url, ""
