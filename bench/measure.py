@@ -42,7 +42,7 @@ from idp.settings import Settings
 
 PASSWORD = "correct horse battery staple"
 REDIRECT_URI = "http://127.0.0.1:9/callback"
-SCOPE = "openid profile email offline_access"
+SCOPE = "openid profile email"
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -13,6 +13,7 @@ from idp.web import context
 from idp.web.api import register_api
 from idp.web.error_pages import register_error_pages
 from idp.web.front_door import FrontDoor
+from idp.web.one_at_a_time import OneAtATime
 from idp.web.pages import register_pages
 from idp.web.protocol import register_protocol
 from idp.web.security import register_security
@@ -59,6 +60,8 @@ def create_app(in_force: Settings | None = None) -> Flask:
     register_security(app)
     register_transaction(app)
     app.wsgi_app = FrontDoor(app.wsgi_app, in_force)  # type: ignore[method-assign]
+    if in_force.is_sqlite:  # another database is waited for, and meanwhile other requests go on
+        app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
     if in_force.proxy_hops:
         hops = in_force.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]

@@ -5,17 +5,24 @@ secrets that machines make carry enough entropy for one SHA-256 (OWASP Password 
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
+import os
 import secrets
+import threading
 import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import TypeVar
 
 import bcrypt
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from idp import turns
 from idp.errors import NotReadyError
 
 _PREHASHED = "sha256"  # marks a bcrypt hash that was taken over a SHA-256 digest
@@ -62,14 +69,14 @@ def hash_password(password: str, cost: int) -> str:
         password: as typed; Unicode is normalised to NFKC (NIST SP 800-63B section 3.1.1.2).
         cost: bcrypt's cost, the base-two logarithm of its rounds.
     """
-    return f"{_PREHASHED}{bcrypt.hashpw(_prehash(password), bcrypt.gensalt(cost)).decode('ascii')}"
+    return f"{_PREHASHED}{_aside(bcrypt.hashpw, _prehash(password), bcrypt.gensalt(cost)).decode('ascii')}"
 
 
 def verify_password(password: str, stored: str) -> bool:
     """Tell whether `password` belongs to the hash `stored`, ours or a plain bcrypt hash brought from elsewhere."""
     if stored.startswith(_PREHASHED):
-        return bcrypt.checkpw(_prehash(password), stored.removeprefix(_PREHASHED).encode("ascii"))
-    return bcrypt.checkpw(password.encode("utf-8", "surrogatepass")[:72], stored.encode("ascii"))
+        return _aside(bcrypt.checkpw, _prehash(password), stored.removeprefix(_PREHASHED).encode("ascii"))
+    return _aside(bcrypt.checkpw, password.encode("utf-8", "surrogatepass")[:72], stored.encode("ascii"))
 
 
 def is_password_hash_outdated(stored: str, cost: int) -> bool:
@@ -86,6 +93,30 @@ def dummy_password_hash(cost: int) -> str:
     It is a salt with random letters behind: making it takes no hashing, so the first use costs no more than the others.
     """
     return f"{_PREHASHED}{bcrypt.gensalt(cost).decode('ascii')}{secrets.token_hex(16)[:31]}"
+
+
+_Result = TypeVar("_Result")
+
+
+def _aside(hash_slowly: Callable[[bytes, bytes], _Result], password: bytes, salt: bytes) -> _Result:
+    """Hash on a thread of the pool, while whoever waits for it gives up their turn to run Python."""
+    with turns.aside():
+        return _hashing_threads().submit(hash_slowly, password, salt).result()
+
+
+@lru_cache
+def _hashing_threads() -> ThreadPoolExecutor:
+    """As many hashes at once as there are processors, and each gives way to whatever else there is to do.
+
+    A hash takes a fifth of a second of processor time: without a bound, many sign-ins at once would hold up every other
+    request. Made at first use, because servers fork.
+    """
+    return ThreadPoolExecutor(max(1, os.cpu_count() or 1), "hashing", initializer=_give_way)
+
+
+def _give_way() -> None:
+    with contextlib.suppress(OSError, AttributeError):  # a thread has a priority of its own on Linux
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _prehash(password: str) -> bytes:

@@ -6,6 +6,7 @@ instead of failing with "database is locked" when it turns from reader to writer
 gives by default (READ COMMITTED), which keeps both engines alike.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,16 +18,18 @@ from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session
 
+from idp import turns
 from idp.settings import Settings
 
 BUSY_TIMEOUT = 15  # seconds that a writer waits for SQLite's lock
+_WAIT = f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT}"
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
 _READS = ("SELECT", "PRAGMA", "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "RELEASE")
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
     """Return the keyword arguments for `create_engine`."""
-    if settings.sqlalchemy_url.startswith("sqlite"):
+    if settings.is_sqlite:
         own: dict[str, Any] = {
             "connect_args": {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
         }
@@ -80,4 +83,14 @@ def _begin_immediate(
 ) -> None:
     if cursor.connection.in_transaction or statement.lstrip()[:9].upper().startswith(_READS):
         return
-    cursor.execute("BEGIN IMMEDIATE")
+    cursor.execute("PRAGMA busy_timeout=0")
+    try:
+        cursor.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as fault:
+        if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            raise
+        cursor.execute(_WAIT)
+        with turns.aside():  # whoever only reads need not wait with us
+            cursor.execute("BEGIN IMMEDIATE")
+    else:
+        cursor.execute(_WAIT)

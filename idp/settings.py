@@ -333,6 +333,11 @@ class Settings:
         return f"postgresql+psycopg://{rest}" if scheme.startswith("postgres") else self.database_url
 
     @property
+    def is_sqlite(self) -> bool:
+        """Whether the data live in a file on this machine."""
+        return self.sqlalchemy_url.startswith("sqlite")
+
+    @property
     def is_https(self) -> bool:
         """Whether browsers reach the provider over TLS."""
         return self.issuer.startswith("https://")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlencode, urlsplit
 
+from idp import turns
 from idp.settings import Settings, is_loopback
 
 STEP_TIMEOUT = 5  # seconds for each step on the wire
@@ -90,9 +91,10 @@ def _request(
     guillotine.daemon = True
     guillotine.start()
     try:
-        connection.request(method, path, body, {**headers, "User-Agent": "streamlit-idp"})
-        response = connection.getresponse()
-        return Answer(response.status, response.headers.get_content_type(), _read(response, most))
+        with turns.aside():
+            connection.request(method, path, body, {**headers, "User-Agent": "streamlit-idp"})
+            response = connection.getresponse()
+            return Answer(response.status, response.headers.get_content_type(), _read(response, most))
     except (OSError, http.client.HTTPException, ValueError) as fault:
         raise OutgoingError(f"{fault.__class__.__name__}: {fault}"[:200]) from None
     finally:

@@ -1,0 +1,149 @@
+"""One thread at a time runs Python in a request; who waits for something else lets the others have their turn."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from idp import crypto, database, turns
+from idp.settings import Settings
+from idp.web.one_at_a_time import OneAtATime
+
+PATIENCE = 30  # seconds; how long a test waits for what must come
+
+
+def test_one_at_a_time():
+    inside, most = 0, 0
+
+    def work(_number):
+        nonlocal inside, most
+        with turns.taken():
+            inside += 1
+            most = max(most, inside)
+            threading.Event().wait(0.001)
+            inside -= 1
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+    assert most == 1
+
+
+def test_who_steps_aside_lets_another_in_and_comes_back():
+    order, is_other_done = [], threading.Event()
+
+    def other():
+        with turns.taken():
+            order.append("other")
+        is_other_done.set()
+
+    with turns.taken():
+        thread = threading.Thread(target=other)
+        thread.start()
+        with turns.aside():
+            assert is_other_done.wait(PATIENCE)
+        order.append("first again")
+        second = threading.Thread(target=lambda: order.append("never before") if turns._turn.acquire(False) else None)
+        second.start()
+        second.join()
+    thread.join()
+    assert order == ["other", "first again"]
+
+
+def fail_inside():
+    with turns.taken():
+        try:
+            with turns.aside():
+                int("inside")
+        except ValueError:
+            assert turns._turn.locked()
+            raise
+
+
+def test_a_turn_ends_with_an_error_and_comes_back_after_one_aside():
+    with pytest.raises(ValueError, match="inside"):
+        fail_inside()
+    assert not turns._turn.locked()
+
+
+def test_aside_without_a_turn_is_nothing():
+    with turns.aside():
+        assert not turns._turn.locked()
+
+
+def test_a_hash_holds_up_nobody(monkeypatch):
+    """While one request hashes, another is answered from beginning to end."""
+    is_hashing, may_end = threading.Event(), threading.Event()
+
+    def slow(_password, _salt):
+        is_hashing.set()
+        assert may_end.wait(PATIENCE)
+        return b"$2b$04$" + b"x" * 53
+
+    def hash_it(_environ, _start_response):
+        return [crypto.hash_password("a password", 4).encode()]
+
+    monkeypatch.setattr(crypto.bcrypt, "hashpw", slow)
+    answered = []
+    thread = threading.Thread(target=lambda: answered.append(OneAtATime(hash_it)({}, None)))
+    thread.start()
+    assert is_hashing.wait(PATIENCE)
+    assert OneAtATime(lambda _environ, _start_response: [b"quick"])({}, None) == [b"quick"]
+    assert answered == []
+    may_end.set()
+    thread.join()
+    assert len(answered) == 1
+
+
+def test_hashes_at_once_are_bounded(monkeypatch):
+    inside, most, lock = 0, 0, threading.Lock()
+
+    def slow(_password, _salt):
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        threading.Event().wait(0.005)
+        with lock:
+            inside -= 1
+        return b"$2b$04$" + b"x" * 53
+
+    monkeypatch.setattr(crypto.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(crypto.bcrypt, "hashpw", slow)
+    crypto._hashing_threads.cache_clear()
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda _number: crypto.hash_password("a password", 4), range(24)))
+    crypto._hashing_threads().shutdown()
+    crypto._hashing_threads.cache_clear()
+    assert most == 2
+
+
+def test_who_waits_for_the_databases_lock_steps_aside(tmp_path):
+    engine = database.open_engine(Settings(instance=tmp_path))
+    with engine.begin() as db:
+        db.execute(text("CREATE TABLE box (content TEXT)"))
+    is_other_in = threading.Event()
+
+    def other():
+        with turns.taken():
+            is_other_in.set()
+
+    with engine.connect() as holder:
+        holder.execute(text("INSERT INTO box VALUES ('first')"))
+
+        def write():
+            with turns.taken(), engine.begin() as db:
+                db.execute(text("INSERT INTO box VALUES ('second')"))
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        reader = threading.Thread(target=other)
+        reader.start()
+        assert is_other_in.wait(PATIENCE)
+        holder.commit()
+        writer.join()
+        reader.join()
+    with engine.connect() as db:
+        assert db.scalar(text("SELECT count(*) FROM box")) == 2
+        assert db.scalar(text("PRAGMA busy_timeout")) == 1000 * database.BUSY_TIMEOUT
+    engine.dispose()
