@@ -1,4 +1,4 @@
-"""What happens later, beside the web server: mail goes out, apps are told of sign-outs, old rows are swept away."""
+"""What happens later, beside the web server: mail goes out, old sessions end, apps are told, old rows are swept."""
 
 import logging
 import threading
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, delete, exists, select
+from sqlalchemy import ColumnElement, Engine, delete, exists, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -57,8 +57,23 @@ class Sweep:
 _HAS_GRANTS = exists().where(AuthorizationGrant.session_id == BrowserSession.id)
 
 
-def _expired(key: InstrumentedAttribute[str], expires_at: InstrumentedAttribute[Any], db: Session, *, most: int) -> int:
+# Who is still to be told of a session's end is read from its grants: they stay until it has ended.
+_HAS_LIVING_SESSION = exists().where(
+    BrowserSession.id == AuthorizationGrant.session_id, BrowserSession.ended_at.is_(None)
+)
+
+
+def _expired(
+    key: InstrumentedAttribute[str],
+    expires_at: InstrumentedAttribute[Any],
+    db: Session,
+    *,
+    most: int,
+    unless: ColumnElement[bool] | None = None,
+) -> int:
     old = select(key).where(expires_at < clock.now()).limit(most)
+    if unless is not None:
+        old = old.where(~unless)
     return int(db.execute(delete(key.class_).where(key.in_(old))).rowcount)  # type: ignore[attr-defined]
 
 
@@ -69,7 +84,10 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("seen_assertion", partial(_expired, SeenAssertion.id, SeenAssertion.expires_at)),
     Sweep("initial_access_token", partial(_expired, InitialAccessToken.id, InitialAccessToken.expires_at)),
     Sweep("refresh_token", partial(_expired, RefreshToken.id, RefreshToken.expires_at)),
-    Sweep("authorization_grant", partial(_expired, AuthorizationGrant.id, AuthorizationGrant.expires_at)),
+    Sweep(
+        "authorization_grant",
+        partial(_expired, AuthorizationGrant.id, AuthorizationGrant.expires_at, unless=_HAS_LIVING_SESSION),
+    ),
     Sweep("revoked_access_token", partial(_expired, RevokedAccessToken.token_id, RevokedAccessToken.expires_at)),
     Sweep("one_time_link", partial(_expired, OneTimeLink.id, OneTimeLink.expires_at)),
     Sweep("one_time_code", partial(_expired, OneTimeCode.id, OneTimeCode.expires_at)),
@@ -127,7 +145,20 @@ def _sweep(engine: Engine, _settings: Settings, stop: threading.Event | None) ->
     return swept
 
 
+def _end_expired_sessions(engine: Engine, settings: Settings, stop: threading.Event | None) -> Mapping[str, int]:
+    """End sessions whose time is over, in small batches of one transaction each."""
+    count = 0
+    while stop is None or not stop.is_set():
+        with Session(engine) as db, db.begin():
+            ended = sessions.end_expired(db, settings, most=BATCH)
+        count += ended
+        if ended < BATCH:
+            break
+    return {"session_expired": count}
+
+
 JOBS: tuple[Job, ...] = (
+    Job("expired sessions", EVERY, _end_expired_sessions),
     Job("mail", 2, delivery.deliver_due),
     Job("logout notices", 1, backchannel.send_due),
     Job("sweep", EVERY, _sweep),

@@ -6,16 +6,16 @@ What hangs on a session (tokens of apps) is ended by listeners, in the same tran
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import BigInteger, BindParameter, ColumnElement, and_, delete, insert, select, update
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
 from idp.accounts import audit, names
 from idp.accounts.audit import Event
-from idp.accounts.visitor import Visitor
+from idp.accounts.visitor import SYSTEM, Visitor
 from idp.models import BrowserSession, User
 from idp.settings import Settings
 from idp.statements import Prepared, value
@@ -53,19 +53,22 @@ class CurrentSession:
 
 @dataclass(frozen=True)
 class EndedSessions:
-    """What a listener is told.
+    """What a listener is told, and whoever ended the sessions gets back.
 
     Attributes:
         user_id: whose sessions ended.
         session_ids: which ones.
-        reason: `signed_out`, `ended_by_user`, `password_changed`, `user_disabled`, `account_deleted`, `replaced`.
+        reason: `signed_out`, `ended_by_user`, `ended_by_operator`, `password_changed`, `user_disabled`,
+            `account_deleted`, `replaced`, `expired`.
         is_account_wide: the account itself is in doubt, so whatever outlives a session ends too.
+        to_visit: filled by listeners: addresses that the person's own browser must visit to end what it holds there.
     """
 
     user_id: str
     session_ids: Sequence[str]
     reason: str
     is_account_wide: bool
+    to_visit: list[str] = field(default_factory=list, compare=False)
 
 
 Listener = Callable[[Session, EndedSessions], None]
@@ -221,23 +224,24 @@ def list_sessions(db: Session, settings: Settings, user_id: str) -> Sequence[Bro
     return rows
 
 
-def end_session(db: Session, visitor: Visitor, session_id: str, *, reason: str, user_id: str = "") -> bool:
+def end_session(
+    db: Session, visitor: Visitor, session_id: str, *, reason: str, user_id: str = ""
+) -> EndedSessions | None:
     """End one session and what hangs on it.
 
     Args:
         user_id: when given, only a session of this user.
 
     Returns:
-        Whether it was alive.
+        What listeners were told and have added, or None when it had ended before.
     """
     query = update(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.ended_at.is_(None))
     if user_id:
         query = query.where(BrowserSession.user_id == user_id)
     ended = db.execute(query.values(ended_at=clock.now(), end_reason=reason).returning(BrowserSession.user_id)).first()
     if ended is None:
-        return False
-    _tell(db, visitor, EndedSessions(ended.user_id, (session_id,), reason, reason in ACCOUNT_WIDE_REASONS))
-    return True
+        return None
+    return _tell(db, visitor, EndedSessions(ended.user_id, (session_id,), reason, reason in ACCOUNT_WIDE_REASONS))
 
 
 def end_sessions(db: Session, visitor: Visitor, user_id: str, *, reason: str, except_session: str = "") -> int:
@@ -262,6 +266,41 @@ def end_sessions(db: Session, visitor: Visitor, user_id: str, *, reason: str, ex
     )
     if ended or reason in ACCOUNT_WIDE_REASONS:
         _tell(db, visitor, EndedSessions(user_id, tuple(ended), reason, reason in ACCOUNT_WIDE_REASONS))
+    return len(ended)
+
+
+def end_expired(db: Session, settings: Settings, *, most: int) -> int:
+    """End sessions that were idle for too long or have reached their absolute age, and what hangs on them.
+
+    They have opened nothing since that moment; this tells whoever still has to be told.
+
+    Args:
+        most: at most so many.
+
+    Returns:
+        How many.
+    """
+    now = clock.now()
+    is_expired = and_(
+        BrowserSession.ended_at.is_(None),
+        or_(BrowserSession.expires_at <= now, BrowserSession.last_seen_at <= now - settings.session_idle_lifetime),
+    )
+    # Whom another worker or a sign-out is at is left to them: nobody waits for anybody (SQLite has one writer anyway).
+    chosen = select(BrowserSession.id).where(is_expired).order_by(BrowserSession.id).limit(most)
+    if not (found := db.scalars(chosen.with_for_update(skip_locked=True)).all()):
+        return 0
+    ended = db.execute(
+        update(BrowserSession)
+        .where(BrowserSession.id.in_(found), is_expired)
+        .values(ended_at=now, end_reason="expired")
+        .returning(BrowserSession.user_id, BrowserSession.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    by_user: dict[str, list[str]] = {}
+    for user_id, session_id in ended:
+        by_user.setdefault(user_id, []).append(session_id)
+    for user_id, session_ids in by_user.items():
+        _tell(db, SYSTEM, EndedSessions(user_id, tuple(session_ids), "expired", is_account_wide=False))
     return len(ended)
 
 
@@ -292,10 +331,11 @@ def sweep(db: Session, *, most: int, unless: ColumnElement[bool] | None = None) 
     return int(db.execute(delete(BrowserSession).where(BrowserSession.id.in_(old))).rowcount)  # type: ignore[attr-defined]
 
 
-def _tell(db: Session, visitor: Visitor, ended: EndedSessions) -> None:
+def _tell(db: Session, visitor: Visitor, ended: EndedSessions) -> EndedSessions:
     for session_id in ended.session_ids:
         audit.record(
             db, Event.SESSION_ENDED, visitor, user_id=ended.user_id, session_id=session_id, reason=ended.reason
         )
     for listener in _listeners:
         listener(db, ended)
+    return ended

@@ -18,7 +18,7 @@ WHOM = "USERNAME is a user name, an e-mail address or an id."
 
 @click.group(short_help="Accounts.")
 def command() -> None:
-    """Accounts: add, list, show, disable, enable, set-password, roles."""
+    """Accounts: add, list, show, disable, enable, sign-out, set-password, roles."""
 
 
 @command.command(epilog="\b\nExample:\n  idp user add ada --email ada@example.org --first-name Ada --role admin")
@@ -129,6 +129,23 @@ def enable(username: str) -> None:
         user = users.get_user(db, username)
         changed = users.enable_user(db, OPERATOR, user.id)
     output.note(f"Enabled {user.username}." if changed else f"{user.username} was not disabled.")
+
+
+@command.command("sign-out", epilog=WHOM)
+@click.argument("username")
+def sign_out(username: str) -> None:
+    """End all sessions of an account; every app that they reached is told. Its owner may sign in again.
+
+    Apps that may act while the person is away (offline_access) go on; to end these too, disable the account or set a
+    new password.
+    """
+    with open_ready() as (_settings, db):
+        user = users.get_user(db, username)
+        ended = sessions.end_sessions(db, OPERATOR, user.id, reason="ended_by_operator")
+    sessions_ended = "1 session" if ended == 1 else f"{ended} sessions"
+    output.note(
+        f"Signed {user.username} out: {sessions_ended} ended." if ended else f"{user.username} had no sessions."
+    )
 
 
 @command.command("set-password", epilog=WHOM)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock
+from idp.leases import Leases
 from idp.models import AuditEvent, MailMessage
 
 GIVEN_UP = "provider:mail:give_up"  # the audit's event
@@ -32,11 +33,12 @@ class Claimed:
 
 
 _COLUMNS = tuple(getattr(MailMessage, name) for name in Claimed.__dataclass_fields__)
+_LEASES = Leases(MailMessage, WAITS)
 
 
 def has_due(db: Session) -> bool:
     """Tell whether a mail waits for somebody to deliver it."""
-    return db.scalar(select(MailMessage.id).where(*_due()).limit(1)) is not None
+    return db.scalar(select(MailMessage.id).where(*_LEASES.are_due()).limit(1)) is not None
 
 
 def claim_next(db: Session, lease: int) -> Claimed | None:
@@ -48,20 +50,8 @@ def claim_next(db: Session, lease: int) -> Claimed | None:
     Returns:
         The mail, or None when none is due.
     """
-    while True:
-        due = select(MailMessage.id).where(*_due()).order_by(MailMessage.next_attempt_at, MailMessage.created_at)
-        found = db.scalar(due.limit(1))
-        if found is None:
-            return None
-        claim = (
-            update(MailMessage)
-            .where(MailMessage.id == found, *_due())
-            .values(claimed_until=clock.now() + lease)
-            .returning(*_COLUMNS)
-        )
-        row = db.execute(claim).one_or_none()
-        if row is not None:
-            return Claimed(**row._mapping)
+    row = _LEASES.claim_next(db, lease, _COLUMNS, (MailMessage.created_at,))
+    return None if row is None else Claimed(**row)
 
 
 def mark_sent(db: Session, claimed: Claimed) -> None:
@@ -89,17 +79,7 @@ def put_off(db: Session, claimed: Claimed, reason: str) -> None:
     Args:
         reason: why it did not go.
     """
-    wait = WAITS[min(claimed.attempts, len(WAITS) - 1)]
-    db.execute(
-        update(MailMessage)
-        .where(*_ours(claimed))
-        .values(
-            attempts=claimed.attempts + 1,
-            next_attempt_at=clock.now() + wait,
-            claimed_until=None,
-            last_error=reason,
-        )
-    )
+    _LEASES.put_off(db, claimed, reason)
 
 
 def put_off_all(db: Session, reason: str) -> int:
@@ -111,11 +91,12 @@ def put_off_all(db: Session, reason: str) -> int:
     Returns:
         How many.
     """
-    attempted = db.scalar(select(MailMessage.attempts).where(*_due()).order_by(MailMessage.attempts).limit(1)) or 0
-    wait = min(WAITS[min(attempted, len(WAITS) - 1)], WAIT_FOR_SERVER)
+    least = select(MailMessage.attempts).where(*_LEASES.are_due()).order_by(MailMessage.attempts).limit(1)
+    attempted = db.scalar(least) or 0
+    wait = min(_LEASES.wait_after(attempted), WAIT_FOR_SERVER)
     statement = (
         update(MailMessage)
-        .where(*_due())
+        .where(*_LEASES.are_due())
         .values(attempts=MailMessage.attempts + 1, next_attempt_at=clock.now() + wait, last_error=reason)
     )
     return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
@@ -127,9 +108,7 @@ def give_up(db: Session, claimed: Claimed, reason: str) -> None:
     Args:
         reason: why.
     """
-    values = {"state": "failed", "attempts": claimed.attempts + 1, "claimed_until": None, "last_error": reason}
-    changed = db.execute(update(MailMessage).where(*_ours(claimed)).values(**values, finished_at=clock.now()))
-    if changed.rowcount:  # type: ignore[attr-defined]
+    if _LEASES.finish(db, claimed, "failed", reason):
         _write_down(db, claimed.id, claimed.kind, reason)
 
 
@@ -145,7 +124,7 @@ def give_up_old(db: Session, *, least_attempts: int = LEAST_ATTEMPTS) -> Sequenc
     statement = (
         update(MailMessage)
         .where(
-            *_unclaimed(),
+            *_LEASES.are_unclaimed(),
             MailMessage.attempts >= least_attempts,
             MailMessage.created_at <= clock.now() - GIVE_UP_AFTER,
         )
@@ -204,29 +183,7 @@ def sweep(db: Session, *, most: int) -> int:
     Returns:
         How many.
     """
-    old = select(MailMessage.id).where(
-        MailMessage.state != "waiting", MailMessage.finished_at < clock.now() - KEPT_AFTER_END
-    )
-    statement = delete(MailMessage).where(MailMessage.id.in_(old.limit(most)))
-    return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
-
-
-def _unclaimed() -> tuple[ColumnElement[bool], ...]:
-    is_free = or_(MailMessage.claimed_until.is_(None), MailMessage.claimed_until < clock.now())
-    return MailMessage.state == "waiting", is_free
-
-
-def _due() -> tuple[ColumnElement[bool], ...]:
-    return *_unclaimed(), MailMessage.next_attempt_at <= clock.now()
-
-
-def _ours(claimed: Claimed) -> tuple[ColumnElement[bool], ...]:
-    """A worker that took longer than its lease must not undo what another did meanwhile."""
-    return (
-        MailMessage.id == claimed.id,
-        MailMessage.state == "waiting",
-        MailMessage.claimed_until == claimed.claimed_until,
-    )
+    return _LEASES.sweep(db, most=most, kept_after_end=KEPT_AFTER_END)
 
 
 def _write_down(db: Session, mail_id: str, kind: str, reason: str) -> None:

@@ -1,7 +1,7 @@
 """Back-channel logout (OpenID Connect Back-Channel Logout 1.0): every app that a session reached is told of its end.
 
-The notice is a row in the transaction that ends the session, and the worker sends it, again and again if need be: a
-crash loses none, and nobody who signs out waits for an app that does not answer.
+The notice is a row in the transaction that ends the session (`idp.oidc.logout_notices`), and the worker sends it, again
+and again if need be: a crash loses none, and nobody who signs out waits for an app that does not answer.
 """
 
 import logging
@@ -10,17 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from joserfc import jwt
-from sqlalchemy import ColumnElement, Engine, delete, insert, or_, select, update
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock
 from idp.accounts import audit
 from idp.accounts.audit import Event
-from idp.accounts.sessions import EndedSessions
 from idp.accounts.visitor import SYSTEM
-from idp.models import AuthorizationGrant, Client, LogoutNotice
+from idp.leases import Leases
+from idp.models import LogoutNotice
 from idp.oidc import keys
+from idp.oidc.client_store import load_client
+from idp.oidc.clients import ClientMetadata
 from idp.oidc.outgoing import OutgoingError, post_form
+from idp.oidc.subjects import subject_of
 from idp.settings import Settings
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -47,34 +50,7 @@ class Claimed:
 
 
 _COLUMNS = tuple(getattr(LogoutNotice, name) for name in Claimed.__dataclass_fields__)
-
-
-def note_ended_sessions(db: Session, ended: EndedSessions) -> None:
-    """Write a notice for each app that the sessions reached and that wants one: a listener of `accounts.sessions`."""
-    if not ended.session_ids:
-        return
-    reached = db.execute(
-        select(AuthorizationGrant.client_id, AuthorizationGrant.session_id)
-        .join(Client, Client.client_id == AuthorizationGrant.client_id)
-        .where(AuthorizationGrant.session_id.in_(ended.session_ids), Client.backchannel_logout_uri.is_not(None))
-        .distinct()
-    ).all()
-    now = clock.now()
-    rows = [
-        {
-            "id": crypto.new_id(),
-            "client_id": client_id,
-            "user_id": ended.user_id,
-            "session_id": session_id,
-            "state": "waiting",
-            "attempts": 0,
-            "created_at": now,
-            "next_attempt_at": now,
-        }
-        for client_id, session_id in reached
-    ]
-    if rows:
-        db.execute(insert(LogoutNotice), rows)
+_LEASES = Leases(LogoutNotice, WAITS)
 
 
 def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = None) -> Mapping[str, int]:
@@ -96,21 +72,21 @@ def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = 
             if claimed is None:
                 return counts
             ring = ring or keys.load_keys(db, settings)
-            client = db.execute(
-                select(Client.backchannel_logout_uri, Client.id_token_signed_response_alg).where(
-                    Client.client_id == claimed.client_id
-                )
-            ).one()
-        algorithm = client.id_token_signed_response_alg or settings.signing_algorithm
-        fault = _send(settings, client.backchannel_logout_uri, make_logout_token(settings, ring, algorithm, claimed))
+            client = load_client(db, claimed.client_id)
+        fault = _send(settings, ring, client, claimed)
         with Session(engine) as db, db.begin():
             counts[_finish(db, claimed, fault)] += 1
     return counts
 
 
-def make_logout_token(settings: Settings, ring: keys.KeyRing, algorithm: str, notice: Claimed) -> str:
-    """Make and sign a logout token (section 2.4): like an ID token, but with an event and without a nonce."""
+def make_logout_token(settings: Settings, ring: keys.KeyRing, client: ClientMetadata, notice: Claimed) -> str:
+    """Make and sign a logout token (section 2.4): like an ID token, but with an event and without a nonce.
+
+    `sid` is in each, whether the app asked for it (`backchannel_logout_session_required`) or not: other sessions of the
+    same person may go on.
+    """
     now = clock.now()
+    algorithm = client.id_token_signed_response_alg or settings.signing_algorithm
     key = ring.signing_key(algorithm)
     claims = {
         "iss": settings.issuer,
@@ -118,7 +94,7 @@ def make_logout_token(settings: Settings, ring: keys.KeyRing, algorithm: str, no
         "iat": now,
         "exp": now + TOKEN_LIFETIME,
         "jti": notice.id,
-        "sub": notice.user_id,
+        "sub": subject_of(settings, client, notice.user_id),
         "sid": notice.session_id,
         "events": {EVENT: {}},
     }
@@ -131,30 +107,21 @@ def sweep(db: Session, *, most: int) -> int:
     Args:
         most: at most so many.
     """
-    old = select(LogoutNotice.id).where(
-        LogoutNotice.state != "waiting", LogoutNotice.finished_at < clock.now() - KEPT_AFTER_END
-    )
-    statement = delete(LogoutNotice).where(LogoutNotice.id.in_(old.limit(most)))
-    return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+    return _LEASES.sweep(db, most=most, kept_after_end=KEPT_AFTER_END)
 
 
 def _claim_next(db: Session) -> Claimed | None:
-    while True:
-        found = db.scalar(select(LogoutNotice.id).where(*_due()).order_by(LogoutNotice.next_attempt_at).limit(1))
-        if found is None:
-            return None
-        claim = update(LogoutNotice).where(LogoutNotice.id == found, *_due())
-        row = db.execute(claim.values(claimed_until=clock.now() + LEASE).returning(*_COLUMNS)).one_or_none()
-        if row is not None:
-            return Claimed(**row._mapping)
+    row = _LEASES.claim_next(db, LEASE, _COLUMNS)
+    return None if row is None else Claimed(**row)
 
 
-def _send(settings: Settings, uri: str | None, token: str) -> str | None:
+def _send(settings: Settings, ring: keys.KeyRing, client: ClientMetadata | None, notice: Claimed) -> str | None:
     """Post a notice; returns why the app has not got it, or None. 200 and 204 mean that it has (section 2.8)."""
-    if uri is None:
-        return None  # it wants none any more
+    if client is None or client.backchannel_logout_uri is None:
+        return None  # it is gone, or wants none any more
+    token = make_logout_token(settings, ring, client, notice)
     try:
-        answer = post_form(settings, uri, {"logout_token": token})
+        answer = post_form(settings, client.backchannel_logout_uri, {"logout_token": token})
     except OutgoingError as fault:
         return str(fault)
     return None if answer.status in (200, 204) else f"it answered {answer.status}"
@@ -162,28 +129,17 @@ def _send(settings: Settings, uri: str | None, token: str) -> str | None:
 
 def _finish(db: Session, claimed: Claimed, fault: str | None) -> str:
     """Write down how an attempt went; returns what it counts as."""
-    now = clock.now()
-    values = {"attempts": claimed.attempts + 1, "claimed_until": None, "last_error": fault and fault[:300]}
-    ours = update(LogoutNotice).where(
-        LogoutNotice.id == claimed.id, LogoutNotice.claimed_until == claimed.claimed_until
-    )
     if fault is None:
-        db.execute(ours.values(**values, state="sent", finished_at=now))
+        _LEASES.finish(db, claimed, "sent")
         return "notice_sent"
-    if now - claimed.created_at >= GIVE_UP_AFTER:
-        db.execute(ours.values(**values, state="failed", finished_at=now))
+    reason = fault[:300]
+    if clock.now() - claimed.created_at < GIVE_UP_AFTER:
+        _LEASES.put_off(db, claimed, reason)
+        log.warning("The app %s was not told of a sign-out yet: %s. It is tried again.", claimed.client_id, fault)
+        return "notice_put_off"
+    if _LEASES.finish(db, claimed, "failed", reason):
         log.error("The app %s could not be told of a sign-out: %s. Given up.", claimed.client_id, fault)
         audit.record(
             db, Event.LOGOUT_NOTICE_GIVEN_UP, SYSTEM, user_id=claimed.user_id, client_id=claimed.client_id, reason=fault
         )
-        return "notice_failed"
-    wait = WAITS[min(claimed.attempts, len(WAITS) - 1)]
-    db.execute(ours.values(**values, next_attempt_at=now + wait))
-    log.warning("The app %s was not told of a sign-out yet: %s. It is tried again.", claimed.client_id, fault)
-    return "notice_put_off"
-
-
-def _due() -> tuple[ColumnElement[bool], ...]:
-    now = clock.now()
-    is_free = or_(LogoutNotice.claimed_until.is_(None), LogoutNotice.claimed_until < now)
-    return LogoutNotice.state == "waiting", is_free, LogoutNotice.next_attempt_at <= now
+    return "notice_failed"

@@ -13,8 +13,8 @@ from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.database import insert_into
 from idp.models import AuthorizationGrant, BrowserSession, Client, Consent, User
+from idp.oidc import logout_notices, token_status
 from idp.oidc import scopes as known_scopes
-from idp.oidc import token_status
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.settings import Settings
 
@@ -123,6 +123,8 @@ def list_apps(db: Session, settings: Settings, user_id: str) -> list[AppAccess]:
 def withdraw_consent(db: Session, visitor: Visitor, user_id: str, client_id: str) -> bool:
     """Take back what a person allowed an app. Its grants end with all their tokens, wherever they were given.
 
+    The app is told as if the sessions had ended that it was reached from: it has no more business with the person.
+
     Returns:
         Whether there was anything to take back.
     """
@@ -135,8 +137,13 @@ def withdraw_consent(db: Session, visitor: Visitor, user_id: str, client_id: str
             AuthorizationGrant.revoked_at.is_(None),
         )
         .values(revoked_at=clock.now())
-    )
-    if not (forgotten.rowcount or ended.rowcount):  # type: ignore[attr-defined]
+        .returning(AuthorizationGrant.session_id)
+        .execution_options(synchronize_session=False)
+    ).scalars()
+    session_ids = set(ended)
+    if not (forgotten.rowcount or session_ids):  # type: ignore[attr-defined]
         return False
+    if session_ids:
+        logout_notices.note_ended_grants(db, user_id, client_id, session_ids)
     audit.record(db, Event.CONSENT_WITHDRAWN, visitor, user_id=user_id, client_id=client_id)
     return True

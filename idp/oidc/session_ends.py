@@ -1,9 +1,9 @@
 """What the protocol does when browser sessions end, as one list: wired once a process, by whoever composes it."""
 
 from idp.accounts import sessions
-from idp.oidc import backchannel, token_status
+from idp.oidc import logout_notices, token_status
 
-LISTENERS = (token_status.revoke_grants, backchannel.note_ended_sessions)
+LISTENERS = (token_status.revoke_grants, logout_notices.note_ended_sessions)
 
 
 def listen() -> None:

@@ -9,6 +9,7 @@ from idp.accounts.audit import Event
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
 from idp.models import AuthorizationGrant, BrowserSession, Client, User
+from idp.oidc import logout_notices
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.next_step import Refuse
 from idp.settings import Settings
@@ -21,7 +22,7 @@ def admit(
 ) -> Refuse | None:
     """Apply the client's rules to somebody who is about to get a code. Most clients have none: nothing is asked then.
 
-    With `is_single_session`, what the person holds of this app from other browser sessions ends.
+    With `is_single_session`, what the person holds of this app from other browser sessions ends, and the app is told.
 
     Returns:
         The refusal, or None when they may come in.
@@ -70,13 +71,14 @@ def _end_others(db: Session, visitor: Visitor, client: ClientMetadata, session: 
                 AuthorizationGrant.revoked_at.is_(None),
             )
             .values(revoked_at=clock.now())
-            .returning(AuthorizationGrant.id)
+            .returning(AuthorizationGrant.session_id)
             .execution_options(synchronize_session=False)
         )
         .scalars()
         .all()
     )
     if ended:
+        logout_notices.note_ended_grants(db, session.user_id, client.client_id, ended)
         audit.record(
             db,
             Event.SINGLE_SESSION_ENFORCED,

@@ -151,6 +151,18 @@ def test_disable_ends_sessions_and_enable_brings_back(ada: str, succeed: Run, da
     assert _sign_in(database)
 
 
+def test_sign_out_ends_sessions_and_nothing_else(ada: str, succeed: Run, run: Run, database: Session) -> None:
+    session_ids = [_sign_in(database), _sign_in(database)]
+    assert "Signed ada out: 2 sessions ended." in succeed("user", "sign-out", "ada@example.org").stderr
+    database.expire_all()
+    reasons = {database.get_one(BrowserSession, session_id).end_reason for session_id in session_ids}
+    assert reasons == {"ended_by_operator"}
+    assert "ada had no sessions" in succeed("user", "sign-out", "ada").stderr
+    assert _sign_in(database)
+    assert "1 session ended" in succeed("user", "sign-out", "ada").stderr
+    assert "no user 'nobody'" in run("user", "sign-out", "nobody").stderr
+
+
 def test_set_password_ends_sessions(ada: str, succeed: Run, run: Run, database: Session) -> None:
     _sign_in(database)
     refused = run("user", "set-password", "ada", "--password-stdin", stdin="short")

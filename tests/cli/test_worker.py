@@ -44,7 +44,7 @@ def _session(user_id: str, expires_at: int) -> BrowserSession:
         user_agent="",
         address="",
         created_at=0,
-        last_seen_at=0,
+        last_seen_at=clock.now(),
         expires_at=expires_at,
     )
 
@@ -118,6 +118,7 @@ def _counts(database: Session) -> dict[str, int]:
 def test_sweeps_what_expired_and_nothing_else(rows: None, succeed: Run, database: Session) -> None:
     assert set(_counts(database).values()) == {2}
     done = json.loads(succeed("worker", "--once", "--json").stdout)
+    assert done.pop("session_expired") == 1
     swept = {name: count for name, count in done.items() if count}
     assert swept == dict.fromkeys((table.__tablename__ for table in TABLES), 1)
     assert set(_counts(database).values()) == {1}

@@ -10,8 +10,12 @@ from flask import Flask
 from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import event
 
+from idp import database
 from idp.models import User
+from idp.oidc import backchannel
+from idp.settings import Settings
 from idp.web import context
+from tests.oidc.listening import App, listening
 from tests.relying_party import RelyingParty
 
 
@@ -85,3 +89,18 @@ def counted(app: Flask) -> Callable[[], AbstractContextManager[Traffic]]:
             event.remove(engine, "commit", note_commit)
 
     return count
+
+
+@pytest.fixture
+def listening_app() -> Iterator[App]:
+    """An app that listens for logout tokens."""
+    with listening() as app:
+        yield app
+
+
+@pytest.fixture
+def send_due(settings: Settings) -> Iterator[Callable[[], dict[str, int]]]:
+    """Do what the worker does with logout notices; returns how many went how."""
+    engine = database.open_engine(settings)
+    yield lambda: dict(backchannel.send_due(engine, settings))
+    engine.dispose()

@@ -4,92 +4,25 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 from joserfc import jws
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp import database
 from idp.accounts import sessions, users
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuditEvent, LogoutNotice, User
 from idp.oidc import backchannel
 from idp.oidc.outgoing import OutgoingError, post_form
 from idp.settings import Settings
+from tests.oidc.listening import App, read_logout_token
 from tests.relying_party import RelyingParty
 
 MakeRelyingParty = Callable[..., RelyingParty]
-
-
-@dataclass
-class App:
-    """An app's route for logout tokens, on a real socket."""
-
-    url: str = ""
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    tokens: list[str] = field(default_factory=list)
-    requests: int = 0
-
-
-@pytest.fixture
-def listening_app() -> Iterator[App]:
-    app = App()
-
-    class Route(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            app.requests += 1
-            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            app.tokens += form.get("logout_token", [])
-            self.send_response(app.status)
-            for name, value in app.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            with contextlib.suppress(OSError):  # the provider has heard enough
-                self.wfile.write(app.body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = HTTPServer(("127.0.0.1", 0), Route)
-    app.url = f"http://127.0.0.1:{server.server_address[1]}/backchannel-logout"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield app
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def send_due(settings: Settings) -> Iterator[Callable[[], dict[str, int]]]:
-    engine = database.open_engine(settings)
-    yield lambda: dict(backchannel.send_due(engine, settings))
-    engine.dispose()
-
-
-def read_token(app: App, rp: RelyingParty) -> dict[str, Any]:
-    """Check a logout token as section 2.6 says."""
-    token = app.tokens[-1]
-    header = jws.extract_compact(token.encode()).headers()
-    assert header["typ"] == "logout+jwt"
-    assert header["alg"] == "RS256"
-    key = next(key for key in rp.keys().keys if key.kid == header["kid"])
-    claims: dict[str, Any] = json.loads(jws.deserialize_compact(token, key, algorithms=["RS256"]).payload)
-    assert claims["iss"] == rp.issuer
-    assert claims["aud"] == rp.metadata.client_id
-    assert claims["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
-    assert "nonce" not in claims
-    assert claims["exp"] > claims["iat"]
-    assert claims["jti"]
-    return claims
 
 
 def test_each_app_that_the_session_reached_is_told(
@@ -104,7 +37,7 @@ def test_each_app_that_the_session_reached_is_told(
     relying_party(backchannel_logout_uri=listening_app.url)  # never reached
     assert told.request_logout(id_token_hint=tokens.response["id_token"]).status_code == 303
     assert send_due()["notice_sent"] == 1
-    claims = read_token(listening_app, told)
+    claims = read_logout_token(listening_app.tokens[-1], told)
     assert claims["sub"] == tokens.claims["sub"]
     assert claims["sid"] == tokens.claims["sid"]
     assert send_due()["notice_sent"] == 0
@@ -129,7 +62,7 @@ def test_however_the_session_ends(
         sessions.end_sessions(db, OPERATOR, user.id, reason="ended_by_user")
     db.commit()
     assert send_due()["notice_sent"] == 1
-    assert read_token(listening_app, rp)["sid"] == tokens.claims["sid"]
+    assert read_logout_token(listening_app.tokens[-1], rp)["sid"] == tokens.claims["sid"]
 
 
 def test_an_app_that_is_away_is_told_later_with_the_same_jti(

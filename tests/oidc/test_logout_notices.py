@@ -1,0 +1,368 @@
+"""Every end of a session tells every app that it reached, whoever ended it and however; and nobody else."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from joserfc import jws
+from sqlalchemy import func, select, update
+
+from idp import worker
+from idp.accounts import deletion, passwords, sessions, users
+from idp.accounts.audit import list_events
+from idp.accounts.visitor import OPERATOR
+from idp.models import AuthorizationGrant, BrowserSession, LogoutNotice, User
+from idp.oidc import backchannel, consents
+from idp.oidc.token_status import revoke_grant
+from tests.accounts.conftest import at_once
+from tests.conftest import SECRET_KEY
+from tests.factories import PASSWORD
+from tests.oidc.listening import read_logout_token
+from tests.relying_party import RelyingParty, the_form
+
+NEW_PASSWORD = "kettle orbit mustard lantern"
+
+
+@pytest.fixture
+def told(relying_party, ada, listening_app) -> RelyingParty:
+    """An app that wants to hear of the end of sessions."""
+    return relying_party(backchannel_logout_uri=listening_app.url)
+
+
+@pytest.fixture
+def work(db, settings):
+    """Do what the worker does; returns how much of what."""
+    return lambda: dict(worker.run_once(db.get_bind(), settings))
+
+
+def in_another_browser(party) -> RelyingParty:
+    return RelyingParty(party.browser.application.test_client(), party.issuer, party.metadata, party.secret)
+
+
+def post_page_form(party, path, **fields) -> None:
+    """Send a page's form as the person does."""
+    form = the_form(party.browser.get(path).text)
+    answer = party.browser.post(path, data={"csrf_token": form["fields"]["csrf_token"], **fields})
+    assert answer.status_code in (200, 303), answer.text[:500]
+
+
+# -- Each way to end ------------------------------------------------------------------------
+
+
+def by_an_app(party, tokens, **_):
+    party.request_logout(id_token_hint=tokens.id_token)
+
+
+def at_our_own_page(party, **_):
+    token = the_form(party.browser.get("/account/password").text)["fields"]["csrf_token"]
+    assert party.browser.post("/sign-out", data={"csrf_token": token}).status_code == 303
+
+
+def from_another_browser(party, **_):
+    other = in_another_browser(party)
+    other.metadata = party.metadata
+    other.log_in()
+    post_page_form(other, "/account/sessions", end="others")
+
+
+def by_a_changed_password(party, **_):
+    other = in_another_browser(party)
+    other.log_in()
+    post_page_form(
+        other,
+        "/account/password",
+        current_password=PASSWORD,
+        new_password=NEW_PASSWORD,
+        new_password_again=NEW_PASSWORD,
+    )
+
+
+def by_a_password_that_the_operator_set(db, settings, user, **_):
+    passwords.set_password(db, settings, OPERATOR, user.id, NEW_PASSWORD)
+
+
+def by_disabling(db, user, **_):
+    users.disable_user(db, OPERATOR, user.id)
+
+
+def by_deletion(db, user, clock, **_):
+    db.execute(update(User).where(User.id == user.id).values(deletion_due_at=int(clock.time)))
+    assert deletion.delete_due(db, most=10) == 1
+
+
+def by_somebody_else_s_sign_in(party, make_user, **_):
+    make_user("bob")
+    page = party.sign_in_page(prompt="login", login_hint="bob")
+    party.sign_in(page, "bob")
+
+
+def by_the_operator(db, user, **_):
+    assert sessions.end_sessions(db, OPERATOR, user.id, reason="ended_by_operator") == 1
+
+
+def by_idleness(clock, settings, **_):
+    clock.advance(settings.session_idle_lifetime)
+
+
+def by_age(db, clock, settings, **_):
+    """Somebody was there all the time."""
+    clock.advance(settings.session_lifetime)
+    db.execute(update(BrowserSession).values(last_seen_at=int(clock.time)))
+
+
+WAYS = {
+    "signed_out": by_an_app,
+    "signed_out at our page": at_our_own_page,
+    "ended_by_user": from_another_browser,
+    "password_changed": by_a_changed_password,
+    "password_changed by the operator": by_a_password_that_the_operator_set,
+    "user_disabled": by_disabling,
+    "account_deleted": by_deletion,
+    "replaced": by_somebody_else_s_sign_in,
+    "ended_by_operator": by_the_operator,
+    "expired, idle": by_idleness,
+    "expired, old": by_age,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_however_a_session_ends_its_app_is_told(way, told, ada, db, settings, clock, make_user, listening_app, work):
+    tokens = told.log_in()
+    WAYS[way](party=told, tokens=tokens, db=db, settings=settings, user=ada, clock=clock, make_user=make_user)
+    db.commit()
+    done = work()
+    assert done["notice_sent"] == 1
+    assert done["session_expired"] == (1 if way.startswith("expired") else 0)
+    claims = read_logout_token(listening_app.tokens[0], told)
+    assert (claims["sub"], claims["sid"]) == (tokens.claims["sub"], tokens.claims["sid"])
+    assert not told.is_good(tokens)
+    ended = list_events(db, event="account:session:end")
+    assert [event.details["reason"] for event in ended] == [way.split(" ")[0].rstrip(",")]
+    assert work()["notice_sent"] == 0
+    assert listening_app.requests == 1
+
+
+def test_a_session_that_goes_on_tells_nobody(told, settings, clock, work, listening_app):
+    told.log_in()
+    clock.advance(settings.session_idle_lifetime - 1)
+    assert work()["session_expired"] == 0
+    told.ask().code  # noqa: B018 - somebody is there
+    clock.advance(settings.session_idle_lifetime - 1)
+    assert work()["session_expired"] == 0
+    assert listening_app.requests == 0
+
+
+def test_proving_oneself_once_more_tells_nobody(told, work, listening_app, clock):
+    told.log_in()
+    told.authorize(prompt="login")
+    assert work()["notice_sent"] == 0
+
+
+# -- Old sessions, in small batches ------------------------------------------------------------
+
+
+def test_many_old_sessions_end_in_small_batches(told, db, settings, clock, work, listening_app, monkeypatch, make_user):
+    make_user("bob")
+    monkeypatch.setattr(worker, "BATCH", 2)
+    people = ["ada", "bob", "ada", "bob", "ada"]
+    parties = [in_another_browser(told) for _ in people]
+    tokens = [party.log_in(name) for party, name in zip(parties, people, strict=True)]
+    clock.advance(settings.session_idle_lifetime)
+    fresh = in_another_browser(told)
+    fresh.log_in()
+    done = work()
+    assert (done["session_expired"], done["notice_sent"]) == (5, 5)
+    heard = {(claims["sub"], claims["sid"]) for claims in (read_logout_token(t, told) for t in listening_app.tokens)}
+    assert heard == {(each.claims["sub"], each.claims["sid"]) for each in tokens}
+    fresh.ask(prompt="none").code  # noqa: B018 - still signed in
+
+
+def test_grants_wait_for_their_session_s_end_before_they_are_swept(told, db, settings, clock):
+    """Or the sweep, in another thread or another worker, would forget whom to tell."""
+    told.log_in()
+    clock.advance(settings.session_lifetime + 1)
+    engine = db.get_bind()
+    assert worker.sweep_all(engine)["authorization_grant"] == 0
+    assert sessions.end_expired(db, settings, most=10) == 1
+    db.commit()
+    assert db.scalar(select(func.count()).select_from(LogoutNotice)) == 1
+    assert worker.sweep_all(engine)["authorization_grant"] == 1
+
+
+def test_workers_at_once_end_each_session_once(told, db, settings, clock):
+    for _ in range(12):
+        in_another_browser(told).log_in()
+    clock.advance(settings.session_idle_lifetime)
+
+    def end_all(own, _number):
+        count = 0
+        while ended := sessions.end_expired(own, settings, most=2):
+            own.commit()
+            count += ended
+        return count
+
+    counts = at_once(settings, 4, end_all)
+    assert sum(counts) == 12
+    assert db.scalar(select(func.count()).select_from(LogoutNotice)) == 12
+    assert len(list_events(db, event="account:session:end")) == 12
+
+
+def test_somebody_who_comes_back_at_the_last_moment_stays(told, db, settings, clock, monkeypatch):
+    """Between the look and the claim the session was used: its time is not over any more."""
+    told.log_in()
+    clock.advance(settings.session_idle_lifetime)
+    scalars = db.scalars
+
+    def scalars_and_then(*args, **more):
+        found = scalars(*args, **more).all()
+        db.execute(update(BrowserSession).values(last_seen_at=int(clock.time)))
+        return type("Found", (), {"all": lambda _: found})()
+
+    monkeypatch.setattr(db, "scalars", scalars_and_then)
+    assert sessions.end_expired(db, settings, most=10) == 0
+    db.commit()
+    told.ask(prompt="none").code  # noqa: B018 - still signed in
+
+
+def test_where_nothing_is_due_nobody_is_kept_from_writing(told, settings, db, counted):
+    told.log_in()
+    assert sessions.end_expired(db, settings, most=10) == 0
+    assert not db.connection().connection.driver_connection.in_transaction
+
+
+# -- What may act while the person is away --------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["signed_out", "ended_by_operator", "expired, idle"])
+def test_offline_access_survives_a_session_though_the_app_is_told(way, told, ada, db, settings, clock, make_user, work):
+    tokens = told.log_in(scope="openid offline_access")
+    WAYS[way](party=told, tokens=tokens, db=db, settings=settings, user=ada, clock=clock, make_user=make_user)
+    db.commit()
+    assert work()["notice_sent"] == 1
+    assert told.request_refresh(tokens.refresh_token).status_code == 200
+
+
+@pytest.mark.parametrize("way", ["password_changed by the operator", "user_disabled"])
+def test_offline_access_ends_with_the_account_s_good_standing(way, told, ada, db, settings, clock, make_user, work):
+    tokens = told.log_in(scope="openid offline_access")
+    WAYS[way](party=told, tokens=tokens, db=db, settings=settings, user=ada, clock=clock, make_user=make_user)
+    db.commit()
+    assert work()["notice_sent"] == 1
+    assert told.request_refresh(tokens.refresh_token).status_code == 400
+
+
+# -- One app's business only ----------------------------------------------------------------------
+
+
+def test_an_app_whose_consent_is_withdrawn_is_told_and_no_other(told, relying_party, ada, db, work, listening_app):
+    tokens = told.log_in(scope="openid offline_access")
+    other = relying_party(told.browser, backchannel_logout_uri=listening_app.url)
+    others = other.redeem(other.ask().code)
+    consents.withdraw_consent(db, OPERATOR, ada.id, told.metadata.client_id)
+    db.commit()
+    assert work()["notice_sent"] == 1
+    assert read_logout_token(listening_app.tokens[0], told)["sid"] == tokens.claims["sid"]
+    assert other.is_good(others)
+    other.ask(prompt="none").code  # noqa: B018 - still signed in
+
+
+def test_it_is_told_for_each_session_that_goes_on(told, ada, db, work, listening_app):
+    here, elsewhere = told.log_in(), in_another_browser(told).log_in()
+    gone = in_another_browser(told).log_in(scope="openid offline_access")
+    sessions.end_session(db, OPERATOR, gone.claims["sid"], reason="ended_by_user")
+    db.commit()
+    assert work()["notice_sent"] == 1
+    consents.withdraw_consent(db, OPERATOR, ada.id, told.metadata.client_id)
+    db.commit()
+    assert work()["notice_sent"] == 2
+    sids = {read_logout_token(token, told)["sid"] for token in listening_app.tokens[1:]}
+    assert sids == {here.claims["sid"], elsewhere.claims["sid"]}
+
+
+def test_an_app_without_a_uri_is_not_told_of_withdrawn_consent(rp, ada, db, work):
+    rp.log_in()
+    assert consents.withdraw_consent(db, OPERATOR, ada.id, rp.metadata.client_id)
+    db.commit()
+    assert work()["notice_sent"] == 0
+
+
+def test_an_app_that_takes_each_person_once_is_told_of_the_place_that_is_left(relying_party, ada, listening_app, work):
+    party = relying_party(is_single_session=True, backchannel_logout_uri=listening_app.url)
+    before = party.log_in()
+    after = in_another_browser(party).log_in()
+    assert work()["notice_sent"] == 1
+    claims = read_logout_token(listening_app.tokens[0], party)
+    assert claims["sid"] == before.claims["sid"] != after.claims["sid"]
+
+
+# -- What the token says ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
+def test_it_names_the_person_as_the_app_knows_them(algorithm, relying_party, ada, listening_app, work, db):
+    party = relying_party(
+        backchannel_logout_uri=listening_app.url, subject_type="pairwise", id_token_signed_response_alg=algorithm
+    )
+    tokens = party.log_in()
+    assert tokens.claims["sub"] != ada.id
+    sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
+    db.commit()
+    work()
+    token = listening_app.tokens[0]
+    assert read_logout_token(token, party)["sub"] == tokens.claims["sub"]
+    assert ada.id not in json.dumps(read_logout_token(token, party))
+
+
+def test_a_grant_that_was_given_back_counts_as_reached(told, db, work):
+    """The app may have a session of its own, whatever became of its tokens."""
+    tokens = told.log_in()
+    revoke_grant(db, db.scalar(select(AuthorizationGrant.id)))
+    db.commit()
+    told.request_logout(id_token_hint=tokens.id_token)
+    assert work()["notice_sent"] == 1
+
+
+# -- A worker that is killed --------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_killed_in_the_middle_loses_no_notice(
+    relying_party, ada, listening_app, settings, clock, db, send_due
+):
+    """It is at the first of three when it dies, and nothing of the rest was touched."""
+    parties = [relying_party(backchannel_logout_uri=listening_app.url) for _ in range(3)]
+    browser = parties[0].browser
+    for party in parties:
+        party.browser = browser
+        party.log_in()
+    listening_app.answers.clear()
+    sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
+    db.commit()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+    environ |= {"IDP_INSTANCE": str(settings.instance), "IDP_SECRET_KEY": SECRET_KEY}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "idp", "worker"], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not listening_app.requests:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    finally:
+        process.kill()
+        process.communicate()
+    listening_app.answers.set()
+    assert sorted(db.scalars(select(LogoutNotice.state))) == ["waiting"] * 3
+    clock.time = time.time()
+    assert send_due()["notice_sent"] == 2  # the one that the dead worker had in its hands is still leased
+    clock.advance(backchannel.LEASE + 1)
+    assert send_due()["notice_sent"] == 1
+    first, *_, last = (jws.extract_compact(token.encode()).payload for token in listening_app.tokens)
+    assert json.loads(first)["jti"] == json.loads(last)["jti"]  # told twice, perhaps, but recognisably
+    assert len(listening_app.tokens) == 4
