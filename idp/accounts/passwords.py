@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
-from zxcvbn import zxcvbn
 
 from idp import clock, crypto
 from idp.accounts import audit, names, one_time_links, sessions, throttle
@@ -45,6 +44,8 @@ def check_new_password(
     if len(password) > MOST:
         unmet.append(f"Use at most {MOST} characters.")
         raise PasswordRefused(unmet, field)
+    from zxcvbn import zxcvbn  # noqa: PLC0415 - word lists of 12 MB, which most processes never need
+
     folded = password.casefold()
     if any(len(word) >= 4 and word in folded and len(word) * 2 > len(folded) for word in words) or folded in words:
         unmet.append("Do not use your own name, user name or address as the password.")
