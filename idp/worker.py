@@ -30,7 +30,7 @@ from idp.models import (
     RevokedAccessToken,
     SeenAssertion,
 )
-from idp.oidc import backchannel
+from idp.oidc import backchannel, client_store
 from idp.settings import Settings
 
 BATCH = 200  # rows a transaction: short enough that nobody who signs in has to wait for it
@@ -97,6 +97,7 @@ SWEEPS: tuple[Sweep, ...] = (
     Sweep("logout_notice", backchannel.sweep),
     Sweep("deleted_account", deletion.delete_due),
     Sweep("pending_registration", registration.sweep_pending),
+    Sweep("unused_client", client_store.sweep_unused),
     Sweep("throttle", throttle.sweep),
     Sweep("browser_session", partial(sessions.sweep, unless=_HAS_GRANTS)),
 )

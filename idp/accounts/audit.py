@@ -50,6 +50,7 @@ class Event(StrEnum):
     CONSENT_DENIED = "account:consent:deny"
     CONSENT_WITHDRAWN = "account:consent:withdraw"
     CLIENT_CREATED = "client:registration:create"
+    CLIENT_CHANGED = "client:registration:change"
     CLIENT_REMOVED = "client:registration:remove"
     CLIENT_SECRET_ROTATED = "client:secret:rotate"  # noqa: S105
     CLIENT_AUTHENTICATION_REFUSED = "client:authentication:refuse"
@@ -61,6 +62,8 @@ class Event(StrEnum):
     TOKEN_REVOKED = "client:token:revoke"  # noqa: S105
     ACCOUNTS_EXPORTED = "provider:accounts:export"
     MAIL_GIVEN_UP = "provider:mail:give_up"  # written by `idp.mail.queue`, which lies below this module
+    INITIAL_TOKEN_CREATED = "provider:initial_token:create"  # noqa: S105
+    INITIAL_TOKEN_REMOVED = "provider:initial_token:remove"  # noqa: S105
     KEY_CREATED = "provider:key:create"
     KEY_ROTATED = "provider:key:rotate"
 

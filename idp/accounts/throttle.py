@@ -32,9 +32,12 @@ RESEND_ADDRESS = "resend_address"
 CODE_ACCOUNT = "code_account"
 CODE_ADDRESS = "code_address"
 CLIENT_AUTHENTICATION_ADDRESS = "client_authentication_address"
+CLIENT_REGISTRATION_ADDRESS = "client_registration_address"
 
 MAIL_BURST = 5  # mails that strangers may cause to one mailbox at once
 MAIL_INTERVAL = 600  # seconds until they may cause the next
+CLIENTS_BURST = 50  # clients that one network may register at once, where anyone may
+CLIENTS_INTERVAL = 600  # seconds until it may register the next
 _MAILS = (REGISTRATION_ACCOUNT, RECOVERY_ACCOUNT, RESEND_ACCOUNT, CODE_ACCOUNT)
 
 
@@ -104,6 +107,8 @@ def sweep(db: Session, *, most: int) -> int:
 
 
 def _limits(settings: Settings, kind: str) -> tuple[int, int]:
+    if kind == CLIENT_REGISTRATION_ADDRESS:
+        return CLIENTS_BURST, CLIENTS_INTERVAL
     if kind.endswith("_address"):
         return settings.throttle_address_burst, settings.throttle_address_interval
     if kind in _MAILS:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from idp.accounts.visitor import OPERATOR
-from idp.cli import output, secret_input
+from idp.cli import client_token, output, secret_input
 from idp.cli.client_policies import policy_options, read_policies
 from idp.cli.client_streamlit import add_streamlit
 from idp.cli.instance import load_ready, open_ready
@@ -19,10 +19,11 @@ DEFAULT_SCOPES = ("openid", "profile", "email", "roles")
 
 @click.group(short_help="Apps that people sign in to.")
 def command() -> None:
-    """Apps: add, add-streamlit, list, show, remove, rotate-secret."""
+    """Apps: add, add-streamlit, list, show, remove, rotate-secret, token."""
 
 
 command.add_command(add_streamlit)
+command.add_command(client_token.command)
 
 
 @command.command(

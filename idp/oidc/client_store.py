@@ -3,21 +3,24 @@
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
 from idp.accounts import audit
 from idp.accounts.audit import Event
-from idp.accounts.visitor import Visitor
+from idp.accounts.visitor import SYSTEM, Visitor
 from idp.errors import AlreadyExistsError, NotFoundError
-from idp.models import Client
+from idp.models import AuthorizationGrant, Client, Consent
+from idp.oidc import subjects
 from idp.oidc.client_keys import SECRET_PURPOSE
 from idp.oidc.client_rules import check_metadata
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 
+UNUSED_FOR = 30 * 86_400  # seconds after which a client that registered itself, and that nobody uses, is removed
+_SECRET_COLUMNS = ("client_secret_digest", "client_secret_sealed", "registration_token_digest", "version")
 _COLUMNS = tuple(getattr(Client, name) for name in ClientMetadata.__dataclass_fields__)
 
 
@@ -79,15 +82,90 @@ def list_clients(db: Session) -> list[ClientMetadata]:
     return [_from_row(row._mapping) for row in rows]
 
 
-def remove_client(db: Session, visitor: Visitor, client_id: str) -> None:
+def remove_client(db: Session, visitor: Visitor, client_id: str, *, reason: str | None = None) -> None:
     """Remove a client; its grants, tokens and consents go with it.
+
+    Args:
+        reason: why, where it was not the operator's wish; see `docs/audit.md`.
 
     Raises:
         NotFoundError: there is none.
     """
     get_client(db, client_id)
     db.execute(delete(Client).where(Client.client_id == client_id))
-    audit.record(db, Event.CLIENT_REMOVED, visitor, client_id=client_id)
+    told = {"reason": reason} if reason else {}
+    audit.record(db, Event.CLIENT_REMOVED, visitor, client_id=client_id, **told)
+
+
+def sweep_unused(db: Session, *, most: int) -> int:
+    """Remove clients that registered themselves and that nobody has used for a while; returns how many.
+
+    One that was changed lately, that somebody allowed something or that holds anything is in use; so is, whatever
+    happens, one that the operator trusts.
+    """
+    unused = (
+        select(Client.client_id)
+        .where(
+            Client.registration_token_digest.is_not(None),
+            Client.is_trusted.is_(False),
+            Client.updated_at < clock.now() - UNUSED_FOR,
+            ~exists().where(Consent.client_id == Client.client_id),
+            ~exists().where(AuthorizationGrant.client_id == Client.client_id),
+        )
+        .limit(most)
+    )
+    found = list(db.scalars(unused))
+    for client_id in found:
+        remove_client(db, SYSTEM, client_id, reason="unused")
+    return len(found)
+
+
+def update_client(
+    db: Session, settings: Settings, visitor: Visitor, before: ClientMetadata, wanted: ClientMetadata
+) -> tuple[ClientMetadata, str | None]:
+    """Change what a client is.
+
+    What people allowed it stays. When a grant type or a scope is taken from it, or its people get other subjects, all
+    that it holds ends at once, and people sign in anew: a token must not outlive the right to it.
+
+    Args:
+        before: the client as it was read.
+        wanted: the client as it is to be.
+
+    Returns:
+        The client as stored, and a secret when it needs one that it has not: this is the only time that it is seen.
+
+    Raises:
+        InvalidInputError: names every field with a fault.
+        AlreadyExistsError: somebody else changed it since it was read.
+    """
+    check_metadata(wanted)
+    lacks_secret = before.client_secret_digest is None or (wanted.signs_with_secret and not before.client_secret_sealed)
+    secret = crypto.new_token() if wanted.needs_secret and lacks_secret else None
+    if secret is not None or not wanted.needs_secret:
+        wanted = _with_secret(settings, wanted, secret)
+    elif not wanted.signs_with_secret:
+        wanted = replace(wanted, client_secret_sealed=None)
+    changed = [name for name in _row(before) if getattr(before, name) != getattr(wanted, name)]
+    if not changed:
+        return before, None
+    wanted = replace(wanted, version=before.version + 1)
+    done = db.execute(
+        update(Client)
+        .where(Client.client_id == before.client_id, Client.version == before.version)
+        .values(**_row(wanted), updated_at=clock.now())
+    )
+    if not done.rowcount:  # type: ignore[attr-defined]
+        raise AlreadyExistsError(f"The client {before.client_id!r} was changed at the same time: look at it again.")
+    if _takes_away(before, wanted):
+        db.execute(
+            update(AuthorizationGrant)
+            .where(AuthorizationGrant.client_id == before.client_id, AuthorizationGrant.revoked_at.is_(None))
+            .values(revoked_at=clock.now())
+        )
+    told = [name for name in changed if name not in _SECRET_COLUMNS]
+    audit.record(db, Event.CLIENT_CHANGED, visitor, client_id=before.client_id, fields=told)
+    return wanted, secret
 
 
 def rotate_secret(db: Session, settings: Settings, visitor: Visitor, client_id: str) -> str:
@@ -118,6 +196,17 @@ def rotate_secret(db: Session, settings: Settings, visitor: Visitor, client_id: 
     )
     audit.record(db, Event.CLIENT_SECRET_ROTATED, visitor, client_id=client_id)
     return secret
+
+
+def _takes_away(before: ClientMetadata, after: ClientMetadata) -> bool:
+    """Tell whether a change leaves the client with less than what its grants may hold, or with other subjects."""
+    has_other_subjects = (before.subject_type, subjects.sector_of(before)) != (
+        after.subject_type,
+        subjects.sector_of(after),
+    )
+    is_told_apart = "pairwise" in (before.subject_type, after.subject_type) and has_other_subjects
+    lost = {*before.scopes, *before.grant_types} - {*after.scopes, *after.grant_types}
+    return bool(lost) or is_told_apart
 
 
 def _with_secret(settings: Settings, metadata: ClientMetadata, secret: str | None) -> ClientMetadata:

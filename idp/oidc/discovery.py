@@ -23,6 +23,9 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
     if settings.registration == "closed":
         prompts.remove("create")
         del pages["registration_page"]
+    registration = {}
+    if settings.dynamic_registration != "off":
+        registration["registration_endpoint"] = settings.url("/oauth/register")
     return {
         "issuer": settings.issuer,
         "authorization_endpoint": settings.url("/oauth/authorize"),
@@ -57,6 +60,7 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         "backchannel_logout_session_supported": True,
         "account_api_endpoint": settings.url("/api/v1"),
         "account_management_uri": settings.url("/account"),
+        **registration,
         **pages,
     }
 

@@ -94,7 +94,10 @@ def _request(
         with turns.aside():
             connection.request(method, path, body, {**headers, "User-Agent": "streamlit-idp"})
             response = connection.getresponse()
-            return Answer(response.status, response.headers.get_content_type(), _read(response, most))
+            content = _read(response, most)
+        if connection.is_cut:  # an answer that does not say its length would seem to be at its end
+            raise OutgoingError("it takes too long")
+        return Answer(response.status, response.headers.get_content_type(), content)
     except (OSError, http.client.HTTPException, ValueError) as fault:
         raise OutgoingError(f"{fault.__class__.__name__}: {fault}"[:200]) from None
     finally:
@@ -152,6 +155,7 @@ class _Connection(http.client.HTTPConnection):
         self._address = address
         self._context = ssl.create_default_context(cafile=settings.outgoing_ca_file or None) if is_tls else None
         self._raw: socket.socket | None = None
+        self.is_cut = False
 
     def connect(self) -> None:
         """Connect, and check the certificate against the name."""
@@ -161,6 +165,7 @@ class _Connection(http.client.HTTPConnection):
 
     def cut(self) -> None:
         """End it from outside: whoever waits for an answer gets an error at once."""
+        self.is_cut = True
         for each in (self.sock, self._raw):
             if each is not None:
                 with contextlib.suppress(OSError):

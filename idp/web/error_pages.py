@@ -28,6 +28,7 @@ PROGRAM_PATHS = (
     "/oauth/introspect",
     "/oauth/revoke",
     "/oauth/userinfo",
+    "/oauth/register",
     "/oauth/jwks",
 )
 BUSY_RETRY_AFTER = 5  # seconds

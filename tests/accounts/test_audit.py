@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select, text, update
 
+from idp import clock
 from idp.accounts import (
     audit,
     deletion,
@@ -32,7 +33,7 @@ from idp.cli import export
 from idp.errors import InvalidInputError, RegistrationRefused, SignInRefused, Throttled
 from idp.mail import messages, outbox, queue
 from idp.models import MailMessage, User
-from idp.oidc import backchannel, client_store, consents, keys
+from idp.oidc import backchannel, client_store, consents, initial_tokens, keys
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
 
@@ -98,6 +99,15 @@ def throttle_sign_in(stage):
     refuse_sign_in(stage)
     with pytest.raises(Throttled):
         stage.sign_in()
+
+
+def change_client(stage):
+    before, _ = stage.make_client()
+    client_store.update_client(stage.db, stage.settings, OPERATOR, before, replace(before, client_name="Other"))
+
+
+def make_initial_token(stage):
+    return initial_tokens.create_token(stage.db, OPERATOR, "Partner", uses=1, expires_at=clock.now() + 60)
 
 
 def deny_consent(stage):
@@ -313,8 +323,13 @@ ACTIONS = {
     Event.CONSENT_GIVEN: lambda stage: stage.party(is_trusted=False).log_in(),
     Event.CONSENT_DENIED: deny_consent,
     Event.CLIENT_CREATED: lambda stage: stage.make_client(),
+    Event.CLIENT_CHANGED: change_client,
     Event.CLIENT_REMOVED: lambda stage: client_store.remove_client(
         stage.db, OPERATOR, stage.make_client()[0].client_id
+    ),
+    Event.INITIAL_TOKEN_CREATED: make_initial_token,
+    Event.INITIAL_TOKEN_REMOVED: lambda stage: initial_tokens.remove_token(
+        stage.db, OPERATOR, make_initial_token(stage)[0]
     ),
     Event.CLIENT_SECRET_ROTATED: lambda stage: client_store.rotate_secret(
         stage.db, stage.settings, OPERATOR, stage.make_client()[0].client_id
@@ -341,6 +356,9 @@ ABOUT_NO_PERSON = {
     Event.CODE_REFUSED,
     Event.REGISTRATION_REFUSED,
     Event.CLIENT_CREATED,
+    Event.CLIENT_CHANGED,
+    Event.INITIAL_TOKEN_CREATED,
+    Event.INITIAL_TOKEN_REMOVED,
     Event.CLIENT_REMOVED,
     Event.CLIENT_SECRET_ROTATED,
     Event.CLIENT_AUTHENTICATION_REFUSED,

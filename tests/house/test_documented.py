@@ -142,6 +142,7 @@ def oauth_codes() -> set[str]:
                     "Refuse",
                     "_error",
                     "BearerError",
+                    "RegistrationFault",
                     "TokenRefused",
                 ):
                     texts = [

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from idp.web.protocol import authorize, end_session, token, userinfo, well_known
+from idp.web.protocol import authorize, end_session, registration, token, userinfo, well_known
 
 ROUTES = (
     ("/.well-known/openid-configuration", well_known.show_metadata, ("GET",)),
@@ -14,6 +14,8 @@ ROUTES = (
     ("/oauth/introspect", token.introspect_token, ("POST",)),
     ("/oauth/revoke", token.revoke_token, ("POST",)),
     ("/oauth/userinfo", userinfo.show_userinfo, ("GET", "POST")),
+    ("/oauth/register", registration.register_client, ("POST",)),
+    ("/oauth/register/<client_id>", registration.manage_client, ("GET", "PUT", "DELETE")),
     ("/oauth/end-session", end_session.receive_request, ("GET", "POST")),
     ("/oauth/end-session/confirm", end_session.submit_confirmation, ("POST",)),
 )
