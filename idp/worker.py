@@ -30,7 +30,7 @@ from idp.models import (
     RevokedAccessToken,
     SeenAssertion,
 )
-from idp.oidc import backchannel, client_store
+from idp.oidc import backchannel, client_store, key_rotation
 from idp.settings import Settings
 
 BATCH = 200  # rows a transaction: short enough that nobody who signs in has to wait for it
@@ -158,10 +158,18 @@ def _end_expired_sessions(engine: Engine, settings: Settings, stop: threading.Ev
     return {"session_expired": count}
 
 
+def _rotate_keys(engine: Engine, settings: Settings, stop: threading.Event | None) -> Mapping[str, int]:
+    done = key_rotation.rotate_due(engine, settings, stop)
+    if any(done.values()):
+        log.info("Signing keys: %s.", ", ".join(f"{count} {name}" for name, count in done.items() if count))
+    return done
+
+
 JOBS: tuple[Job, ...] = (
     Job("expired sessions", EVERY, _end_expired_sessions),
     Job("mail", 2, delivery.deliver_due),
     Job("logout notices", 1, backchannel.send_due),
+    Job("signing keys", EVERY, _rotate_keys),
     Job("sweep", EVERY, _sweep),
 )
 

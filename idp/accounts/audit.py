@@ -66,6 +66,8 @@ class Event(StrEnum):
     INITIAL_TOKEN_REMOVED = "provider:initial_token:remove"  # noqa: S105
     KEY_CREATED = "provider:key:create"
     KEY_ROTATED = "provider:key:rotate"
+    KEY_REVOKED = "provider:key:revoke"
+    KEY_REMOVED = "provider:key:remove"
 
 
 def record(

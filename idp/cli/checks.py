@@ -28,7 +28,8 @@ Verdict = Literal["ok", "warning", "fault"]
 
 EARLIEST, LATEST = 1_767_225_600, 4_102_444_800  # 2026 and 2100: a clock outside of them is not set
 DRIFT = 5  # seconds that clocks may differ
-KEY_AGE = 366 * 86_400  # a year: rotate then
+KEY_AGE = 366 * 86_400  # a year: rotate then, where the worker does not
+KEY_DELAY = 86_400  # seconds that the worker may be late
 ANSWER_WITHIN = 3  # seconds
 MAIL_WAITS = 600  # seconds
 
@@ -143,8 +144,10 @@ def _signing_keys(loaded: Settings) -> Finding:
         return Finding("fault", f"no active key for {', '.join(missing)}", "Run `idp init`.")
     oldest = max(clock.now() - (key.activated_at or key.created_at) for key in active)
     told = f"{', '.join(sorted(ring.active))} active, {oldest // 86_400} days old"
-    if oldest > KEY_AGE:
-        return Finding("warning", told, "Run `idp keys rotate`, and again an hour later.")
+    if loaded.key_rotation_interval and oldest > loaded.key_rotation_interval + loaded.key_publish_lead + KEY_DELAY:
+        return Finding("warning", told, "The worker exchanges keys of this age: does one run?")
+    if not loaded.key_rotation_interval and oldest > KEY_AGE:
+        return Finding("warning", told, "Run `idp keys rotate`: IDP_KEY_ROTATION_INTERVAL leaves that to you.")
     return Finding("ok", told)
 
 

@@ -2,10 +2,20 @@
 
 import click
 
+from idp import clock
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import open_ready
-from idp.oidc import keys
+from idp.oidc import key_rotation
+from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY
+
+DAY, HOUR = 86_400, 3_600
+WARNING = (
+    "Every key is exchanged at once, and whatever the old ones signed is refused: ID tokens, JWT access tokens and "
+    "sign-outs that apps have under way. People stay signed in here. Until an app has fetched the new keys, its "
+    "sign-ins may fail; most apps fetch them when they see a key that they do not know. Do this when a key may be in "
+    "the wrong hands; otherwise `idp keys rotate` disturbs nobody."
+)
 
 
 @click.group(short_help="Signing keys.")
@@ -16,8 +26,8 @@ def command() -> None:
 @command.command("list")
 @output.json_option
 def list_all(as_json: bool) -> None:
-    """List the signing keys: next, active and retired."""
-    with open_ready() as (_settings, db):
+    """List the signing keys: next, active and retired, and what happens to each next."""
+    with open_ready() as (settings, db):
         found = [
             {
                 "kid": key.kid,
@@ -26,30 +36,76 @@ def list_all(as_json: bool) -> None:
                 "created_at": key.created_at,
                 "activated_at": key.activated_at,
                 "retired_at": key.retired_at,
+                "prospect": prospect.what,
+                "prospect_at": prospect.at,
             }
-            for key in keys.list_keys(db)
+            for key, prospect in key_rotation.prospects(db, settings)
         ]
     if as_json:
         output.data(found)
         return
-    times = ("created_at", "activated_at", "retired_at")
     output.table(
-        ("key id", "algorithm", "state", "created", "activated", "retired"),
-        [(k["kid"], k["algorithm"], k["state"], *(output.instant(k[name]) for name in times)) for k in found],  # type: ignore[arg-type]
+        ("key id", "algorithm", "state", "age", "created", "what comes next"),
+        [
+            (k["kid"], k["algorithm"], k["state"], _age(k["created_at"]), output.instant(k["created_at"]), _told(k))  # type: ignore[arg-type]
+            for k in found
+        ],
     )
 
 
 @command.command()
+@click.option("--now", "is_now", is_flag=True, help="A key may be in the wrong hands: exchange all at once.")
+@click.option("--yes", is_flag=True, help="Do not ask whether --now is meant.")
 @output.json_option
-def rotate(as_json: bool) -> None:
-    """Move the signing keys one step on; nobody is signed out.
+def rotate(is_now: bool, yes: bool, as_json: bool) -> None:
+    """Exchange the signing keys; nobody is signed out, and no sign-in fails.
 
-    The first time, the next keys are published. Run it again when apps have had time to fetch them (an hour is
-    plenty): then those sign, the old ones retire, and new next ones are published.
+    The next keys are published at once. They sign when they have been published for IDP_KEY_PUBLISH_LEAD seconds: the
+    worker sees to that, or this command, run again. The worker also begins by itself, every IDP_KEY_ROTATION_INTERVAL
+    seconds.
+
+    With --now there is no such courtesy: old keys are taken back and what they signed is refused.
+
+    \b
+    Examples:
+      idp keys rotate
+      idp keys rotate --now
     """
+    if is_now:
+        output.note(WARNING)
+        if not yes:
+            click.confirm("Exchange all keys now?", abort=True, err=True)
     with open_ready() as (settings, db):
-        told = keys.rotate_keys(db, settings, OPERATOR)
+        if is_now:
+            made = key_rotation.revoke_all(db, settings, OPERATOR)
+            told = {algorithm: f"{kid} signs now; the keys before it are taken back" for algorithm, kid in made.items()}
+        else:
+            for algorithm in ALGORITHMS:
+                key_rotation.advance(db, settings, OPERATOR, algorithm, is_wanted=True)
+            told = {}
+            for key, prospect in reversed(key_rotation.prospects(db, settings)):
+                if key.state == "next":
+                    told[key.algorithm] = f"{key.kid} is published, and signs from {output.instant(prospect.at)} on"
+                elif key.state == "active":
+                    told.setdefault(key.algorithm, f"{key.kid} signs now")
     if as_json:
         output.data(told)
     else:
         output.record(told)
+    if is_now:
+        output.note(f"Running servers learn of it within {RELOAD_EVERY} seconds; restart them to have it at once.")
+
+
+def _told(key: dict[str, object]) -> str:
+    at = key["prospect_at"]
+    if not isinstance(at, int):
+        return f"{key['prospect']} by `idp keys rotate`"
+    when = output.instant(at) if at > clock.now() else "soon: the worker sees to it"
+    return f"{key['prospect']} {when}"
+
+
+def _age(since: object) -> str:
+    seconds = max(0, clock.now() - int(str(since)))
+    if seconds >= DAY:
+        return f"{seconds // DAY} d"
+    return f"{seconds // HOUR} h" if seconds >= HOUR else f"{seconds // 60} min"

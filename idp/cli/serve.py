@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from idp.accounts.visitor import SYSTEM
 from idp.cli import logs
 from idp.cli.companion import Companion
 from idp.cli.instance import load_ready
@@ -46,6 +47,7 @@ def command(host: str, port: int | None, workers: int, no_worker: bool) -> None:
     loaded = load_ready()
     with open_session(loaded) as db:
         keys.load_keys(db, loaded)
+        keys.ensure_keys(db, loaded, SYSTEM)  # a newer version may sign with one algorithm more
     port = port or default_port(loaded)
     check_free(host, port)
     logging.config.dictConfig(logs.configuration(loaded.log_level))

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from joserfc import jwt
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -23,6 +22,7 @@ from idp.oidc import keys
 from idp.oidc.client_store import load_client
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.outgoing import OutgoingError, post_form
+from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
 from idp.settings import Settings
 
@@ -87,7 +87,6 @@ def make_logout_token(settings: Settings, ring: keys.KeyRing, client: ClientMeta
     """
     now = clock.now()
     algorithm = client.id_token_signed_response_alg or settings.signing_algorithm
-    key = ring.signing_key(algorithm)
     claims = {
         "iss": settings.issuer,
         "aud": notice.client_id,
@@ -98,7 +97,7 @@ def make_logout_token(settings: Settings, ring: keys.KeyRing, client: ClientMeta
         "sid": notice.session_id,
         "events": {EVENT: {}},
     }
-    return jwt.encode({"alg": algorithm, "kid": key.kid, "typ": "logout+jwt"}, claims, key)
+    return sign(ring.signing_key(algorithm), claims, "logout+jwt")
 
 
 def sweep(db: Session, *, most: int) -> int:

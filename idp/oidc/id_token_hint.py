@@ -9,6 +9,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key
 
 from idp.oidc.keys import ALGORITHMS
+from idp.oidc.signatures import registry
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -38,7 +39,9 @@ def read_hint(provider: "Provider", token: str) -> IdTokenHint | None:
         key: Key | None = provider.verifying_key(str(header.get("kid")))
         if key is None or header.get("alg") not in ALGORITHMS or header.get("alg") != key.get("alg"):
             return None
-        payload = jws.deserialize_compact(token, key, algorithms=[header["alg"]]).payload
+        if header.get("typ", "JWT") != "JWT":  # ours too, but no ID token (RFC 8725 section 3.11)
+            return None
+        payload = jws.deserialize_compact(token, key, registry=registry([header["alg"]])).payload
         claims = json.loads(payload)
         if claims["iss"] != provider.settings.issuer:
             return None

@@ -1,8 +1,9 @@
-"""Signing keys: made, published, used, rotated.
+"""Signing keys: made, published, used. `key_rotation` says when one follows another.
 
 Each key goes through three states: `next` is published but does not sign yet, so that clients have fetched it before
-it does; `active` signs; `retired` is still published while tokens that it signed are alive. A process imports the
-keys once (importing an RSA key costs a hundred signatures) and looks at the table again after `RELOAD_EVERY` seconds.
+it does; `active` signs; `retired` is still published while what it signed may be shown, and its private half is
+destroyed. A process imports the keys once (importing an RSA key costs a hundred signatures) and looks at the table
+again after `RELOAD_EVERY` seconds.
 """
 
 import json
@@ -11,15 +12,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
-from joserfc.jwk import ECKey, RSAKey
-from sqlalchemy import insert, select, update
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -31,11 +32,13 @@ from idp.errors import NotReadyError
 from idp.models import SigningKey
 from idp.settings import Settings
 
-ALGORITHMS = ("RS256", "ES256")
+ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")  # there is a key for each at any time: any client may choose any
 RELOAD_EVERY = 60  # seconds after which a running process looks for rotated keys
 PURPOSE = "signing keys"
+_RSA_BITS = 2_048
 
-Key = RSAKey | ECKey
+Key = RSAKey | ECKey | OKPKey
+_KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,7 @@ class KeyRing:
     @cached_property
     def verifying(self) -> Mapping[str, Key]:
         """Public keys by `kid`: what checks an ID token that comes back as a hint."""
-        kinds: dict[str, type[RSAKey] | type[ECKey]] = {"RSA": RSAKey, "EC": ECKey}
-        return {jwk["kid"]: kinds[jwk["kty"]].import_key(dict(jwk)) for jwk in self.public}
+        return {jwk["kid"]: _KINDS[jwk["kty"]].import_key(dict(jwk)) for jwk in self.public}
 
     def signing_key(self, algorithm: str) -> Key:
         """Return the active key for an algorithm.
@@ -72,6 +74,15 @@ class KeyRing:
             return self.active[algorithm]
         except KeyError:
             raise NotReadyError(f"There is no active {algorithm} signing key: run `idp init`.") from None
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A key pair that was made and is not stored yet: making one takes a while, and no lock should be held for it."""
+
+    kid: str
+    algorithm: str
+    pem: str = field(repr=False)
 
 
 def load_keys(db: Session, settings: Settings, known: KeyRing | None = None) -> KeyRing:
@@ -88,7 +99,7 @@ def load_keys(db: Session, settings: Settings, known: KeyRing | None = None) -> 
     rows = db.execute(
         select(
             SigningKey.kid, SigningKey.algorithm, SigningKey.state, SigningKey.public_jwk, SigningKey.private_sealed
-        ).order_by(SigningKey.algorithm.desc(), SigningKey.created_at)
+        ).order_by(SigningKey.algorithm.desc(), SigningKey.created_at, SigningKey.kid)
     ).all()
     for kid, algorithm, state, public_jwk, sealed in rows:
         public.append(public_jwk)
@@ -106,87 +117,65 @@ def load_keys(db: Session, settings: Settings, known: KeyRing | None = None) -> 
 def ensure_keys(db: Session, settings: Settings, visitor: Visitor) -> list[str]:
     """Make an active key for every algorithm that has none. Safe to repeat; returns the new keys' ids."""
     have = set(db.scalars(select(SigningKey.algorithm).where(SigningKey.state == "active")))
-    made = []
-    for algorithm in ALGORITHMS:
-        if algorithm in have:
-            continue
-        try:
-            with db.begin_nested():
-                made.append(_create_key(db, settings, visitor, algorithm, "active"))
-        except IntegrityError:  # another process was quicker
-            continue
-    return made
+    made = [generate_key(algorithm) for algorithm in ALGORITHMS if algorithm not in have]
+    return [pair.kid for pair in made if store_key(db, settings, visitor, pair, "active")]
 
 
-def rotate_keys(db: Session, settings: Settings, visitor: Visitor) -> dict[str, str]:
-    """Move every algorithm one step on.
+def generate_key(algorithm: str) -> KeyPair:
+    """Make a key pair for an algorithm."""
+    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+    if algorithm in ("RS256", "PS256"):
+        private = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
+    elif algorithm == "ES256":
+        private = ec.generate_private_key(ec.SECP256R1())
+    else:
+        private = ed25519.Ed25519PrivateKey.generate()
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
+    return KeyPair(crypto.new_id(), algorithm, pem)
 
-    Where a `next` key stands ready it becomes active, and the active one retires; then a new `next` key is made and
-    published. Where none stands ready, only that is done: run it again once clients have had time to fetch it.
+
+def store_key(db: Session, settings: Settings, visitor: Visitor, pair: KeyPair, state: str) -> bool:
+    """Write a key down; its private half encrypted.
+
+    Args:
+        state: `next` or `active`.
 
     Returns:
-        What happened, by algorithm, for people.
+        Whether it was written: not when another process was quicker and the algorithm has its active key.
     """
-    told = {}
     now = clock.now()
-    for algorithm in ALGORITHMS:
-        waiting = db.scalars(
-            select(SigningKey.kid)
-            .where(SigningKey.algorithm == algorithm, SigningKey.state == "next")
-            .order_by(SigningKey.created_at)
-            .limit(1)
-        ).first()
-        if waiting:
+    try:
+        with db.begin_nested():
             db.execute(
-                update(SigningKey)
-                .where(SigningKey.algorithm == algorithm, SigningKey.state == "active")
-                .values(state="retired", retired_at=now)
+                insert(SigningKey).values(
+                    kid=pair.kid,
+                    algorithm=pair.algorithm,
+                    state=state,
+                    public_jwk=_import_private(pair.kid, pair.algorithm, pair.pem).as_dict(private=False),
+                    private_sealed=crypto.seal(settings.secret_key, PURPOSE, pair.pem),
+                    created_at=now,
+                    activated_at=now if state == "active" else None,
+                )
             )
-            db.execute(update(SigningKey).where(SigningKey.kid == waiting).values(state="active", activated_at=now))
-            audit.record(db, Event.KEY_ROTATED, visitor, kid=waiting, algorithm=algorithm)
-        published = _create_key(db, settings, visitor, algorithm, "next")
-        told[algorithm] = (
-            f"{waiting} signs now, {published} is published as the next one"
-            if waiting
-            else f"{published} is published as the next one; rotate again when clients have had time to fetch it"
-        )
-    return told
+    except IntegrityError:
+        return False
+    audit.record(db, Event.KEY_CREATED, visitor, kid=pair.kid, algorithm=pair.algorithm, state=state)
+    return True
 
 
 def list_keys(db: Session) -> list[SigningKey]:
     """Return all keys, newest first."""
-    return list(db.scalars(select(SigningKey).order_by(SigningKey.algorithm, SigningKey.created_at.desc())))
-
-
-def _create_key(db: Session, settings: Settings, visitor: Visitor, algorithm: str, state: str) -> str:
-    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-    if algorithm == "RS256":
-        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    else:
-        private = ec.generate_private_key(ec.SECP256R1())
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
-    kid = crypto.new_id()
-    public_jwk = _import_private(kid, algorithm, pem).as_dict(private=False)
-    now = clock.now()
-    db.execute(
-        insert(SigningKey).values(
-            kid=kid,
-            algorithm=algorithm,
-            state=state,
-            public_jwk=public_jwk,
-            private_sealed=crypto.seal(settings.secret_key, PURPOSE, pem),
-            created_at=now,
-            activated_at=now if state == "active" else None,
-        )
+    return list(
+        db.scalars(select(SigningKey).order_by(SigningKey.algorithm, SigningKey.created_at.desc(), SigningKey.kid))
     )
-    audit.record(db, Event.KEY_CREATED, visitor, kid=kid, algorithm=algorithm, state=state)
-    return kid
 
 
 def _import_private(kid: str, algorithm: str, pem: str) -> Key:
     """Import one of our own keys; the slow check of foreign RSA keys is not needed for it."""
-    private = load_pem_private_key(pem.encode(), None, unsafe_skip_rsa_key_validation=True)
-    parameters = {"kid": kid, "use": "sig", "alg": algorithm}
+    private: Any = load_pem_private_key(pem.encode(), None, unsafe_skip_rsa_key_validation=True)
+    parameters: Any = {"kid": kid, "use": "sig", "alg": algorithm}
     if isinstance(private, rsa.RSAPrivateKey):
-        return RSAKey.import_key(private, parameters)  # type: ignore[arg-type]
-    return ECKey.import_key(private, parameters)  # type: ignore[arg-type]
+        return RSAKey.import_key(private, parameters)
+    if isinstance(private, ed25519.Ed25519PrivateKey):
+        return OKPKey.import_key(private, parameters)
+    return ECKey.import_key(private, parameters)

@@ -19,6 +19,7 @@ from idp.oidc.requests import ProtocolRequest, safe
 from idp.oidc.revocation import RevocationEndpoint
 from idp.settings import Settings
 
+RELOAD_FOR_UNKNOWN_EVERY = 10  # seconds, at least, between two looks at the table for an id that is not known
 Answer = tuple[int, Any, list[tuple[str, str]]]
 
 
@@ -40,6 +41,7 @@ class Provider(AuthorizationServer):
         self._engine = engine
         self._key_ring: keys.KeyRing | None = None
         self._keys_looked_up = 0.0
+        self._keys_asked_for = -float(RELOAD_FOR_UNKNOWN_EVERY)
 
     # -- Keys -------------------------------------------------------------------
 
@@ -57,8 +59,18 @@ class Provider(AuthorizationServer):
         return self.key_ring.signing_key(algorithm)
 
     def verifying_key(self, kid: str) -> Key | None:
-        """Return one of our public keys by its id, or None."""
-        return self.key_ring.verifying.get(kid)
+        """Return one of our public keys by its id, or None.
+
+        One that is not known may be so new that only another process knows it: the table is looked at once more, but
+        not for everyone who makes up an id.
+        """
+        found = self.key_ring.verifying.get(kid)
+        now = time.monotonic()
+        if found is None and now - self._keys_asked_for > RELOAD_FOR_UNKNOWN_EVERY:
+            self._keys_asked_for = now
+            self._load_keys(now)
+            found = self.key_ring.verifying.get(kid)
+        return found
 
     def _load_keys(self, now: float) -> None:
         with Session(self._engine) as db:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from joserfc import jwt
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
@@ -15,6 +14,7 @@ from idp.models import RefreshToken
 from idp.oidc import access_token, claims
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
 from idp.statements import Prepared, Row
 
@@ -161,8 +161,7 @@ def mint_id_token(
         payload["nonce"] = nonce
     if names:
         payload.update(claims.build_claims(grant, names))
-    key = provider.keys(algorithm)
-    return jwt.encode({"alg": algorithm, "kid": key.kid, "typ": "JWT"}, payload, key)
+    return sign(provider.keys(algorithm), payload)
 
 
 def id_token_claims(client: ClientMetadata, scope: str, grant: Row) -> set[str]:

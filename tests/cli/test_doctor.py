@@ -12,8 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from idp import clock
-from idp.cli.checks import CHECKS, KEY_AGE
+from idp.cli.checks import CHECKS, KEY_AGE, KEY_DELAY
 from idp.oidc import keys
+from idp.settings import Settings
 from tests.cli.conftest import Run
 
 
@@ -107,12 +108,23 @@ def test_a_broken_database(instance: Path, run: Run) -> None:
     assert "Traceback" not in run("doctor").stdout
 
 
-def test_a_key_that_is_missing_or_old(instance: Path, run: Run, database: Session) -> None:
-    database.execute(text("UPDATE signing_key SET activated_at = activated_at - :age"), {"age": KEY_AGE + 60})
+def test_a_key_that_is_missing_or_old(
+    instance: Path, run: Run, database: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = Settings().key_rotation_interval + Settings().key_publish_lead + KEY_DELAY
+    database.execute(text("UPDATE signing_key SET activated_at = activated_at - :age"), {"age": most - 60})
+    database.commit()
+    assert _findings(run)["signing keys"]["verdict"] == "ok"
+    database.execute(text("UPDATE signing_key SET activated_at = activated_at - :age"), {"age": 120})
     database.commit()
     found = _findings(run)["signing keys"]
     assert found["verdict"] == "warning"
-    assert "keys rotate" in found["advice"]
+    assert "worker" in found["advice"]
+    monkeypatch.setenv("IDP_KEY_ROTATION_INTERVAL", "0")
+    assert _findings(run)["signing keys"]["verdict"] == "ok"
+    database.execute(text("UPDATE signing_key SET activated_at = activated_at - :age"), {"age": KEY_AGE})
+    database.commit()
+    assert "keys rotate" in _findings(run)["signing keys"]["advice"]
     database.execute(text("DELETE FROM signing_key WHERE algorithm = :a"), {"a": keys.ALGORITHMS[1]})
     database.commit()
     found = _findings(run)["signing keys"]

@@ -3,24 +3,71 @@
 import json
 from pathlib import Path
 
+from idp import clock
 from idp.oidc.keys import ALGORITHMS
+from idp.settings import Settings
 from tests.cli.conftest import Run
+
+LEAD = Settings().key_publish_lead
 
 
 def _states(succeed: Run) -> list[tuple[str, str]]:
     return sorted((each["algorithm"], each["state"]) for each in json.loads(succeed("keys", "list", "--json").stdout))
 
 
-def test_rotating_twice_moves_a_key_through_its_states(instance: Path, succeed: Run) -> None:
-    assert _states(succeed) == [("ES256", "active"), ("RS256", "active")]
+def _each(*states: str) -> list[tuple[str, str]]:
+    return sorted((algorithm, state) for algorithm in ALGORITHMS for state in states)
+
+
+def test_rotating_publishes_and_later_exchanges(instance: Path, succeed: Run) -> None:
+    assert _states(succeed) == _each("active")
     told = json.loads(succeed("keys", "rotate", "--json").stdout)
     assert set(told) == set(ALGORITHMS)
-    assert _states(succeed) == [("ES256", "active"), ("ES256", "next"), ("RS256", "active"), ("RS256", "next")]
-    assert "signs now" in succeed("keys", "rotate").stdout
-    assert [state for algorithm, state in _states(succeed) if algorithm == "RS256"] == ["active", "next", "retired"]
+    assert all("is published, and signs from 2" in each for each in told.values())
+    assert json.loads(succeed("keys", "rotate", "--json").stdout) == told, "what was begun is not begun again"
+    assert _states(succeed) == _each("active", "next")
+    now = clock.now()
+    with clock.stopped_at(lambda: now + LEAD + 1):
+        assert "soon: the worker sees to it" in succeed("keys", "list").stdout
+        told = json.loads(succeed("keys", "rotate", "--json").stdout)
+    assert all(each.endswith("signs now") for each in told.values())
+    assert _states(succeed) == _each("active", "retired")
 
 
-def test_the_table_shows_no_private_part(instance: Path, succeed: Run) -> None:
-    shown = succeed("keys", "list").stdout
-    assert shown.splitlines()[0].split() == ["KEY", "ID", "ALGORITHM", "STATE", "CREATED", "ACTIVATED", "RETIRED"]
+def test_the_worker_exchanges_them(instance: Path, succeed: Run) -> None:
+    succeed("keys", "rotate")
+    now = clock.now()
+    with clock.stopped_at(lambda: now + LEAD + 1):
+        assert json.loads(succeed("worker", "--once", "--json").stdout)["key_activated"] == len(ALGORITHMS)
+
+
+def test_an_emergency_is_confirmed(instance: Path, succeed: Run, run: Run) -> None:
+    before = succeed("keys", "list", "--json").stdout
+    refused = run("keys", "rotate", "--now", stdin="n\n")
+    assert refused.exit_code != 0
+    assert "whatever the old ones signed is refused" in refused.stderr
+    assert succeed("keys", "list", "--json").stdout == before
+    done = succeed("keys", "rotate", "--now", stdin="y\n")
+    assert "signs now; the keys before it are taken back" in done.stdout
+    assert "within 60 seconds" in done.stderr
+    assert _states(succeed) == _each("active")
+    after = succeed("keys", "list", "--json").stdout
+    assert not {key["kid"] for key in json.loads(before)} & {key["kid"] for key in json.loads(after)}
+    assert set(json.loads(succeed("keys", "rotate", "--now", "--yes", "--json").stdout)) == set(ALGORITHMS)
+
+
+def test_the_table_says_what_comes_next_and_shows_no_private_part(instance: Path, succeed: Run) -> None:
+    shown = succeed("keys", "list").stdout.splitlines()
+    assert shown[0].split() == ["KEY", "ID", "ALGORITHM", "STATE", "AGE", "CREATED", "WHAT", "COMES", "NEXT"]
+    assert "0 min" in shown[1]
+    assert "gets a successor 2" in shown[1]
+    now = clock.now()
+    with clock.stopped_at(lambda: now + 40 * 86_400):
+        assert "40 d" in succeed("keys", "list").stdout
     assert "sealed" not in succeed("keys", "list", "--json").stdout
+
+
+def test_without_a_schedule_the_operator_is_named(instance: Path, succeed: Run, monkeypatch: object) -> None:
+    with (instance / "idp.toml").open("a") as toml:
+        toml.write("\nkey_rotation_interval = 0\n")
+    assert "gets a successor by `idp keys rotate`" in succeed("keys", "list").stdout

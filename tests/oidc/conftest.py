@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import event
 
 from idp import database
 from idp.models import User
-from idp.oidc import backchannel
+from idp.oidc import backchannel, server
 from idp.settings import Settings
 from idp.web import context
 from tests.oidc.listening import App, listening
@@ -54,6 +55,18 @@ def public_rp(relying_party: Callable[..., RelyingParty], ada: User) -> RelyingP
 def stranger(relying_party: Callable[..., RelyingParty], ada: User) -> RelyingParty:
     """An app of somebody else: people are asked for consent."""
     return relying_party(is_trusted=False, client_name="Horoscope")
+
+
+@pytest.fixture
+def minutes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let minutes pass for a process that looks for new keys now and then."""
+    hand = SimpleNamespace(time=1_000.0)
+    monkeypatch.setattr(server, "time", SimpleNamespace(monotonic=lambda: hand.time))
+
+    def advance(count: int = 1) -> None:
+        hand.time += count * 60 + 1
+
+    return advance
 
 
 @dataclass

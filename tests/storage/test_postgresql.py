@@ -21,6 +21,8 @@ from idp.migrations import runner
 from idp.models import AuditEvent
 from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
+from tests.conftest import Clock
+from tests.oidc.test_key_rotation import rotated_once
 from tests.relying_party import RelyingParty, error_of
 
 ADMIN_URL = os.environ.get("IDP_TEST_POSTGRES_URL", "")
@@ -107,3 +109,9 @@ def test_names_are_unique_whatever_their_case(db: Session, make_user: Callable[.
     with pytest.raises(AlreadyExistsError):
         users.create_user(db, OPERATOR, person, password_hash=None)
     assert users.find_by_sign_in_name(db, "Ada@Example.ORG") is not None
+
+
+def test_of_many_workers_one_rotates_the_keys(settings: Settings, clock: Clock) -> None:
+    engine = database.open_engine(settings)
+    rotated_once(engine, settings, clock)
+    engine.dispose()

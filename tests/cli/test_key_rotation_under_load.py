@@ -1,0 +1,143 @@
+"""Keys are exchanged under load, with two server processes: no request fails, and no key signs unpublished."""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.http_proxy import ProxyMiddleware
+from werkzeug.test import Client
+
+from idp import settings as provider_settings
+from idp.models import SigningKey
+from idp.settings import Settings
+from tests import factories
+from tests.cli.conftest import Run
+from tests.cli.test_serve import free_port, get_when_ready
+from tests.relying_party import RelyingParty, Tokens, decode
+
+BROWSERS = 3
+# A minute is long for a test: each process that starts here looks at the table every second instead.
+HURRY = "from idp.oidc import keys\nkeys.RELOAD_EVERY = 1\n"
+
+
+class Load:
+    """People who sign in again and again, each in a browser of their own, by a relying party that checks everything."""
+
+    def __init__(self, url: str, apps: list[RelyingParty]) -> None:
+        self.url = url
+        self.signed_by: Counter[str] = Counter()  # key id to ID tokens
+        self.faults: list[BaseException] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._go_on, args=(app,)) for app in apps]
+        for thread in self._threads:
+            thread.start()
+
+    def _go_on(self, app: RelyingParty) -> None:
+        try:
+            while not self._stop.is_set():
+                self.signed_by[kid_of(app.log_in())] += 1  # checks that the kid is published at this moment
+        except BaseException as fault:
+            self.faults.append(fault)
+
+    def wait_for(self, kid: str, count: int) -> None:
+        """Wait until so many more ID tokens were signed by a key."""
+        wanted, give_up_at = self.signed_by[kid] + count, time.monotonic() + 60
+        while self.signed_by[kid] < wanted:
+            assert not self.faults, self.faults
+            assert time.monotonic() < give_up_at, self.signed_by
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Let everybody finish."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def kid_of(tokens: Tokens) -> str:
+    """Return the key that signed an ID token."""
+    return str(json.loads(decode(tokens.id_token.partition(".")[0]))["kid"])
+
+
+def relay(url: str) -> Client:
+    """Return a browser whose requests go to a real server."""
+    proxy = ProxyMiddleware(NotFound(), {})
+    target = {"target": url, "host": None, "headers": {}, "remove_prefix": False, "ssl_context": None}
+    return Client(lambda environ, respond: proxy.proxy_to(target, environ["PATH_INFO"], "/")(environ, respond))
+
+
+@pytest.fixture
+def server(
+    instance: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    start: Callable[..., Popen[str]],
+) -> Iterator[str]:
+    """`idp serve --workers 2`; gives its URL."""
+    hurry = tmp_path / "hurry"
+    hurry.mkdir()
+    (hurry / "sitecustomize.py").write_text(HURRY)
+    monkeypatch.setenv("PYTHONPATH", str(hurry), prepend=":")
+    url = f"http://localhost:{free_port()}"
+    monkeypatch.setenv("IDP_ISSUER", url)
+    process = start("serve", "--workers", "2", "--no-worker")
+    get_when_ready(url + "/.well-known/openid-configuration", process)
+    yield url
+    process.terminate()
+    assert process.wait(timeout=60) == 0, process.communicate()
+
+
+@pytest.fixture
+def load(server: str, database: Session) -> Iterator[Load]:
+    """People who sign in while the test goes on."""
+    settings: Settings = provider_settings.load()
+    factories.make_user(database, settings)
+    metadata, secret = factories.make_client(database, settings)
+    going = Load(server, [RelyingParty(relay(server), server, metadata, secret) for _ in range(BROWSERS)])
+    yield going
+    going.stop()
+
+
+def key(database: Session, state: str) -> Any:
+    """Return the RS256 key in a state."""
+    database.rollback()
+    return database.scalars(select(SigningKey).where(SigningKey.algorithm == "RS256", SigningKey.state == state)).one()
+
+
+def test_no_request_fails_and_no_key_signs_before_it_was_published(
+    load: Load, succeed: Run, database: Session, server: str
+) -> None:
+    old = key(database, "active").kid
+    load.wait_for(old, 10)
+
+    succeed("keys", "rotate")
+    new = key(database, "next").kid
+    time.sleep(2.5)  # both processes have looked at the table
+    for _ in range(10):
+        published = {each["kid"] for each in json.loads(relay(server).get("/oauth/jwks").data)["keys"]}
+        assert {old, new} <= published, "each process publishes the next key"
+    load.wait_for(old, 10)
+    assert load.signed_by[new] == 0
+
+    lead = provider_settings.load().key_publish_lead
+    database.execute(
+        update(SigningKey).where(SigningKey.state == "next").values(created_at=SigningKey.created_at - lead)
+    )
+    database.commit()
+    succeed("worker", "--once")
+    assert key(database, "active").kid == new
+    load.wait_for(new, 10)
+    time.sleep(2.5)  # by now nobody signs with the old key any more
+    before = load.signed_by[old]
+    load.wait_for(new, 20)
+    assert load.signed_by[old] == before
+    assert not load.faults
