@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from joserfc.jwk import Key
 from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
@@ -116,10 +117,12 @@ def make_client(db: Session, settings: Settings) -> Callable[..., tuple[ClientMe
 def relying_party(app: Flask, make_client: Callable[..., tuple[ClientMetadata, str]]) -> Callable[..., RelyingParty]:
     """Register an app and return a strict client for it, with a browser of its own or a given one."""
 
-    def make(browser: FlaskClient | None = None, **metadata: Any) -> RelyingParty:
+    def make(browser: FlaskClient | None = None, key: Key | None = None, **metadata: Any) -> RelyingParty:
+        if key is not None and "jwks_uri" not in metadata:
+            metadata.setdefault("jwks", {"keys": [key.as_dict(private=False)]})
         registered, secret = make_client(**metadata)
         issuer = app.extensions["idp_settings"].issuer
-        return RelyingParty(browser or app.test_client(), issuer, registered, secret)
+        return RelyingParty(browser or app.test_client(), issuer, registered, secret, key)
 
     return make
 

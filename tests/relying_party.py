@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 from joserfc import jws
-from joserfc.jwk import KeySet
+from joserfc.jwk import Key, KeySet, OctKey
 from werkzeug.test import Client, TestResponse
 
 from idp import clock
@@ -21,6 +21,9 @@ from idp.oidc.signatures import registry
 from tests.factories import PASSWORD
 
 LEEWAY = 5  # seconds
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+USUAL_ALGORITHMS = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA", "oct": "HS256"}
+SIGNATURES = [f"{kind}{size}" for kind in ("RS", "PS", "ES", "HS") for size in (256, 384, 512)] + ["EdDSA", "Ed25519"]
 
 
 class Forms(HTMLParser):
@@ -100,13 +103,17 @@ class RelyingParty:
         issuer: whom to trust.
         metadata: how the app is registered.
         secret: its secret; None for a public client.
+        key: its private key, where it proves itself by one.
     """
 
-    def __init__(self, browser: Client, issuer: str, metadata: ClientMetadata, secret: str | None) -> None:
+    def __init__(
+        self, browser: Client, issuer: str, metadata: ClientMetadata, secret: str | None, key: Key | None = None
+    ) -> None:
         self.browser = browser
         self.issuer = issuer
         self.metadata = metadata
         self.secret = secret
+        self.key = key
         self.redirect_uri = metadata.redirect_uris[0] if metadata.redirect_uris else ""
         self.state = ""
         self.nonce: str | None = ""
@@ -272,7 +279,29 @@ class RelyingParty:
             data |= {"client_id": self.metadata.client_id, "client_secret": self.secret or ""}
         elif method == "none":
             data |= {"client_id": self.metadata.client_id}
+        elif method in ("private_key_jwt", "client_secret_jwt"):
+            data |= {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self.assertion(method)}
         return self.browser.post(self.path(endpoint), data=data, headers=headers)
+
+    def assertion(self, method: str = "", key: Key | None = None, algorithm: str = "", **changes: Any) -> str:
+        """Make a client assertion (RFC 7523 section 2.2); `name=None` leaves a claim out, `header` adds to it.
+
+        Args:
+            key: signs it; by default the app's own key or its secret.
+            algorithm: by default the usual one of that key.
+        """
+        if key is None:
+            is_mac = (method or self.metadata.token_endpoint_auth_method) == "client_secret_jwt"
+            key = OctKey.import_key(self.secret or "") if is_mac else self.key
+        assert key is not None, "the app has no key"
+        now = clock.now()
+        client_id = self.metadata.client_id
+        claims = {"iss": client_id, "sub": client_id, "aud": self.issuer, "jti": secrets.token_urlsafe(16)}
+        claims |= {"iat": now, "exp": now + 60}
+        header = {"alg": algorithm or USUAL_ALGORITHMS[key.key_type], **changes.pop("header", {})}
+        if key.kid:
+            header.setdefault("kid", key.kid)
+        return sign(header, {**claims, **changes}, key)
 
     def request_tokens(self, code: str, **changes: str | None) -> TestResponse:
         """Send the token request for a code."""
@@ -441,6 +470,15 @@ def _text_of(page: str, element_id: str) -> str:
 def query_of(response: TestResponse) -> dict[str, list[str]]:
     """Return the query of a redirect."""
     return parse_qs(urlsplit(response.headers["Location"]).query)
+
+
+def sign(header: dict[str, Any], claims: dict[str, Any], key: Key) -> str:
+    """Sign a JWT; claims that are None are left out."""
+    payload = json.dumps({name: value for name, value in claims.items() if value is not None})
+    registry = jws.JWSRegistry(algorithms=SIGNATURES, strict_check_header=False)
+    registry.max_header_length = 10_000
+    registry.get_alg = registry.algorithms.__getitem__  # type: ignore[method-assign]  # EdDSA without a warning
+    return jws.serialize_compact(header, payload, key, registry=registry)
 
 
 def s256(verifier: str) -> str:

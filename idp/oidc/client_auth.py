@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
@@ -11,11 +12,15 @@ from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestErro
 from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
 from idp.errors import Throttled
-from idp.oidc.clients import ClientMetadata
+from idp.oidc import client_assertions
+from idp.oidc.client_keys import JwtRefused
+from idp.oidc.clients import ASSERTION_METHODS, SECRET_METHODS, ClientMetadata
 from idp.oidc.requests import ProtocolRequest, safe
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
+
+_CHALLENGED = ("client_secret_basic", *ASSERTION_METHODS)  # answered 401 where they fail
 
 
 class ClientRefused(InvalidClientError):
@@ -27,6 +32,15 @@ class ClientRefused(InvalidClientError):
         return [(name, value.replace("Basic ", 'Basic realm="idp", ', 1)) for name, value in headers]
 
 
+@dataclass(frozen=True)
+class _Presented:
+    """What a client shows: `proof` is the secret or the assertion."""
+
+    method: str
+    client_id: str
+    proof: str
+
+
 def authenticate_client(provider: "Provider", request: ProtocolRequest, methods: Sequence[str]) -> ClientMetadata:
     """Authenticate the client of a request.
 
@@ -35,45 +49,76 @@ def authenticate_client(provider: "Provider", request: ProtocolRequest, methods:
 
     Raises:
         InvalidRequestError: two methods at once, or two client ids.
-        ClientRefused: unknown client, wrong secret, or a method that is not its own; 401 when it tried Basic.
+        ClientRefused: unknown client, wrong secret or assertion, or a method that is not its own; 401 when it tried
+            Basic or an assertion.
     """
-    method, client_id, secret = _credentials(request)
-    status = 401 if method == "client_secret_basic" else 400
-    client = provider.clients.find(request.db, client_id) if client_id else None
+    shown = _presented(request)
+    status = 401 if shown.method in _CHALLENGED else 400
+    client = provider.clients.find(request.db, shown.client_id) if shown.client_id else None
     if client is None:
-        _refuse(provider, request, client_id, "unknown_client")
-        raise ClientRefused(_message(client_id, "is not known here"), status_code=status)
+        _refuse(provider, request, shown.client_id, "unknown_client")
+        raise ClientRefused(_message(shown.client_id, "is not known here"), status_code=status)
     expected = client.token_endpoint_auth_method
-    if method not in methods or not _is_accepted(method, expected):
-        _refuse(provider, request, client_id, "wrong_method")
-        raise ClientRefused(f"This client must authenticate with {expected}, not {method}.", status_code=status)
-    if method != "none" and not client.has_secret(secret):
-        _refuse(provider, request, client_id, "wrong_secret")
+    if shown.method not in methods or not _is_accepted(shown.method, expected):
+        _refuse(provider, request, shown.client_id, "wrong_method")
+        raise ClientRefused(f"This client must authenticate with {expected}, not {shown.method}.", status_code=status)
+    if shown.method in ASSERTION_METHODS:
+        try:
+            client_assertions.verify_assertion(provider, request, client, shown.proof)
+        except JwtRefused as fault:
+            _refuse(provider, request, shown.client_id, "wrong_assertion")
+            raise _refused_assertion(fault) from None
+    elif shown.method != "none" and not client.has_secret(shown.proof):
+        _refuse(provider, request, shown.client_id, "wrong_secret")
         raise ClientRefused("The client secret is wrong.", status_code=status)
     request.client = client
-    request.auth_method = method
+    request.auth_method = shown.method
     return client
 
 
 def _is_accepted(method: str, expected: str) -> bool:
-    """Basic and post carry the same secret: a client registered for one may use the other. `none` stands alone."""
-    return (method == "none") == (expected == "none")
+    """Basic and post carry the same secret: a client registered for one may use the other. All others stand alone."""
+    return method == expected or (method in SECRET_METHODS and expected in SECRET_METHODS)
 
 
-def _credentials(request: ProtocolRequest) -> tuple[str, str, str]:
-    """Return method, client id and secret."""
-    request.payload.check_single("client_id", "client_secret")
+def _presented(request: ProtocolRequest) -> _Presented:
+    """Return what the request shows; two methods at once are refused (RFC 6749 section 2.3)."""
+    request.payload.check_single("client_id", "client_secret", "client_assertion", "client_assertion_type")
     form = request.payload.data
     posted_id, posted_secret = form.get("client_id", ""), form.get("client_secret", "")
     header = request.headers.get("Authorization", "")
+    has_assertion = "client_assertion" in form or "client_assertion_type" in form
+    if bool(header) + bool(posted_secret) + has_assertion > 1:
+        raise InvalidRequestError("Two client authentication methods at once: use one.")
+    if has_assertion:
+        return _assertion(form, posted_id)
     if not header:
-        return ("client_secret_post" if posted_secret else "none"), posted_id, posted_secret
-    if posted_secret:
-        raise InvalidRequestError("Two client authentication methods at once: use the header or the form.")
+        return _Presented("client_secret_post" if posted_secret else "none", posted_id, posted_secret)
     client_id, secret = _basic(header)
     if posted_id and posted_id != client_id:
         raise InvalidRequestError("The client_id in the form is not that of the Authorization header.")
-    return "client_secret_basic", client_id, secret
+    return _Presented("client_secret_basic", client_id, secret)
+
+
+def _assertion(form: Mapping[str, str], posted_id: str) -> _Presented:
+    """Read a client assertion (RFC 7521 section 4.2). It names its client; the form may do so too, but no other."""
+    assertion = form.get("client_assertion")
+    if assertion is None or form.get("client_assertion_type") != client_assertions.ASSERTION_TYPE:
+        raise InvalidRequestError(
+            f"A client_assertion comes with the client_assertion_type {client_assertions.ASSERTION_TYPE}."
+        )
+    try:
+        method = client_assertions.method_of(assertion)
+        client_id = client_assertions.claimed_subject(assertion)
+    except JwtRefused as fault:
+        raise _refused_assertion(fault) from None
+    if posted_id and posted_id != client_id:
+        raise InvalidRequestError("The client_id in the form is not that of the client_assertion.")
+    return _Presented(method, client_id, assertion)
+
+
+def _refused_assertion(fault: JwtRefused) -> ClientRefused:
+    return ClientRefused(safe(f"The client_assertion {fault}.", most=300), status_code=401)
 
 
 def _basic(header: str) -> tuple[str, str]:

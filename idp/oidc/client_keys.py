@@ -23,7 +23,7 @@ from idp.oidc.outgoing import OutgoingError, fetch
 from idp.oidc.signatures import registry as registry  # noqa: PLC0414 - for whoever checks a client's JWT
 from idp.settings import Settings
 
-PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
+PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519")
 SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
 SECRET_PURPOSE = "client secrets"  # noqa: S105 - what the sealed secret is for
 KEPT_FOR = 3_600  # seconds that fetched keys are used without asking again

@@ -13,7 +13,9 @@ ApplicationType = Literal["web", "native"]
 SubjectType = Literal["public", "pairwise"]
 AccessTokenFormat = Literal["opaque", "jwt"]
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
-CONFIDENTIAL_METHODS = ("client_secret_basic", "client_secret_post")
+SECRET_METHODS = ("client_secret_basic", "client_secret_post")
+ASSERTION_METHODS = ("private_key_jwt", "client_secret_jwt")
+CONFIDENTIAL_METHODS = (*SECRET_METHODS, *ASSERTION_METHODS)
 AUTH_METHODS = (*CONFIDENTIAL_METHODS, "none")
 IMPLICIT = "implicit"  # of the implicit and hybrid flows; only where the setting `response_types` is `all`
 # Which grants a response type belongs to (OIDC Registration section 2).
@@ -117,7 +119,7 @@ class ClientMetadata:
     @property
     def needs_secret(self) -> bool:
         """Whether it has a secret: by its method of authentication, or to sign request objects with."""
-        return self.signs_with_secret or self.token_endpoint_auth_method in CONFIDENTIAL_METHODS
+        return self.signs_with_secret or self.token_endpoint_auth_method in SECRET_METHODS
 
     @property
     def must_use_pkce(self) -> bool:

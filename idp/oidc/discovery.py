@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from idp.accounts.sessions import PASSWORD_ACR
-from idp.oidc import authorization_request, clients, keys
+from idp.oidc import authorization_request, client_keys, clients, keys
 from idp.oidc import scopes as known_scopes
 from idp.settings import Settings
 
@@ -15,6 +15,7 @@ CLAIMS_OF_TOKENS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "ac
 def build_metadata(settings: Settings) -> Mapping[str, Any]:
     """Return the metadata document: what is supported, and where."""
     prompts = list(authorization_request.PROMPTS)
+    assertion_algorithms = [*client_keys.PUBLIC_KEY_ALGORITHMS, *client_keys.SECRET_ALGORITHMS]
     pages = {
         "registration_page": settings.url("/register"),
         "forgot_password_page": settings.url("/forgot-password"),
@@ -42,8 +43,11 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "introspection_endpoint_auth_methods_supported": list(clients.CONFIDENTIAL_METHODS),
+        "introspection_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "revocation_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": prompts,
         "display_values_supported": ["page"],

@@ -116,7 +116,11 @@ class ProtocolRequest(OAuth2Request):
         return self.payload.data
 
 
-def safe(text: Any) -> str:
-    """Return text fit for an error_description: no quotes, backslashes, non-ASCII (RFC 6749 section 4.1.2.1)."""
-    shown = str(text)[:80]
+def safe(text: Any, most: int = 80) -> str:
+    """Return text fit for an error_description: no quotes, backslashes, non-ASCII (RFC 6749 section 4.1.2.1).
+
+    Args:
+        most: characters that are shown of it.
+    """
+    shown = str(text)[:most]
     return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in shown)

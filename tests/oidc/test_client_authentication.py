@@ -173,10 +173,6 @@ def test_credentials_in_the_header_are_form_urlencoded(app, db, settings, encode
     assert response.status_code == 200
 
 
-def test_an_assertion_is_no_method_here(service, call):
-    refused(call(client_id=service.metadata.client_id, client_assertion="a.b.c", client_assertion_type="jwt"))
-
-
 def test_secrets_in_the_query_are_not_read(service):
     query = {"client_id": service.metadata.client_id, "client_secret": service.secret}
     refused(service.browser.post("/oauth/token", query_string=query, data=FORM))

@@ -1,0 +1,26 @@
+"""JWTs that may be shown once: a second time it is a copy (RFC 7523 section 3, RFC 9449 section 11.1)."""
+
+from typing import Literal
+
+from sqlalchemy.orm import Session
+
+from idp import crypto
+from idp.database import insert_into
+from idp.models import SeenAssertion
+
+
+def is_first_time(
+    db: Session, purpose: Literal["client assertion", "dpop proof"], issuer: str, jti: str, expires_at: int
+) -> bool:
+    """Note that a JWT was shown: of any number who show it, one is the first.
+
+    Args:
+        purpose: keeps those of different kinds apart.
+        issuer: within which `jti` is unique: a client's id, or a key's thumbprint.
+        jti: names the JWT.
+        expires_at: when it would be refused for its age; until then it is remembered.
+    """
+    seen_id = crypto.digest(f"{purpose}\n{issuer}\n{jti}")
+    statement = insert_into(db, SeenAssertion).values(id=seen_id, expires_at=expires_at).on_conflict_do_nothing()
+    noted: int = db.execute(statement).rowcount  # type: ignore[attr-defined]
+    return noted == 1
