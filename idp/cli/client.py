@@ -1,7 +1,8 @@
 """`idp client`: the apps that people sign in to."""
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -61,7 +62,9 @@ Examples:
 )
 @click.option("--id", "client_id", default="", help="An id of your choice; otherwise one is made.")
 @click.option("--secret-stdin", is_flag=True, help="Read the secret from stdin; otherwise one is made.")
-@click.option("--auth-method", type=click.Choice(clients.AUTH_METHODS), help="How it shows its secret.")
+@click.option("--auth-method", type=click.Choice(clients.AUTH_METHODS), help="How it proves who it is.")
+@click.option("--jwks", type=click.File(encoding="utf-8"), help="File with its public keys (JWK Set), - for stdin.")
+@click.option("--jwks-uri", metavar="URL", help="Where it publishes its public keys.")
 @click.option("--pkce-required", is_flag=True, help="Refuse requests without PKCE. Public clients always need it.")
 @click.option("--id-token-claims", is_flag=True, help="Profile claims in the ID token, if it never calls userinfo.")
 @click.option("--session-bound", is_flag=True, help="Its access tokens live and die with the browser session.")
@@ -84,6 +87,7 @@ def add(
     grants: Sequence[str],
     secret_stdin: bool,
     auth_method: str | None,
+    jwks: IO[str] | None,
     pkce_required: bool,
     id_token_claims: bool,
     session_bound: bool,
@@ -98,6 +102,8 @@ def add(
     if public and auth_method not in (None, "none"):
         raise click.UsageError("--public and --auth-method exclude each other: a public client shows no secret.")
     method = "none" if public else auth_method or clients.CONFIDENTIAL_METHODS[0]
+    if method == "private_key_jwt" and secret_stdin:
+        raise click.UsageError("--secret-stdin is for clients that keep a secret; this one proves itself by its keys.")
     if method == "none" and secret_stdin:
         raise click.UsageError("--secret-stdin is for clients that keep a secret; a public client has none.")
     policies = read_policies(texts)
@@ -106,6 +112,7 @@ def add(
         client_name=name,
         application_type=application_type or _application_type(texts["redirect_uris"]),
         token_endpoint_auth_method=method,
+        jwks=_read_jwks(jwks),
         grant_types=tuple(dict.fromkeys(grants)),
         response_types=("code",) if "authorization_code" in grants else (),
         scopes=_scopes(scopes, grants),
@@ -181,6 +188,16 @@ def rotate_secret(client_id: str, as_json: bool) -> None:
         output.data(shown)
     else:
         output.record(shown)
+
+
+def _read_jwks(file: IO[str] | None) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    try:
+        document: dict[str, Any] = json.load(file)
+    except (ValueError, RecursionError):
+        raise click.BadParameter("The file holds no JSON.", param_hint="--jwks") from None
+    return document
 
 
 def _scopes(given: Sequence[str], grants: Sequence[str]) -> tuple[str, ...]:

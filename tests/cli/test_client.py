@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from joserfc.jwk import ECKey
 from sqlalchemy.orm import Session
 
 from idp.oidc import client_store, clients
@@ -190,3 +191,24 @@ def test_remove_and_rotate(instance: Path, succeed: Run, run: Run, database: Ses
         result = run("client", action, "wiki")
         assert result.exit_code == 1
         assert "There is no client 'wiki'." in result.stderr
+
+
+def test_keys_come_from_a_file(instance: Path, succeed: Run, tmp_path: Path, database: Session) -> None:
+    key = ECKey.generate_key("P-256", {"kid": "one"}).as_dict(private=False)
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps({"keys": [key]}), "utf-8")
+    added = ("client", "add", "Wiki", "--redirect-uri", CALLBACK, "--auth-method", "private_key_jwt")
+    shown = json.loads(succeed(*added, "--jwks", str(file), "--json").stdout)
+    assert shown["client_secret"] is None
+    assert client_store.get_client(database, shown["client_id"]).jwks == {"keys": [key]}
+    uri = "https://wiki.example.org/keys"
+    assert json.loads(succeed(*added, "--jwks-uri", uri, "--json").stdout)["jwks_uri"] == uri
+
+
+def test_a_file_that_holds_no_keys_is_refused(instance: Path, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_text("{", "utf-8")
+    added = ("client", "add", "Wiki", "--redirect-uri", CALLBACK, "--auth-method", "private_key_jwt", "--jwks")
+    assert "no JSON" in run(*added, str(file)).stderr
+    file.write_text("[]", "utf-8")
+    assert "JWK Set" in run(*added, str(file)).stderr
