@@ -34,6 +34,9 @@ _OPTIONS = (
         "--single-session", "is_single_session", is_flag=True, help="Who signs in to it elsewhere is signed out here."
     ),
     click.option("--backchannel-logout-uri", metavar="URL", help="Where it is told that a session has ended."),
+    click.option(
+        "--frontchannel-logout-uri", metavar="URL", help="What the browser loads in a frame when a session has ended."
+    ),
 )
 _NAMES = (
     "registration_policy",
@@ -42,6 +45,7 @@ _NAMES = (
     "max_concurrent_users",
     "is_single_session",
     "backchannel_logout_uri",
+    "frontchannel_logout_uri",
 )
 
 

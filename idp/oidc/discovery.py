@@ -62,6 +62,8 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
         "account_api_endpoint": settings.url("/api/v1"),
         "account_management_uri": settings.url("/account"),
         **registration,

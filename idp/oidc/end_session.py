@@ -6,10 +6,13 @@ from urllib.parse import urlencode
 
 from sqlalchemy.orm import Session
 
+from idp import crypto
 from idp.accounts.sessions import CurrentSession
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.id_token_hint import IdTokenHint, read_hint
 from idp.oidc.requests import Parameters
+from idp.oidc.subjects import subject_of
+from idp.settings import Settings
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -23,18 +26,27 @@ class LogoutRequest:
         client: the app that asks, where it said so credibly.
         return_to: where the browser goes afterwards; None for our own page.
         hint: the ID token that came along.
+        logout_hint: whom the app means: a user name, an address, a `sub` or a `sid`.
     """
 
     client: ClientMetadata | None
     return_to: str | None
     hint: IdTokenHint | None
+    logout_hint: str | None = None
 
-    def must_ask(self, session: CurrentSession) -> bool:
-        """Tell whether the person must confirm: unless a hint proves that an app of this session asks (section 2)."""
-        if self.hint is None:
+    def must_ask(self, settings: Settings, session: CurrentSession) -> bool:
+        """Tell whether the person must confirm: unless a hint proves that an app of this session asks (section 2).
+
+        An app that is not registered any more has nothing to say, and one that means somebody else is not followed.
+        """
+        if self.hint is None or self.client is None:
             return True
+        subject = subject_of(settings, self.client, session.user_id)
+        is_this_person = crypto.are_equal(self.hint.subject, subject)
         is_this_session = self.hint.session_id is None or self.hint.session_id == session.id
-        return not (self.hint.subject == session.user_id and is_this_session)
+        names = {session.username.casefold(), session.email.casefold(), subject.casefold(), session.id}
+        is_meant = self.logout_hint is None or self.logout_hint.casefold() in names
+        return not (is_this_person and is_this_session and is_meant)
 
 
 class LogoutRefused(Exception):
@@ -63,6 +75,8 @@ def validate_logout(db: Session, provider: "Provider", parameters: Parameters) -
     # 2. The hint, if there is one, is an ID token of ours; it may have expired long ago.
     hint = None
     if token := parameters.get("id_token_hint"):
+        if token.count(".") == 4:
+            raise LogoutRefused("id_token_hint", "is encrypted: the signed ID token inside it is needed (section 2)")
         hint = read_hint(provider, token)
         if hint is None:
             raise LogoutRefused("id_token_hint", "is no ID token that this provider issued")
@@ -74,16 +88,18 @@ def validate_logout(db: Session, provider: "Provider", parameters: Parameters) -
     if hint and client_id != hint.client_id:
         raise LogoutRefused("client_id", "is not the client that the id_token_hint was issued to")
     # 4. The way back is registered for that client, to the letter.
-    target = parameters.get("post_logout_redirect_uri")
+    target, logout_hint = parameters.get("post_logout_redirect_uri"), parameters.get("logout_hint")
     if target is None:
-        return LogoutRequest(client, None, hint)
+        return LogoutRequest(client, None, hint, logout_hint)
+    if client is None and hint is not None:
+        raise LogoutRefused("id_token_hint", "was issued to an app that is not registered any more")
     if client is None:
         raise LogoutRefused(
             "id_token_hint", "is missing: without it, or a client_id, nobody can say whose way back this is"
         )
     if target not in client.post_logout_redirect_uris:
         raise LogoutRefused("post_logout_redirect_uri", "is not registered for this app")
-    return LogoutRequest(client, _with_state(target, parameters.get("state")), hint)
+    return LogoutRequest(client, _with_state(target, parameters.get("state")), hint, logout_hint)
 
 
 def _with_state(target: str, state: str | None) -> str:

@@ -1,9 +1,14 @@
 """Sign-out that an app asks for (OpenID Connect RP-Initiated Logout 1.0), beside the rows of the certification plan."""
 
+import re
 from urllib.parse import urlsplit
 
 import pytest
+from joserfc import jwe
+from joserfc.jwk import RSAKey
 
+from idp.accounts.visitor import OPERATOR
+from idp.oidc.client_store import remove_client
 from tests.relying_party import query_of, shown_error, the_form
 
 BACK = "https://app.example.org/bye?from=idp"
@@ -166,3 +171,96 @@ def test_a_form_from_another_site_signs_out_too(rp, app):
     response = rp.follow(response)
     assert query_of(response) == {"from": ["idp"], "state": ["s&t"]}
     assert not rp.is_good(tokens)
+
+
+# -- Hints of every kind ------------------------------------------------------------------
+
+
+def test_a_pairwise_subject_is_a_hint_like_any_other(relying_party, ada):
+    party = relying_party(subject_type="pairwise", post_logout_redirect_uris=(BACK,))
+    tokens = party.log_in()
+    assert tokens.claims["sub"] != ada.id
+    response = party.request_logout(id_token_hint=tokens.id_token, post_logout_redirect_uri=BACK)
+    assert query_of(response) == {"from": ["idp"]}
+    assert party.ask(prompt="none").error == "login_required"
+
+
+def test_an_encrypted_hint_is_refused_with_the_way_out(rp):
+    tokens = rp.log_in()
+    key = RSAKey.generate_key(2048)
+    registry = jwe.JWERegistry(algorithms=["RSA-OAEP-256", "A256GCM"])
+    header = {"alg": "RSA-OAEP-256", "enc": "A256GCM", "cty": "JWT"}
+    nested = jwe.encrypt_compact(header, tokens.id_token, key, registry=registry)
+    error = shown_error(rp.request_logout(id_token_hint=nested, post_logout_redirect_uri=BACK))
+    assert error.parameter == "id_token_hint"
+    assert "encrypted" in error.description
+    assert rp.is_good(tokens)
+
+
+def test_an_app_that_is_not_registered_any_more_cannot_choose_the_way(rp, db):
+    tokens = rp.log_in()
+    remove_client(db, OPERATOR, rp.metadata.client_id)
+    db.commit()
+    error = shown_error(rp.request_logout(id_token_hint=tokens.id_token, post_logout_redirect_uri=BACK))
+    assert error.parameter == "id_token_hint"
+    assert "not registered any more" in error.description
+
+
+def test_an_app_that_is_not_registered_any_more_signs_nobody_out_unasked(rp, relying_party, db):
+    other = relying_party(rp.browser)
+    tokens = rp.log_in()
+    remove_client(db, OPERATOR, rp.metadata.client_id)
+    db.commit()
+    page = rp.request_logout(id_token_hint=tokens.id_token)
+    assert 'id="logout-confirm"' in page.text
+    other.ask(prompt="none").code  # noqa: B018 - still signed in
+    done = rp.follow(rp.submit(page, "logout-confirm"))
+    assert done.request.path == "/signed-out"
+    assert other.ask(prompt="none").error == "login_required"
+
+
+@pytest.mark.parametrize("meant", ["ADA", "ada@example.org", "sub", "sid"])
+def test_a_logout_hint_may_name_the_person_in_many_ways(rp, meant):
+    tokens = rp.log_in()
+    response = rp.request_logout(id_token_hint=tokens.id_token, logout_hint=tokens.claims.get(meant, meant))
+    assert response.status_code == 303
+
+
+@pytest.mark.parametrize("meant", ["bob", "x" * 5_000, "é", "\ufffd"])
+def test_a_logout_hint_that_means_somebody_else_is_asked_about(rp, meant):
+    tokens = rp.log_in()
+    page = rp.request_logout(id_token_hint=tokens.id_token, post_logout_redirect_uri=BACK, logout_hint=meant)
+    assert 'id="logout-confirm"' in page.text
+    assert query_of(rp.submit(page, "logout-confirm")) == {"from": ["idp"]}
+
+
+def test_a_logout_hint_alone_proves_nothing(rp):
+    tokens = rp.log_in()
+    page = rp.request_logout(logout_hint=tokens.claims["sid"])
+    assert 'id="logout-confirm"' in page.text
+
+
+def test_the_pages_speak_the_language_that_the_app_asks_for(rp):
+    rp.log_in()
+    page = rp.request_logout(ui_locales="de-AT en")
+    assert "Abmelden?" in page.text
+    done = rp.follow(rp.submit(page, "logout-confirm"))
+    assert "Sie sind abgemeldet" in done.text
+    assert "You are signed out" in rp.follow(rp.request_logout(ui_locales="tlh")).text
+
+
+# -- The page that asks ----------------------------------------------------------------------
+
+
+def test_it_says_which_apps_are_told_and_which_are_not(rp, relying_party):
+    names = {"Back": {"backchannel_logout_uri": "https://app.example.org/back"}, "Deaf": {}}
+    names["Front"] = {"frontchannel_logout_uri": "https://app.example.org/front"}
+    rp.log_in()
+    for name, metadata in names.items():
+        relying_party(rp.browser, client_name=f"{name} & co", **metadata).ask().code  # noqa: B018
+    relying_party(client_name="Elsewhere", backchannel_logout_uri="https://app.example.org/back")
+    page = rp.request_logout().text
+    told, untold = (page.split(f'aria-labelledby="{which}"')[1].split("</ul>")[0] for which in ("told", "untold"))
+    assert re.findall("<li>(.*?)</li>", told) == ["Back &amp; co", "Front &amp; co"]
+    assert re.findall("<li>(.*?)</li>", untold) == ["Deaf &amp; co", rp.metadata.client_name]
+    assert "Elsewhere" not in page

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flask import Response
+from flask import Response, url_for
 from markupsafe import Markup
 
 from idp.accounts import sessions
@@ -12,6 +12,7 @@ from idp.web import context, forms
 from idp.web.pages.account import signed_in
 from idp.web.pages.devices import describe_device
 from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, see_other
+from idp.web.signing_out import leave
 
 OTHERS = "others"
 _ENDED_BY_USER = "ended_by_user"
@@ -44,11 +45,9 @@ def submit_sessions() -> Response:
     if chosen == OTHERS:
         sessions.end_sessions(db, visitor, current.user_id, reason=_ENDED_BY_USER, except_session=current.id)
         return see_other("show_sessions", notice="sessions-ended")
-    sessions.end_session(db, visitor, chosen, reason=_ENDED_BY_USER, user_id=current.user_id)
+    ended = sessions.end_session(db, visitor, chosen, reason=_ENDED_BY_USER, user_id=current.user_id)
     if chosen == current.id:
-        response = see_other("show_signed_out")
-        context.delete_session_cookie(response)
-        return response
+        return leave(ended, url_for("show_signed_out"))
     return see_other("show_sessions", notice="session-ended")
 
 

@@ -1,25 +1,22 @@
 """Leave."""
 
-from flask import Response
+from flask import Response, request, url_for
 
-from idp.accounts import sessions
-from idp.web import context, forms
+from idp.web import context, forms, texts
 from idp.web.pages.rendering import page, see_other
+from idp.web.signing_out import sign_out
 
 
 def submit_sign_out() -> Response:
     """End the session of this browser. Who is not signed in any more needs no proof of wanting to be out."""
-    session = context.current_session()
-    if session is not None:
+    if context.current_session() is not None:
         forms.check_csrf()
-        sessions.end_session(context.database(), context.visitor(), session.id, reason="signed_out")
-    response = see_other("show_signed_out")
-    context.delete_session_cookie(response)
-    return response
+    return sign_out(url_for("show_signed_out"))
 
 
 def show_signed_out() -> Response:
-    """Say that it worked."""
+    """Say that it worked, in the language that an app asked for, if one did."""
     if context.current_session() is not None:
         return see_other("show_account")
+    texts.prefer(request.args.get("ui_locales"))
     return page("signed_out.html")

@@ -1,17 +1,20 @@
 """The end session endpoint (OpenID Connect RP-Initiated Logout 1.0)."""
 
+from urllib.parse import urlencode
+
 from authlib.oauth2.base import OAuth2Error
 from flask import Response, render_template, request
 
-from idp.accounts import sessions
 from idp.errors import ExpiredError
 from idp.oidc.end_session import LogoutRefused, LogoutRequest, validate_logout
+from idp.oidc.reached_apps import list_reached_apps
 from idp.oidc.requests import Parameters
-from idp.web import context, forms
+from idp.web import context, forms, texts
 from idp.web.error_pages import error_page
 from idp.web.protocol.reading import comes_without_cookies, read_form, read_query, repeat_by_get
+from idp.web.signing_out import sign_out
 
-CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
+CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
 
 
 def receive_request() -> Response:
@@ -20,20 +23,22 @@ def receive_request() -> Response:
         parameters = read_form() if request.method == "POST" else read_query()
         if comes_without_cookies():
             return repeat_by_get(parameters)
+        texts.prefer(parameters.get("ui_locales"))
         logout = validate_logout(context.database(), context.provider(), parameters)
     except LogoutRefused as refused:
         return _show(refused)
     except OAuth2Error as error:
         return error_page(status=400, code=error.error or "", description=error.description or "")
     session = context.current_session()
-    if session is not None and logout.must_ask(session):
+    if session is not None and logout.must_ask(context.settings(), session):
         return _ask(logout, parameters)
-    return _end(logout)
+    return _end(logout, parameters)
 
 
 def submit_confirmation() -> Response:
     """The person has confirmed. The request is checked anew: hidden fields are the browser's, not ours."""
     parameters = Parameters([(name, forms.field(name)) for name in CARRIED])
+    texts.prefer(parameters.get("ui_locales"))
     try:
         logout = validate_logout(context.database(), context.provider(), parameters)
     except LogoutRefused as refused:
@@ -41,31 +46,30 @@ def submit_confirmation() -> Response:
     try:
         forms.check_csrf()
     except ExpiredError:
-        return _ask(logout, parameters, status=400) if context.current_session() else _end(logout)
-    return _end(logout)
+        return _ask(logout, parameters, status=400) if context.current_session() else _end(logout, parameters)
+    return _end(logout, parameters)
 
 
 def _ask(logout: LogoutRequest, parameters: Parameters, status: int = 200) -> Response:
     fields = {name: value for name in CARRIED if (value := parameters.get(name))}
+    session = context.required_session()
     page = render_template(
         "sign_out_confirm.html",
         client=logout.client,
-        session=context.current_session(),
+        session=session,
+        apps=list_reached_apps(context.database(), [session.id]).get(session.id, ()),
         action=context.settings().issuer_path + "/oauth/end-session/confirm",
         fields=fields,
     )
     return Response(page, status)
 
 
-def _end(logout: LogoutRequest) -> Response:
-    """End the browser's session and go where the request wants."""
-    session = context.current_session()
-    if session is not None:
-        sessions.end_session(context.database(), context.visitor(), session.id, reason="signed_out")
-    response = Response(status=303)
-    response.headers["Location"] = logout.return_to or context.settings().url("/signed-out")
-    context.delete_session_cookie(response)
-    return response
+def _end(logout: LogoutRequest, parameters: Parameters) -> Response:
+    """End the browser's session and go where the request wants, or to our own page in the language that it wants."""
+    own_page = context.settings().url("/signed-out")
+    if ui_locales := parameters.get("ui_locales"):
+        own_page += f"?{urlencode({'ui_locales': ui_locales[:200]})}"
+    return sign_out(logout.return_to or own_page)
 
 
 def _show(refused: LogoutRefused) -> Response:
