@@ -70,6 +70,7 @@ def test_every_choice_is_kept(instance: Path, succeed: Run) -> None:
     domains = ("--registration-domain", "example.org", "--registration-domain", "example.com")
     people = ("--registration-policy", "preauthorized", "--registration-role", "reader", "--max-concurrent-users", "5")
     sessions = ("--single-session", "--backchannel-logout-uri", "https://wiki.example.org/logout")
+    sessions = (*sessions, "--frontchannel-logout-uri", "https://wiki.example.org/signed-out")
     policies = (*domains, *people, *sessions)
     arguments = (*uris, *after, *scopes, *grants, *methods, *flags, *lifetimes, *links, *legal, *policies)
     client_id = json.loads(succeed("client", "add", "Wiki", *arguments, "--json").stdout)["client_id"]
@@ -97,6 +98,7 @@ def test_every_choice_is_kept(instance: Path, succeed: Run) -> None:
         "max_concurrent_users": 5,
         "is_single_session": True,
         "backchannel_logout_uri": "https://wiki.example.org/logout",
+        "frontchannel_logout_uri": "https://wiki.example.org/signed-out",
     }
     assert {name: shown[name] for name in expected} == expected
 
