@@ -1,26 +1,35 @@
 """`idp client`: the apps that people sign in to."""
 
-import json
-from collections.abc import Sequence
-from typing import IO, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import click
 
 from idp.accounts.visitor import OPERATOR
 from idp.cli import client_token, output, secret_input
-from idp.cli.client_policies import policy_options, read_policies
+from idp.cli.client_explained import explain
+from idp.cli.client_options import FIELDS, MEMBERS, GroupedCommand, as_document, metadata_options
 from idp.cli.client_streamlit import add_streamlit
 from idp.cli.instance import load_ready, open_ready
-from idp.oidc import client_store, clients
-from idp.oidc.clients import ApplicationType, ClientMetadata
-from idp.oidc.keys import ALGORITHMS
+from idp.oidc import client_document, client_store
+from idp.oidc.client_admission import admit_client
+from idp.oidc.clients import IMPLICIT, ClientMetadata
+from idp.settings import Settings
 
+SHOWN = ("redirect_uris", "post_logout_redirect_uris", "client_uri", "logo_uri", "policy_uri", "tos_uri", "contacts")
 DEFAULT_SCOPES = ("openid", "profile", "email", "roles")
+_metadata_option = click.option(
+    "--metadata",
+    "metadata_path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A document in the form of RFC 7591; options count more.",
+)
 
 
 @click.group(short_help="Apps that people sign in to.")
 def command() -> None:
-    """Apps: add, add-streamlit, list, show, remove, rotate-secret, token."""
+    """Apps: add, add-streamlit, update, list, show, remove, rotate-secret, token."""
 
 
 command.add_command(add_streamlit)
@@ -28,121 +37,118 @@ command.add_command(client_token.command)
 
 
 @command.command(
+    cls=GroupedCommand,
     epilog="""
 \b
 Examples:
   idp client add "Wiki" --redirect-uri https://wiki.example.org/callback
   idp client add "Phone app" --public --redirect-uri org.example.app:/callback
   idp client add "Nightly job" --grant client_credentials --json
-"""
+  idp client add --metadata wiki.json --trusted
+""",
 )
-@click.argument("name")
-@click.option("--redirect-uri", "redirect_uris", multiple=True, metavar="URI", help="Where people return to; repeat.")
-@click.option(
-    "--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, metavar="URI", help="After sign-out."
-)
-@click.option(
-    "--application-type",
-    type=click.Choice(("web", "native")),
-    help="Native apps may return to a private scheme. [default: as the redirect URIs are]",
-)
+@click.argument("name", required=False)
+@metadata_options()
 @click.option("--public", is_flag=True, help="It can keep no secret (phone, desktop, browser): PKCE instead.")
-@click.option("--trusted", is_flag=True, help="Of your own house: nobody is asked for consent.")
-@click.option(
-    "--scope", "scopes", multiple=True, metavar="SCOPE", help=f"May ask for it. [default: {' '.join(DEFAULT_SCOPES)}]"
-)
-@click.option(
-    "--grant",
-    "grants",
-    multiple=True,
-    type=click.Choice(clients.GRANT_TYPES),
-    default=("authorization_code",),
-    show_default=True,
-    help="A way to get tokens; may be repeated.",
-)
 @click.option("--id", "client_id", default="", help="An id of your choice; otherwise one is made.")
 @click.option("--secret-stdin", is_flag=True, help="Read the secret from stdin; otherwise one is made.")
-@click.option("--auth-method", type=click.Choice(clients.AUTH_METHODS), help="How it proves who it is.")
-@click.option("--jwks", type=click.File(encoding="utf-8"), help="File with its public keys (JWK Set), - for stdin.")
-@click.option("--jwks-uri", metavar="URL", help="Where it publishes its public keys.")
-@click.option("--pkce-required", is_flag=True, help="Refuse requests without PKCE. Public clients always need it.")
-@click.option("--id-token-claims", is_flag=True, help="Profile claims in the ID token, if it never calls userinfo.")
-@click.option("--session-bound", is_flag=True, help="Its access tokens live and die with the browser session.")
-@click.option("--signing-algorithm", type=click.Choice(ALGORITHMS), help="Signs its ID tokens.")
-@click.option("--access-token-lifetime", type=int, metavar="SECONDS", help="Instead of the setting's.")
-@click.option("--id-token-lifetime", type=int, metavar="SECONDS", help="Instead of the setting's.")
-@click.option("--refresh-token-lifetime", type=int, metavar="SECONDS", help="Instead of the setting's.")
-@click.option("--client-uri", metavar="URL", help="Its home page.")
-@click.option("--logo-uri", metavar="URL", help="Its logo.")
-@click.option("--policy-uri", metavar="URL", help="Its privacy policy.")
-@click.option("--tos-uri", metavar="URL", help="Its terms of service.")
-@policy_options
+@_metadata_option
 @output.json_option
 def add(
-    name: str,
-    application_type: ApplicationType | None,
+    name: str | None,
     public: bool,
-    trusted: bool,
-    scopes: Sequence[str],
-    grants: Sequence[str],
+    client_id: str,
     secret_stdin: bool,
-    auth_method: str | None,
-    jwks: IO[str] | None,
-    pkce_required: bool,
-    id_token_claims: bool,
-    session_bound: bool,
-    signing_algorithm: str | None,
+    metadata_path: Path | None,
     as_json: bool,
-    **texts: Any,
+    **said: Any,
 ) -> None:
     """Register an app, and print its id and secret: the secret is shown this once.
 
     Every redirect URI is compared to the letter; https, or http on this machine itself.
     """
-    if public and auth_method not in (None, "none"):
-        raise click.UsageError("--public and --auth-method exclude each other: a public client shows no secret.")
-    method = "none" if public else auth_method or clients.CONFIDENTIAL_METHODS[0]
-    if method == "private_key_jwt" and secret_stdin:
-        raise click.UsageError("--secret-stdin is for clients that keep a secret; this one proves itself by its keys.")
-    if method == "none" and secret_stdin:
-        raise click.UsageError("--secret-stdin is for clients that keep a secret; a public client has none.")
-    policies = read_policies(texts)
-    plain: dict[str, Any] = {k: tuple(dict.fromkeys(v)) if isinstance(v, tuple) else v for k, v in texts.items()}
-    metadata = ClientMetadata(
-        client_name=name,
-        application_type=application_type or _application_type(texts["redirect_uris"]),
-        token_endpoint_auth_method=method,
-        jwks=_read_jwks(jwks),
-        grant_types=tuple(dict.fromkeys(grants)),
-        response_types=("code",) if "authorization_code" in grants else (),
-        scopes=_scopes(scopes, grants),
-        is_trusted=trusted,
-        is_pkce_required=pkce_required,
-        has_id_token_claims=id_token_claims,
-        is_access_token_session_bound=session_bound,
-        id_token_signed_response_alg=signing_algorithm,
-        **policies,
-        **plain,
-    )
-    load_ready()  # before a secret is read for nothing
+    document = _document(metadata_path, said, public=public)
+    if name is not None:
+        document["client_name"] = name
+    if not document.get("client_name"):
+        raise click.UsageError("A NAME is needed, or a document that has a client_name.")
+    wanted = client_document.read(_with_defaults(document), ClientMetadata(client_id=client_id, client_name=""), FIELDS)
+    if secret_stdin and not wanted.needs_secret:
+        reason = "a public client has none" if wanted.is_public else "this one proves itself by its keys"
+        raise click.UsageError(f"--secret-stdin is for clients that keep a secret; {reason}.")
+    settings = load_ready()  # before a secret is read for nothing
     secret = secret_input.read_stdin("client_secret") if secret_stdin else None
+    admit_client(settings, wanted if client_id else replace(wanted, client_id="new"), secret)
     with open_ready() as (settings, db):
-        metadata, secret = client_store.register_client(db, settings, OPERATOR, metadata, secret=secret)
-    output.note(f"Registered {metadata.client_name}." + (" Keep the secret: it is shown this once." if secret else ""))
+        client, secret = client_store.register_client(db, settings, OPERATOR, wanted, secret=secret)
+    output.note(f"Registered {client.client_name}." + (" Keep the secret: it is shown this once." if secret else ""))
     if as_json:
-        output.data({**metadata.as_dict(), "client_secret": secret})
+        output.data({**_as_json(client, settings), "client_secret": secret})
     else:
-        output.record({"client_id": metadata.client_id, "client_secret": secret})
+        output.record({"client_id": client.client_id, "client_secret": secret})
+
+
+@command.command(
+    cls=GroupedCommand,
+    epilog="""
+\b
+Examples:
+  idp client update CLIENT_ID --trusted
+  idp client update CLIENT_ID --redirect-uri https://new.example.org/callback --clear logo_uri
+  idp client update CLIENT_ID --metadata wiki.json
+""",
+)
+@click.argument("client_id")
+@click.option("--name", "client_name", help="What people call it.")
+@metadata_options()
+@click.option("--public", is_flag=True, help="It can keep no secret any more.")
+@click.option(
+    "--clear", "cleared", multiple=True, metavar="MEMBER", help="Back to the default, such as logo_uri; repeat."
+)
+@_metadata_option
+@output.json_option
+def update(
+    client_id: str,
+    client_name: str | None,
+    public: bool,
+    cleared: tuple[str, ...],
+    metadata_path: Path | None,
+    as_json: bool,
+    **said: Any,
+) -> None:
+    """Change what an app is; it counts at once. What is not named stays.
+
+    A list that is given takes the place of the one before. When a grant, a scope or the kind of subject is taken away,
+    the app's tokens end, and its people sign in anew; what they allowed it stays.
+    """
+    if unknown := [each for each in cleared if each not in MEMBERS]:
+        raise click.UsageError(f"--clear {unknown[0]}: there is {', '.join(MEMBERS)}.")
+    document = {**_document(metadata_path, said, public=public), **dict.fromkeys(cleared)}
+    if client_name is not None:
+        document["client_name"] = client_name
+    with open_ready() as (settings, db):
+        before = client_store.get_client(db, client_id)
+        wanted = client_document.read(document, before, FIELDS)
+        admit_client(settings, wanted)
+        client, secret = client_store.update_client(db, settings, OPERATOR, before, wanted)
+    changed = [name for name in FIELDS if getattr(before, name) != getattr(client, name)]
+    output.note(f"Changed {', '.join(changed)}." if changed else "Nothing was to be changed.")
+    if secret:
+        output.note("It needs a secret now. Keep it: it is shown this once.")
+    if as_json:
+        output.data({**_as_json(client, settings), **({"client_secret": secret} if secret else {})})
+    elif secret:
+        output.record({"client_id": client_id, "client_secret": secret})
 
 
 @command.command("list")
 @output.json_option
 def list_all(as_json: bool) -> None:
     """List all apps."""
-    with open_ready() as (_settings, db):
+    with open_ready() as (settings, db):
         found = client_store.list_clients(db)
     if as_json:
-        output.data([client.as_dict() for client in found])
+        output.data([_as_json(client, settings) for client in found])
     elif not found:
         output.note("There are no apps yet: add one with `idp client add` or `idp client add-streamlit`.")
     else:
@@ -156,13 +162,28 @@ def list_all(as_json: bool) -> None:
 @click.argument("client_id")
 @output.json_option
 def show(client_id: str, as_json: bool) -> None:
-    """Show one app."""
-    with open_ready() as (_settings, db):
+    """Show one app: what it is, and in sentences what it may do."""
+    with open_ready() as (settings, db):
         client = client_store.get_client(db, client_id)
     if as_json:
-        output.data(client.as_dict())
-    else:
-        output.record({**client.as_dict(), "created_at": output.instant(client.created_at)})
+        output.data(_as_json(client, settings))
+        return
+    output.record({"client_id": client.client_id, "client_name": client.client_name})
+    shown = (
+        "redirect_uris",
+        "post_logout_redirect_uris",
+        "client_uri",
+        "logo_uri",
+        "policy_uri",
+        "tos_uri",
+        "contacts",
+    )
+    output.record({name: getattr(client, name) for name in shown})
+    click.echo()
+    topics = list(explain(client, settings))
+    for number, (topic, sentence) in enumerate(topics):
+        again = number and topics[number - 1][0] == topic
+        output.record({" " * len(topic) if again else topic: sentence})
 
 
 @command.command()
@@ -190,28 +211,38 @@ def rotate_secret(client_id: str, as_json: bool) -> None:
         output.record(shown)
 
 
-def _read_jwks(file: IO[str] | None) -> dict[str, Any] | None:
-    if file is None:
-        return None
-    try:
-        document: dict[str, Any] = json.load(file)
-    except (ValueError, RecursionError):
-        raise click.BadParameter("The file holds no JSON.", param_hint="--jwks") from None
+def _document(path: Path | None, said: dict[str, Any], *, public: bool) -> dict[str, Any]:
+    """Return what a file and the options say together."""
+    document = client_document.parse(path.read_bytes()) if path else {}
+    document |= as_document(said)
+    if public:
+        if document.get("token_endpoint_auth_method", "none") != "none":
+            raise click.UsageError("--public and --auth-method exclude each other: a public client shows no secret.")
+        document["token_endpoint_auth_method"] = "none"  # noqa: S105 - a method's name
     return document
 
 
-def _scopes(given: Sequence[str], grants: Sequence[str]) -> tuple[str, ...]:
-    if given:
-        return tuple(dict.fromkeys(word for each in given for word in each.split()))
-    if "authorization_code" not in grants:
-        return ()
-    return (*DEFAULT_SCOPES, "offline_access") if "refresh_token" in grants else DEFAULT_SCOPES
+def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what an operator means who does not say it; what is no list is refused later."""
+    if not isinstance(grants := document.get("grant_types") or [], list):
+        return document
+    signs_in = not grants or "authorization_code" in grants or IMPLICIT in grants
+    offline = ("offline_access",) if "refresh_token" in grants else ()
+    uris = document.get("redirect_uris")
+    is_native = isinstance(uris, list) and any(not str(uri).startswith(("https:", "http:")) for uri in uris)
+    defaults = {
+        "scope": " ".join((*DEFAULT_SCOPES, *offline)) if signs_in else "",
+        "application_type": "native" if is_native else "web",
+    }
+    return {**defaults, **document}
 
 
-def _application_type(redirect_uris: Sequence[str]) -> ApplicationType:
-    has_private_scheme = any(not uri.startswith(("https:", "http:")) for uri in redirect_uris)
-    return "native" if has_private_scheme else "web"
+def _as_json(client: ClientMetadata, settings: Settings) -> dict[str, Any]:
+    """Return a client for programs: every column, and the document in the form of RFC 7591."""
+    document = client_document.describe(client, settings, FIELDS)
+    return {**client.as_dict(), **document, "is_self_registered": client.is_self_registered}
 
 
 def _kind(client: ClientMetadata) -> list[str]:
-    return ["public" if client.is_public else "confidential", *(["trusted"] if client.is_trusted else [])]
+    kinds = ["public" if client.is_public else "confidential"]
+    return [*kinds, *["trusted"] * client.is_trusted, *["self-registered"] * client.is_self_registered]

@@ -1,7 +1,6 @@
 """`idp client add-streamlit`: registers a Streamlit app, and writes what it needs to know."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,11 +11,11 @@ from sqlalchemy.orm import Session
 from idp import crypto
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
-from idp.cli.client_policies import policy_options, read_policies
+from idp.cli.client_options import POLICY_MEMBERS, as_document, metadata_options
 from idp.cli.instance import open_ready
 from idp.cli.secrets_toml import SecretsToml, as_toml
 from idp.errors import InvalidInputError
-from idp.oidc import client_presets, client_store
+from idp.oidc import client_document, client_presets, client_store
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 
@@ -34,7 +33,7 @@ from idp.settings import Settings
 @click.option(
     "--recovery-password", is_flag=True, help="It may hand out one-time passwords, and learn which accounts there are."
 )
-@policy_options
+@metadata_options(members=POLICY_MEMBERS)
 @output.json_option
 def add_streamlit(
     name: str,
@@ -60,7 +59,12 @@ def add_streamlit(
         secrets.check_free(force)
     with open_ready() as (settings, db):
         client, auth = register(
-            db, settings, name, url, may_hand_out_passwords=recovery_password, policies=read_policies(policies)
+            db,
+            settings,
+            name,
+            url,
+            may_hand_out_passwords=recovery_password,
+            policies=as_document(policies, members=POLICY_MEMBERS),
         )
         if secrets:
             secrets.write(auth)
@@ -107,7 +111,7 @@ def register(
         name: what people call the app.
         url: where the app is.
         may_hand_out_passwords: see `client_presets.streamlit_client`.
-        policies: further fields of the client, see `idp.cli.client_policies`.
+        policies: what else its document says, see `idp.cli.client_options`.
 
     Returns:
         The client, and the `[auth]` section of the app's secrets.
@@ -122,7 +126,9 @@ def register(
     if parts.query or parts.fragment or parts.scheme not in ("http", "https") or not parts.netloc:
         raise InvalidInputError({"url": ["The app's own URL is needed, such as http://localhost:8501."]})
     metadata = client_presets.streamlit_client(name, url, may_hand_out_passwords=may_hand_out_passwords)
-    client, secret = client_store.register_client(db, settings, OPERATOR, replace(metadata, **(policies or {})))
+    client, secret = client_store.register_client(
+        db, settings, OPERATOR, client_document.read(policies or {}, metadata, POLICY_MEMBERS)
+    )
     return client, {
         "redirect_uri": client.redirect_uris[0],
         "cookie_secret": crypto.new_token(),

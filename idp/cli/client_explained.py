@@ -1,0 +1,149 @@
+"""What a client may do, in sentences: for `idp client show`."""
+
+from collections.abc import Iterator
+
+from idp.cli import output
+from idp.oidc import scopes as known_scopes
+from idp.oidc.clients import IMPLICIT, ClientMetadata
+from idp.settings import Settings
+
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+_METHODS = {
+    "client_secret_basic": "by a secret, in the Authorization header or in the form",
+    "client_secret_post": "by a secret, in the form or in the Authorization header",
+    "client_secret_jwt": "by JWTs that its secret signs; the secret itself never travels",
+    "private_key_jwt": "by JWTs that its private key signs",
+}
+
+
+def explain(client: ClientMetadata, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Tell what a client may do: a topic and a sentence, one by one."""
+    who = "software by itself" if client.is_self_registered else "the operator"
+    yield "registered", f"By {who}, on {output.instant(client.created_at)}, as a {client.application_type} app."
+    yield "proof", _proof(client)
+    yield from (("grants", sentence) for sentence in _grants(client))
+    yield "scopes", _scopes(client)
+    yield (
+        "consent",
+        (
+            "Trusted: nobody is asked before it learns what its scopes stand for."
+            if client.is_trusted
+            else "Not trusted: each person is asked before it learns anything."
+        ),
+    )
+    yield (
+        "PKCE",
+        ("Requests without PKCE are refused." if client.must_use_pkce else "PKCE is taken where it is offered."),
+    )
+    yield from (("requests", sentence) for sentence in _requests(client))
+    yield from (("tokens", sentence) for sentence in _tokens(client, settings))
+    yield (
+        "subject",
+        (
+            "People have a subject that no other app knows them by."
+            if client.subject_type == "pairwise"
+            else "People have the same subject here as at other apps."
+        ),
+    )
+    yield "keys", _keys(client)
+    yield from (("sign-out", sentence) for sentence in _sign_out(client))
+    yield from (("people", sentence) for sentence in _people(client))
+    if client.initiate_login_uri:
+        yield "start", f"People start it from their account page, at {client.initiate_login_uri}."
+
+
+def _proof(client: ClientMetadata) -> str:
+    if client.is_public:
+        return "Public: it proves nothing, since it can keep no secret."
+    return f"Confidential: it proves who it is {_METHODS.get(client.token_endpoint_auth_method, 'by its own means')}."
+
+
+def _grants(client: ClientMetadata) -> Iterator[str]:
+    told = {
+        "authorization_code": "People sign in to it with a code (authorization_code).",
+        IMPLICIT: f"Tokens come in the browser's address ({', '.join(client.response_types)}): OAuth 2.1 drops that.",
+        "refresh_token": (
+            "It may stay signed in without the person (refresh_token)."
+            if client.may_act_offline
+            else "It is registered for refresh_token, but gets none: that takes the scope offline_access, "
+            "and access tokens that are not bound to the browser session."
+        ),
+        "client_credentials": "It gets tokens in its own name (client_credentials).",
+    }
+    yield from (told.get(grant, f"It may use the grant {grant}.") for grant in client.grant_types)
+
+
+def _scopes(client: ClientMetadata) -> str:
+    people, own = client.scopes_of_people, [each for each in client.scopes if each in known_scopes.OF_CLIENTS]
+    parts = []
+    if people:
+        parts.append(f"For people it may ask for {', '.join(people)}.")
+    if own:
+        parts.append(f"In its own name it may ask for {', '.join(own)}.")
+    return " ".join(parts) or "It may ask for no scope."
+
+
+def _requests(client: ClientMetadata) -> Iterator[str]:
+    if client.require_pushed_authorization_requests:
+        yield "It must push its requests (PAR)."
+    if client.require_signed_request_object:
+        yield "It must sign its requests (JAR)."
+    if client.may_send_unsigned_request_objects:
+        yield "It may send request objects that nobody signed (alg none)."
+
+
+def _tokens(client: ClientMetadata, settings: Settings) -> Iterator[str]:
+    algorithm = client.id_token_signed_response_alg or settings.signing_algorithm
+    what = "with profile claims in them" if client.has_id_token_claims else "claims come from userinfo"
+    encrypted = f", encrypted with {e}" if (e := client.id_token_encrypted_response_alg) else ""
+    lifetime = span(client.id_token_lifetime or settings.id_token_lifetime)
+    yield f"ID tokens: {algorithm}{encrypted}, good for {lifetime}, {what}."
+    lifetime = span(client.access_token_lifetime or settings.access_token_lifetime)
+    bound = ", bound to its key (DPoP)" if client.dpop_bound_access_tokens else ""
+    if client.is_access_token_session_bound:
+        yield f"Access tokens: {client.access_token_format}{bound}, good as long as the browser session."
+    else:
+        yield f"Access tokens: {client.access_token_format}{bound}, good for {lifetime}."
+    if client.may_act_offline:
+        lifetime = span(client.refresh_token_lifetime or settings.refresh_token_lifetime)
+        yield f"Refresh tokens: new at each use, worthless when unused for {lifetime}."
+    if client.resources:
+        yield f"It may ask for tokens for {', '.join(client.resources)}."
+
+
+def _keys(client: ClientMetadata) -> str:
+    if client.jwks_uri:
+        return f"Its public keys are fetched from {client.jwks_uri}."
+    if client.jwks is not None:
+        count = len(client.jwks["keys"])
+        return f"{count} public key{'s are' if count != 1 else ' is'} registered."
+    return "It has registered no public keys."
+
+
+def _sign_out(client: ClientMetadata) -> Iterator[str]:
+    if client.backchannel_logout_uri:
+        yield f"It is told at {client.backchannel_logout_uri} when a session ends (back-channel)."
+    if client.frontchannel_logout_uri:
+        yield f"The browser visits {client.frontchannel_logout_uri} when a person signs out (front-channel)."
+    if not (client.backchannel_logout_uri or client.frontchannel_logout_uri):
+        yield "It is not told when a session ends."
+
+
+def _people(client: ClientMetadata) -> Iterator[str]:
+    if client.registration_policy:
+        yield f"Registration there is {client.registration_policy}, or narrower where the provider's own is."
+    if client.registration_domains:
+        yield f"Only addresses of {', '.join(client.registration_domains)} register there."
+    if client.registration_roles:
+        yield f"It may give {', '.join(client.registration_roles)} to who registers there."
+    if client.max_concurrent_users:
+        yield f"It takes in {client.max_concurrent_users} people at once."
+    if client.is_single_session:
+        yield "Who signs in elsewhere is signed out of it here."
+
+
+def span(seconds: int) -> str:
+    """Return a span as people say it, in the largest unit that it is a whole number of."""
+    name, size = next((name, size) for name, size in _UNITS if seconds % size == 0)
+    count = seconds // size
+    return f"{count} {name}{'' if count == 1 else 's'}"

@@ -1,0 +1,163 @@
+"""A client that is changed while people use it: what counts at once, what ends, and what stays."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from idp import crypto, database
+from idp.accounts.visitor import OPERATOR
+from idp.errors import AlreadyExistsError, InvalidInputError
+from idp.models import Client, User
+from idp.oidc import client_store
+from idp.oidc.client_keys import SECRET_PURPOSE
+from idp.oidc.clients import ClientMetadata
+from idp.settings import Settings
+from tests.relying_party import RelyingParty
+
+Change = Callable[..., tuple[ClientMetadata, str | None]]
+
+
+@pytest.fixture
+def change(db: Session, settings: Settings) -> Change:
+    """Change a client and commit."""
+
+    def make(client_id: str, **changes: Any) -> tuple[ClientMetadata, str | None]:
+        db.rollback()
+        before = client_store.get_client(db, client_id)
+        done = client_store.update_client(db, settings, OPERATOR, before, replace(before, **changes))
+        db.commit()
+        return done
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_name": "Other"},
+        {
+            "scopes": (
+                "openid",
+                "profile",
+                "email",
+                "address",
+                "phone",
+                "roles",
+                "account",
+                "offline_access",
+                "recovery",
+            )
+        },
+        {"access_token_lifetime": 60},
+        {"redirect_uris": ("https://new.example.org/",)},
+        {"is_trusted": False},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_it_holds_stays_when_nothing_is_taken_away(
+    rp: RelyingParty, change: Change, changes: dict[str, Any]
+) -> None:
+    tokens = rp.log_in()
+    if "recovery" in changes.get("scopes", ()):
+        changes = {**changes, "grant_types": (*rp.metadata.grant_types, "client_credentials")}
+    change(rp.metadata.client_id, **changes)
+    assert rp.request_userinfo(tokens.access_token).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scopes": ("openid",)},
+        {"subject_type": "pairwise"},
+        {"grant_types": ("authorization_code",)},
+        {"grant_types": ("client_credentials",), "response_types": ()},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_it_holds_ends_when_a_right_is_taken_away(
+    rp: RelyingParty, change: Change, changes: dict[str, Any]
+) -> None:
+    tokens = rp.log_in(scope="openid email offline_access")
+    change(rp.metadata.client_id, **changes)
+    assert rp.request_userinfo(tokens.access_token).status_code == 401
+    refused = rp.request_refresh(tokens.refresh_token)
+    assert refused.status_code == 400
+
+
+def test_what_people_allowed_it_stays(stranger: RelyingParty, change: Change) -> None:
+    stranger.log_in()
+    change(stranger.metadata.client_id, scopes=("openid", "email"))
+    assert stranger.ask().code  # nobody is asked again
+
+
+def test_every_process_notices_at_once(rp: RelyingParty, ada: User, change: Change) -> None:
+    assert rp.send().status_code == 303
+    change(rp.metadata.client_id, redirect_uris=("https://new.example.org/",))
+    assert rp.send().status_code == 400
+
+
+def test_the_secret_stays_where_it_is_still_needed(rp: RelyingParty, change: Change) -> None:
+    _, secret = change(rp.metadata.client_id, token_endpoint_auth_method="client_secret_post", client_name="Other")
+    assert secret is None
+    assert rp.log_in()
+
+
+def test_a_secret_that_is_to_sign_must_be_a_new_one(
+    rp: RelyingParty, change: Change, db: Session, settings: Settings
+) -> None:
+    """Only a digest of the old one is known: nothing can be checked with that."""
+    client, secret = change(rp.metadata.client_id, request_object_signing_alg="HS256")
+    assert secret not in (None, rp.secret)
+    assert client.has_secret(str(secret))
+    sealed = client.client_secret_sealed
+    assert sealed is not None
+    assert crypto.unseal(settings.secret_key, SECRET_PURPOSE, sealed) == secret
+    assert str(secret) not in str(db.execute(select(Client.__table__)).mappings().all())
+    rotated = client_store.rotate_secret(db, settings, OPERATOR, client.client_id)
+    fresh = client_store.get_client(db, client.client_id).client_secret_sealed
+    assert fresh is not None
+    assert crypto.unseal(settings.secret_key, SECRET_PURPOSE, fresh) == rotated
+    db.commit()
+    after, again = change(client.client_id, request_object_signing_alg=None)
+    assert again is None
+    assert after.client_secret_sealed is None
+    assert after.has_secret(rotated)
+
+
+def test_a_change_is_held_to_the_rules(rp: RelyingParty, change: Change, db: Session) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        change(rp.metadata.client_id, redirect_uris=("http://app.example.org/",))
+    assert set(refused.value.faults) == {"redirect_uris"}
+    db.rollback()
+    assert client_store.get_client(db, rp.metadata.client_id).redirect_uris == rp.metadata.redirect_uris
+
+
+def test_of_two_at_once_the_second_looks_again(rp: RelyingParty, settings: Settings, db: Session) -> None:
+    """Neither change is lost: whoever read an older client is told so."""
+    before = client_store.get_client(db, rp.metadata.client_id)
+    db.rollback()
+    barrier = threading.Barrier(4)
+    told: list[str] = []
+
+    def race(n: int) -> None:
+        barrier.wait()
+        with database.open_session(settings) as session:
+            try:
+                client_store.update_client(session, settings, OPERATOR, before, replace(before, client_name=f"N{n}"))
+            except AlreadyExistsError as refused:
+                told.append(refused.message)
+            else:
+                told.append("")
+
+    threads = [threading.Thread(target=race, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(bool, told)) == [False, True, True, True]
+    assert client_store.get_client(db, rp.metadata.client_id).version == before.version + 1
