@@ -210,7 +210,7 @@ def _read_json(choice: Choice, file: IO[bytes]) -> dict[str, Any]:
     try:
         return client_document.parse(file.read())
     except InvalidInputError as refused:
-        raise click.BadParameter(refused.message, param_hint=choice.flag) from None
+        raise click.BadParameter(f"{refused.message} A JWK Set is needed.", param_hint=choice.flag) from None
 
 
 def _option(group: str, choice: Choice) -> Callable[[Command], Command]:

@@ -16,6 +16,7 @@ from idp.accounts import names
 from idp.errors import InvalidInputError
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import GRANTS_OF_RESPONSE_TYPES, IMPLICIT, ClientMetadata
+from idp.oidc.encryption import DEFAULT_CONTENT_ALGORITHM
 from idp.settings import Settings
 
 # What software may say of itself. All else is for the operator to decide.
@@ -36,7 +37,6 @@ _NOT_WRITTEN = (*_OURS, "created_at")
 OF_OPERATOR = tuple(each.name for each in fields(ClientMetadata) if each.name not in (*OF_SOFTWARE, *_NOT_WRITTEN))
 _MEMBER_NAMES = {"scopes": "scope"}  # a string of words in the document (RFC 7591 section 2)
 _WORDS = ("code", "id_token", "token")  # of a response type, in the order in which we write them
-_DEFAULT_ENC = "A128CBC-HS256"  # where an encryption algorithm is named alone (OIDC Registration section 2)
 _SHOWN_MOST = 60  # characters of a stranger's member name that are repeated to them
 
 
@@ -121,10 +121,10 @@ def _completed(given: dict[str, Any], base: ClientMetadata) -> dict[str, Any]:
             if set(GRANTS_OF_RESPONSE_TYPES.get(each, ())) <= set(given["grant_types"])
         ]
         given["response_types"] = tuple(fitting) or (("id_token",) if IMPLICIT in given["grant_types"] else ())
-    for what in ("id_token", "userinfo"):
+    for what in ("id_token", "userinfo"):  # OIDC Registration section 2
         algorithm, enc = f"{what}_encrypted_response_alg", f"{what}_encrypted_response_enc"
         if given.get(algorithm) and not given.get(enc, getattr(base, enc)):
-            given[enc] = _DEFAULT_ENC
+            given[enc] = DEFAULT_CONTENT_ALGORITHM
     if not given.get("client_name", base.client_name):
         given["client_name"] = _name_of(given)
     return given

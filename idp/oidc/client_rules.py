@@ -15,6 +15,7 @@ from idp.oidc import client_uris as uris
 from idp.oidc import scopes as known_scopes
 from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, import_keys
 from idp.oidc.clients import AUTH_METHODS, GRANT_TYPES, GRANTS_OF_RESPONSE_TYPES, IMPLICIT, ClientMetadata
+from idp.oidc.encryption import CONTENT_ALGORITHMS, KEY_ALGORITHMS
 from idp.oidc.keys import ALGORITHMS
 
 Faults = Iterable[str]
@@ -173,6 +174,28 @@ def _require_signed_request_object(client: ClientMetadata, is_required: bool) ->
         yield "Signed request objects need keys: jwks or jwks_uri."
 
 
+def _encryption(what: str) -> Callable[[ClientMetadata, Any], Faults]:
+    """Make the rule for what encrypts ID tokens or userinfo: it needs a key of the client's."""
+
+    def check(client: ClientMetadata, algorithm: str | None) -> Faults:
+        yield from _one_of("algorithm", KEY_ALGORITHMS)(client, algorithm)
+        if algorithm is not None and not client.has_keys:
+            yield f"{algorithm} needs keys: jwks or jwks_uri."
+        if algorithm is not None and getattr(client, f"{what}_encrypted_response_enc") is None:
+            yield f"{what}_encrypted_response_enc is needed beside it."
+
+    return check
+
+
+def _content_encryption(what: str) -> Callable[[ClientMetadata, Any], Faults]:
+    def check(client: ClientMetadata, enc: str | None) -> Faults:
+        yield from _one_of("encryption", CONTENT_ALGORITHMS)(client, enc)
+        if enc is not None and getattr(client, f"{what}_encrypted_response_alg") is None:
+            yield f"It needs {what}_encrypted_response_alg (OIDC Registration section 2)."
+
+    return check
+
+
 def _pkce(client: ClientMetadata, is_required: bool) -> Faults:
     if is_required and "authorization_code" not in client.grant_types:
         yield "PKCE protects codes: it needs the grant authorization_code."
@@ -243,7 +266,11 @@ RULES: Sequence[tuple[str, Callable[[ClientMetadata, Any], Faults]]] = (
     ("subject_type", _subject_type),
     ("sector_identifier_uri", _each(_web_address_without_fragment)),
     ("id_token_signed_response_alg", _one_of("algorithm", ALGORITHMS)),
+    ("id_token_encrypted_response_alg", _encryption("id_token")),
+    ("id_token_encrypted_response_enc", _content_encryption("id_token")),
     ("userinfo_signed_response_alg", _one_of("algorithm", ALGORITHMS)),
+    ("userinfo_encrypted_response_alg", _encryption("userinfo")),
+    ("userinfo_encrypted_response_enc", _content_encryption("userinfo")),
     ("request_object_signing_alg", _request_object_signing_alg),
     ("request_uris", _each(uris.faults_of_called_uri)),
     ("require_signed_request_object", _require_signed_request_object),

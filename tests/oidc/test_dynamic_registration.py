@@ -153,6 +153,13 @@ def test_one_kind_of_grant_follows_from_the_other(open_app: Flask) -> None:
     assert told["scope"].endswith(" offline_access")
 
 
+def test_the_encryption_of_the_content_follows_from_that_of_the_key(open_app: Flask) -> None:
+    """OIDC Registration section 2: A128CBC-HS256, where only the algorithm is named."""
+    uri, algorithm = "https://app.example.org/jwks", "ECDH-ES"
+    told = registered(open_app, jwks_uri=uri, id_token_encrypted_response_alg=algorithm)
+    assert told["id_token_encrypted_response_enc"] == "A128CBC-HS256"
+
+
 def test_it_is_nobody_s_house(open_app: Flask, db: Session) -> None:
     """What only the operator decides is passed over, and scopes are cut down to those of OpenID Connect."""
     told = registered(
