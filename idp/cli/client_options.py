@@ -108,7 +108,11 @@ GROUPS: Mapping[str, Sequence[Choice]] = {
         Choice(
             "--backchannel-logout-session-required", "backchannel_logout_session_required", "It is told which.", FLAG
         ),
-        Choice("--frontchannel-logout-uri", "frontchannel_logout_uri", "What the browser loads in a frame at a session's end."),
+        Choice(
+            "--frontchannel-logout-uri",
+            "frontchannel_logout_uri",
+            "What the browser loads in a frame at a session's end.",
+        ),
         Choice(
             "--frontchannel-logout-session-required", "frontchannel_logout_session_required", "It is told which.", FLAG
         ),
