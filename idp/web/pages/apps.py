@@ -1,4 +1,4 @@
-"""The apps that may see something of the account, and how to take that back."""
+"""The apps of a person: those to start from here, those that may see something, and how to take that back."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from idp.accounts.sessions import CurrentSession
 from idp.oidc import consents, scopes
+from idp.oidc.app_starts import list_app_starts
 from idp.oidc.consents import AppAccess
 from idp.web import context, forms
 from idp.web.pages.account import signed_in
@@ -40,7 +41,9 @@ def submit_apps() -> Response:
 
 def _list(session: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
     found = consents.list_apps(context.database(), context.settings(), session.user_id)
-    return page("apps.html", status, session=session, tab="apps", apps=[_shown(app) for app in found], faults=faults)
+    starts = list_app_starts(context.database(), context.settings(), session.user_id, session.username)
+    apps = [_shown(app) for app in found]
+    return page("apps.html", status, session=session, tab="apps", apps=apps, starts=starts, faults=faults)
 
 
 def _shown(app: AppAccess) -> ShownApp:
