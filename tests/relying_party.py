@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import unescape
 from html.parser import HTMLParser
@@ -56,9 +57,10 @@ def the_form(page: str) -> dict[str, Any]:
 
 @dataclass
 class AuthorizationResponse:
-    """What came back to the redirect URI, checked for state and issuer."""
+    """What came back to the redirect URI, checked for state and issuer; and the claims of an ID token among it."""
 
     parameters: dict[str, str]
+    claims: dict[str, Any] = field(default_factory=dict)
 
     @property
     def code(self) -> str:
@@ -118,6 +120,9 @@ class RelyingParty:
         self.state = ""
         self.nonce: str | None = ""
         self.verifier: str | None = ""
+        self.defaults: dict[str, str | None] = {}  # what it sends in every request beside the usual
+        self.response_type = "code"
+        self.response_mode = "query"
         self.discovery = self.fetch(urlsplit(issuer).path + "/.well-known/openid-configuration")
         assert self.discovery["issuer"] == issuer
 
@@ -156,6 +161,7 @@ class RelyingParty:
             "nonce": self.nonce,
             "code_challenge": s256(self.verifier),
             "code_challenge_method": "S256",
+            **self.defaults,
             **changes,
         }
         sent = {name: value for name, value in parameters.items() if value is not None}
@@ -163,6 +169,12 @@ class RelyingParty:
         self.nonce = sent.get("nonce")
         if "code_challenge" not in sent:
             self.verifier = None
+        self.response_type = sent.get("response_type", "")
+        has_tokens = bool({"token", "id_token"} & set(self.response_type.split()))
+        self.response_mode = default = "fragment" if has_tokens else "query"
+        asked = sent.get("response_mode", default)
+        if asked in ("query", "fragment", "form_post") and not (has_tokens and asked == "query"):
+            self.response_mode = asked
         return sent
 
     def send(self, *, method: str = "GET", **changes: str | None) -> TestResponse:
@@ -173,6 +185,42 @@ class RelyingParty:
         return self.browser.get(
             self.path("authorization_endpoint"), query_string=urlencode(parameters, quote_via=quote)
         )
+
+    def push(self, *, method: str = "", **changes: str | None) -> str:
+        """Push an authorization request (RFC 9126); returns its `request_uri`."""
+        response = self.request_push(method=method, **changes)
+        assert response.status_code == 201, f"{response.status_code}: {response.text}"
+        assert response.mimetype == "application/json"
+        assert "no-store" in response.headers["Cache-Control"]
+        answer = json.loads(response.data)
+        assert set(answer) == {"request_uri", "expires_in"}
+        assert isinstance(answer["expires_in"], int)
+        assert answer["request_uri"].startswith("urn:ietf:params:oauth:request_uri:")
+        return str(answer["request_uri"])
+
+    def request_push(self, *, method: str = "", **changes: str | None) -> TestResponse:
+        """Send a request to the pushed authorization request endpoint, whatever comes of it."""
+        parameters = self.authorization_parameters(**changes)
+        return self.post("pushed_authorization_request_endpoint", method, **parameters)
+
+    def send_pushed(self, request_uri: str, **beside: str) -> TestResponse:
+        """Send the browser with the reference to a pushed request."""
+        sent = {"client_id": self.metadata.client_id, "request_uri": request_uri, **beside}
+        return self.browser.get(self.path("authorization_endpoint"), query_string=urlencode(sent, quote_via=quote))
+
+    def send_object(
+        self, make: Callable[[dict[str, Any]], str], *, beside: Mapping[str, str] | None = None, **changes: str | None
+    ) -> TestResponse:
+        """Send an authorization request as a request object (RFC 9101).
+
+        Args:
+            make: signs the object's claims.
+            beside: what stands beside the object; by default what OpenID Connect wants there.
+        """
+        claims = {"iss": self.metadata.client_id, "aud": self.issuer, **self.authorization_parameters(**changes)}
+        outside = {name: str(claims[name]) for name in ("client_id", "response_type", "scope") if name in claims}
+        sent = {**(outside if beside is None else beside), "request": make(claims)}
+        return self.browser.get(self.path("authorization_endpoint"), query_string=urlencode(sent, quote_via=quote))
 
     def ask(self, **changes: str | None) -> AuthorizationResponse:
         """Send a request that needs nobody: the answer must come at once, without a page in between."""
@@ -205,25 +253,67 @@ class RelyingParty:
         return self.browser.post(path, data=data)
 
     def read_answer(self, response: TestResponse) -> AuthorizationResponse:
-        """Check what the browser brings back to the app (RFC 6749 section 4.1.2, RFC 9207)."""
+        """Check what the browser brings back to the app (RFC 6749 section 4.1.2, RFC 9207, OIDC Core section 3.3.2)."""
+        pairs = self._read_form(response) if self.response_mode == "form_post" else self._read_redirect(response)
+        answer = dict(pairs)
+        assert len(answer) == len(pairs), f"repeated parameters: {pairs}"
+        assert answer.get("state", "") == self.state
+        assert answer["iss"] == self.issuer
+        if "error" in answer:
+            assert not {"code", "access_token", "id_token"} & set(answer)
+            return AuthorizationResponse(answer)
+        words = self.response_type.split()
+        assert ("code" in answer) == ("code" in words), answer
+        assert ("access_token" in answer) == ("token" in words), answer
+        assert ("id_token" in answer) == ("id_token" in words), answer
+        if "code" in answer:
+            assert len(answer["code"]) >= 22
+        if "access_token" in answer:
+            assert answer["token_type"] == "Bearer"
+            assert int(answer["expires_in"]) > 0
+        claims = {}
+        if "id_token" in answer:
+            claims = self.check_id_token(
+                answer["id_token"],
+                access_token=answer.get("access_token"),
+                nonce=self.nonce,
+                code=answer.get("code"),
+            )
+        return AuthorizationResponse(answer, claims)
+
+    def _read_redirect(self, response: TestResponse) -> list[tuple[str, str]]:
+        """Return the parameters of a redirect: in the query or in the fragment, never in both."""
         assert response.status_code == 303, f"{response.status_code}: {response.text[:1500]}"
         location = response.headers["Location"]
         target = urlsplit(location)
         own = urlsplit(self.redirect_uri)
         assert (target.scheme, target.netloc, target.path) == (own.scheme, own.netloc, own.path), location
+        registered = parse_qsl(own.query)
+        if self.response_mode == "fragment":
+            assert target.query == own.query, location
+            return parse_qsl(target.fragment, keep_blank_values=True, strict_parsing=True)
         assert not target.fragment
         pairs = parse_qsl(target.query, keep_blank_values=True, strict_parsing=True)
-        answer = dict(pairs)
-        assert len(answer) == len(pairs), f"repeated parameters: {location}"
-        for name, value in parse_qsl(own.query):
-            assert answer.pop(name) == value
-        assert answer.get("state", "") == self.state
-        assert answer["iss"] == self.issuer
-        if "error" in answer:
-            assert "code" not in answer
-        else:
-            assert len(answer["code"]) >= 22
-        return AuthorizationResponse(answer)
+        assert pairs[: len(registered)] == registered
+        return pairs[len(registered) :]
+
+    def _read_form(self, response: TestResponse) -> list[tuple[str, str]]:
+        """Return the fields of a page that the browser posts to the app (OAuth 2.0 Form Post Response Mode)."""
+        assert response.status_code == 200, f"{response.status_code}: {response.text[:1500]}"
+        assert response.mimetype == "text/html"
+        assert "no-store" in response.headers["Cache-Control"]
+        (form,) = Forms(response.text).found
+        assert form["action"] == self.redirect_uri
+        assert 'method="post"' in response.text
+        assert {given["type"] for given in form["inputs"].values()} == {"hidden"}
+        (button,) = form["buttons"]  # for who has no JavaScript
+        assert "hidden" not in button
+        (script,) = re.findall(r"<script>(.*?)</script>", response.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy = response.headers["Content-Security-Policy"]
+        assert f"script-src 'sha256-{digest}'" in policy
+        assert "form-action" not in policy
+        return list(form["fields"].items())
 
     # -- Journeys ---------------------------------------------------------------------
 
@@ -238,7 +328,7 @@ class RelyingParty:
         """Go all the way, as a willing person does: sign in, choose the account, allow."""
         response = self.follow(sent or self.send(**changes))
         for _ in range(6):
-            if response.status_code == 303:
+            if response.status_code == 303 or is_posted_to_app(response):
                 return self.read_answer(response)
             assert response.status_code == 200, f"{response.status_code}: {response.text[:1500]}"
             if 'id="login-submit"' in response.text:
@@ -344,7 +434,9 @@ class RelyingParty:
             assert "id_token" not in answer
         return Tokens(answer, claims)
 
-    def check_id_token(self, token: str, *, access_token: str, nonce: str | None) -> dict[str, Any]:
+    def check_id_token(
+        self, token: str, *, access_token: str | None, nonce: str | None, code: str | None = None
+    ) -> dict[str, Any]:
         """Check an ID token as OIDC Core section 3.1.3.7 says, and more strictly where it leaves a choice."""
         expected = self.metadata.id_token_signed_response_alg or "RS256"
         header = json.loads(decode(token.split(".", maxsplit=1)[0]))
@@ -363,7 +455,8 @@ class RelyingParty:
         assert isinstance(claims["auth_time"], int)
         assert claims["auth_time"] <= now + LEEWAY
         assert claims.get("nonce") == nonce
-        assert claims["at_hash"] == half_hash(access_token, expected)
+        assert claims.get("at_hash") == (half_hash(access_token, expected) if access_token else None)
+        assert claims.get("c_hash") == (half_hash(code, expected) if code else None)
         assert claims["acr"]
         assert claims["amr"]
         check_values(claims)
@@ -422,6 +515,11 @@ class RelyingParty:
         response = self.request_logout(id_token_hint=id_token)
         assert response.status_code == 303, response.text[:1500]
         assert response.headers["Location"] == self.issuer + "/signed-out"
+
+
+def is_posted_to_app(response: TestResponse) -> bool:
+    """Tell whether this is the page whose form goes to the app."""
+    return response.status_code == 200 and 'id="authorization-response"' in response.text
 
 
 def check_values(claims: dict[str, Any]) -> None:

@@ -65,11 +65,12 @@ class ClaimsRequest:
             "sub"
         }
 
-    @property
-    def subject(self) -> str | None:
-        """The one subject that the request is about, if it names one."""
-        demand = self.id_token.get("sub")
-        return demand.get("value") if isinstance(demand, dict) else None
+    def admits(self, subject: str) -> bool:
+        """Tell whether the request may be about a subject: a `sub` claim with a value names the one that it means."""
+        demand = self.id_token.get("sub") or {}
+        wanted = [demand.get("value"), *demand.get("values", ())]
+        wanted = [each for each in wanted if each not in (None, "")]
+        return not wanted or subject in wanted
 
     def essential_acr_values(self) -> tuple[str, ...]:
         """The authentication contexts without one of which the request must fail (section 5.5.1.1)."""
@@ -115,10 +116,18 @@ def parse_claims(text: str | None) -> ClaimsRequest:
         demands = given.get(place)
         if demands is None:
             demands = {}
-        if not isinstance(demands, dict) or not all(d is None or isinstance(d, dict) for d in demands.values()):
+        if not isinstance(demands, dict) or not all(_is_demand(demand) for demand in demands.values()):
             raise InvalidRequestError(f"The member {place} of the claims parameter has the wrong form.")
         places[place] = demands
     return ClaimsRequest(**places)
+
+
+def _is_demand(demand: Any) -> bool:
+    """Tell whether this is what may stand behind a claim's name (section 5.5.1): null, or an object."""
+    if demand is None:
+        return True
+    has_form = isinstance(demand, dict) and isinstance(demand.get("values", []), list)
+    return has_form and isinstance(demand.get("essential", False), bool)
 
 
 def stored_claims(stored: Mapping[str, Any] | None) -> ClaimsRequest:

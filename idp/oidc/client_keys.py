@@ -172,15 +172,33 @@ def read_header(token: str) -> Mapping[str, Any]:
     if len(token) > _JWT_MOST or len(parts) != 3 or not token.isascii():
         raise JwtRefused("is no signed JWT")
     try:
-        raw = base64.b64decode(parts[0] + "=" * (-len(parts[0]) % 4), altchars=b"-_", validate=True)
-        header = json.loads(raw)
-    except (binascii.Error, ValueError, RecursionError):
+        header = json.loads(_decoded(parts[0]))
+    except (ValueError, RecursionError):
         raise JwtRefused("is no signed JWT") from None
     if not isinstance(header, dict):
         raise JwtRefused("is no signed JWT")
     if "crit" in header:
         raise JwtRefused("has a critical header that is not understood here")
     return header
+
+
+def read_unsigned(token: str) -> Mapping[str, Any]:
+    """Return the claims of an unsecured JWT (RFC 7519 section 6): anybody may have written them.
+
+    Raises:
+        JwtRefused: it is none: malformed, of another algorithm, or with a signature after all.
+    """
+    parts = token.split(".")
+    if read_header(token).get("alg") != "none" or parts[2]:
+        raise JwtRefused("is no unsecured JWT")
+    return _claims(_decoded(parts[1]))
+
+
+def _decoded(part: str) -> bytes:
+    try:
+        return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise JwtRefused("is no signed JWT") from None
 
 
 def _claims(payload: bytes) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """Authorization codes: issued with the grant that they stand for, redeemed once."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
@@ -29,6 +29,9 @@ _INSERT = Prepared(
         "scope",
         "claims",
         "nonce",
+        "kind",
+        "resources",
+        "dpop_jkt",
         "redirect_uri",
         "code_digest",
         "code_challenge",
@@ -45,22 +48,45 @@ _INSERT = Prepared(
 
 def issue_code(db: Session, provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> str:
     """Write down what a person granted, and return the code for it: one INSERT."""
-    now = clock.now()
     code = CODE_PREFIX + crypto.new_token()
+    write_grant(db, provider, request, session, code=code, kind="code")
+    return code
+
+
+def write_grant(
+    db: Session,
+    provider: "Provider",
+    request: AuthorizationRequest,
+    session: CurrentSession,
+    *,
+    code: str | None,
+    kind: Literal["code", "implicit"],
+) -> str:
+    """Write down what a person granted; returns the grant's id.
+
+    Args:
+        code: what it may be redeemed with; None where there is nothing to redeem.
+        kind: `implicit` where tokens of it leave at once.
+    """
+    now = clock.now()
+    grant_id = crypto.new_id()
     lasts = provider.lifetime(request.client, "refresh_token") + provider.lifetime(request.client, "access_token")
     _INSERT.run(
         db,
-        id=crypto.new_id(),
+        id=grant_id,
         client_id=request.client.client_id,
         user_id=session.user_id,
         session_id=session.id,
         scope=" ".join(request.scopes),
         claims=request.claims.as_stored(),
         nonce=request.nonce,
+        kind=kind,
+        resources=list(request.resources),
+        dpop_jkt=request.dpop_jkt,
         redirect_uri=request.redirect_uri,
-        code_digest=crypto.digest(code),
+        code_digest=crypto.digest(code) if code else None,
         code_challenge=request.code_challenge,
-        code_expires_at=now + provider.settings.authorization_code_lifetime,
+        code_expires_at=now + provider.settings.authorization_code_lifetime if code else None,
         auth_time=session.auth_time,
         acr=session.acr,
         amr=list(session.amr),
@@ -68,7 +94,7 @@ def issue_code(db: Session, provider: "Provider", request: AuthorizationRequest,
         created_at=now,
         expires_at=max(session.expires_at, now + lasts if request.is_offline else 0),
     )
-    return code
+    return grant_id
 
 
 _REDEEMED = (

@@ -106,7 +106,7 @@ def list_apps(db: Session, settings: Settings, user_id: str) -> list[AppAccess]:
         .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)
         .where(
             AuthorizationGrant.user_id == user_id,
-            AuthorizationGrant.code_claimed_at.is_not(None),
+            token_status.has_given_tokens(),
             AuthorizationGrant.expires_at > now,
             token_status.is_grant_alive(settings, now),
         )

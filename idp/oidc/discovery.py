@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from idp.accounts.sessions import PASSWORD_ACR
-from idp.oidc import authorization_request, client_keys, clients, keys
+from idp.oidc import authorization_checks, authorization_response, client_keys, clients, keys, request_objects
 from idp.oidc import scopes as known_scopes
 from idp.settings import Settings
 
-CLAIMS_OF_TOKENS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid")
+CLAIMS_OF_TOKENS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "c_hash", "sid")
 
 
 def build_metadata(settings: Settings) -> Mapping[str, Any]:
     """Return the metadata document: what is supported, and where."""
-    prompts = list(authorization_request.PROMPTS)
+    prompts = list(authorization_checks.PROMPTS)
     assertion_algorithms = [*client_keys.PUBLIC_KEY_ALGORITHMS, *client_keys.SECRET_ALGORITHMS]
     pages = {
         "registration_page": settings.url("/register"),
@@ -37,9 +37,9 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         "revocation_endpoint": settings.url("/oauth/revoke"),
         "end_session_endpoint": settings.url("/oauth/end-session"),
         "scopes_supported": list(known_scopes.SUPPORTED),
-        "response_types_supported": list(authorization_request.RESPONSE_TYPES),
-        "response_modes_supported": list(authorization_request.RESPONSE_MODES),
-        "grant_types_supported": list(clients.GRANT_TYPES),
+        "response_types_supported": list(authorization_response.supported_response_types(settings)),
+        "response_modes_supported": list(authorization_response.RESPONSE_MODES),
+        "grant_types_supported": _grant_types(settings),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),
@@ -55,9 +55,13 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         "claim_types_supported": ["normal"],
         "claims_supported": list(dict.fromkeys((*CLAIMS_OF_TOKENS, *known_scopes.CLAIM_NAMES))),
         "claims_parameter_supported": True,
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
-        "require_request_uri_registration": False,
+        "request_parameter_supported": True,
+        "request_uri_parameter_supported": True,
+        "require_request_uri_registration": True,
+        "request_object_signing_alg_values_supported": list(request_objects.ALGORITHMS),
+        "require_signed_request_object": False,
+        "pushed_authorization_request_endpoint": settings.url("/oauth/par"),
+        "require_pushed_authorization_requests": False,
         "ui_locales_supported": ["en", "de"],
         "authorization_response_iss_parameter_supported": True,
         "backchannel_logout_supported": True,
@@ -69,6 +73,11 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         **registration,
         **pages,
     }
+
+
+def _grant_types(settings: Settings) -> list[str]:
+    """Return the grant types; implicit is a client's to be registered for, but nobody's to use unless it is on."""
+    return [*clients.GRANT_TYPES, *((clients.IMPLICIT,) if settings.response_types == "all" else ())]
 
 
 def as_json(metadata: Mapping[str, Any]) -> bytes:

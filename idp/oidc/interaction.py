@@ -4,17 +4,25 @@ Only an id travels in the URL. Whoever sends that id from another browser finds 
 cannot be finished by, or for, somebody else (RFC 9700 section 4.7).
 """
 
+import base64
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
 from idp.errors import ExpiredError
 from idp.models import ParkedRequest
-from idp.oidc.authorization_request import READ, AuthorizationRequest, RefusedRequest, UnregisteredClient, validate
+from idp.oidc.authorization_checks import READ
+from idp.oidc.authorization_request import (
+    AuthorizationRequest,
+    RefusedRequest,
+    ShownFault,
+    identify_client,
+    validate,
+)
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.next_step import Facts
 from idp.oidc.requests import Parameters
@@ -42,16 +50,30 @@ class Interaction(Facts):
         return self.request.client
 
 
-def park(db: Session, provider: "Provider", request: AuthorizationRequest, browser_token: str) -> str:
-    """Set a request aside for a person; returns its id."""
+def park(
+    db: Session,
+    provider: "Provider",
+    request: AuthorizationRequest,
+    browser_token: str,
+    *,
+    source: str = "query",
+    request_uri: str | None = None,
+) -> str:
+    """Set a request aside for a person; returns its id.
+
+    Args:
+        source: where its parameters came from.
+        request_uri: the reference under which it was pushed, if it was.
+    """
     now = clock.now()
-    interaction_id = crypto.new_token()
+    interaction_id = parked_id(request_uri, browser_token) if request_uri else crypto.new_token()
     db.execute(
         insert(ParkedRequest).values(
             id=interaction_id,
             browser_digest=crypto.digest(browser_token),
             client_id=request.client.client_id,
-            parameters={name: value for name, value in request.parameters.items() if name in READ},
+            parameters=request.parameters.as_stored(READ),
+            source=source,
             created_at=now,
             expires_at=now + provider.settings.interaction_lifetime,
             is_account_chosen=False,
@@ -60,6 +82,23 @@ def park(db: Session, provider: "Provider", request: AuthorizationRequest, brows
         )
     )
     return interaction_id
+
+
+def parked_id(request_uri: str, browser_token: str) -> str:
+    """Return the id under which a browser parks a pushed request: who brings the reference twice finds it again.
+
+    Nobody else can tell it: it is made of the browser's own secret.
+    """
+    made = bytes.fromhex(crypto.digest(f"{browser_token} {request_uri}"))
+    return base64.urlsafe_b64encode(made).rstrip(b"=").decode("ascii")
+
+
+def is_waiting(db: Session, interaction_id: str, browser_digest: str) -> bool:
+    """Tell whether a parked request of this browser still waits for its answer."""
+    return (
+        db.scalar(select(ParkedRequest.id).where(*_waits(browser_digest), ParkedRequest.id == interaction_id))
+        is not None
+    )
 
 
 def open_interaction(db: Session, provider: "Provider", interaction_id: str, browser_digest: str) -> Interaction:
@@ -77,19 +116,15 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
             ParkedRequest.is_account_chosen,
             ParkedRequest.is_consented,
             ParkedRequest.is_denied,
-        ).where(
-            ParkedRequest.id == interaction_id,
-            ParkedRequest.browser_digest == browser_digest,
-            ParkedRequest.finished_at.is_(None),
-            ParkedRequest.expires_at > clock.now(),
-        )
+        ).where(ParkedRequest.id == interaction_id, *_waits(browser_digest))
     ).first()
     if row is None:
         raise ExpiredError(_GONE)
-    parameters = Parameters(list(row.parameters.items()))
+    parameters = Parameters.of_stored(row.parameters)
     try:
-        request = validate(provider, parameters, lambda client_id: provider.clients.find(db, client_id))
-    except (UnregisteredClient, RefusedRequest) as error:
+        client = identify_client(parameters, lambda client_id: provider.clients.find(db, client_id))
+        request = validate(provider, client, parameters)
+    except (ShownFault, RefusedRequest) as error:
         raise ExpiredError(_GONE, detail=f"parked request is no longer valid: {error}") from None
     return Interaction(
         id=interaction_id,
@@ -108,14 +143,7 @@ def find_waiting(db: Session, browser_digest: str) -> str | None:
     anybody else.
     """
     return db.scalar(
-        select(ParkedRequest.id)
-        .where(
-            ParkedRequest.browser_digest == browser_digest,
-            ParkedRequest.finished_at.is_(None),
-            ParkedRequest.expires_at > clock.now(),
-        )
-        .order_by(ParkedRequest.created_at.desc())
-        .limit(1)
+        select(ParkedRequest.id).where(*_waits(browser_digest)).order_by(ParkedRequest.created_at.desc()).limit(1)
     )
 
 
@@ -153,6 +181,15 @@ def finish(db: Session, interaction_id: str) -> bool:
 def resume_path(interaction_id: str) -> str:
     """Return the path of the dispatcher, to which every page returns."""
     return f"/oauth/authorize/{interaction_id}"
+
+
+def _waits(browser_digest: str) -> tuple[ColumnElement[bool], ...]:
+    """The conditions for a request that this browser parked, and that is neither answered nor too old."""
+    return (
+        ParkedRequest.browser_digest == browser_digest,
+        ParkedRequest.finished_at.is_(None),
+        ParkedRequest.expires_at > clock.now(),
+    )
 
 
 def _note(db: Session, interaction_id: str, **facts: str | bool) -> None:

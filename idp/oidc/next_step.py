@@ -105,6 +105,7 @@ def decide(
     session: CurrentSession | None,
     *,
     facts: Facts = NOTHING_HAPPENED,
+    subject: str | None = None,
     is_consent_given: bool,
     now: int,
 ) -> Step:
@@ -112,20 +113,21 @@ def decide(
 
     Args:
         session: the browser's living session.
+        subject: who its person is to this client; left out where that is their id (`subject_type` public).
         facts: what this request's pages have settled.
         is_consent_given: what the person allowed this client before covers what is asked.
         now: seconds since the epoch.
     """
     if facts.is_denied:
         return Refuse("access_denied", "The person cancelled or denied the request.")
-    step = _authentication(request, session, facts, now) or _authorization(request, facts, is_consent_given)
+    step = _authentication(request, session, subject, facts, now) or _authorization(request, facts, is_consent_given)
     if "none" in request.prompt and not isinstance(step, Issue | Refuse):
         return _SILENT_REFUSALS[type(step)]
     return step
 
 
 def _authentication(
-    request: AuthorizationRequest, session: CurrentSession | None, facts: Facts, now: int
+    request: AuthorizationRequest, session: CurrentSession | None, subject: str | None, facts: Facts, now: int
 ) -> Step | None:
     """Is the right person signed in, recently and strongly enough?"""
     # Somebody who signed in for this request has answered prompt=login and max_age, however long consent took then.
@@ -138,7 +140,7 @@ def _authentication(
         return SignIn(Reason.LOGIN_REQUESTED)
     if _is_too_old(request.max_age, now - session.auth_time) and not is_fresh:
         return SignIn(Reason.SIGNED_IN_TOO_LONG_AGO)
-    if request.subject is not None and request.subject != session.user_id:
+    if not request.admits(subject or session.user_id):
         if is_fresh:
             return Refuse("login_required", "Another person signed in than the one that the app asked for.")
         return SignIn(Reason.OTHER_ACCOUNT_EXPECTED)

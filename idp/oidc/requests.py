@@ -1,7 +1,7 @@
 """What the protocol reads of an HTTP request: parsed once, strictly, and independent of the web framework."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
@@ -12,6 +12,7 @@ from idp.accounts.visitor import Visitor
 from idp.oidc.clients import ClientMetadata
 
 FORM = "application/x-www-form-urlencoded"
+REPEATABLE = ("resource",)  # RFC 8707 section 2; all others are sent once (RFC 6749 section 3.1)
 _FIELDS_MOST = 100
 
 
@@ -24,6 +25,21 @@ class Parameters(OAuth2Payload):
             if value:
                 self._datalist.setdefault(name, []).append(value)
         self._data = {name: values[0] for name, values in self._datalist.items()}
+
+    @classmethod
+    def of_stored(cls, stored: Mapping[str, str | list[str]]) -> Self:
+        """Read back what `as_stored` gave."""
+        pairs = ((name, [value] if isinstance(value, str) else value) for name, value in stored.items())
+        return cls([(name, value) for name, values in pairs for value in values])
+
+    def as_stored(self, names: Collection[str]) -> dict[str, str | list[str]]:
+        """Return what a row keeps of them: a text each, or a list where there are several.
+
+        Args:
+            names: which ones; others are forgotten.
+        """
+        kept = {name: values for name, values in self._datalist.items() if name in names}
+        return {name: values[0] if len(values) == 1 else values for name, values in kept.items()}
 
     @property
     def data(self) -> dict[str, str]:
@@ -50,9 +66,13 @@ class Parameters(OAuth2Payload):
             raise InvalidRequestError(f"The parameter {name} is missing.")
         return value
 
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """Return all values of a parameter that may come more than once."""
+        return tuple(self._datalist.get(name, ()))
+
     def repeated(self) -> list[str]:
-        """Return the parameters that were sent more than once."""
-        return [name for name, values in self._datalist.items() if len(values) > 1]
+        """Return the parameters that were sent more than once and may not be."""
+        return [name for name, values in self._datalist.items() if len(values) > 1 and name not in REPEATABLE]
 
     def check_single(self, *names: str) -> None:
         """Refuse parameters that were sent more than once (RFC 6749 section 3.2).

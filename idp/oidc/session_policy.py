@@ -9,7 +9,7 @@ from idp.accounts.audit import Event
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
 from idp.models import AuthorizationGrant, BrowserSession, Client, User
-from idp.oidc import logout_notices
+from idp.oidc import logout_notices, token_status
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.next_step import Refuse
 from idp.settings import Settings
@@ -45,7 +45,7 @@ def _others(db: Session, settings: Settings, client: ClientMetadata, session: Cu
     """
     db.execute(update(Client).where(Client.client_id == client.client_id).values(updated_at=Client.updated_at))
     now = clock.now()
-    is_in_use = or_(AuthorizationGrant.code_claimed_at.is_not(None), AuthorizationGrant.code_expires_at > now)
+    is_in_use = or_(token_status.has_given_tokens(), AuthorizationGrant.code_expires_at > now)
     query = (
         select(func.count(distinct(AuthorizationGrant.user_id)))
         .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)

@@ -164,13 +164,16 @@ def mint_id_token(
     return sign(provider.keys(algorithm), payload)
 
 
-def id_token_claims(client: ClientMetadata, scope: str, grant: Row) -> set[str]:
+def id_token_claims(client: ClientMetadata, scope: str, grant: Row, *, is_alone: bool = False) -> set[str]:
     """Return the claims about the person that belong into the ID token.
 
     Those of the scopes only for a client that never calls userinfo (section 5.4), beside those asked for by name.
+
+    Args:
+        is_alone: nothing else is issued (response_type=id_token): there is no token to call userinfo with.
     """
     names = claims.stored_claims(grant["claims_request"]).id_token.keys() & set(known_scopes.CLAIM_NAMES)
-    if client.has_id_token_claims:
+    if client.has_id_token_claims or is_alone:
         names |= known_scopes.claims_of(known_scopes.split(scope))
     return names - {"sub"}
 

@@ -79,6 +79,11 @@ def _is_grant_alive(is_session_alive: ColumnElement[bool]) -> ColumnElement[bool
     )
 
 
+def has_given_tokens() -> ColumnElement[bool]:
+    """The condition for a grant of which tokens came: its code was redeemed, or it began without waiting for that."""
+    return or_(AuthorizationGrant.code_claimed_at.is_not(None), AuthorizationGrant.kind != "code")
+
+
 _LIVING_GRANT = (
     select(*_GRANT_COLUMNS, *claims.COLUMNS)
     .join(User, User.id == AuthorizationGrant.user_id)

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 PROGRAM_PATHS = (
     "/api/",
     "/.well-known/",
+    "/oauth/par",
     "/oauth/token",
     "/oauth/introspect",
     "/oauth/revoke",

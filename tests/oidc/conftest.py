@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import event
 
 from idp import database
 from idp.models import User
 from idp.oidc import backchannel, server
+from idp.oidc.authorization_response import FRONT_CHANNEL
+from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 from idp.web import context
+from tests.document_server import DocumentServer
 from tests.oidc.listening import App, listening
 from tests.relying_party import RelyingParty
 
@@ -67,6 +71,39 @@ def minutes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         hand.time += count * 60 + 1
 
     return advance
+
+
+@pytest.fixture
+def relying_party_of_every_type(
+    settings: Settings,
+    make_app: Callable[[Settings], Flask],
+    make_client: Callable[..., tuple[ClientMetadata, str | None]],
+) -> Callable[..., RelyingParty]:
+    """Like `relying_party`, before a provider with the implicit and hybrid flows on, and registered for them all."""
+    app = make_app(replace(settings, response_types="all"))
+
+    def make(browser: FlaskClient | None = None, **metadata: Any) -> RelyingParty:
+        every = {
+            "response_types": ("code", *FRONT_CHANNEL),
+            "grant_types": ("authorization_code", "implicit", "refresh_token"),
+        }
+        registered, secret = make_client(**{**every, **metadata})
+        return RelyingParty(browser or app.test_client(), settings.issuer, registered, secret)
+
+    return make
+
+
+@pytest.fixture
+def every_type(relying_party_of_every_type: Callable[..., RelyingParty], ada: User) -> RelyingParty:
+    """An app that may use every response type there is."""
+    return relying_party_of_every_type()
+
+
+@pytest.fixture
+def document_server() -> Iterator[DocumentServer]:
+    """A host on loopback that serves what an app publishes: request objects, keys."""
+    with DocumentServer() as server:
+        yield server
 
 
 @dataclass

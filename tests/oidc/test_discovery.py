@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from idp.models import ParkedRequest
 from idp.oidc.claims import _VALUES
+from idp.oidc.clients import GRANTS_OF_RESPONSE_TYPES
 from tests.relying_party import RelyingParty
 
 OPENID = "/.well-known/openid-configuration"
@@ -72,16 +73,31 @@ def test_every_endpoint_exists(client, metadata):
 
 def test_what_is_not_offered_is_not_promised(metadata):
     assert metadata["response_types_supported"] == ["code"]
+    assert "implicit" not in metadata["grant_types_supported"]
     assert metadata["code_challenge_methods_supported"] == ["S256"]
-    assert metadata["request_parameter_supported"] is False
-    assert metadata["request_uri_parameter_supported"] is False
+    assert "none" not in metadata["request_object_signing_alg_values_supported"]
+    assert metadata["require_request_uri_registration"] is True
     assert metadata["authorization_response_iss_parameter_supported"] is True
     assert metadata["claims_parameter_supported"] is True
     assert "registration_endpoint" not in metadata
 
 
+def test_implicit_and_hybrid_are_promised_where_they_are_on(settings, make_app):
+    metadata = make_app(replace(settings, response_types="all")).test_client().get(OPENID).json
+    assert metadata["response_types_supported"] == list(GRANTS_OF_RESPONSE_TYPES)
+    assert "implicit" in metadata["grant_types_supported"]
+
+
+def test_every_way_to_send_a_request_is_promised(metadata):
+    assert metadata["response_modes_supported"] == ["query", "fragment", "form_post"]
+    assert metadata["request_parameter_supported"] is True
+    assert metadata["request_uri_parameter_supported"] is True
+    assert metadata["pushed_authorization_request_endpoint"] == "http://localhost:8000/oauth/par"
+    assert metadata["require_pushed_authorization_requests"] is False
+
+
 def test_every_claim_that_is_promised_can_be_made(metadata):
-    of_tokens = {"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"}
+    of_tokens = {"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "c_hash", "sid"}
     assert set(metadata["claims_supported"]) == of_tokens | set(_VALUES)
 
 

@@ -1,6 +1,5 @@
 """The OpenID Foundation's Basic OP plan, row by row (`oidcc-` modules, response type code)."""
 
-import base64
 import json
 from urllib.parse import quote
 
@@ -12,6 +11,7 @@ from idp.oidc.client_store import register_client
 from idp.oidc.clients import ClientMetadata
 from tests.factories import EVERY_CLAIM
 from tests.relying_party import RelyingParty, decode, error_of, shown_error
+from tests.request_objects import unsigned
 
 PROFILE = {
     "name",
@@ -34,10 +34,9 @@ ADDRESS = {"address"}
 PHONE = {"phone_number", "phone_number_verified"}
 
 
-def unsigned(claims):
-    """Return a request object with `alg: none`."""
-    parts = ({"alg": "none"}, claims)
-    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts) + "."
+def kept(rp):
+    """Return what this app always sends beside a request object."""
+    return {name: value for name, value in rp.defaults.items() if name == "response_type"}
 
 
 def header_of(token):
@@ -238,29 +237,54 @@ def test_oidcc_ensure_post_request_succeeds(rp):
     rp.redeem(answer.code)
 
 
-def test_oidcc_request_uri_unsigned_is_rejected_as_unsupported(rp):
-    assert rp.discovery["request_uri_parameter_supported"] is False
-    answer = rp.ask(request_uri="https://app.example.org/request.jwt")
-    assert answer.error == "request_uri_not_supported"
+def test_oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported(relying_party, ada, document_server):
+    """Refused as unsupported, and by redirect, unless the operator lets this app send unsigned objects."""
+    url = document_server.url("/request.jwt")
+    for may_send in (False, True):
+        rp = relying_party(request_uris=(url + "#version-1",), may_send_unsigned_request_objects=may_send)
+        parameters = rp.authorization_parameters()
+        document_server.put("/request.jwt", unsigned(parameters))
+        beside = {name: parameters[name] for name in ("client_id", "response_type", "scope", "redirect_uri", "state")}
+        sent = rp.browser.get("/oauth/authorize", query_string={**beside, "request_uri": url + "#version-1"})
+        answer = rp.authorize(sent=sent)
+        if may_send:
+            rp.redeem(answer.code)
+        else:
+            assert answer.error == "request_uri_not_supported"
 
 
-def test_oidcc_unsigned_request_object_is_rejected_as_unsupported(rp):
-    assert rp.discovery["request_parameter_supported"] is False
-    assert rp.ask(request=unsigned({"client_id": rp.metadata.client_id})).error == "request_not_supported"
+def test_oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupported(relying_party, ada):
+    """Refused as unsupported, and by redirect, unless allowed; then the state counts that only the object holds."""
+    rp = relying_party()
+    parameters = rp.authorization_parameters()
+    sent = {**parameters, "request": unsigned(parameters)}
+    answer = rp.read_answer(rp.browser.get("/oauth/authorize", query_string=sent))
+    assert answer.error == "request_not_supported"
+    rp = relying_party(may_send_unsigned_request_objects=True)
+    assert rp.redeem(rp.authorize(sent=rp.send_object(unsigned, state="only-inside")).code)
+    assert rp.state == "only-inside"
 
 
-def test_oidcc_ensure_request_object_with_redirect_uri(rp):
-    """A redirect URI that only the object names is not followed: neither it nor an unregistered one beside it."""
-    request = unsigned({"redirect_uri": rp.redirect_uri})
-    assert shown_error(rp.send(request=request, redirect_uri=None)).parameter == "redirect_uri"
-    error = shown_error(rp.send(request=request, redirect_uri="https://evil.example.org/"))
-    assert error.parameter == "redirect_uri"
+def test_oidcc_ensure_request_object_with_redirect_uri(relying_party, ada):
+    """The object's redirect URI wins over the one beside it; one that is not registered is shown."""
+    rp = relying_party(may_send_unsigned_request_objects=True)
+    beside = {"client_id": rp.metadata.client_id, "response_type": "code", "scope": "openid"}
+    beside["redirect_uri"] = "https://evil.example.org/"
+    assert rp.authorize(sent=rp.send_object(unsigned, beside={**beside, **kept(rp)})).code
+    beside["redirect_uri"] = rp.redirect_uri
+    response = rp.send_object(unsigned, beside={**beside, **kept(rp)}, redirect_uri="https://evil.example.org/")
+    assert shown_error(response).parameter == "redirect_uri"
 
 
 def test_oidcc_claims_essential(rp):
     tokens = rp.log_in(claims=json.dumps({"userinfo": {"name": {"essential": True}}}))
     assert "name" not in tokens.claims
     assert rp.userinfo(tokens)["name"] == "Ada Lovelace"
+
+
+def test_oidcc_claims_essential_in_the_id_token(rp):
+    tokens = rp.log_in(claims=json.dumps({"id_token": {"email": {"essential": True}, "acr": None}}))
+    assert tokens.claims["email"] == "ada@example.org"
 
 
 def test_oidcc_refresh_token(rp, relying_party, clock):

@@ -9,6 +9,7 @@ from idp.accounts.sessions import CurrentSession
 from idp.errors import AddressUnverified, SignInRefused, Throttled
 from idp.oidc import interaction
 from idp.oidc.interaction import Interaction
+from idp.oidc.subjects import subject_of
 from idp.web import context, forms
 from idp.web.pages import destinations, mail_sent
 from idp.web.pages.parked import find_parked, id_of
@@ -95,9 +96,11 @@ def _suggestion(parked: Interaction | None) -> str:
 def _person_again(parked: Interaction | None) -> CurrentSession | None:
     """Who is signed in and to prove it once more; nobody when another account is asked for, by person or app."""
     session = context.current_session()
-    expected = parked.request.subject if parked else None
-    is_other = "other" in request.values or (session and expected and expected != session.user_id)
-    return None if is_other else session
+    if session is None or "other" in request.values:
+        return None
+    if parked and not parked.request.admits(subject_of(context.settings(), parked.client, session.user_id)):
+        return None
+    return session
 
 
 def _missing(username: str, password: str) -> Faults:

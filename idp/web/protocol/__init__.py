@@ -10,6 +10,7 @@ ROUTES = (
     ("/oauth/jwks", well_known.show_jwks, ("GET",)),
     ("/oauth/authorize", authorize.receive_request, ("GET", "POST")),
     ("/oauth/authorize/<interaction_id>", authorize.resume_request, ("GET",)),
+    ("/oauth/par", token.push_request, ("POST",)),
     ("/oauth/token", token.issue_tokens, ("POST",)),
     ("/oauth/introspect", token.introspect_token, ("POST",)),
     ("/oauth/revoke", token.revoke_token, ("POST",)),

@@ -1,5 +1,6 @@
 """The authorization endpoint: the only dispatcher. Every page returns here, and here it is decided what comes next."""
 
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from authlib.oauth2.base import OAuth2Error
@@ -8,10 +9,16 @@ from flask import Response, request
 from idp import clock
 from idp.accounts import audit, sessions
 from idp.accounts.audit import Event
-from idp.oidc import interaction, session_policy
-from idp.oidc.authorization_request import AuthorizationRequest, RefusedRequest, UnregisteredClient, validate
+from idp.oidc import front_channel, interaction, session_policy
+from idp.oidc.authorization_request import (
+    AuthorizationRequest,
+    RefusedRequest,
+    ShownFault,
+    identify_client,
+    validate,
+)
+from idp.oidc.authorization_response import ReturnAddress
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.codes import issue_code
 from idp.oidc.consents import GivenConsent
 from idp.oidc.interaction import Interaction
 from idp.oidc.next_step import (
@@ -19,6 +26,7 @@ from idp.oidc.next_step import (
     AskConsent,
     ChangePassword,
     ChooseAccount,
+    Facts,
     Issue,
     OfferToKeepAccount,
     Refuse,
@@ -27,9 +35,14 @@ from idp.oidc.next_step import (
     Step,
     decide,
 )
+from idp.oidc.pushed_requests import is_pushed
+from idp.oidc.request_sources import gather
+from idp.oidc.requests import Parameters
+from idp.oidc.subjects import subject_of
 from idp.web import context
 from idp.web.error_pages import error_page
-from idp.web.protocol.reading import comes_without_cookies, read_form, read_query, repeat_by_get
+from idp.web.protocol.answering import answer, see_other
+from idp.web.protocol.reading import NOTHING, comes_without_cookies, read_form, read_query, repeat_by_get
 
 PAGES: dict[type[Step], str] = {
     SignIn: "/sign-in",
@@ -41,11 +54,20 @@ PAGES: dict[type[Step], str] = {
 }
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """How a request came that is not parked yet: what its row will say, should it wait for a person."""
+
+    source: str
+    request_uri: str | None
+
+
 def receive_request() -> Response:
     """Take a new authorization request, by GET or POST (OIDC Core section 3.1.2.1)."""
     db, provider = context.database(), context.provider()
     session = context.current_session()
     consent = GivenConsent()
+    sent = NOTHING
 
     def find_client(client_id: str) -> ClientMetadata | None:
         nonlocal consent
@@ -55,18 +77,21 @@ def receive_request() -> Response:
         return client
 
     try:
-        parameters = read_form() if request.method == "POST" else read_query()
+        sent = read_form() if request.method == "POST" else read_query()
         if comes_without_cookies():
-            return repeat_by_get(parameters)
-        asked = validate(provider, parameters, find_client)
-    except UnregisteredClient as error:
-        return _show(error.parameter, error.error, error.description)
+            return repeat_by_get(sent)
+        client = identify_client(sent, find_client)
+        sourced = gather(provider, db, client, sent)
+        asked = validate(provider, client, sourced.parameters)
+    except ShownFault as fault:
+        return _resume_pushed(sent) or _show(fault.parameter, fault.error, fault.description)
     except RefusedRequest as refused:
-        return _redirect_error(refused.error.error or "", refused.error.description or "", refused)
+        return _tell_error(refused)
     except OAuth2Error as error:
         return _show("", error.error or "", error.description or "")
-    step = decide(asked, session, facts=NOTHING_HAPPENED, is_consent_given=consent.covers(asked), now=clock.now())
-    return _act(asked, step, None)
+    step = _decide(asked, NOTHING_HAPPENED, consent)
+    pushed_as = sent.get("request_uri") if is_pushed(sent.get("request_uri")) else None
+    return _act(asked, step, Arrival(sourced.source, pushed_as))
 
 
 def resume_request(interaction_id: str) -> Response:
@@ -77,21 +102,39 @@ def resume_request(interaction_id: str) -> Response:
     consent = GivenConsent()
     if session is not None:
         _, consent = provider.clients.find_with_consent(db, parked.client.client_id, session.user_id)
-    step = decide(
-        parked.request, session, facts=parked, is_consent_given=consent.covers(parked.request), now=clock.now()
+    return _act(parked.request, _decide(parked.request, parked, consent), parked)
+
+
+def _decide(asked: AuthorizationRequest, facts: Facts, consent: GivenConsent) -> Step:
+    session = context.current_session()
+    return decide(
+        asked,
+        session,
+        facts=facts,
+        subject=subject_of(context.settings(), asked.client, session.user_id) if session else None,
+        is_consent_given=consent.covers(asked),
+        now=clock.now(),
     )
-    return _act(parked.request, step, parked)
 
 
-def _act(asked: AuthorizationRequest, step: Step, parked: Interaction | None) -> Response:
+def _resume_pushed(sent: Parameters) -> Response | None:
+    """Go on with a pushed request that this browser brought before, and that still waits: a page was reloaded."""
+    request_uri, browser_token = sent.get("request_uri"), context.browser_token()
+    if not (browser_token and request_uri and is_pushed(request_uri)):
+        return None
+    interaction_id = interaction.parked_id(request_uri, browser_token)
+    if not interaction.is_waiting(context.database(), interaction_id, context.visitor().browser_digest):
+        return None
+    return see_other(context.settings().url(interaction.resume_path(interaction_id)))
+
+
+def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -> Response:
     """Issue, refuse, or send the person to a page with nothing but the parked request's id."""
-    db = context.database()
+    db, provider = context.database(), context.provider()
     if not isinstance(step, Issue | Refuse):
-        interaction_id = (
-            parked.id if parked else interaction.park(db, context.provider(), asked, context.ensure_browser_token())
-        )
-        return _see_other(context.settings().issuer + f"{PAGES[type(step)]}?{urlencode({'i': interaction_id})}")
-    if parked is not None and not interaction.finish(db, parked.id):
+        interaction_id = came.id if isinstance(came, Interaction) else _park(asked, came)
+        return see_other(context.settings().issuer + f"{PAGES[type(step)]}?{urlencode({'i': interaction_id})}")
+    if isinstance(came, Interaction) and not interaction.finish(db, came.id):
         return _show("", "invalid_request", "This request has been answered already.")
     if isinstance(step, Refuse):
         return _refuse(asked, step)
@@ -99,9 +142,20 @@ def _act(asked: AuthorizationRequest, step: Step, parked: Interaction | None) ->
     assert session is not None
     if refusal := session_policy.admit(db, context.settings(), context.visitor(), asked.client, session):
         return _tell_no(asked, refusal)
-    code = issue_code(db, context.provider(), asked, session)
+    issued = front_channel.issue(db, provider, asked, session)
     sessions.touch(db, session.id, session.last_seen_at)
-    return _answer(asked.redirect_uri, {"code": code}, asked.state)
+    return _answer(asked.return_address, issued)
+
+
+def _park(asked: AuthorizationRequest, came: Arrival) -> str:
+    return interaction.park(
+        context.database(),
+        context.provider(),
+        asked,
+        context.ensure_browser_token(),
+        source=came.source,
+        request_uri=came.request_uri,
+    )
 
 
 def _refuse(asked: AuthorizationRequest, step: Refuse) -> Response:
@@ -118,29 +172,19 @@ def _refuse(asked: AuthorizationRequest, step: Refuse) -> Response:
 
 
 def _tell_no(asked: AuthorizationRequest, step: Refuse) -> Response:
-    answer = {"error": step.error, "error_description": step.description}
-    return _answer(asked.redirect_uri, answer, asked.state)
+    return _answer(asked.return_address, {"error": step.error, "error_description": step.description})
 
 
-def _redirect_error(error: str, description: str, refused: RefusedRequest) -> Response:
-    answer = {"error": error, "error_description": description} if description else {"error": error}
-    return _answer(refused.redirect_uri, answer, refused.state)
+def _tell_error(refused: RefusedRequest) -> Response:
+    error, description = refused.error.error or "", refused.error.description or ""
+    return _answer(
+        refused.address, {"error": error, "error_description": description} if description else {"error": error}
+    )
 
 
-def _answer(redirect_uri: str, answer: dict[str, str], state: str | None) -> Response:
-    """Send the browser back to the client, with `state` as it came and `iss` against mix-up (RFC 9207)."""
-    if state is not None:
-        answer["state"] = state
-    answer["iss"] = context.settings().issuer
-    return _see_other(f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(answer)}")
-
-
-def _see_other(location: str) -> Response:
-    """Redirect with 303: a form that was posted here is not posted on (RFC 9700 section 4.12)."""
-    response = Response(status=303)
-    response.headers["Location"] = location
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def _answer(address: ReturnAddress, parameters: dict[str, str]) -> Response:
+    """Send the browser back to the client."""
+    return answer(address.respond(context.settings().issuer, parameters))
 
 
 def _show(parameter: str, code: str, description: str) -> Response:

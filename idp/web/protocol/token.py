@@ -3,6 +3,7 @@
 from authlib.oauth2.base import OAuth2Error
 from flask import Response
 
+from idp.oidc.pushed_requests import push_request as push
 from idp.web import context
 from idp.web.protocol.reading import error_response, json_response, protocol_request, read_form
 
@@ -14,6 +15,14 @@ def issue_tokens() -> Response:
     except OAuth2Error as error:
         return error_response(error)
     return json_response(*context.provider().create_token_response(request))
+
+
+def push_request() -> Response:
+    """The pushed authorization request endpoint (RFC 9126)."""
+    try:
+        return json_response(*push(context.provider(), protocol_request(read_form())))
+    except OAuth2Error as error:
+        return error_response(error)
 
 
 def introspect_token() -> Response:

@@ -1,0 +1,34 @@
+"""An authorization response as HTTP: a redirect, or a page with a form that the browser posts to the client."""
+
+import base64
+import hashlib
+
+from flask import Response, make_response, render_template
+from markupsafe import Markup
+
+from idp.oidc.authorization_response import FormPost, Redirect
+from idp.web.security import CONTENT_SECURITY_POLICY
+
+# Who has JavaScript goes on at once; who has none presses the button. Understood by every browser since ES3.
+SUBMIT_SCRIPT = 'document.getElementById("authorization-response").submit();'
+_SCRIPT_DIGEST = base64.b64encode(hashlib.sha256(SUBMIT_SCRIPT.encode()).digest()).decode()
+# The one page with a script: this very one, known by its hash. form-action is left out as everywhere.
+FORM_POST_POLICY = f"{CONTENT_SECURITY_POLICY}; script-src 'sha256-{_SCRIPT_DIGEST}'"
+
+
+def answer(response: Redirect | FormPost) -> Response:
+    """Send the browser back to the client."""
+    if isinstance(response, Redirect):
+        return see_other(response.location)
+    page = make_response(render_template("form_post.html", response=response, script=Markup(SUBMIT_SCRIPT)))  # noqa: S704
+    page.headers["Content-Security-Policy"] = FORM_POST_POLICY
+    page.headers["Cache-Control"] = "no-store"
+    return page
+
+
+def see_other(location: str) -> Response:
+    """Redirect with 303: a form that was posted here is not posted on (RFC 9700 section 4.12)."""
+    response = Response(status=303)
+    response.headers["Location"] = location
+    response.headers["Cache-Control"] = "no-store"
+    return response
