@@ -82,7 +82,8 @@ def _verify(provider: "Provider", client: ClientMetadata, token: str, parameter:
             algorithms = ALGORITHMS if expected in (None, "none") else (expected,)
             return provider.client_keys.verify(provider.settings, client, token, algorithms).claims
         if not client.may_send_unsigned_request_objects:
-            raise _error(f"{parameter}_not_supported", "This app may not send unsigned request objects.")
+            code = f"{parameter}_not_supported"
+            raise OAuth2Error("This app may not send unsigned request objects.", error=code)
         if client.require_signed_request_object or expected not in (None, "none"):
             raise _error("invalid_request_object", "This app must sign its request objects.")
         return read_unsigned(token)

@@ -59,6 +59,15 @@ class Callback(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b'<!doctype html><link rel="icon" href="data:,"><title>back</title>back in the app')
 
+    def do_POST(self) -> None:
+        """Show what was posted."""
+        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        page = '<!doctype html><link rel="icon" href="data:,"><title>back</title><pre id="posted">'
+        self.wfile.write((page + form.replace("&", "&amp;")).encode())
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 

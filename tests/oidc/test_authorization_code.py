@@ -290,9 +290,3 @@ def test_a_client_without_the_code_grant_is_refused(relying_party, ada):
 @pytest.mark.parametrize("response_type", ["token", "id_token", "code id_token", "code token", "CODE"])
 def test_other_response_types_are_refused(rp, response_type):
     assert rp.ask(response_type=response_type).error == "unsupported_response_type"
-
-
-@pytest.mark.parametrize("response_mode", ["fragment", "form_post", 'quo"te'])
-def test_other_response_modes_than_query_are_refused(rp, response_mode):
-    assert rp.ask(response_mode=response_mode).error == "invalid_request"
-    rp.log_in(response_mode="query")

@@ -244,8 +244,7 @@ def test_oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupport
         rp = relying_party(request_uris=(url + "#version-1",), may_send_unsigned_request_objects=may_send)
         parameters = rp.authorization_parameters()
         document_server.put("/request.jwt", unsigned(parameters))
-        beside = {name: parameters[name] for name in ("client_id", "response_type", "scope", "redirect_uri", "state")}
-        sent = rp.browser.get("/oauth/authorize", query_string={**beside, "request_uri": url + "#version-1"})
+        sent = rp.browser.get("/oauth/authorize", query_string={**parameters, "request_uri": url + "#version-1"})
         answer = rp.authorize(sent=sent)
         if may_send:
             rp.redeem(answer.code)
