@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
@@ -58,6 +58,56 @@ def insert_into(db: Session, table: type[DeclarativeBase]) -> SqliteInsert | Pos
     """Begin an INSERT that may say what to do on a conflict: both engines have it, SQLAlchemy's own `insert` not."""
     insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
     return insert(table)
+
+
+class LeanSession(Session):
+    """A session that borrows its connection from the pool and binds itself to it, without a transaction of its own yet.
+
+    Prepared statements need no more than that, and most requests run nothing else. Whatever else is asked of the
+    session takes SQLAlchemy's usual way, on that very connection: all of it is one transaction.
+    """
+
+    _borrowed: Connection | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """Where the connection comes from."""
+        raise NotImplementedError
+
+    def lean_connection(self) -> Connection:
+        """Return the session's connection; borrows one at first use."""
+        if self._borrowed is None:
+            self._borrowed = Connection(self.engine, connection=self.engine.raw_connection())
+        return self._borrowed
+
+    def get_bind(self, *_: Any, **__: Any) -> Connection:
+        """Return the connection that everything of this session runs on."""
+        return self.lean_connection()
+
+    def commit(self) -> None:
+        """Commit what objects and statements did."""
+        self.flush()
+        is_usual = self.in_transaction()
+        if is_usual:
+            super().commit()
+        if self._borrowed is not None and not self._borrowed.invalidated:
+            if not is_usual:
+                for listener in self.engine.dispatch.commit:
+                    listener(self._borrowed)
+            self._borrowed.connection.commit()  # nothing is left to do where SQLAlchemy has done it
+
+    def rollback(self) -> None:
+        """Undo what objects and statements did."""
+        super().rollback()
+        if self._borrowed is not None and not self._borrowed.invalidated:
+            self._borrowed.connection.rollback()
+
+    def close(self) -> None:
+        """Give the connection back; what was not committed is undone."""
+        super().close()
+        if self._borrowed is not None:
+            self._borrowed.close()
+            self._borrowed = None
 
 
 @contextmanager

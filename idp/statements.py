@@ -14,6 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
+from idp.database import LeanSession
+
 Row = Mapping[Any, Any]  # a row by the names of its columns
 _Process = Callable[[Any], Any]
 
@@ -63,7 +65,9 @@ class Prepared:
 
     def _run(self, db: Session, values: Mapping[str, Any]) -> tuple[int, list[Row]]:
         db.flush()  # what was done by objects so far counts; nothing to do on a hot path
-        connection = db.connection()
+        # Once SQLAlchemy has a transaction of its own, it is asked: there may be a savepoint to make first.
+        is_lean = isinstance(db, LeanSession) and not db.in_transaction()
+        connection = db.lean_connection() if is_lean else db.connection()  # type: ignore[attr-defined]
         name = connection.dialect.name
         compiled = self._compiled.get(name)
         if compiled is None:

@@ -5,6 +5,8 @@ from typing import cast
 
 from flask import Response, current_app, g, request
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as FlaskSession
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -12,12 +14,23 @@ from idp import crypto
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
+from idp.database import LeanSession
 from idp.errors import SessionRequired
 from idp.oidc.server import Provider
 from idp.settings import Settings
 
+
+class RequestSession(LeanSession, FlaskSession):
+    """The database session of one request."""
+
+    @property
+    def engine(self) -> Engine:
+        """The application's one engine."""
+        return self._db.engine
+
+
 # With no tables of its own: the models are plain SQLAlchemy, this carries engine and session for the web.
-extension = SQLAlchemy(session_options={"expire_on_commit": False})
+extension = SQLAlchemy(session_options={"expire_on_commit": False, "class_": RequestSession})
 
 BROWSER_COOKIE_LIFETIME = 400 * 86_400  # seconds; what browsers keep at most
 _UNREAD = object()

@@ -13,7 +13,7 @@ from flask import Response, request
 from sqlalchemy import RowMapping, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock, crypto, turns
 from idp.database import insert_into
 from idp.errors import Refusal
 from idp.models import KeptAnswer
@@ -85,7 +85,8 @@ def once(client_id: str, work: Callable[[], Response]) -> Response:
         if kept is not None and kept["status"] is not None:
             body = crypto.unseal(secret_key, _ANSWERS, kept["body_sealed"])
             return Response(body, kept["status"], mimetype="application/json")
-        sleep(_WAIT)
+        with turns.aside():
+            sleep(_WAIT)
     raise InProgress
 
 

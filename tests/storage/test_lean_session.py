@@ -1,0 +1,120 @@
+"""A request's session: prepared statements and all else run in one transaction, whichever comes first."""
+
+from functools import cached_property
+
+import pytest
+from sqlalchemy import Engine, event, func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from idp.database import LeanSession
+from idp.migrations import runner
+from idp.models import RevokedAccessToken
+from idp.settings import Settings
+from idp.statements import Prepared, value
+
+ADD = Prepared(insert(RevokedAccessToken), columns=("token_id", "expires_at"))
+COUNT = Prepared(
+    select(func.count()).select_from(RevokedAccessToken).where(RevokedAccessToken.expires_at > value("now"))
+)
+
+
+@pytest.fixture
+def lean(empty_database: Settings, engine: Engine):
+    runner.upgrade(empty_database)
+
+    class TestedSession(LeanSession):
+        @cached_property
+        def engine(self):
+            return engine
+
+    session = TestedSession(expire_on_commit=False)
+    yield session
+    session.close()
+
+
+def others_see(engine):
+    with Session(engine) as other:
+        return COUNT.scalar(other, now=0)
+
+
+def add_prepared(db, name):
+    ADD.run(db, token_id=name, expires_at=10)
+
+
+def add_executed(db, name):
+    db.execute(insert(RevokedAccessToken).values(token_id=name, expires_at=10))
+
+
+def add_object(db, name):
+    db.add(RevokedAccessToken(token_id=name, expires_at=10))
+
+
+def add_two(db, first, second):
+    with db.begin_nested():
+        add_prepared(db, first)
+        add_prepared(db, second)
+
+
+WAYS = [add_prepared, add_executed, add_object]
+
+
+@pytest.mark.parametrize("first", WAYS)
+@pytest.mark.parametrize("second", WAYS)
+def test_all_of_it_is_one_transaction(lean, engine, first, second):
+    first(lean, "a")
+    second(lean, "b")
+    assert COUNT.scalar(lean, now=0) == 2
+    assert others_see(engine) == 0
+    lean.rollback()
+    assert COUNT.scalar(lean, now=0) == 0
+    first(lean, "a")
+    second(lean, "b")
+    lean.commit()
+    assert others_see(engine) == 2
+    second(lean, "c")
+    lean.commit()
+    first(lean, "d")
+    lean.commit()
+    assert others_see(engine) == 4
+
+
+@pytest.mark.parametrize("add", WAYS)
+def test_closing_undoes_what_was_not_committed(lean, engine, add):
+    add(lean, "a")
+    lean.flush()
+    lean.close()
+    assert others_see(engine) == 0
+    assert COUNT.scalar(lean, now=0) == 0
+    add(lean, "b")
+    lean.commit()
+    assert others_see(engine) == 1
+
+
+@pytest.mark.parametrize("add", WAYS)
+def test_one_commit_is_told_once(lean, engine, add):
+    told = []
+    event.listen(engine, "commit", told.append)
+    add(lean, "a")
+    lean.commit()
+    assert len(told) == 1
+
+
+def test_connections_go_back_to_the_pool(lean, engine):
+    before = engine.pool.checkedout()
+    add_prepared(lean, "a")
+    assert engine.pool.checkedout() == before + 1
+    lean.commit()
+    lean.close()
+    assert engine.pool.checkedout() == before
+
+
+def test_a_nested_transaction_of_sqlalchemys_within_it(lean, engine):
+    add_prepared(lean, "a")
+    with pytest.raises(IntegrityError):
+        add_two(lean, "b", "a")
+    with lean.begin_nested():
+        add_executed(lean, "c")
+    lean.commit()
+    with Session(engine) as other:
+        assert set(other.scalars(select(RevokedAccessToken.token_id))) == {"a", "c"}
