@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from idp.accounts import names
 from idp.errors import InvalidInputError
 from idp.oidc import scopes as known_scopes
+from idp.oidc.authorization_response import in_order
 from idp.oidc.clients import GRANTS_OF_RESPONSE_TYPES, IMPLICIT, ClientMetadata
 from idp.oidc.encryption import DEFAULT_CONTENT_ALGORITHM
 from idp.settings import Settings
@@ -36,7 +37,6 @@ _OURS = ("client_id", "version", "client_secret_digest", "client_secret_sealed",
 _NOT_WRITTEN = (*_OURS, "created_at")
 OF_OPERATOR = tuple(each.name for each in fields(ClientMetadata) if each.name not in (*OF_SOFTWARE, *_NOT_WRITTEN))
 _MEMBER_NAMES = {"scopes": "scope"}  # a string of words in the document (RFC 7591 section 2)
-_WORDS = ("code", "id_token", "token")  # of a response type, in the order in which we write them
 _SHOWN_MOST = 60  # characters of a stranger's member name that are repeated to them
 
 
@@ -168,14 +168,8 @@ _KIND_OF_TYPE: Mapping[Any, Kind] = {
 }
 _SPECIAL_KINDS: Mapping[str, Kind] = {
     "scopes": (_is_text, "scopes in one text, separated by spaces", known_scopes.split),
-    "response_types": (_is_texts, "a list of texts", lambda value: tuple(dict.fromkeys(map(_in_order, value)))),
+    "response_types": (_is_texts, "a list of texts", lambda value: tuple(dict.fromkeys(map(in_order, value)))),
 }
-
-
-def _in_order(response_type: str) -> str:
-    """Write a response type's words in our order; they mean the same in any."""
-    words = response_type.split(" ")
-    return " ".join(sorted(words, key=_WORDS.index)) if set(words) <= set(_WORDS) else response_type
 
 
 @cache
