@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 
 from idp.accounts.visitor import SYSTEM
-from idp.cli import logs
+from idp.cli import logs, web_process
 from idp.cli.companion import Companion
 from idp.cli.instance import load_ready
 from idp.database import open_session
@@ -17,7 +17,6 @@ from idp.errors import NotReadyError
 from idp.oidc import keys
 from idp.settings import Settings, is_loopback
 
-APPLICATION = "idp.app:create_app"  # a name only: the command line lies below the application
 THREADS = 16  # about what the pool of database connections serves at once
 STOP_WITHIN = 20  # seconds that running requests have when the server stops
 HEADERS_WITHIN = 15_000  # milliseconds that a browser may take to send its headers
@@ -97,9 +96,9 @@ def _run(loaded: Settings, host: str, port: int, workers: int) -> None:
     from granian.log import LogLevels  # noqa: PLC0415
 
     address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][4][0]
+    web_process.hold_signals_while_forking()
     Granian(
-        APPLICATION,
-        factory=True,
+        web_process.APPLICATION,
         interface=Interfaces.WSGI,
         address=str(address),
         port=port,
@@ -113,4 +112,4 @@ def _run(loaded: Settings, host: str, port: int, workers: int) -> None:
         log_access=False,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_WITHIN,
-    ).serve()
+    ).serve(target_loader=web_process.load_application, wrap_loader=False)

@@ -107,6 +107,34 @@ def test_serves_and_stops(
     assert "Python threads" not in stderr  # the server's advice, which does not fit a server that waits
 
 
+def test_a_stop_while_processes_still_load_is_not_missed(instance: Path, start: Callable[..., Popen[str]]) -> None:
+    process = start("serve", "--port", str(free_port()), "--workers", "3", "--no-worker")
+    assert process.stderr is not None
+    shown = ""
+    while "Spawning worker-3" not in shown:
+        line = process.stderr.readline()
+        assert line, shown
+        shown += line
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=40)
+    assert process.returncode == 0, shown + rest
+    assert "Killing" not in rest
+    assert "ERROR" not in rest
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_a_killed_server_leaves_nothing_behind(
+    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
+    process = start("serve", "--workers", workers)
+    get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    process.kill()
+    process.communicate(timeout=30)  # ends when nobody holds stdout and stderr any more: neither processes nor worker
+    serve.check_free("127.0.0.1", port)
+
+
 def test_the_log_keeps_to_stderr_and_to_utc(capsys: pytest.CaptureFixture[str]) -> None:
     import logging
 

@@ -1,0 +1,64 @@
+"""One of the web server's processes: it loads the application, misses no signal to stop, and outlives no server."""
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+APPLICATION = "idp.app"  # a name only: the command line lies below the application
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+GONE_WITHIN = 3  # seconds that running requests have once the server itself was killed
+
+
+def hold_signals_while_forking() -> None:
+    """Let no signal to stop be lost between the fork of a web process and its first own handler.
+
+    A forked process begins with its parent's handlers, which here would note the signal and do no more. Instead it
+    begins with the system's: SIGTERM ends it. SIGINT, which a terminal sends to all, it leaves to the server, which
+    then tells it to stop. The server's library sets handlers of its own once the application is loaded.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_begin_anew)
+
+
+def load_application() -> "WSGIApplication":
+    """Return the application; from now on this process ends when the one that started it does, however suddenly."""
+    if multiprocessing.parent_process() is not None:
+        threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    return cast("WSGIApplication", importlib.import_module(APPLICATION).create_app())
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end, then stop: kindly at first.
+
+    Each process waits at a pipe of its own, whose other end the parent holds, and with it those that were forked later.
+    The youngest therefore notices first, and the others as the younger ones end.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    parent.join()
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(GONE_WITHIN)
+    os._exit(1)
+
+
+def _hold() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+
+
+def _release() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+
+
+def _begin_anew() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _release()
