@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 from sqlalchemy.orm import Session
 
+from idp import sentences
 from idp.accounts import roles
 from idp.accounts.profile import FIELDS
 from idp.errors import NotFoundError
@@ -80,7 +81,7 @@ def export_account(db: Session, user_id: str) -> dict[str, Any]:
     profile = [User.__table__.c[name] for name in FIELDS]
     found = db.execute(select(*_ACCOUNT, *profile).where(User.id == user_id)).first()
     if found is None:
-        raise NotFoundError("There is no such account.")
+        raise NotFoundError(sentences.ACCOUNT_NONE())
     whole = found._mapping
     grants = select(*_GRANT).join(Client, Client.client_id == AuthorizationGrant.client_id)
     consents = select(*_CONSENT).join(Client, Client.client_id == Consent.client_id)

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp import clock
+from idp import clock, sentences
 from idp.accounts import audit, names, one_time_links, passwords, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.email_verification import already_registered_message
@@ -50,7 +50,7 @@ def request_change(
     )
     key, name = names.email_key(email), names.full_name(user.given_name, user.family_name)
     if key == user.email_key:
-        raise InvalidInputError({"email": ["New and current values are the same."]})
+        raise InvalidInputError({"email": [sentences.ADDRESS_SAME()]})
     throttle.spend(db, settings, throttle.RESEND_ACCOUNT, f"{user_id} {key}")
     throttle.spend(db, settings, throttle.RESEND_ACCOUNT, user_id)
     owner = users.owner_of_address(db, email)
@@ -132,12 +132,12 @@ def confirm_change(db: Session, settings: Settings, visitor: Visitor, token: str
     db.execute(delete(User).where(User.email_key == link.email_key, User.is_registration_pending))
     owner = users.owner_of_address(db, email)
     if owner is not None and owner["id"] != before.id:
-        raise ExpiredError("This address belongs to another account by now.")
+        raise ExpiredError(sentences.ADDRESS_GONE())
     try:
         with db.begin_nested():
             db.execute(update(User).where(User.id == before.id).values(values))
     except IntegrityError:
-        raise ExpiredError("This address belongs to another account by now.") from None
+        raise ExpiredError(sentences.ADDRESS_GONE()) from None
     name = names.full_name(before.given_name, before.family_name)
     outbox.post(db, settings, messages.address_changed(settings, language, name=name, new_address=email), before.email)
     audit.record(db, Event.ADDRESS_CHANGED, visitor, user_id=before.id)

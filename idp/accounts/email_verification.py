@@ -3,7 +3,7 @@
 from sqlalchemy import RowMapping, select, update
 from sqlalchemy.orm import Session
 
-from idp import clock
+from idp import clock, sentences
 from idp.accounts import audit, names, one_time_links, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.one_time_links import LinkInfo
@@ -93,7 +93,7 @@ def verify_address(db: Session, settings: Settings, visitor: Visitor, token: str
         .returning(User.id)
     ).scalar()
     if proven is None:  # pragma: no cover - the claim holds the account's row
-        raise ExpiredError(one_time_links.GONE)
+        raise ExpiredError(sentences.LINK_GONE())
     audit.record(db, Event.ADDRESS_VERIFIED, visitor, user_id=proven)
     return proven
 

@@ -7,7 +7,7 @@ one (UTS #39 section 4), so that nobody can pass for somebody else with a Cyrill
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -15,7 +15,9 @@ import email_validator
 import idna
 from email_validator import EmailNotValidError, validate_email
 
+from idp import sentences
 from idp.errors import InvalidInputError
+from idp.sentences import Sentence
 
 USERNAME_MOST = 64
 EMAIL_MOST = 254
@@ -78,7 +80,7 @@ def username_skeleton(username: str) -> str:
     return _with_look_alikes(username_key(seen))[:255]
 
 
-def check_username(username: str, email: str) -> list[str]:
+def check_username(username: str, email: str) -> list[Sentence]:
     """Return what is wrong with a user name, as a sentence; nothing when it is fine.
 
     Args:
@@ -86,44 +88,44 @@ def check_username(username: str, email: str) -> list[str]:
     """
     key = username_key(username)
     if not key:
-        return ["Enter a user name."]
+        return [sentences.USERNAME_MISSING()]
     if len(key) > USERNAME_MOST or len(username) > USERNAME_MOST:
-        return [f"The user name has more than {USERNAME_MOST} characters."]
+        return [sentences.USERNAME_TOO_LONG(most=USERNAME_MOST)]
     if "@" in key:
-        return [] if key == email_key(email) else ["A user name with an @ must be your own e-mail address."]
+        return [] if key == email_key(email) else [sentences.USERNAME_OTHER_ADDRESS()]
     strange = sorted({c for c in key if not (c.isalnum() or c in _JOINERS or unicodedata.category(c) in ("Mn", "Mc"))})
     if strange:
         shown = " ".join(c if c.isprintable() and not c.isspace() else f"U+{ord(c):04X}" for c in strange[:5])
-        return [f"The user name may hold letters, digits, dots, hyphens and underscores, but not: {shown}"]
+        return [sentences.USERNAME_STRANGE(characters=shown)]
     if _ID.fullmatch(key):
-        return ["The user name looks like an account's id: choose another."]
+        return [sentences.USERNAME_LIKE_ID()]
     if not key[0].isalnum() or key[-1] in _JOINERS:
-        return ["The user name must begin and end with a letter or a digit."]
+        return [sentences.USERNAME_ENDS()]
     if _mixes_scripts(unicodedata.normalize("NFKC", username)):
-        return ["The user name mixes alphabets whose letters look alike: use one alphabet."]
+        return [sentences.USERNAME_MIXED()]
     return []
 
 
-def check_email(email: str) -> tuple[str, list[str]]:
+def check_email(email: str) -> tuple[str, list[Sentence]]:
     """Return the address in its normal form and what is wrong with it."""
     if not email.strip():
-        return "", ["Enter an e-mail address."]
+        return "", [sentences.EMAIL_MISSING()]
     try:
         checked = validate_email(email.strip()[:_READ_MOST], check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
-        return email.strip(), ["This is not an e-mail address: it should look like name@example.org."]
+        return email.strip(), [sentences.EMAIL_MALFORMED()]
     if len(email_key(checked.normalized)) > EMAIL_MOST:
-        return email.strip(), [f"The e-mail address has more than {EMAIL_MOST} characters."]
+        return email.strip(), [sentences.EMAIL_TOO_LONG(most=EMAIL_MOST)]
     return checked.normalized, []
 
 
-def check_person_name(name: str, what: str) -> tuple[str | None, list[str]]:
+def check_person_name(name: str, what: Sentence) -> tuple[str | None, list[Sentence]]:
     """Return a person's name, tidied, and what is wrong with it. People's names have no rules but a length."""
     tidy = " ".join(unicodedata.normalize("NFC", name[:_READ_MOST]).split())
     if len(tidy) > PERSON_NAME_MOST or len(name) > _READ_MOST:
-        return None, [f"The {what} has more than {PERSON_NAME_MOST} characters."]
+        return None, [sentences.FIELD_TOO_LONG(what=what, most=PERSON_NAME_MOST)]
     if not is_showable(tidy):
-        return None, [f"The {what} holds a character that cannot be shown."]
+        return None, [sentences.FIELD_UNSHOWABLE(what=what)]
     return tidy or None, []
 
 
@@ -137,13 +139,13 @@ def full_name(given_name: str | None, family_name: str | None) -> str:
     return " ".join(filter(None, (given_name, family_name)))
 
 
-def refuse(faults: Mapping[str, list[str]]) -> None:
+def refuse(faults: Mapping[str, Sequence[str]]) -> None:
     """Raise one error for all fields with faults.
 
     Raises:
         InvalidInputError: when any field has one.
     """
-    if found := {name: sentences for name, sentences in faults.items() if sentences}:
+    if found := {name: told for name, told in faults.items() if told}:
         raise InvalidInputError(found)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock, crypto, sentences
 from idp.errors import ExpiredError
 from idp.models import OneTimeLink, User
 from idp.settings import Settings
@@ -32,7 +32,6 @@ PAGES: Mapping[str, str] = {
 PARAMETER = "token"
 SIGN_IN_PAGE, RECOVERY_PAGE, ACCOUNT_PAGE = "/sign-in", "/forgot-password", "/account"
 
-GONE = "This link was used already, has expired, or was replaced by a newer one. Please ask for a new one."
 _COLUMNS = (
     OneTimeLink.id,
     OneTimeLink.purpose,
@@ -139,7 +138,7 @@ def peek_link(db: Session, token: str, purpose: str) -> LinkInfo:
         )
     ).first()
     if row is None or not _is_bound(db, row._mapping):
-        raise ExpiredError(GONE)
+        raise ExpiredError(sentences.LINK_GONE())
     return _info(row._mapping)
 
 
@@ -164,7 +163,7 @@ def claim_link(db: Session, token: str, purpose: str) -> LinkInfo:
     ).first()
     # Under the lock of the claim: nobody changes the password or the address between this look and the commit.
     if row is None or not _is_bound(db, row._mapping, lock=True):
-        raise ExpiredError(GONE)
+        raise ExpiredError(sentences.LINK_GONE())
     return _info(row._mapping)
 
 

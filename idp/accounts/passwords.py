@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock, crypto, sentences
 from idp.accounts import audit, names, one_time_links, sessions, throttle
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
@@ -38,19 +38,17 @@ def check_new_password(
     words = [part for datum in own_data if datum for part in _words(datum)]
     unmet = []
     if len(password) < settings.password_min_length:
-        unmet.append(
-            f"Use at least {settings.password_min_length} characters: a few words in a row are easy to remember."
-        )
+        unmet.append(sentences.PASSWORD_SHORT(least=settings.password_min_length))
     if len(password) > MOST:
-        unmet.append(f"Use at most {MOST} characters.")
+        unmet.append(sentences.PASSWORD_LONG(most=MOST))
         raise PasswordRefused(unmet, field)
     from zxcvbn import zxcvbn  # noqa: PLC0415 - word lists of 12 MB, which most processes never need
 
     folded = password.casefold()
     if any(len(word) >= 4 and word in folded and len(word) * 2 > len(folded) for word in words) or folded in words:
-        unmet.append("Do not use your own name, user name or address as the password.")
+        unmet.append(sentences.PASSWORD_OWN())
     elif password and zxcvbn(password[:_ESTIMATED], user_inputs=words)["score"] < settings.password_min_score:
-        unmet.append("This password is easy to guess: add another word or two that do not belong together.")
+        unmet.append(sentences.PASSWORD_EASY())
     if unmet:
         raise PasswordRefused(unmet, field)
 
@@ -79,7 +77,7 @@ def change_password(
     """
     user = require_password(db, settings, visitor, user_id, current, refused=Event.PASSWORD_CHANGE_REFUSED)
     if crypto.are_equal(current, new):
-        raise InvalidInputError({"new_password": ["New and current passwords are the same."]})
+        raise InvalidInputError({"new_password": [sentences.PASSWORD_SAME()]})
     check_new_password(settings, new, own_data_of(user), "new_password")
     password_hash = crypto.hash_password(new, settings.bcrypt_cost)
     replace_password(
@@ -108,7 +106,7 @@ def set_password(
     """
     user = db.get(User, user_id)
     if user is None:
-        raise NotFoundError("There is no such user.")
+        raise NotFoundError(sentences.ACCOUNT_NONE())
     check_new_password(settings, new, own_data_of(user))
     password_hash = crypto.hash_password(new, settings.bcrypt_cost)
     replace_password(
@@ -175,11 +173,11 @@ def require_password(
     """
     user = db.get(User, user_id)
     if user is None or user.password_hash is None:
-        raise NotFoundError("This account has no password.")
+        raise NotFoundError(sentences.PASSWORD_NONE())
     attempt = throttle.spend(db, settings, throttle.PASSWORD_CHANGE, user_id)
     if not is_right(settings, current, user.password_hash):
         audit.record(db, refused, visitor, user_id=user_id)
-        raise InvalidInputError({"current_password": ["Password is incorrect."]})
+        raise InvalidInputError({"current_password": [sentences.PASSWORD_WRONG()]})
     attempt.refund(db)
     return user
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock, crypto, sentences
 from idp.accounts import audit, names, one_time_links
 from idp.accounts.audit import Event
 from idp.accounts.roles import fault_of_role
@@ -159,7 +159,7 @@ def peek_invitation(db: Session, token: str) -> Preauthorized:
     link = one_time_links.peek_link(db, token, one_time_links.INVITATION)
     listed = find(db, link.data["email"], link.data["client_id"])
     if listed is None:
-        raise ExpiredError(one_time_links.GONE)
+        raise ExpiredError(sentences.LINK_GONE())
     return listed
 
 

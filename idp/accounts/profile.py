@@ -11,14 +11,15 @@ from zoneinfo import available_timezones
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from idp import clock
+from idp import clock, sentences
 from idp.accounts import audit, names
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.errors import InvalidInputError, NotFoundError
 from idp.models import User
+from idp.sentences import Sentence, Wording
 
-Checked = tuple[str | None, str | None]  # the value in its normal form, or None; and what is wrong with it, or None
+Checked = tuple[str | None, Sentence | None]  # the value in its normal form, and what is wrong with it; or None
 
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-[A-Za-z0-9]{5,8})?")  # RFC 5646
 _BIRTHDATE = re.compile(r"(?P<year>[0-9]{4})(-(?P<month>[0-9]{2})-(?P<day>[0-9]{2}))?")
@@ -38,7 +39,7 @@ class Field:
         check: brings a tidy, filled value into its normal form and says what is wrong with it.
     """
 
-    what: str
+    what: Wording
     most: int
     check: Callable[[str], Checked]
 
@@ -52,7 +53,7 @@ def read_profile(db: Session, user_id: str) -> dict[str, str | None]:
     columns = [User.__table__.c[name] for name in FIELDS]
     row = db.execute(select(*columns).where(User.id == user_id)).first()
     if row is None:
-        raise NotFoundError("There is no such account.")
+        raise NotFoundError(sentences.ACCOUNT_NONE())
     return dict(row._mapping)
 
 
@@ -72,7 +73,7 @@ def update_profile(
         NotFoundError: there is no such account.
     """
     before = read_profile(db, user_id)
-    faults: dict[str, list[str]] = {}
+    faults: dict[str, list[Sentence]] = {}
     values: dict[str, str | None] = {}
     for name, value in changes.items():
         tidy, fault = check_field(name, value)
@@ -93,17 +94,17 @@ def check_field(name: str, value: str | None) -> Checked:
     """Return a field's value in its normal form, and what is wrong with it."""
     field = FIELDS.get(name)
     if field is None:
-        return None, "There is no such field."
+        return None, sentences.FIELD_UNKNOWN()
     if value is not None and len(value) > _READ_MOST:
-        return None, f"The {field.what} has more than {field.most} characters."
+        return None, sentences.FIELD_TOO_LONG(what=field.what(), most=field.most)
     tidy = " ".join(unicodedata.normalize("NFC", value or "").split())
     if not tidy:
         return None, None
     if not names.is_showable(tidy):
-        return None, f"The {field.what} holds a character that cannot be shown."
+        return None, sentences.FIELD_UNSHOWABLE(what=field.what())
     normal, fault = field.check(tidy)
     if fault is None and normal is not None and len(normal) > field.most:
-        return None, f"The {field.what} has more than {field.most} characters."
+        return None, sentences.FIELD_TOO_LONG(what=field.what(), most=field.most)
     return normal, fault
 
 
@@ -121,14 +122,14 @@ def _url(value: str) -> Checked:
     except ValueError:
         host = None
     if not host or url.scheme not in ("http", "https") or url.username is not None or re.search(r"[\s\"\\]", value):
-        return None, "This is not a web address: it should look like https://example.org/me."
+        return None, sentences.NO_URL()
     return value, None
 
 
 def _birthdate(value: str) -> Checked:
     """A date, a year alone, or a day without its year, which is 0000 then (OIDC Core section 5.1)."""
     found = _BIRTHDATE.fullmatch(value)
-    wrong = None, "This is not a date: it should look like 1990-12-31."
+    wrong = None, sentences.NO_DATE()
     if found is None:
         return wrong
     year, month, day = int(found["year"]), int(found["month"] or 1), int(found["day"] or 1)
@@ -145,7 +146,7 @@ def _days_in(year: int, month: int) -> int:
 
 def _zoneinfo(value: str) -> Checked:
     known = _zones().get(value.casefold())
-    return (known, None) if known else (None, "This is not a time zone: it should look like Europe/Berlin.")
+    return (known, None) if known else (None, sentences.NO_TIME_ZONE())
 
 
 @cache
@@ -156,32 +157,32 @@ def _zones() -> Mapping[str, str]:
 def _locale(value: str) -> Checked:
     tag = value.replace("_", "-")
     if not _LOCALE.fullmatch(tag):
-        return None, "This is not a language: it should look like en or de-AT."
+        return None, sentences.NO_LANGUAGE()
     return tag, None
 
 
 def _phone(value: str) -> Checked:
     if not _PHONE.fullmatch(value) or not 3 <= sum(c.isdigit() for c in value) <= 24:
-        return None, "This is not a phone number: it should look like +49 30 1234567."
+        return None, sentences.NO_PHONE_NUMBER()
     return value, None
 
 
 FIELDS: Mapping[str, Field] = {
-    "given_name": Field("first name", names.PERSON_NAME_MOST, _text),
-    "family_name": Field("last name", names.PERSON_NAME_MOST, _text),
-    "middle_name": Field("middle name", names.PERSON_NAME_MOST, _text),
-    "nickname": Field("nickname", names.PERSON_NAME_MOST, _text),
-    "profile": Field("profile page", _URL_MOST, _url),
-    "picture": Field("picture", _URL_MOST, _url),
-    "website": Field("web site", _URL_MOST, _url),
-    "gender": Field("gender", 50, _text),
-    "birthdate": Field("date of birth", 10, _birthdate),
-    "zoneinfo": Field("time zone", 64, _zoneinfo),
-    "locale": Field("language", 35, _locale),
-    "phone_number": Field("phone number", 40, _phone),
-    "street_address": Field("street", 200, _text),
-    "locality": Field("town", 100, _text),
-    "region": Field("region", 100, _text),
-    "postal_code": Field("postal code", 20, _text),
-    "country": Field("country", 100, _text),
+    "given_name": Field(sentences.GIVEN_NAME, names.PERSON_NAME_MOST, _text),
+    "family_name": Field(sentences.FAMILY_NAME, names.PERSON_NAME_MOST, _text),
+    "middle_name": Field(sentences.MIDDLE_NAME, names.PERSON_NAME_MOST, _text),
+    "nickname": Field(sentences.NICKNAME, names.PERSON_NAME_MOST, _text),
+    "profile": Field(sentences.PROFILE_PAGE, _URL_MOST, _url),
+    "picture": Field(sentences.PICTURE, _URL_MOST, _url),
+    "website": Field(sentences.WEBSITE, _URL_MOST, _url),
+    "gender": Field(sentences.GENDER, 50, _text),
+    "birthdate": Field(sentences.BIRTHDATE, 10, _birthdate),
+    "zoneinfo": Field(sentences.TIME_ZONE, 64, _zoneinfo),
+    "locale": Field(sentences.LANGUAGE, 35, _locale),
+    "phone_number": Field(sentences.PHONE_NUMBER, 40, _phone),
+    "street_address": Field(sentences.STREET, 200, _text),
+    "locality": Field(sentences.TOWN, 100, _text),
+    "region": Field(sentences.REGION, 100, _text),
+    "postal_code": Field(sentences.POSTAL_CODE, 20, _text),
+    "country": Field(sentences.COUNTRY, 100, _text),
 }

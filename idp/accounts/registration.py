@@ -13,7 +13,7 @@ from typing import NoReturn
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock, crypto, sentences
 from idp.accounts import (
     audit,
     email_verification,
@@ -32,14 +32,11 @@ from idp.accounts.visitor import SYSTEM, Visitor
 from idp.errors import InvalidInputError, RegistrationRefused
 from idp.mail import outbox
 from idp.models import User
+from idp.sentences import Sentence
 from idp.settings import DAY, RegistrationPolicy, Settings
 
 PENDING_LIFETIME = 7 * DAY
 POLICIES: Sequence[RegistrationPolicy] = ("open", "preauthorized", "closed")  # the narrower the later
-CLOSED = "Accounts here are made by the operator. Please ask them for one."
-NOT_PREAUTHORIZED = "User not pre-authorized to register. Please ask the operator to list your address."
-DOMAIN_NOT_ALLOWED = "Email domain is not allowed to register."
-USERNAME_TAKEN = "Username already taken: please choose another."
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def check_policy(settings: Settings, client: RegistrationRules | None = None) ->
         RegistrationRefused: says why not, and whom to ask.
     """
     if effective_policy(settings, client) == "closed":
-        raise RegistrationRefused(CLOSED)
+        raise RegistrationRefused(sentences.REGISTRATION_CLOSED())
 
 
 def register(
@@ -123,16 +120,16 @@ def register(
     )
     invitation = preauthorization.peek_invitation(db, invitation_token) if invitation_token else None
     if invitation and names.email_key(invitation.email) != names.email_key(person.email):
-        raise InvalidInputError({"email": ["This invitation is for another address."]})
+        raise InvalidInputError({"email": [sentences.INVITATION_OTHER_ADDRESS()]})
     client_id = invitation.client_id if invitation else rules.client_id
     throttle.spend(db, settings, throttle.REGISTRATION_ADDRESS, visitor.network)
     throttle.spend(db, settings, throttle.REGISTRATION_ACCOUNT, names.email_key(person.email))
     listed = preauthorization.find(db, person.email, client_id)
     must_be_listed = must_be_preauthorized or effective_policy(settings, rules) == "preauthorized"
     if must_be_listed and listed is None:
-        _refuse(db, visitor, "not_preauthorized", NOT_PREAUTHORIZED)
+        _refuse(db, visitor, "not_preauthorized", sentences.NOT_PREAUTHORIZED())
     if not (_is_of(person.email, domains) and (listed or _is_of(person.email, rules.domains))):
-        _refuse(db, visitor, "domain", DOMAIN_NOT_ALLOWED)
+        _refuse(db, visitor, "domain", sentences.DOMAIN_NOT_ALLOWED())
     _check_username(db, person)
     password_hash = crypto.hash_password(password, settings.bcrypt_cost)
     is_proven = invitation is not None or is_address_proven
@@ -142,13 +139,13 @@ def register(
             one_time_links.claim_link(db, invitation_token, one_time_links.INVITATION)
         claimed = preauthorization.claim(db, person.email, client_id)
         if claimed is None and (must_be_listed or invitation):  # somebody was quicker
-            raise RegistrationRefused(NOT_PREAUTHORIZED)
+            raise RegistrationRefused(sentences.NOT_PREAUTHORIZED())
         user_id = users.create_user_unless_taken(
             db, person, password_hash, is_email_verified=is_proven, claimed=claimed.as_list() if claimed else None
         )
         owner = users.owner_of_address(db, person.email)
         if user_id is None and (owner is None or owner["is_registration_pending"]):  # the name, while it was hashed
-            raise InvalidInputError({"username": [USERNAME_TAKEN]})
+            raise InvalidInputError({"username": [sentences.USERNAME_TAKEN()]})
         given = asked_roles | set(claimed.roles if claimed else ())
         begin_with_roles(db, user_id or "", given)
         message = email_verification.prepare_message(
@@ -229,7 +226,7 @@ def sweep_pending(db: Session, *, most: int) -> int:
 def _check_roles(rules: RegistrationRules, asked: Iterable[str]) -> set[str]:
     given = set(asked)
     if beyond := sorted(given - set(rules.roles)):
-        raise InvalidInputError({"roles": [f"This app may not give the role {role!r}." for role in beyond]})
+        raise InvalidInputError({"roles": [sentences.ROLE_BEYOND_APP(role=repr(role)) for role in beyond]})
     return given
 
 
@@ -237,7 +234,7 @@ def _check_username(db: Session, person: Person) -> None:
     is_taken = users.is_username_taken(db, person.username, unless_pending_at=person.email)
     # A user name that is the address says no more than the address does: then the reply must not tell either.
     if is_taken and "@" not in person.username:
-        raise InvalidInputError({"username": [USERNAME_TAKEN]})
+        raise InvalidInputError({"username": [sentences.USERNAME_TAKEN()]})
 
 
 def _is_of(email: str, domains: Iterable[str]) -> bool:
@@ -246,6 +243,6 @@ def _is_of(email: str, domains: Iterable[str]) -> bool:
     return not allowed or names.domain_key(email.rpartition("@")[2]) in allowed
 
 
-def _refuse(db: Session, visitor: Visitor, reason: str, sentence: str) -> NoReturn:
+def _refuse(db: Session, visitor: Visitor, reason: str, sentence: Sentence) -> NoReturn:
     audit.record(db, Event.REGISTRATION_REFUSED, visitor, reason=reason)
     raise RegistrationRefused(sentence)

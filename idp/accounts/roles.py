@@ -6,19 +6,20 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import delete, insert, literal, select, update
 from sqlalchemy.orm import Session
 
-from idp import clock
+from idp import clock, sentences
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.errors import InvalidInputError
 from idp.models import User, UserRole
+from idp.sentences import Sentence
 
 _ROLE = re.compile(r"[\w][\w.:-]{0,63}")
 
 
-def fault_of_role(role: str) -> str | None:
+def fault_of_role(role: str) -> Sentence | None:
     """Say what is wrong with a role's name, or None."""
-    return None if _ROLE.fullmatch(role) else f"{role!r} is no role name: use letters, digits and . : _ - (64 at most)."
+    return None if _ROLE.fullmatch(role) else sentences.ROLE_MALFORMED(role=repr(role))
 
 
 def roles_of(db: Session, user_id: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from idp import clock
+from idp import clock, sentences
 from idp.accounts import audit, names, passwords, sessions, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
@@ -10,9 +10,7 @@ from idp.errors import AddressUnverified, SignInRefused, Throttled
 from idp.models import User
 from idp.settings import DAY, Settings
 
-UNVERIFIED = "Your e-mail address is not confirmed yet. Open the link in the mail that we sent you, then sign in."
 TEMPORARY_LIFETIME = 3 * DAY  # seconds that a one-time password opens an account for
-REFUSED = "This user name and password do not belong together. Check both and try again."
 
 
 def sign_in(
@@ -46,15 +44,15 @@ def sign_in(
     if user is None or not is_confirmed:
         reason = "unknown_user" if user is None else _reason(user, right)
         audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user.id if user else None, reason=reason)
-        raise SignInRefused(REFUSED)
+        raise SignInRefused(sentences.SIGN_IN_REFUSED())
     if user.is_password_temporary and clock.now() - (user.password_changed_at or 0) > TEMPORARY_LIFETIME:
         audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user.id, reason="temporary_password_expired")
-        raise SignInRefused(REFUSED)
+        raise SignInRefused(sentences.SIGN_IN_REFUSED())
     for charge in charges:
         charge.refund(db)
     if user.is_registration_pending:
         audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user.id, reason="address_unverified")
-        raise AddressUnverified(UNVERIFIED)
+        raise AddressUnverified(sentences.ADDRESS_UNVERIFIED())
     return sessions.start_session(db, settings, visitor, user.id, replaces=replaces)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, literal,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
-from idp import clock, crypto
+from idp import clock, crypto, sentences
 from idp.accounts import audit, names, sessions
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
@@ -33,8 +33,8 @@ class Person:
             InvalidInputError: names every field with a fault.
         """
         email, email_faults = names.check_email(self.email)
-        given_name, given_name_faults = names.check_person_name(self.given_name, "first name")
-        family_name, family_name_faults = names.check_person_name(self.family_name, "last name")
+        given_name, given_name_faults = names.check_person_name(self.given_name, sentences.GIVEN_NAME())
+        family_name, family_name_faults = names.check_person_name(self.family_name, sentences.FAMILY_NAME())
         username = names.tidy_username(self.username)
         names.refuse(
             {
@@ -72,7 +72,7 @@ def get_user(db: Session, identifier: str) -> User:
     """
     user = find_user(db, identifier)
     if user is None:
-        raise NotFoundError(f"There is no user {identifier!r}.")
+        raise NotFoundError(sentences.USER_NONE(name=repr(identifier)))
     return user
 
 
@@ -122,17 +122,15 @@ def create_user(
     # Nobody has proven an address that is only waiting for confirmation: it is free for whom the operator vouches for.
     db.execute(delete(User).where(User.email_key == names.email_key(person.email), User.is_registration_pending))
     if is_username_taken(db, person.username):
-        raise AlreadyExistsError(
-            "Username already taken: another account has this user name, or one that looks like it."
-        )
+        raise AlreadyExistsError(sentences.USER_EXISTS())
     if is_email_taken(db, person.email):
-        raise AlreadyExistsError("Email already taken: another account has this address.")
+        raise AlreadyExistsError(sentences.ADDRESS_EXISTS())
     user = User(**_columns(person, password_hash, is_email_verified))
     try:
         with db.begin_nested():
             db.add(user)
     except IntegrityError as error:
-        raise AlreadyExistsError("Username or email already taken.", detail=str(error.orig)) from None
+        raise AlreadyExistsError(sentences.EITHER_EXISTS(), detail=str(error.orig)) from None
     audit.record(db, Event.ACCOUNT_CREATED, visitor, user_id=user.id, username=user.username)
     return user
 

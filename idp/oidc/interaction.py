@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock, crypto, sentences
 from idp.errors import ExpiredError
 from idp.models import ParkedRequest
 from idp.oidc.authorization_checks import READ
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
-_GONE = (
-    "This sign-in was started in another browser, has been completed, or has waited too long. "
-    "Go back to the app and start again."
-)
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
         ExpiredError: not this browser's, finished, or too old.
     """
     if not _ID.fullmatch(interaction_id):
-        raise ExpiredError(_GONE, detail="no id of a parked request")
+        raise ExpiredError(sentences.REQUEST_GONE(), detail="no id of a parked request")
     row = db.execute(
         select(
             ParkedRequest.parameters,
@@ -119,13 +115,13 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
         ).where(ParkedRequest.id == interaction_id, *_waits(browser_digest))
     ).first()
     if row is None:
-        raise ExpiredError(_GONE)
+        raise ExpiredError(sentences.REQUEST_GONE())
     parameters = Parameters.of_stored(row.parameters)
     try:
         client = identify_client(parameters, lambda client_id: provider.clients.find(db, client_id))
         request = validate(provider, client, parameters)
     except (ShownFault, RefusedRequest) as error:
-        raise ExpiredError(_GONE, detail=f"parked request is no longer valid: {error}") from None
+        raise ExpiredError(sentences.REQUEST_GONE(), detail=f"parked request is no longer valid: {error}") from None
     return Interaction(
         id=interaction_id,
         request=request,

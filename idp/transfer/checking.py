@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Integer, String
 
-from idp import clock, crypto
+from idp import clock, crypto, sentences
 from idp.accounts import names, passwords, profile, roles
 from idp.models import User
+from idp.sentences import Sentence
 from idp.transfer.candidates import Candidate
 from idp.transfer.report import Kind, Report
 
@@ -88,8 +89,8 @@ class Checker:
             "email": email,
             "email_key": names.email_key(email),
             "email_verified_at": self._now if self._is_vouched_for else None,
-            "given_name": self._person_name(candidate, candidate.given_name, "first name"),
-            "family_name": self._person_name(candidate, candidate.family_name, "last name"),
+            "given_name": self._person_name(candidate, candidate.given_name, sentences.GIVEN_NAME()),
+            "family_name": self._person_name(candidate, candidate.family_name, sentences.FAMILY_NAME()),
             "created_at": self._now,
             "updated_at": self._now,
         }
@@ -155,7 +156,7 @@ class Checker:
         self._report.leave_out(kind, candidate.username[:80], email, candidate.line)
         return True
 
-    def _person_name(self, candidate: Candidate, name: str, what: str) -> str | None:
+    def _person_name(self, candidate: Candidate, name: str, what: Sentence) -> str | None:
         tidy, faults = names.check_person_name(name, what)
         if faults:
             self._report.tell(Kind.BAD_NAME, candidate.username, what, candidate.line)

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from idp import crypto
 from idp.errors import IdpError, InvalidInputError, Refusal, SessionRequired, Throttled
 from idp.web import texts
-from idp.web.texts import english, text, wait
+from idp.web.texts import text, told, wait
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def error_page(
         title=title or text("error.protocol_title"),
         message=message or text("error.protocol"),
         code=code,
-        description=english(description) if description else "",
+        description=told(description) if description else "",
         parameter=parameter,
         reference=reference,
         leads_on=bool(title) and status < 500,
@@ -132,7 +132,7 @@ def show_refusal(refusal: Refusal) -> Response:
     elif isinstance(refusal, SessionRequired):
         return make_response(redirect(url_for("show_sign_in", next=request.path), 303))
     else:
-        message = english(refusal.message)
+        message = told(refusal.message)
         if isinstance(refusal, Throttled):
             message = text("error.throttled", wait=wait(refusal.retry_after))
         title = text(_REFUSALS.get(refusal.code, "refusal.refused"))

@@ -9,6 +9,7 @@ from flask import request
 from idp import crypto
 from idp.errors import ExpiredError
 from idp.web import context
+from idp.web.texts import text
 
 CSRF_FIELD = "csrf_token"
 _PURPOSE = "csrf"
@@ -27,10 +28,7 @@ def check_csrf() -> None:
         ExpiredError: the token is missing, foreign, or of an ended session.
     """
     if not context.browser_token() or not crypto.are_equal(field(CSRF_FIELD), _expected_token()):
-        raise ExpiredError(
-            "This form is too old, or cookies are switched off. Go back, load the page again and send it once more.",
-            detail="csrf token missing or wrong",
-        )
+        raise ExpiredError(text("form.too_old"), detail="csrf token missing or wrong")
 
 
 def field(name: str) -> str:

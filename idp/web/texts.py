@@ -13,8 +13,12 @@ from typing import Any, cast
 from flask import g, request
 from markupsafe import Markup, escape
 
+from idp import sentences as wordings
+from idp.sentences import Sentence
+
 FOLDER = Path(__file__).parent / "texts"
 FALLBACK = "en"
+SAID = "said"  # where a language has the sentences of the rooms below; the English ones are theirs
 
 
 @cache
@@ -27,7 +31,10 @@ def languages() -> tuple[str, ...]:
 @cache
 def sentences(language: str) -> Mapping[str, str]:
     """Return all sentences of a language under their dotted keys."""
-    return dict(_flatten(tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))))
+    own = dict(_flatten(tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))))
+    if language == FALLBACK:
+        own |= {f"{SAID}.{key}": wording.english for key, wording in wordings.ALL.items()}
+    return own
 
 
 def gaps(sentence: str) -> set[str]:
@@ -85,9 +92,18 @@ def plain(chosen: str, key: str) -> str:
     return sentences(chosen)[key]
 
 
-def english(sentence: str) -> Markup:
-    """Mark a sentence that exists in English only, so that a screen reader pronounces it so."""
-    return escape(sentence) if language() == "en" else Markup('<span lang="en">{}</span>').format(sentence)
+def told(sentence: str) -> Markup:
+    """Return what the rooms below say, in the request's language.
+
+    What exists in English only, such as the protocol's descriptions of errors, is marked as such, so that a screen
+    reader pronounces it so.
+    """
+    if isinstance(sentence, Sentence):
+        filling = {name: told(each) if isinstance(each, Sentence) else each for name, each in sentence.filling.items()}
+        return text(f"{SAID}.{sentence.key}", **filling)
+    if isinstance(sentence, Markup) or language() == FALLBACK:
+        return escape(sentence)
+    return Markup('<span lang="en">{}</span>').format(sentence)
 
 
 def wait(seconds: int) -> Markup:

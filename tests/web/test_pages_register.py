@@ -204,3 +204,21 @@ def test_too_many_registrations_wait(settings: Settings, make_app: Callable[[Set
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) >= 1
     assert 'value="yan"' in refused.text
+
+
+def test_faults_are_told_in_the_pages_language(client: FlaskClient) -> None:
+    german = {"Accept-Language": "de"}
+    person = {**PERSON, "username": "z oe", "email": "zoe", "family_name": "o" * 101}
+    action, fields = form_with(client.get("/register", headers=german), "register-submit")
+    page = client.post(action, data={**fields, **person, "password": "zoe"}, headers=german)
+    for sentence in (
+        "Nicht erlaubt ist: U+0020",
+        "Das ist keine E-Mail-Adresse.",
+        "Zu lang für „Nachname“: Erlaubt sind 100 Zeichen.",
+    ):
+        assert sentence in words(page)
+    assert 'lang="en"' not in page.text
+    page = client.post(action, data={**fields, **PERSON, "password": "zoe"}, headers=german)
+    assert "Nehmen Sie mindestens 10 Zeichen." in words(page)
+    assert "Ihr eigener Name, Benutzername oder Ihre Adresse taugt nicht als Passwort." in words(page)
+    assert 'lang="en"' not in page.text

@@ -1,16 +1,20 @@
 """The texts: complete, used, and in every language alike."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 import idp.web
+from idp import errors, sentences
 from idp.web import texts
 
 WEB = Path(idp.web.__file__).parent
 SOURCES = {path: path.read_text("utf-8") for path in (*WEB.rglob("*.py"), *WEB.rglob("*.html"))}
 LITERAL = re.compile(r"""["']([a-z_]+\.[a-z_]+)["']""")
+REFUSALS = {each.__name__ for each in vars(errors).values() if isinstance(each, type)}
 ASKED = re.compile(r"""\btext\(\s*["']([^"']+)["']((?:[^()]|\([^()]*\))*)\)""")
 
 
@@ -29,7 +33,36 @@ def test_every_gap_is_filled() -> None:
 
 def test_every_key_is_used() -> None:
     used = {key for source in SOURCES.values() for key in LITERAL.findall(source)}
-    assert set(texts.sentences("en")) - used == set()
+    own = {key for key in texts.sentences("en") if not key.startswith(f"{texts.SAID}.")}
+    assert own - used == set()
+
+
+def test_every_wording_of_the_rooms_below_is_used() -> None:
+    below = "".join(path.read_text("utf-8") for path in WEB.parent.rglob("*.py"))
+    names = [name for name, each in vars(sentences).items() if isinstance(each, sentences.Wording)]
+    assert len(names) == len(sentences.ALL)  # no two share a key
+    assert {name for name in names if not re.search(rf"\bsentences\.{name}\b", below)} == set()
+
+
+def test_accounts_say_nothing_that_cannot_be_translated() -> None:
+    for path in (WEB.parent / "accounts").glob("*.py"):
+        for raised in (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Raise)):
+            if isinstance(raised.exc, ast.Call) and ast.unparse(raised.exc.func) in REFUSALS:
+                said = [each for part in raised.exc.args for each in ast.walk(part)]
+                in_english = [ast.unparse(each) for each in said if isinstance(each, ast.JoinedStr)]
+                in_english += [each.value for each in said if isinstance(each, ast.Constant) and " " in str(each.value)]
+                assert not in_english, f"{path.name}:{raised.lineno}"
+
+
+def test_what_the_rooms_below_say_is_said_in_the_pages_language(app: Flask) -> None:
+    too_long = sentences.FIELD_TOO_LONG(what=sentences.GIVEN_NAME(), most=100)
+    assert too_long == "The first name has more than 100 characters."
+    with app.test_request_context(headers={"Accept-Language": "de"}):
+        assert texts.told(too_long) == "Zu lang für „Vorname“: Erlaubt sind 100 Zeichen."
+        assert "&lt;b&gt;" in texts.told(sentences.USERNAME_STRANGE(characters="<b>"))
+        assert texts.told("Only <so>.") == '<span lang="en">Only &lt;so&gt;.</span>'
+    with app.test_request_context(headers={"Accept-Language": "en"}):
+        assert texts.told(too_long) == too_long
 
 
 @pytest.mark.parametrize("language", texts.languages()[1:])

@@ -8,6 +8,7 @@ from flask import Response, jsonify
 from idp.accounts import email_change, names, passwords, profile, sessions
 from idp.oidc import claims, token_status
 from idp.oidc import scopes as known_scopes
+from idp.sentences import Sentence
 from idp.statements import Row
 from idp.web import context
 from idp.web.api import schemas
@@ -95,7 +96,7 @@ def _member_of(field: str) -> str:
     return f"address.{field}" if field in schemas.ADDRESS_PARTS else field
 
 
-def _fault_of(field: str, value: str | None) -> str | None:
+def _fault_of(field: str, value: str | None) -> Sentence | None:
     return profile.check_field(field, value)[1]
 
 

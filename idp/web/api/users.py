@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
+from idp import sentences
 from idp.accounts import names, registration
 from idp.accounts.users import Person
 from idp.errors import InvalidInputError
@@ -15,7 +16,7 @@ from idp.web.api.bodies import read_body
 from idp.web.api.codes import CodeUse
 from idp.web.api.idempotency import once
 
-TAKEN = (registration.USERNAME_TAKEN,)
+TAKEN = (sentences.USERNAME_TAKEN(),)
 
 
 class UsernameTaken(InvalidInputError):

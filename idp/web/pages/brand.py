@@ -15,6 +15,7 @@ from idp.errors import NotFoundError
 from idp.settings import Settings
 from idp.web import context
 from idp.web.pages import colours
+from idp.web.texts import text
 
 STYLESHEET = Path(__file__).parents[1] / "static" / "pages.css"
 LOGO_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp"}
@@ -90,7 +91,7 @@ def show_logo() -> Response:
     """Serve the operator's logo."""
     logo = logo_of(context.settings())
     if logo is None:
-        raise NotFoundError("There is no logo.")
+        raise NotFoundError(text("error.not_found"))
     return _serve(logo)
 
 

@@ -15,6 +15,7 @@ from idp.mail.outbox_folder import Written
 from idp.settings import is_loopback
 from idp.web import context
 from idp.web.pages.rendering import page
+from idp.web.texts import text
 
 # The HTML part stands alone: no script, nothing from another host, no access to what belongs to these pages.
 _SANDBOX = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
@@ -59,7 +60,7 @@ def _find(mail_id: str) -> Written:
     _check_local()
     message = outbox_folder.find_written(context.settings(), mail_id) if _ID.fullmatch(mail_id) else None
     if message is None:
-        raise NotFoundError("There is no such message.")
+        raise NotFoundError(text("error.not_found"))
     return message
 
 
@@ -74,4 +75,4 @@ def _check_local() -> None:
     host = re.sub(r":\d+$", "", asked_for).strip("[]")
     is_ours = context.settings().mail_route == "outbox"
     if not (is_ours and is_loopback(host) and is_loopback(request.remote_addr)):
-        raise NotFoundError("There is no such page.")
+        raise NotFoundError(text("error.not_found"))

@@ -33,7 +33,7 @@ def need_parked() -> Interaction:
     """
     parked = find_parked()
     if parked is None:
-        raise ExpiredError(str(text("form.no_request")))
+        raise ExpiredError(text("form.no_request"))
     return parked
 
 

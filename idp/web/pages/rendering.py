@@ -54,7 +54,7 @@ class Faults:
     @classmethod
     def of(cls, refusal: InvalidInputError) -> "Faults":
         """Show what a function of `accounts` found."""
-        return cls(fields={name: [texts.english(each) for each in found] for name, found in refusal.faults.items()})
+        return cls(fields={name: [texts.told(each) for each in found] for name, found in refusal.faults.items()})
 
 
 NO_FAULTS = Faults()
@@ -83,7 +83,7 @@ def form_again(refusal: Refusal, form: Callable[[Faults, int], Response]) -> Res
     if isinstance(refusal, InvalidInputError):
         return form(Faults.of(refusal), refusal.status)
     if not isinstance(refusal, Throttled):
-        return form(Faults(general=[texts.english(refusal.message)]), refusal.status)
+        return form(Faults(general=[texts.told(refusal.message)]), refusal.status)
     sentence = text("form.throttled", wait=wait(refusal.retry_after))
     response = form(Faults(general=[sentence]), refusal.status)
     response.headers["Retry-After"] = str(refusal.retry_after)
