@@ -88,6 +88,9 @@ NOT_PREAUTHORIZED = Wording(
 )
 DOMAIN_NOT_ALLOWED = Wording("domain_not_allowed", "Email domain is not allowed to register.")
 INVITATION_OTHER_ADDRESS = Wording("invitation_other_address", "This invitation is for another address.")
+ADDRESS_HAS_ACCOUNT = Wording(
+    "address_has_account", "There is an account with this address already. Sign in with it, or ask for a new password."
+)
 ROLE_BEYOND_APP = Wording("role_beyond_app", "This app may not give the role {role}.")
 ROLE_MALFORMED = Wording("role_malformed", "{role} is no role name: use letters, digits and . : _ - (64 at most).")
 SIGN_IN_REFUSED = Wording(

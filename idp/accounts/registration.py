@@ -29,7 +29,7 @@ from idp.accounts.roles import begin_with_roles, change_roles
 from idp.accounts.same_work import trial
 from idp.accounts.users import Person
 from idp.accounts.visitor import SYSTEM, Visitor
-from idp.errors import InvalidInputError, RegistrationRefused
+from idp.errors import AlreadyExistsError, InvalidInputError, RegistrationRefused
 from idp.mail import outbox
 from idp.models import User
 from idp.sentences import Sentence
@@ -109,6 +109,7 @@ def register(
         RegistrationRefused: the policy does not admit them.
         InvalidInputError: fields with faults, a taken user name among them.
         ExpiredError: the invitation is no good any more.
+        AlreadyExistsError: the address that the invitation proves has an account; nobody else is told so.
         Throttled: too many registrations from this network, or with this address.
     """
     rules = rules or NO_RULES
@@ -164,6 +165,8 @@ def register(
             db, settings, email_verification.already_registered_message(settings, owner, language), owner["email"]
         )
         audit.record(db, Event.REGISTRATION_REFUSED, visitor, user_id=owner["id"], reason="address_taken")
+        if invitation:  # whoever has the link has the mailbox
+            raise AlreadyExistsError(sentences.ADDRESS_HAS_ACCOUNT())
         return
     if not is_proven:
         outbox.post(db, settings, message, person.email)

@@ -16,7 +16,7 @@ from idp.accounts.visitor import OPERATOR
 from idp.models import User
 from idp.settings import Settings
 from tests.web.mailbox import Mailbox
-from tests.web.page_driver import location, press, sign_in
+from tests.web.page_driver import location, press, sign_in, words
 
 PERSON = {"username": "zoe", "email": "zoe@example.org", "given_name": "Zoë", "family_name": "O'Neil"}
 PASSWORD = "kettle orbit mustard lantern"
@@ -53,6 +53,7 @@ def test_invitation_proves_the_address(
     assert 'name="token"' in weak.text, "the invitation is not lost"
     response = press(browser, weak, "register-submit", **PERSON, password=PASSWORD)
     assert location(response) == "/sign-in?notice=registered"
+    assert "your account is ready" in browser.get(location(response)).text
     sign_in(browser, "zoe", PASSWORD)
     user = db.scalars(select(User)).one()
     assert user.email_verified_at
@@ -67,6 +68,18 @@ def test_invitation_is_for_nobody_else(client: FlaskClient, invite: Callable[...
     assert refused.status_code == 422
     assert 'value="zoe@example.org"' in refused.text
     assert db.scalar(select(func.count()).select_from(User)) == 0
+
+
+def test_whose_address_has_an_account_is_told_so(
+    client: FlaskClient, make_user: Callable[..., User], invite: Callable[..., str], db: Session, mailbox: Mailbox
+) -> None:
+    page = client.get(invite())
+    make_user(email="zoe@example.org")
+    refused = press(client, page, "register-submit", **PERSON, password=PASSWORD)
+    assert refused.status_code == 409
+    assert "There is an account with this address already." in words(refused)
+    assert db.scalar(select(func.count()).select_from(User)) == 1
+    assert mailbox.kinds()[-1] == ("address_already_registered", "zoe@example.org")
 
 
 @pytest.mark.parametrize("token", ["x", "x" * 43, "", "%00", "%ff", "%C3%A4" * 500])

@@ -10,7 +10,7 @@ from idp.accounts import preauthorization, registration
 from idp.accounts.preauthorization import Preauthorized
 from idp.accounts.registration import RegistrationRules
 from idp.accounts.users import Person
-from idp.errors import ExpiredError, InvalidInputError, RegistrationRefused, Throttled
+from idp.errors import AlreadyExistsError, ExpiredError, InvalidInputError, RegistrationRefused, Throttled
 from idp.oidc import interaction
 from idp.oidc.interaction import Interaction
 from idp.settings import RegistrationPolicy
@@ -65,7 +65,7 @@ def submit_register() -> Response:
         return mailed_link.gone(remedy="invitation")
     except RegistrationRefused as refusal:
         return _closed(parked) if policy_for(parked) == "closed" else form_again(refusal, form)
-    except (InvalidInputError, Throttled) as refusal:
+    except (AlreadyExistsError, InvalidInputError, Throttled) as refusal:
         return form_again(refusal, form)
     if invitation_token:
         return mailed_link.lead_to_sign_in("registered")
