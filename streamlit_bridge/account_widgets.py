@@ -31,7 +31,7 @@ class AccountWidgets:
     def register_user(
         self,
         form_name: str | None = None,
-        location: str | Sequence[str] | None = None,
+        location: str | Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         preauthorization: bool | Sequence[str] | None = None,
         fields: Fields | None = None,
         captcha: bool | None = None,
@@ -43,7 +43,7 @@ class AccountWidgets:
         key: str | None = None,
         callback: Callback | None = None,
         *,
-        pre_authorized: Sequence[str] | None = None,
+        pre_authorized: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         pre_authorization: bool | None = None,
         domains: Sequence[str] | None = None,
     ) -> Any:
@@ -67,7 +67,8 @@ class AccountWidgets:
             key: the form's key.
             callback: called with one dictionary that also holds ``new_name``, ``new_last_name``, ``new_email`` and
                 ``new_username``.
-            pre_authorized: the app's own list of addresses; whoever registers is taken off it.
+            pre_authorized: the app's own list of addresses, or the section of the old configuration that has it under
+                ``emails``; whoever registers is taken off it.
             pre_authorization: ``preauthorization`` under the name of the 0.3 generation.
             domains: domains of addresses that may register.
 
@@ -80,8 +81,10 @@ class AccountWidgets:
             ValueError: the location is neither ``main`` nor ``sidebar``.
         """
         first, second, third = form_name, location, preauthorization
-        if first in LOCATIONS and isinstance(second, Sequence) and not isinstance(second, str):
+        if first in LOCATIONS and isinstance(second, (Sequence, Mapping)) and not isinstance(second, str):
             second, pre_authorized = None, second
+        if isinstance(pre_authorized, Mapping):
+            pre_authorized = pre_authorized.get("emails")
         if isinstance(third, Sequence):
             third, domains = None, third
         asked = third if third is not None else pre_authorization

@@ -173,6 +173,14 @@ class Authenticate(AccountWidgets):
         """
         show_logout(button_name, location, key, "stretch" if use_container_width else "content", callback)
 
+    def experimental_guest_login(self, *_: object, **__: object) -> None:
+        """Show nothing, and say once in the log why: signing in with accounts from elsewhere is the provider's affair.
+
+        Apps of the newer generation call it beside ``login``, with a button's name, ``provider``, ``oauth2`` and more.
+        """
+        if open_shared_memory().claim_first_mention("guest login"):
+            logger.warning(texts.GUEST_LOGIN_UNUSED)
+
     def pages(
         self,
         pages: Sequence[PageLike] | Mapping[str, Sequence[PageLike]],

@@ -180,6 +180,9 @@ ACCOUNT_NOT_CHANGEABLE: Final = (
     "The widget %r needs the user's access token with the scope 'account', so it leads to the provider's own page. "
     'Set expose_tokens = ["access"] and add account to client_kwargs.scope in the [auth] section of secrets.toml.'
 )
+GUEST_LOGIN_UNUSED: Final = (
+    "experimental_guest_login shows no button: people sign in at the identity provider, whatever accounts it accepts."
+)
 HINT_UNUSED: Final = (
     "register_user was asked for a password hint. Hints help strangers more than owners, so there are none any more."
 )
