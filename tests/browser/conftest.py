@@ -87,8 +87,8 @@ def callback() -> Iterator[str]:
 @pytest.fixture
 def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
     """On phones, an operator with a difficult colour, a long name and a logo without a size of its own."""
-    look = request.node.callspec.params.get("look", "") if hasattr(request.node, "callspec") else ""
-    if not look.startswith("phone"):
+    window = request.node.callspec.params.get("window", "") if hasattr(request.node, "callspec") else ""
+    if window != "phone":
         return settings
     (settings.instance / "logo.svg").write_text(LOGO)
     return replace(settings, brand_logo="logo.svg", brand_accent="#ffd400", brand_name="Royal Society of Pilots")

@@ -11,7 +11,7 @@ from idp.accounts import passwords, preauthorization
 from idp.accounts.visitor import OPERATOR
 from idp.models import User
 from idp.settings import Settings
-from tests.browser.looking import LOOKS, check, sign_in
+from tests.browser.looking import WINDOWS, check, open_page, sign_in
 from tests.factories import EVERY_CLAIM, PASSWORD
 from tests.web.mailbox import Mailbox
 
@@ -35,7 +35,7 @@ def register(page: Page, name: str = "zoe") -> None:
     page.click("#register-submit")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("window", WINDOWS)
 def test_pages_around_mail_are_accessible(
     live_server: str,
     app_url: Callable[..., str],
@@ -44,10 +44,10 @@ def test_pages_around_mail_are_accessible(
     mailbox: Mailbox,
     db: Session,
     settings: Settings,
-    look: str,
+    window: str,
 ) -> None:
     make_user()
-    page = open_context(**LOOKS[look]).new_page()
+    page = open_page(open_context, window)
 
     def visit(path: str, what: str) -> None:
         page.goto(path if path.startswith("http") else live_server + path)
@@ -95,7 +95,7 @@ def test_pages_around_mail_are_accessible(
     visit("/mail-sent", "mail sent to nobody")
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("window", WINDOWS)
 def test_account_pages_are_accessible(
     live_server: str,
     app_url: Callable[..., str],
@@ -104,10 +104,10 @@ def test_account_pages_are_accessible(
     mailbox: Mailbox,
     db: Session,
     settings: Settings,
-    look: str,
+    window: str,
 ) -> None:
     ada = make_user(**EVERY_CLAIM, is_email_verified=False)
-    page = open_context(**LOOKS[look]).new_page()
+    page = open_page(open_context, window)
 
     def visit(path: str, what: str) -> None:
         page.goto(path if path.startswith("http") else live_server + path)

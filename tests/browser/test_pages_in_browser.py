@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from idp.models import User
-from tests.browser.looking import LOOKS, check, sign_in
+from tests.browser.looking import LOOKS, WINDOWS, check, open_page, sign_in
 from tests.factories import EVERY_CLAIM, PASSWORD
 
 pytestmark = pytest.mark.browser
@@ -14,16 +14,16 @@ pytestmark = pytest.mark.browser
 NEW_PASSWORD = "kettle orbit mustard lantern"
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("window", WINDOWS)
 def test_every_page_is_accessible(
     live_server: str,
     app_url: Callable[..., str],
     open_context: Callable[..., BrowserContext],
     make_user: Callable[..., User],
-    look: str,
+    window: str,
 ) -> None:
     make_user(roles=("editor", "a-role-with-a-name-that-is-rather-long"), **EVERY_CLAIM)
-    page = open_context(**LOOKS[look]).new_page()
+    page = open_page(open_context, window)
 
     def visit(path: str, what: str) -> None:
         page.goto(path if path.startswith("http") else live_server + path)
@@ -112,8 +112,9 @@ def test_account_is_looked_after_by_keyboard(
 
 
 def test_focus_is_visible(live_server: str, open_context: Callable[..., BrowserContext]) -> None:
-    for look in (LOOKS["desktop-light"], LOOKS["desktop-dark"]):
-        page = open_context(**look).new_page()
+    for look in LOOKS["desktop"][:2]:
+        page = open_context().new_page()
+        look.show(page)
         page.goto(live_server + "/register")
         for _ in range(8):
             page.keyboard.press("Tab")
