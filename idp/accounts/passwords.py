@@ -4,7 +4,7 @@ The policy follows NIST SP 800-63B section 3.1.1: length, no rules of compositio
 first (zxcvbn), the person's own data among it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from idp import clock, crypto, sentences
 from idp.accounts import audit, names, one_time_links, sessions, throttle
 from idp.accounts.audit import Event
+from idp.accounts.users import Person
 from idp.accounts.visitor import Visitor
 from idp.errors import InvalidInputError, NotFoundError, PasswordRefused
 from idp.mail import messages, outbox
@@ -51,6 +52,31 @@ def check_new_password(
         unmet.append(sentences.PASSWORD_EASY())
     if unmet:
         raise PasswordRefused(unmet, field)
+
+
+def check_newcomer(settings: Settings, person: Person, password: str) -> Person:
+    """Check all that was typed for a new account at once, so that nobody has to mend a form twice.
+
+    Returns:
+        The person in their normal form.
+
+    Raises:
+        InvalidInputError: names every field with a fault, the password's unmet rules among them.
+        PasswordRefused: these alone.
+    """
+    faults: dict[str, Sequence[str]] = {}
+    try:
+        person = person.check()
+    except InvalidInputError as refusal:
+        faults |= refusal.faults
+    try:
+        check_new_password(settings, password, (person.username, person.email, person.given_name, person.family_name))
+    except PasswordRefused as refusal:
+        if not faults:
+            raise
+        faults |= refusal.faults
+    names.refuse(faults)
+    return person
 
 
 def change_password(

@@ -114,11 +114,8 @@ def register(
     """
     rules = rules or NO_RULES
     check_policy(settings, rules)
-    person = person.check()
     asked_roles = _check_roles(rules, roles)
-    passwords.check_new_password(
-        settings, password, (person.username, person.email, person.given_name, person.family_name)
-    )
+    person = passwords.check_newcomer(settings, person, password)
     invitation = preauthorization.peek_invitation(db, invitation_token) if invitation_token else None
     if invitation and names.email_key(invitation.email) != names.email_key(person.email):
         raise InvalidInputError({"email": [sentences.INVITATION_OTHER_ADDRESS()]})
@@ -189,10 +186,7 @@ def add_user(
         InvalidInputError: fields with faults.
         AlreadyExistsError: the name or address is taken.
     """
-    person = person.check()
-    own = (person.username, person.email, person.given_name, person.family_name)
-    if password is not None:
-        passwords.check_new_password(settings, password, own)
+    person = person.check() if password is None else passwords.check_newcomer(settings, person, password)
     password_hash = None if password is None else crypto.hash_password(password, settings.bcrypt_cost)
     user = users.create_user(db, visitor, person, password_hash=password_hash, is_email_verified=is_email_verified)
     change_roles(db, visitor, user.id, add=role_names)

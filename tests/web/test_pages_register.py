@@ -215,6 +215,7 @@ def test_faults_are_told_in_the_pages_language(client: FlaskClient) -> None:
         "Nicht erlaubt ist: U+0020",
         "Das ist keine E-Mail-Adresse.",
         "Zu lang für „Nachname“: Erlaubt sind 100 Zeichen.",
+        "Nehmen Sie mindestens 10 Zeichen.",
     ):
         assert sentence in words(page)
     assert 'lang="en"' not in page.text
