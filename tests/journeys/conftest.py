@@ -70,7 +70,7 @@ class House:
         for process in reversed(self.processes):
             process.terminate()
         for process in self.processes:
-            process.wait(timeout=15)
+            process.wait(timeout=30)
 
 
 def free_port() -> int:
@@ -84,7 +84,7 @@ def free_port() -> int:
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until a URL answers."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(400):
+    for _ in range(1_200):
         try:
             with opener.open(url, timeout=2):
                 return
