@@ -44,6 +44,11 @@ def random_bytes(count: int) -> bytes:
     return secrets.token_bytes(count)
 
 
+def random_letters(alphabet: str, count: int) -> str:
+    """Return so many letters of an alphabet, each as likely as any other."""
+    return "".join(secrets.choice(alphabet) for _ in range(count))
+
+
 def digest(secret: str) -> str:
     """Return the SHA-256 digest, in hexadecimal, under which a machine-made secret is stored."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

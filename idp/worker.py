@@ -30,7 +30,7 @@ from idp.models import (
     RevokedAccessToken,
     SeenAssertion,
 )
-from idp.oidc import backchannel, client_store, key_rotation
+from idp.oidc import backchannel, client_logos, client_store, key_rotation
 from idp.settings import Settings
 
 BATCH = 200  # rows a transaction: short enough that nobody who signs in has to wait for it
@@ -65,7 +65,7 @@ _HAS_LIVING_SESSION = exists().where(
 
 def _expired(
     key: InstrumentedAttribute[str],
-    expires_at: InstrumentedAttribute[Any],
+    expires_at: InstrumentedAttribute[Any] | ColumnElement[Any],
     db: Session,
     *,
     most: int,
@@ -77,10 +77,13 @@ def _expired(
     return int(db.execute(delete(key.class_).where(key.in_(old))).rowcount)  # type: ignore[attr-defined]
 
 
+# For an hour a device is told that its code has expired, and not that nobody knows it.
+_DEVICE_FORGOTTEN_AT = DeviceAuthorization.expires_at + 3_600
+
 SWEEPS: tuple[Sweep, ...] = (
     Sweep("parked_request", partial(_expired, ParkedRequest.id, ParkedRequest.expires_at)),
     Sweep("pushed_request", partial(_expired, PushedRequest.id, PushedRequest.expires_at)),
-    Sweep("device_authorization", partial(_expired, DeviceAuthorization.id, DeviceAuthorization.expires_at)),
+    Sweep("device_authorization", partial(_expired, DeviceAuthorization.id, _DEVICE_FORGOTTEN_AT)),
     Sweep("seen_assertion", partial(_expired, SeenAssertion.id, SeenAssertion.expires_at)),
     Sweep("initial_access_token", partial(_expired, InitialAccessToken.id, InitialAccessToken.expires_at)),
     Sweep("refresh_token", partial(_expired, RefreshToken.id, RefreshToken.expires_at)),
@@ -169,6 +172,7 @@ JOBS: tuple[Job, ...] = (
     Job("expired sessions", EVERY, _end_expired_sessions),
     Job("mail", 2, delivery.deliver_due),
     Job("logout notices", 1, backchannel.send_due),
+    Job("logos of apps", 5, client_logos.fetch_due),
     Job("signing keys", EVERY, _rotate_keys),
     Job("sweep", EVERY, _sweep),
 )

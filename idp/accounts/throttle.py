@@ -33,6 +33,9 @@ CODE_ACCOUNT = "code_account"
 CODE_ADDRESS = "code_address"
 CLIENT_AUTHENTICATION_ADDRESS = "client_authentication_address"
 CLIENT_REGISTRATION_ADDRESS = "client_registration_address"
+DEVICE_AUTHORIZATION_ADDRESS = "device_authorization_address"
+USER_CODE_ACCOUNT = "user_code_account"
+USER_CODE_ADDRESS = "user_code_address"
 
 MAIL_BURST = 5  # mails that strangers may cause to one mailbox at once
 MAIL_INTERVAL = 600  # seconds until they may cause the next

@@ -59,6 +59,8 @@ class DeviceAuthorization(Base):
     created_at: Mapped[Seconds]
     expires_at: Mapped[Seconds] = mapped_column(index=True)
     claimed_at: Mapped[Seconds | None]
+    address: Mapped[str | None] = mapped_column(String(64))  # from where it asked: shown to who is to allow it
+    user_agent: Mapped[str | None] = mapped_column(String(300))
 
 
 class SeenAssertion(Base):

@@ -111,7 +111,7 @@ def _grant_types(client: ClientMetadata, given: Sequence[str]) -> Faults:
     if client.is_public and "client_credentials" in given:
         yield "A public client has no credentials: client_credentials needs a secret or keys."
     if "refresh_token" in given and not _gets_refresh_tokens(given):
-        yield "refresh_token goes with authorization_code."
+        yield "refresh_token goes with authorization_code, or with the device code grant."
     if IMPLICIT in given and not any(IMPLICIT in _grants_of(each) for each in client.response_types):
         yield "implicit goes with a response type that hands out tokens, such as id_token."
     if "authorization_code" in given and not any("code" in each.split() for each in client.response_types):

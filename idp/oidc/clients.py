@@ -12,7 +12,8 @@ from idp.settings import RegistrationPolicy
 ApplicationType = Literal["web", "native"]
 SubjectType = Literal["public", "pairwise"]
 AccessTokenFormat = Literal["opaque", "jwt"]
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials", DEVICE_CODE_GRANT)
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 ASSERTION_METHODS = ("private_key_jwt", "client_secret_jwt")
 CONFIDENTIAL_METHODS = (*SECRET_METHODS, *ASSERTION_METHODS)

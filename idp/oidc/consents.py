@@ -68,18 +68,30 @@ def load_consent(db: Session, user_id: str, client_id: str) -> GivenConsent:
 
 def give_consent(db: Session, visitor: Visitor, user_id: str, request: AuthorizationRequest) -> None:
     """Remember that a person allowed what a request asks for, beside what they allowed before."""
-    before = load_consent(db, user_id, request.client.client_id)
-    scopes = [*sorted(before.scopes), *(scope for scope in request.scopes if scope not in before.scopes)]
-    key = {"user_id": user_id, "client_id": request.client.client_id}
+    remember(db, visitor, user_id, request.client.client_id, request.scopes, request.claims.names)
+
+
+def remember(
+    db: Session,
+    visitor: Visitor,
+    user_id: str,
+    client_id: str,
+    scopes: Sequence[str],
+    claims: frozenset[str] = frozenset(),
+) -> None:
+    """Remember that a person allowed a client some scopes and claims, beside what they allowed before."""
+    before = load_consent(db, user_id, client_id)
+    known = [*sorted(before.scopes), *(scope for scope in scopes if scope not in before.scopes)]
+    key = {"user_id": user_id, "client_id": client_id}
     given = {
-        "scope": " ".join(scopes),
-        "claims": sorted(before.claims | request.claims.names),
+        "scope": " ".join(known),
+        "claims": sorted(before.claims | claims),
         "granted_at": clock.now(),
     }
     db.execute(
         insert_into(db, Consent).values(**key, **given).on_conflict_do_update(index_elements=list(key), set_=given)
     )
-    audit.record(db, Event.CONSENT_GIVEN, visitor, **key, scope=" ".join(request.scopes))
+    audit.record(db, Event.CONSENT_GIVEN, visitor, **key, scope=" ".join(scopes))
 
 
 def list_apps(db: Session, settings: Settings, user_id: str) -> list[AppAccess]:

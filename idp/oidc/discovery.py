@@ -35,6 +35,7 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         "jwks_uri": settings.url("/oauth/jwks"),
         "introspection_endpoint": settings.url("/oauth/introspect"),
         "revocation_endpoint": settings.url("/oauth/revoke"),
+        "device_authorization_endpoint": settings.url("/oauth/device_authorization"),
         "end_session_endpoint": settings.url("/oauth/end-session"),
         "scopes_supported": list(known_scopes.SUPPORTED),
         "response_types_supported": list(authorization_response.supported_response_types(settings)),

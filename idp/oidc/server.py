@@ -13,7 +13,8 @@ from idp.oidc import discovery, keys
 from idp.oidc.client_keys import ClientKeys
 from idp.oidc.client_registry import ClientRegistry
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.grants import AuthorizationCodeGrant, ClientCredentialsGrant, RefreshTokenGrant
+from idp.oidc.device_authorization import DeviceAuthorizationEndpoint
+from idp.oidc.grants import AuthorizationCodeGrant, ClientCredentialsGrant, DeviceCodeGrant, RefreshTokenGrant
 from idp.oidc.introspection import IntrospectionEndpoint
 from idp.oidc.requests import ProtocolRequest, safe
 from idp.oidc.revocation import RevocationEndpoint
@@ -129,8 +130,8 @@ class Provider(AuthorizationServer):
         """Nobody listens: the audit is written where things happen."""
 
 
-GRANTS = (AuthorizationCodeGrant, RefreshTokenGrant, ClientCredentialsGrant)
-ENDPOINTS = (IntrospectionEndpoint, RevocationEndpoint)
+GRANTS = (AuthorizationCodeGrant, RefreshTokenGrant, ClientCredentialsGrant, DeviceCodeGrant)
+ENDPOINTS = (IntrospectionEndpoint, RevocationEndpoint, DeviceAuthorizationEndpoint)
 
 
 def compose(settings: Settings, engine: Engine) -> Provider:

@@ -26,6 +26,7 @@ PROGRAM_PATHS = (
     "/.well-known/",
     "/oauth/par",
     "/oauth/token",
+    "/oauth/device_authorization",
     "/oauth/introspect",
     "/oauth/revoke",
     "/oauth/userinfo",

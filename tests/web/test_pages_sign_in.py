@@ -151,7 +151,7 @@ def test_prompt_login_asks_the_same_person_again(
     assert app.read_answer(app.follow(response)).code
 
 
-@pytest.mark.parametrize("path", DESTINATIONS)
+@pytest.mark.parametrize("path", [path for path in DESTINATIONS if path.startswith("/account")])
 def test_account_pages_come_back_after_sign_in(client: FlaskClient, make_user: Callable[..., User], path: str) -> None:
     make_user()
     to_sign_in = location(client.get(path))

@@ -12,8 +12,10 @@ from idp.web.pages import (
     brand,
     change_email,
     choose_account,
+    client_logo,
     consent,
     deletion,
+    device,
     download,
     forgotten,
     mail_sent,
@@ -52,6 +54,9 @@ ROUTES = (
     ("POST", "/choose-account", choose_account.submit_choose_account),
     ("GET", "/consent", consent.show_consent),
     ("POST", "/consent", consent.submit_consent),
+    ("GET", "/device", device.show_device),
+    ("POST", "/device", device.submit_device),
+    ("GET", "/device/done", device.show_device_done),
     ("GET", "/keep-account", deletion.show_keep_account),
     ("POST", "/keep-account", deletion.submit_keep_account),
     ("GET", "/account", account.show_account),
@@ -78,6 +83,7 @@ ROUTES = (
     ("GET", "/brand/theme.css", brand.show_theme),
     ("GET", "/brand/logo", brand.show_logo),
     ("GET", "/brand/icon.svg", brand.show_icon),
+    ("GET", "/brand/client/<client_id>", client_logo.show_client_logo),
 )
 
 
@@ -85,5 +91,7 @@ def register_pages(app: Flask) -> None:
     """Give the application its pages."""
     app.context_processor(rendering.template_context)
     app.add_template_filter(rendering.emphasised)
+    app.add_template_global(client_logo.client_logo_url)  # macros see nothing of a page's own context
+    app.add_template_global(brand.initial_of)
     for method, path, view in ROUTES:
         app.add_url_rule(path, view_func=view, methods=[method])

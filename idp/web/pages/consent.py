@@ -1,5 +1,6 @@
 """Agree, or not, to what an app may see: in words, with the very values that it would get."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import Response
@@ -9,11 +10,12 @@ from sqlalchemy import select
 from idp.accounts.sessions import CurrentSession
 from idp.models import User
 from idp.oidc import consents, interaction, scopes
-from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.claims import COLUMNS, build_claims
+from idp.oidc.clients import ClientMetadata
 from idp.oidc.interaction import Interaction
 from idp.statements import Row
 from idp.web import context, forms
+from idp.web.pages import moments
 from idp.web.pages.parked import need_parked, settled_session
 from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, resume
 from idp.web.texts import text
@@ -56,10 +58,10 @@ def submit_consent() -> Response:
     return resume(parked)
 
 
-def disclosures(request: AuthorizationRequest, user_id: str) -> list[Disclosure]:
+def disclosures(asked_scopes: Sequence[str], asked_claims: frozenset[str], user_id: str) -> list[Disclosure]:
     """Return what the app would learn: by scopes, and by claims that it names one by one."""
     person = context.database().execute(select(*COLUMNS).where(User.id == user_id)).one()._mapping
-    asked = scopes.claims_of(request.scopes) | request.claims.names
+    asked = scopes.claims_of(asked_scopes) | asked_claims
     groups = (
         ("openid", text("consent.openid")),
         ("profile", text("consent.profile")),
@@ -71,15 +73,23 @@ def disclosures(request: AuthorizationRequest, user_id: str) -> list[Disclosure]
     shown = []
     for scope, label in groups:
         names = [name for name in scopes.CLAIMS[scope] if name in asked]
-        if scope == "openid" and scope in request.scopes:
+        if scope == "openid" and scope in asked_scopes:
             shown.append(Disclosure(label))
         elif scope != "openid" and names:
             shown.append(Disclosure(label, _values(person, names) or (text("consent.nothing"),)))
-    if "account" in request.scopes:
+    if "account" in asked_scopes:
         shown.append(Disclosure(text("consent.account")))
-    if "offline_access" in request.scopes:
+    if "offline_access" in asked_scopes:
         shown.append(Disclosure(text("consent.offline_access"), (text("consent.offline_access_detail"),)))
     return shown
+
+
+def lasts(client: ClientMetadata, *, is_offline: bool) -> Markup:
+    """Say for how long the app may look things up."""
+    if not is_offline:
+        return text("consent.lasts_session", app=client.client_name)
+    most = context.provider().lifetime(client, "refresh_token")
+    return text("consent.lasts_offline", app=client.client_name, span=moments.span(most))
 
 
 def _question(parked: Interaction, session: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
@@ -89,7 +99,8 @@ def _question(parked: Interaction, session: CurrentSession, faults: Faults = NO_
         parked=parked,
         interaction_id=parked.id,
         session=session,
-        disclosures=disclosures(parked.request, session.user_id),
+        disclosures=disclosures(parked.request.scopes, parked.request.claims.names, session.user_id),
+        lasts=lasts(parked.client, is_offline=parked.request.is_offline),
         faults=faults,
     )
 

@@ -2,6 +2,8 @@
 
 from flask import request
 
+from idp.oidc.device_authorization import VERIFICATION_PATH, normal_user_code
+
 DEFAULT = "show_account"
 # Path to view: a fixed list, so that no link can send people elsewhere after they trusted us with a password.
 DESTINATIONS = {
@@ -12,6 +14,7 @@ DESTINATIONS = {
     "/account/apps": "show_apps",
     "/account/sessions": "show_sessions",
     "/account/delete": "show_delete",
+    VERIFICATION_PATH: "show_device",
 }
 
 
@@ -24,3 +27,9 @@ def requested_path() -> str | None:
 def requested_view() -> str:
     """Return the view of the page that the request names, or of the account's home."""
     return DESTINATIONS.get(request.values.get("next", ""), DEFAULT)
+
+
+def goes_along() -> dict[str, str]:
+    """Return what the browser carries to that page: the code of a device that somebody began to connect, or nothing."""
+    user_code = normal_user_code(request.values.get("user_code", ""))
+    return {"user_code": user_code} if user_code and requested_path() == VERIFICATION_PATH else {}

@@ -28,6 +28,15 @@ def until(at: int) -> Markup:
     return text("moment.within_a_day", day=day) if days <= 1 else text("moment.in_days", count=days, day=day)
 
 
+def span(seconds: int) -> Markup:
+    """Say how long something is."""
+    if seconds >= 2 * _DAY:
+        return text("moment.span_days", count=seconds // _DAY)
+    if seconds >= 2 * _HOUR:
+        return text("moment.span_hours", count=seconds // _HOUR)
+    return text("moment.span_minutes", count=-(-seconds // _MINUTE))
+
+
 def ago(at: int) -> Markup:
     """Say how long ago something was, in words only."""
     seconds = clock.now() - at

@@ -56,7 +56,7 @@ def submit_password() -> Response:
     except (InvalidInputError, Throttled) as refusal:
         return form_again(refusal, form)
     goes_on = destinations.requested_view() if session.must_change_password else "show_password"
-    response = resume(parked) if parked else see_other(goes_on, notice="password-changed")
+    response = resume(parked) if parked else see_other(goes_on, notice="password-changed", **destinations.goes_along())
     context.set_session_cookie(response, sessions.rotate_secret(context.database(), session.id))
     return response
 
@@ -71,6 +71,7 @@ def _form(
         parked=parked,
         interaction_id=id_of(parked),
         next_path=destinations.requested_path(),
+        goes_along=destinations.goes_along(),
         tab="password",
         faults=faults,
         password_min_length=context.settings().password_min_length,

@@ -32,7 +32,7 @@ def show_sign_in() -> Response:
     parked = find_parked()
     session = context.current_session()
     if parked is None and session is not None and "other" not in request.values:
-        return see_other(destinations.requested_view())
+        return see_other(destinations.requested_view(), **destinations.goes_along())
     return _form(parked, _suggestion(parked))
 
 
@@ -66,7 +66,7 @@ def submit_sign_in() -> Response:
         return form_again(refusal, partial(_form, parked, username))
     if parked:
         interaction.note_sign_in(context.database(), parked.id, session_id)
-    response = resume(parked) if parked else see_other(destinations.requested_view())
+    response = resume(parked) if parked else see_other(destinations.requested_view(), **destinations.goes_along())
     context.set_session_cookie(response, token)
     return response
 
@@ -78,6 +78,7 @@ def _form(parked: Interaction | None, username: str, faults: Faults = NO_FAULTS,
         parked=parked,
         interaction_id=id_of(parked),
         next_path=destinations.requested_path(),
+        goes_along=destinations.goes_along(),
         username=shown_again(username),
         is_other="1" if "other" in request.values else None,
         faults=faults,

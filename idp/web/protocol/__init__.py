@@ -12,6 +12,7 @@ ROUTES = (
     ("/oauth/authorize/<interaction_id>", authorize.resume_request, ("GET",)),
     ("/oauth/par", token.push_request, ("POST",)),
     ("/oauth/token", token.issue_tokens, ("POST",)),
+    ("/oauth/device_authorization", token.authorize_device, ("POST",)),
     ("/oauth/introspect", token.introspect_token, ("POST",)),
     ("/oauth/revoke", token.revoke_token, ("POST",)),
     ("/oauth/userinfo", userinfo.show_userinfo, ("GET", "POST")),

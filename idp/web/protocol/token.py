@@ -35,6 +35,11 @@ def revoke_token() -> Response:
     return _call("revocation")
 
 
+def authorize_device() -> Response:
+    """The device authorization endpoint (RFC 8628)."""
+    return _call("device_authorization")
+
+
 def _call(endpoint: str) -> Response:
     try:
         request = protocol_request(read_form())

@@ -1,0 +1,371 @@
+"""The device authorization grant (RFC 8628): a device gets tokens when somebody has typed its code elsewhere."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from idp import crypto, database, worker
+from idp.models import AuditEvent, AuthorizationGrant, Client, DeviceAuthorization
+from idp.oidc.clients import DEVICE_CODE_GRANT
+from idp.oidc.device_authorization import ALPHABET, INTERVAL
+from tests.conftest import Clock
+from tests.factories import PASSWORD
+from tests.oidc.test_races import assert_one_wins, post_at_once
+from tests.relying_party import RelyingParty, Tokens, error_of
+from tests.web.page_driver import press, sign_in
+
+SCOPE = "openid email offline_access"
+
+
+@dataclass
+class Device:
+    """A device, and the browser of whoever types its code."""
+
+    rp: RelyingParty
+    answer: dict[str, Any]
+
+    def poll(self, **changes: str | None) -> TestResponse:
+        """Ask for tokens."""
+        form: dict[str, str | None] = {
+            "grant_type": DEVICE_CODE_GRANT,
+            "device_code": self.answer["device_code"],
+            **changes,
+        }
+        return self.rp.post("token_endpoint", **form)
+
+    def tokens(self) -> Tokens:
+        """Ask for tokens that must be there, and check all that comes."""
+        return self.rp.read_tokens(self.poll())
+
+    def answered(self, button: str = "device-allow") -> None:
+        """Let Ada, who is signed in, answer."""
+        page = self.rp.browser.get("/device", query_string={"user_code": self.answer["user_code"]})
+        assert page.status_code == 200, page.text
+        done = press(self.rp.browser, page, button)  # type: ignore[arg-type]
+        outcome = "allowed" if button == "device-allow" else "denied"
+        assert done.headers["Location"].endswith(f"/device/done?outcome={outcome}")
+
+
+MakeDevice = Callable[..., Device]
+
+
+@pytest.fixture
+def television(relying_party: Callable[..., RelyingParty], ada: Any) -> RelyingParty:
+    """An app for devices: public, as what everybody can buy keeps no secret."""
+    return relying_party(
+        client_name="Television",
+        grant_types=(DEVICE_CODE_GRANT, "refresh_token"),
+        response_types=(),
+        redirect_uris=(),
+        token_endpoint_auth_method="none",
+        resources=("https://films.example.org",),
+    )
+
+
+def begin(rp: RelyingParty, **form: str) -> Device:
+    """Ask for codes and check what comes (section 3.2)."""
+    response = rp.post("device_authorization_endpoint", **{"scope": SCOPE, **form})
+    assert response.status_code == 200, response.text
+    assert "no-store" in response.headers["Cache-Control"]
+    answer = json.loads(response.data)
+    assert answer["verification_uri"] == rp.issuer + "/device"
+    assert answer["verification_uri_complete"] == f"{rp.issuer}/device?user_code={answer['user_code']}"
+    assert (answer["expires_in"], answer["interval"]) == (900, INTERVAL)
+    assert len(answer["device_code"].removeprefix("idp_dc_")) == 43
+    first, hyphen, second = answer["user_code"].partition("-")
+    assert hyphen
+    assert len(first) == len(second) == 4
+    assert set(first + second) <= set(ALPHABET)
+    return Device(rp, answer)
+
+
+@pytest.fixture
+def device(television: RelyingParty) -> Device:
+    """A device that waits, and Ada, who is signed in."""
+    sign_in(television.browser)  # type: ignore[arg-type]
+    return begin(television)
+
+
+# -- From code to tokens ------------------------------------------------------------------
+
+
+def test_a_device_gets_tokens_when_its_code_was_allowed(device: Device, ada: Any, db: Session) -> None:
+    assert error_of(device.poll()) == "authorization_pending"
+    device.answered()
+    tokens = device.tokens()
+    assert tokens.claims["sub"] == ada.id
+    assert (tokens.claims["acr"], tokens.claims["amr"]) == ("aal1", ["pwd"])
+    assert device.rp.userinfo(tokens)["email"] == "ada@example.org"
+    assert db.scalar(select(AuthorizationGrant.kind)) == "device"
+    refreshed = device.rp.refresh(tokens.refresh_token)
+    assert refreshed.claims["auth_time"] == tokens.claims["auth_time"]
+
+
+def test_the_tokens_tell_of_the_approving_session(device: Device, clock: Clock, app: Flask, settings: Any) -> None:
+    signed_in_at = int(clock())
+    clock.advance(300)
+    device.answered()
+    tokens = device.tokens()
+    assert tokens.claims["auth_time"] == signed_in_at
+    assert tokens.claims["sid"]
+
+
+def test_a_confidential_client_authenticates_at_both_endpoints(relying_party: Any, ada: Any) -> None:
+    rp = relying_party(grant_types=(DEVICE_CODE_GRANT,), response_types=(), redirect_uris=())
+    sign_in(rp.browser)
+    device = begin(rp, scope="openid")
+    device.answered()
+    secret, rp.secret = rp.secret, "wrong-wrong-wrong-wrong"
+    assert error_of(rp.post("device_authorization_endpoint", scope="openid")) == "invalid_client"
+    assert error_of(device.poll()) == "invalid_client"
+    rp.secret = secret
+    assert "refresh_token" not in device.tokens().response
+
+
+def test_without_offline_access_the_tokens_end_with_the_session(television: RelyingParty, settings: Any) -> None:
+    sign_in(television.browser)  # type: ignore[arg-type]
+    device = begin(television, scope="openid")
+    device.answered()
+    tokens = device.tokens()
+    assert "refresh_token" not in tokens.response
+    assert television.is_good(tokens)
+    press(television.browser, television.browser.get("/account"), "sign-out")  # type: ignore[arg-type]
+    assert not television.is_good(tokens)
+
+
+def test_what_the_session_took_along_is_not_given_out_later(television: RelyingParty) -> None:
+    sign_in(television.browser)  # type: ignore[arg-type]
+    device = begin(television, scope="openid")
+    device.answered()
+    press(television.browser, television.browser.get("/account"), "sign-out")  # type: ignore[arg-type]
+    assert error_of(device.poll()) == "invalid_grant"
+
+
+def test_withdrawing_access_ends_it(device: Device) -> None:
+    device.answered()
+    tokens = device.tokens()
+    page = device.rp.browser.get("/account/apps")
+    assert "Television" in page.text
+    press(device.rp.browser, page, device.rp.metadata.client_id)  # type: ignore[arg-type]
+    assert not device.rp.is_good(tokens)
+    assert error_of(device.rp.request_refresh(tokens.refresh_token)) == "invalid_grant"
+
+
+# -- While it waits ------------------------------------------------------------------------------
+
+
+def test_who_asks_too_often_has_to_wait_longer(device: Device, clock: Clock, db: Session) -> None:
+    assert error_of(device.poll()) == "authorization_pending"
+    clock.advance(INTERVAL - 1)
+    assert error_of(device.poll()) == "slow_down"
+    clock.advance(INTERVAL)
+    assert error_of(device.poll()) == "slow_down", "the interval has grown"
+    clock.advance(INTERVAL * 3)
+    assert error_of(device.poll()) == "authorization_pending"
+    assert db.scalar(select(DeviceAuthorization.interval)) == INTERVAL * 3
+
+
+def test_a_patient_device_is_never_told_to_slow_down(device: Device, clock: Clock) -> None:
+    for _ in range(4):
+        assert error_of(device.poll()) == "authorization_pending"
+        clock.advance(INTERVAL)
+
+
+def test_a_denied_device_is_told_so(device: Device, db: Session) -> None:
+    device.answered("device-deny")
+    assert error_of(device.poll()) == "access_denied"
+    assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 0
+
+
+def test_an_expired_code_is_told_to_be_expired(device: Device, clock: Clock, settings: Any) -> None:
+    clock.advance(settings.device_code_lifetime)
+    assert error_of(device.poll()) == "expired_token"
+    engine = database.open_engine(settings)
+    worker.sweep_all(engine)
+    assert error_of(device.poll()) == "expired_token", "the worker keeps it for a while"
+    clock.advance(3_601)
+    worker.sweep_all(engine)
+    engine.dispose()
+    assert error_of(device.poll()) == "invalid_grant"
+
+
+def test_an_allowed_code_expires_too(device: Device, clock: Clock, settings: Any) -> None:
+    device.answered()
+    clock.advance(settings.device_code_lifetime)
+    assert error_of(device.poll()) == "expired_token"
+
+
+# -- Once -----------------------------------------------------------------------------------------
+
+
+def test_a_code_is_redeemed_once_and_its_second_use_ends_what_came_of_it(device: Device, db: Session) -> None:
+    device.answered()
+    tokens = device.tokens()
+    assert error_of(device.poll()) == "invalid_grant"
+    assert not device.rp.is_good(tokens)
+    assert error_of(device.rp.request_refresh(tokens.refresh_token)) == "invalid_grant"
+    assert db.scalar(select(func.count()).select_from(AuditEvent).where(AuditEvent.event == "client:code:reuse"))
+
+
+def test_of_many_who_redeem_at_once_one_gets_tokens(device: Device, app: Flask) -> None:
+    device.answered()
+    form = {
+        "grant_type": DEVICE_CODE_GRANT,
+        "device_code": device.answer["device_code"],
+        "client_id": device.rp.metadata.client_id,
+    }
+    assert_one_wins(post_at_once(app, "/oauth/token", form))
+
+
+def test_of_two_answers_the_first_counts(device: Device, db: Session) -> None:
+    page = device.rp.browser.get("/device", query_string={"user_code": device.answer["user_code"]})
+    press(device.rp.browser, page, "device-deny")  # type: ignore[arg-type]
+    late = press(device.rp.browser, page, "device-allow")  # type: ignore[arg-type]
+    assert late.status_code == 422
+    assert error_of(device.poll()) == "access_denied"
+    assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 0
+
+
+def test_of_many_answers_at_once_one_counts(device: Device, app: Flask, db: Session) -> None:
+    browser = device.rp.browser
+    page = browser.get("/device", query_string={"user_code": device.answer["user_code"]})
+    start, outcomes = threading.Barrier(4), Counter[int]()
+    cookies = {name: browser.get_cookie(name).value for name in ("idp_session", "idp_browser")}  # type: ignore[union-attr]
+
+    def answer() -> None:
+        mine = app.test_client()
+        for name, value in cookies.items():
+            mine.set_cookie(name, value)
+        start.wait(timeout=30)
+        outcomes[press(mine, page, "device-allow").status_code] += 1
+
+    threads = [threading.Thread(target=answer) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 1
+    assert device.tokens()
+
+
+# -- Refusals ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["idp_dc_made-up", "x" * 5_000, "ä", "%"])
+def test_an_unknown_code_is_no_grant(device: Device, code: str) -> None:
+    assert error_of(device.poll(device_code=code)) == "invalid_grant"
+
+
+def test_a_missing_code_is_named(device: Device) -> None:
+    response = device.poll(device_code=None)
+    assert error_of(response) == "invalid_request"
+    assert "device_code" in response.text
+
+
+def test_a_code_is_worth_nothing_to_another_client(device: Device, relying_party: Any) -> None:
+    device.answered()
+    other = relying_party(
+        device.rp.browser,
+        grant_types=(DEVICE_CODE_GRANT,),
+        response_types=(),
+        redirect_uris=(),
+        token_endpoint_auth_method="none",
+    )
+    assert error_of(Device(other, device.answer).poll()) == "invalid_grant"
+    assert device.tokens(), "and it is not used up"
+
+
+def test_a_client_must_be_registered_for_it(rp: RelyingParty) -> None:
+    assert error_of(rp.post("device_authorization_endpoint", scope="openid")) == "unauthorized_client"
+    made_up = rp.post("token_endpoint", grant_type=DEVICE_CODE_GRANT, device_code="x")
+    assert error_of(made_up) == "unauthorized_client"
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        ({"scope": "openid registration"}, "invalid_scope"),
+        ({"scope": "nothing that is known"}, "invalid_scope"),
+        ({"scope": ""}, "invalid_scope"),
+        ({"resource": "https://other.example.org"}, "invalid_target"),
+        ({"resource": 'not "a" uri'}, "invalid_target"),
+    ],
+)
+def test_what_a_client_may_not_have_is_refused(television: RelyingParty, form: dict[str, str], error: str) -> None:
+    assert error_of(television.post("device_authorization_endpoint", **{"scope": "openid", **form})) == error
+
+
+def test_a_scope_that_nobody_knows_is_ignored(television: RelyingParty, db: Session) -> None:
+    begin(television, scope="openid films")
+    assert db.scalar(select(DeviceAuthorization.scope)) == "openid"
+
+
+def test_an_unknown_client_gets_no_code(television: RelyingParty) -> None:
+    response = television.browser.post("/oauth/device_authorization", data={"client_id": "nobody", "scope": "openid"})
+    assert error_of(response) == "invalid_client"
+
+
+def test_a_parameter_that_comes_twice_is_refused(television: RelyingParty) -> None:
+    form = f"client_id={television.metadata.client_id}&scope=openid&scope=email"
+    response = television.browser.post(
+        "/oauth/device_authorization", data=form, content_type="application/x-www-form-urlencoded"
+    )
+    assert error_of(response) == "invalid_request"
+
+
+def test_the_endpoint_takes_forms_only(television: RelyingParty) -> None:
+    assert television.browser.get("/oauth/device_authorization").status_code == 405
+    assert error_of(television.browser.post("/oauth/device_authorization", json={})) == "invalid_request"
+
+
+def test_public_clients_of_one_network_fill_no_table(television: RelyingParty, settings: Any, db: Session) -> None:
+    statuses = Counter(
+        television.post("device_authorization_endpoint", scope="openid").status_code
+        for _ in range(settings.throttle_address_burst + 3)
+    )
+    assert statuses[200] == settings.throttle_address_burst
+    assert statuses[429] == 3
+
+
+def test_user_codes_are_stored_so_that_trying_all_of_them_finds_none(device: Device, db: Session) -> None:
+    stored = db.scalar(select(DeviceAuthorization.user_code_digest))
+    assert stored != crypto.digest(device.answer["user_code"])
+    assert device.answer["user_code"] not in str(stored)
+
+
+def test_a_user_code_that_is_taken_is_made_anew(television: RelyingParty, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = iter(["B" * 8, "B" * 8, "C" * 8])
+    monkeypatch.setattr(crypto, "random_letters", lambda *_: next(letters))
+    assert begin(television).answer["user_code"] == "BBBB-BBBB"
+    assert begin(television).answer["user_code"] == "CCCC-CCCC"
+    monkeypatch.setattr(crypto, "random_letters", lambda *_: "B" * 8)
+    assert error_of(television.post("device_authorization_endpoint", scope="openid")) == "temporarily_unavailable"
+
+
+def test_an_app_that_is_full_takes_no_device(device: Device, db: Session, make_user: Any, relying_party: Any) -> None:
+    make_user("grace")
+    db.execute(update(Client).values(max_concurrent_users=1, version=Client.version + 1))
+    db.commit()
+    grace = RelyingParty(device.rp.browser.application.test_client(), device.rp.issuer, device.rp.metadata, None)  # type: ignore[attr-defined]
+    sign_in(grace.browser, "grace", PASSWORD)  # type: ignore[arg-type]
+    hers = begin(grace)
+    hers.answered()
+    assert hers.tokens()
+    page = device.rp.browser.get("/device", query_string={"user_code": device.answer["user_code"]})
+    done = press(device.rp.browser, page, "device-allow")  # type: ignore[arg-type]
+    assert done.headers["Location"].endswith("outcome=denied")
+    assert error_of(device.poll()) == "access_denied"
+
+
+def test_discovery_names_endpoint_and_grant(television: RelyingParty) -> None:
+    assert television.discovery["device_authorization_endpoint"] == television.issuer + "/oauth/device_authorization"
+    assert DEVICE_CODE_GRANT in television.discovery["grant_types_supported"]
