@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from idp import clock, migrations
+from idp.cli.departures import find_departures
 from idp.cli.faults import explain
 from idp.cli.instance import database_file
 from idp.database import open_engine, open_session
@@ -21,10 +22,10 @@ from idp.mail import queue
 from idp.mail.outbox_folder import folder_of
 from idp.mail.smtp import SmtpTransport
 from idp.mail.transport import Unreachable
-from idp.oidc import keys
+from idp.oidc import client_store, keys
 from idp.settings import SECRET_KEY_NAME, Settings, is_loopback
 
-Verdict = Literal["ok", "warning", "fault"]
+Verdict = Literal["ok", "note", "warning", "fault"]
 
 EARLIEST, LATEST = 1_767_225_600, 4_102_444_800  # 2026 and 2100: a clock outside of them is not set
 DRIFT = 5  # seconds that clocks may differ
@@ -239,6 +240,14 @@ def _issuer(loaded: Settings) -> Finding:
     return Finding("ok", f"{loaded.issuer} answers")
 
 
+def _departures(loaded: Settings) -> Finding:
+    with _database_of(loaded) as db:
+        found = list(find_departures(loaded, client_store.list_clients(db)))
+    if found:
+        return Finding("note", "\n".join(found), "Nothing is wrong: these are your choices. See docs/security.md.")
+    return Finding("ok", "everything is as OAuth 2.1 and RFC 9700 advise")
+
+
 CHECKS: tuple[Check, ...] = (
     Check("instance folder", _instance_folder),
     Check("secret key", _secret_key),
@@ -249,4 +258,5 @@ CHECKS: tuple[Check, ...] = (
     Check("mail", _mail),
     Check("proxy headers", _proxy),
     Check("issuer", _issuer),
+    Check("departures", _departures),
 )

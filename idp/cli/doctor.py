@@ -7,7 +7,7 @@ from idp.cli import output
 from idp.cli.checks import CHECKS, Finding, look_safely
 from idp.errors import SettingsError
 
-MARKS = {"ok": "ok     ", "warning": "warning", "fault": "FAULT  "}
+MARKS = {"ok": "ok     ", "note": "note   ", "warning": "warning", "fault": "FAULT  "}
 
 
 @click.command(
