@@ -7,6 +7,7 @@ does not say otherwise (RFC 9101 section 6.3). The first two may not contradict 
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag
@@ -103,7 +104,7 @@ def _check_claims(provider: "Provider", client: ClientMetadata, claims: Mapping[
         # RFC 9101 section 10.8: such a JWT would prove who the client is at the token endpoint, too.
         raise _error("invalid_request_object", "The request object has the client as its sub, as client assertions do.")
     for name in ("exp", "nbf"):
-        if not isinstance(claims.get(name, now), int | float):
+        if not _is_time(claims.get(name, now)):
             raise _error("invalid_request_object", f"The {name} of the request object is no time.")
     if claims.get("exp", now + 1) <= now - _LEEWAY:
         raise _error("invalid_request_object", "The request object has expired.")
@@ -112,6 +113,12 @@ def _check_claims(provider: "Provider", client: ClientMetadata, claims: Mapping[
     for name in ("request", "request_uri"):
         if name in claims:
             raise _error("invalid_request_object", f"The request object holds the parameter {name} itself.")
+
+
+def _is_time(value: Any) -> bool:
+    """Tell whether this is a NumericDate (RFC 7519 section 2); Python's JSON knows NaN and Infinity besides."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole or (isinstance(value, float) and math.isfinite(value))
 
 
 def _parameters(claims: Mapping[str, Any]) -> Parameters:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
 
+_MUST_PUSH = "This app must push its authorization requests (RFC 9126)."
+
+
 @dataclass(frozen=True)
 class Sourced:
     """Parameters, and where they come from: `query`, `pushed` or `request_object`."""
@@ -35,20 +38,26 @@ def gather(provider: "Provider", db: Session, client: ClientMetadata, sent: Para
         ShownFault: show it.
         RefusedRequest: redirect it.
     """
-    for name in ("request", "request_uri"):
-        if name in sent.repeated():
-            raise refusal(client, sent, name, InvalidRequestError(f"The parameter {name} was sent more than once."))
-    if is_pushed(request_uri := sent.get("request_uri")):
-        return _pushed(db, client, request_uri or "")
+    if sent.get("request") or sent.get("request_uri"):
+        return _referred(provider, db, client, sent)
     if client.require_pushed_authorization_requests:
-        fault = InvalidRequestError("This app must push its authorization requests (RFC 9126).")
-        raise refusal(client, sent, "request_uri", fault)
-    if sent.get("request") or request_uri:
-        return _object(provider, client, sent)
+        raise refusal(client, sent, "request_uri", InvalidRequestError(_MUST_PUSH))
     if client.require_signed_request_object:
         fault = InvalidRequestError("This app must send signed request objects (RFC 9101).")
         raise refusal(client, sent, "request", fault)
     return Sourced(sent)
+
+
+def _referred(provider: "Provider", db: Session, client: ClientMetadata, sent: Parameters) -> Sourced:
+    """Return what was pushed, or what a request object says."""
+    for name in sent.repeated():
+        if name in ("request", "request_uri"):
+            raise refusal(client, sent, name, InvalidRequestError(f"The parameter {name} was sent more than once."))
+    if is_pushed(request_uri := sent.get("request_uri")):
+        return _pushed(db, client, request_uri or "")
+    if client.require_pushed_authorization_requests:
+        raise refusal(client, sent, "request_uri", InvalidRequestError(_MUST_PUSH))
+    return _object(provider, client, sent)
 
 
 def _pushed(db: Session, client: ClientMetadata, request_uri: str) -> Sourced:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.request_objects import public_jwks, signed
+
 MOST_STATEMENTS = 6
 MOST_COMMITS = 2
 
@@ -43,6 +45,38 @@ def test_an_app_as_streamlit_needs_it(relying_party, ada, counted):
 def test_an_app_that_gets_a_refresh_token(rp, counted):
     rp.log_in(scope="openid offline_access")
     assert "refresh_token" in assert_affordable(rp, counted, scope="openid offline_access")
+
+
+def test_an_answer_that_is_posted_costs_no_more(rp, counted):
+    rp.log_in()
+    assert_affordable(rp, counted, response_mode="form_post")
+
+
+def test_a_request_that_was_pushed(rp, counted):
+    rp.log_in()
+    request_uri = rp.push()
+    with counted() as traffic:
+        answer = rp.read_answer(rp.send_pushed(request_uri))
+        assert rp.request_tokens(answer.code).status_code == 200
+    assert len(traffic.statements) <= MOST_STATEMENTS, traffic.statements
+    assert traffic.commits <= MOST_COMMITS
+
+
+def test_pushing_costs_two_statements(rp, counted):
+    rp.push()
+    with counted() as traffic:
+        rp.push()
+    assert len(traffic.statements) == 2, traffic.statements
+    assert traffic.commits == 1
+
+
+def test_a_signed_request_costs_no_more(relying_party, ada, counted):
+    rp = relying_party(jwks=public_jwks())
+    rp.log_in()
+    with counted() as traffic:
+        answer = rp.read_answer(rp.send_object(signed))
+        assert rp.request_tokens(answer.code).status_code == 200
+    assert len(traffic.statements) <= MOST_STATEMENTS, traffic.statements
 
 
 @pytest.mark.parametrize("path", ["/oauth/jwks", "/.well-known/openid-configuration"])

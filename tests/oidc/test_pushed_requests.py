@@ -4,6 +4,7 @@ import threading
 from urllib.parse import urlsplit
 
 import pytest
+from joserfc.jwk import ECKey
 from sqlalchemy import func, select
 
 from idp import crypto
@@ -52,6 +53,17 @@ def test_the_reference_is_stored_as_a_digest_and_nothing_secret_beside_it(rp, db
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 def test_a_client_authenticates_as_at_the_token_endpoint(rp, method):
     assert rp.authorize(sent=rp.send_pushed(rp.push(method=method))).code
+
+
+def test_a_client_authenticates_by_a_signed_assertion_for_this_endpoint(relying_party, ada):
+    key = ECKey.generate_key("P-256", {"kid": "own"})
+    rp = relying_party(token_endpoint_auth_method="private_key_jwt", jwks=public_jwks(key))
+    rp.key = key
+    assert rp.authorize(sent=rp.send_pushed(rp.push())).code
+    for audience, status in ((rp.issuer + "/oauth/par", 201), ("https://elsewhere.example.org/", 401)):
+        form = {**rp.authorization_parameters(), "client_assertion": rp.assertion(aud=audience)}
+        form["client_assertion_type"] = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+        assert rp.browser.post("/oauth/par", data=form).status_code == status
 
 
 def test_a_public_client_pushes_with_its_id_alone(public_rp):

@@ -7,12 +7,16 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from idp.models import ParkedRequest
 from idp.oidc import outgoing
+from idp.oidc.authorization_checks import READ
 from idp.oidc.request_objects import ALGORITHMS
-from tests.relying_party import RelyingParty, shown_error
+from tests.oidc.test_bad_input import quickly
+from tests.relying_party import RelyingParty, error_of, shown_error
 from tests.request_objects import KEY, OTHER_KEY, keyed_hash, public_jwks, signed, unsigned
 
 
@@ -136,6 +140,10 @@ def test_the_object_s_redirect_uri_and_mode_count_for_its_faults(rp):
         ({"aud": []}, "aud"),
         ({"aud": {"a": "b"}}, "aud"),
         ({"exp": "tomorrow"}, "exp"),
+        ({"exp": float("nan")}, "exp"),
+        ({"exp": True}, "exp"),
+        ({"exp": -(10**400)}, "expired"),
+        ({"nbf": 10**400}, "not valid yet"),
         ({"exp": 1_000}, "expired"),
         ({"nbf": 99_999_999_999}, "not valid yet"),
         ({"nbf": []}, "nbf"),
@@ -408,3 +416,40 @@ def test_without_a_redirect_uri_a_fault_of_the_reference_is_shown(by_reference):
     sent = {"client_id": by_reference.metadata.client_id, "request_uri": "https://app.example.org/request.jwt"}
     error = shown_error(by_reference.browser.get("/oauth/authorize", query_string=sent))
     assert (error.code, error.parameter) == ("invalid_request_uri", "request_uri")
+
+
+# -- Whatever hypothesis can think of ---------------------------------------------------------------------
+
+
+def test_wild_request_objects(relying_party, ada):
+    """Signed properly, and full of nonsense: an error that the app is told or the person shown, never a 500."""
+    rp = relying_party(jwks=public_jwks(), resources=("https://api.example.org/",))
+    names = st.sampled_from([*READ, "iss", "aud", "exp", "nbf", "iat", "jti", "sub", "request", "request_uri", "x"])
+    leaves = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=12),
+        st.sampled_from(["\x00", "\ud800", "", " ", rp.redirect_uri, rp.issuer, "form_post", "none", "openid", "{}"]),
+    )
+    value = st.recursive(
+        leaves,
+        lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)),
+        max_leaves=5,
+    )
+
+    @settings(quickly, max_examples=200)
+    @given(st.dictionaries(names, value, max_size=4), st.booleans())
+    def send_wild(changes, is_pushed):
+        claims = {**claims_of(rp), **changes}
+        token = signed(json.dumps(claims).encode())
+        if is_pushed:
+            response = rp.post("pushed_authorization_request_endpoint", request=token)
+            assert response.status_code in (201, 400), response.text
+            assert response.status_code == 201 or error_of(response)
+            return
+        response = rp.browser.get("/oauth/authorize", query_string=urlencode({**beside_of(rp), "request": token}))
+        assert response.status_code in (200, 303, 400), response.text
+
+    send_wild()

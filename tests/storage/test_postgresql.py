@@ -83,6 +83,28 @@ def test_a_code_redeemed_by_many_at_once_has_one_winner(
         assert sorted(statuses) == [200] + [400] * 7
 
 
+def test_a_pushed_request_brought_by_many_at_once_has_one_winner(
+    app: Flask, relying_party: MakeRelyingParty, make_user: Callable[..., Any]
+) -> None:
+    make_user()
+    party = relying_party(resources=("https://api.example.org/",))
+    request_uri = party.push(resource="https://api.example.org/")
+    start, statuses = threading.Barrier(6), []
+
+    def bring() -> None:
+        mine = RelyingParty(app.test_client(), party.issuer, party.metadata, party.secret)
+        start.wait()
+        statuses.append(mine.send_pushed(request_uri).status_code)
+
+    threads = [threading.Thread(target=bring) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [303] + [400] * 5
+    assert party.redeem(party.authorize(sent=party.send_pushed(party.push())).code)
+
+
 def test_a_wrong_password_is_refused_and_its_evidence_is_kept(
     relying_party: MakeRelyingParty, make_user: Callable[..., Any], db: Session
 ) -> None:
