@@ -116,6 +116,8 @@ class RelyingParty:
         self.metadata = metadata
         self.secret = secret
         self.key = key
+        self.dpop_key: Key | None = None  # binds its tokens, where it has one
+        self.dpop_nonce: str | None = None
         self.redirect_uri = metadata.redirect_uris[0] if metadata.redirect_uris else ""
         self.state = ""
         self.nonce: str | None = ""
@@ -359,6 +361,12 @@ class RelyingParty:
 
     def post(self, endpoint: str, method: str = "", **form: str | None) -> TestResponse:
         """Call an endpoint as this client; `method` is how it authenticates."""
+        response = self._post(endpoint, method, form)
+        if self.dpop_key is not None and self._learns_nonce(response, 400):
+            response = self._post(endpoint, method, form)
+        return response
+
+    def _post(self, endpoint: str, method: str, form: dict[str, str | None]) -> TestResponse:
         method = method or self.metadata.token_endpoint_auth_method
         headers = {}
         data = {name: value for name, value in form.items() if value is not None}
@@ -371,6 +379,8 @@ class RelyingParty:
             data |= {"client_id": self.metadata.client_id}
         elif method in ("private_key_jwt", "client_secret_jwt"):
             data |= {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self.assertion(method)}
+        if self.dpop_key is not None:
+            headers["DPoP"] = self.proof("POST", self.discovery[endpoint])
         return self.browser.post(self.path(endpoint), data=data, headers=headers)
 
     def assertion(self, method: str = "", key: Key | None = None, algorithm: str = "", **changes: Any) -> str:
@@ -392,6 +402,30 @@ class RelyingParty:
         if key.kid:
             header.setdefault("kid", key.kid)
         return sign(header, {**claims, **changes}, key)
+
+    def proof(
+        self, method: str, url: str, access_token: str | None = None, key: Key | None = None, **changes: Any
+    ) -> str:
+        """Make a DPoP proof (RFC 9449 section 4.2); `name=None` leaves a claim out, `header` adds to it."""
+        key = key or self.dpop_key
+        assert key is not None, "the app has no key for proofs"
+        claims = {"htm": method, "htu": url, "iat": clock.now(), "jti": secrets.token_urlsafe(16)}
+        claims |= {"nonce": self.dpop_nonce}
+        if access_token is not None:
+            claims["ath"] = base64url(hashlib.sha256(access_token.encode()).digest())
+        header = {"typ": "dpop+jwt", "alg": USUAL_ALGORITHMS[key.key_type], "jwk": key.as_dict(private=False)}
+        header |= changes.pop("header", {})
+        return sign(header, {**claims, **changes}, key)
+
+    def _learns_nonce(self, response: TestResponse, status: int) -> bool:
+        """Remember the nonce that an answer brings; tell whether the request is to be repeated with it (section 8)."""
+        if nonce := response.headers.get("DPoP-Nonce"):
+            assert re.fullmatch(r"[A-Za-z0-9_-]{22,}", nonce)
+            self.dpop_nonce = nonce
+        if response.status_code != status or not response.is_json or response.json.get("error") != "use_dpop_nonce":
+            return False
+        assert response.headers["DPoP-Nonce"]
+        return True
 
     def request_tokens(self, code: str, **changes: str | None) -> TestResponse:
         """Send the token request for a code."""
@@ -423,7 +457,7 @@ class RelyingParty:
         assert response.mimetype == "application/json"
         assert "no-store" in response.headers["Cache-Control"]
         answer: dict[str, Any] = json.loads(response.data)
-        assert answer["token_type"] == "Bearer"
+        assert answer["token_type"] == ("DPoP" if self.dpop_key else "Bearer")
         assert isinstance(answer["expires_in"], int)
         assert answer["expires_in"] > 0
         assert len(answer["access_token"]) >= 22
@@ -465,8 +499,17 @@ class RelyingParty:
     # -- What tokens open ------------------------------------------------------------------
 
     def request_userinfo(self, access_token: str, method: str = "GET") -> TestResponse:
-        """Call the UserInfo endpoint with a bearer token in the header."""
+        """Call the UserInfo endpoint with the token in the header; with a proof where it is bound to a key."""
+        response = self._request_userinfo(access_token, method)
+        if self.dpop_key is not None and self._learns_nonce(response, 401):
+            response = self._request_userinfo(access_token, method)
+        return response
+
+    def _request_userinfo(self, access_token: str, method: str) -> TestResponse:
         headers = {"Authorization": f"Bearer {access_token}"}
+        if self.dpop_key is not None:
+            proof = self.proof(method, self.discovery["userinfo_endpoint"], access_token)
+            headers = {"Authorization": f"DPoP {access_token}", "DPoP": proof}
         return self.browser.open(self.path("userinfo_endpoint"), method=method, headers=headers)
 
     def userinfo(self, tokens: Tokens, method: str = "GET") -> dict[str, Any]:
@@ -577,6 +620,11 @@ def sign(header: dict[str, Any], claims: dict[str, Any], key: Key) -> str:
     registry.max_header_length = 10_000
     registry.get_alg = registry.algorithms.__getitem__  # type: ignore[method-assign]  # EdDSA without a warning
     return jws.serialize_compact(header, payload, key, registry=registry)
+
+
+def base64url(raw: bytes) -> str:
+    """Encode as a JWT's parts are."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def s256(verifier: str) -> str:

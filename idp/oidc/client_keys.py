@@ -73,7 +73,7 @@ class ClientKeys:
                 signed = jws.deserialize_compact(token, key, registry=registry([str(algorithm)]))
             except (JoseError, ValueError, TypeError):
                 continue
-            return VerifiedJwt(header, _claims(signed.payload))
+            return VerifiedJwt(header, read_claims(signed.payload))
         raise JwtRefused("has a signature that none of the client's keys made")
 
     def public_keys(self, settings: Settings, client: ClientMetadata, *, fetch_anew: bool = False) -> Sequence[Key]:
@@ -120,13 +120,19 @@ class ClientKeys:
                 raise JwtRefused("cannot be checked: the client is not registered to sign with its secret")
             secret = crypto.unseal(settings.secret_key, SECRET_PURPOSE, client.client_secret_sealed)
             return (OctKey.import_key(secret),)
-        fitting = _fitting(self.public_keys(settings, client), algorithm, kid)
+        fitting = fitting_keys(self.public_keys(settings, client), algorithm, kid)
         if not fitting and client.jwks is None:
-            fitting = _fitting(self.public_keys(settings, client, fetch_anew=True), algorithm, kid)
+            fitting = fitting_keys(self.public_keys(settings, client, fetch_anew=True), algorithm, kid)
         return fitting
 
 
-def _fitting(keys: Sequence[Key], algorithm: str, kid: str | None) -> Sequence[Key]:
+def fitting_keys(keys: Sequence[Key], algorithm: str, kid: str | None) -> Sequence[Key]:
+    """Return the keys that may have made a signature.
+
+    Args:
+        algorithm: of the signature.
+        kid: the key's id, where the signature names one.
+    """
     return [
         key
         for key in keys
@@ -191,7 +197,7 @@ def read_unsigned(token: str) -> Mapping[str, Any]:
     parts = token.split(".")
     if read_header(token).get("alg") != "none" or parts[2]:
         raise JwtRefused("is no unsecured JWT")
-    return _claims(_decoded(parts[1]))
+    return read_claims(_decoded(parts[1]))
 
 
 def _decoded(part: str) -> bytes:
@@ -201,7 +207,12 @@ def _decoded(part: str) -> bytes:
         raise JwtRefused("is no signed JWT") from None
 
 
-def _claims(payload: bytes) -> Mapping[str, Any]:
+def read_claims(payload: bytes) -> Mapping[str, Any]:
+    """Return the claims that a JWT's payload holds.
+
+    Raises:
+        JwtRefused: it holds none.
+    """
     try:
         claims = json.loads(payload)
     except (ValueError, RecursionError):

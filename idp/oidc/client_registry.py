@@ -30,7 +30,7 @@ class ClientRegistry:
 
     def find(self, db: Session, client_id: str) -> ClientMetadata | None:
         """Return a client, or None."""
-        return self._at_version(db, client_id, _VERSION.scalar(db, client_id=client_id))
+        return self.at_version(db, client_id, _VERSION.scalar(db, client_id=client_id))
 
     def find_with_consent(
         self, db: Session, client_id: str, user_id: str
@@ -39,9 +39,10 @@ class ClientRegistry:
         row = _VERSION_AND_CONSENT.first(db, client_id=client_id, user_id=user_id)
         if row is None:
             return None, GivenConsent()
-        return self._at_version(db, client_id, row["version"]), GivenConsent.of(row["scope"], row["claims"])
+        return self.at_version(db, client_id, row["version"]), GivenConsent.of(row["scope"], row["claims"])
 
-    def _at_version(self, db: Session, client_id: str, version: int | None) -> ClientMetadata | None:
+    def at_version(self, db: Session, client_id: str, version: int | None) -> ClientMetadata | None:
+        """Return a client whose version was just read, beside something else; None when there is no such client."""
         kept = self._kept.get(client_id)
         if version is None:
             self._kept.pop(client_id, None)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from idp.accounts.sessions import PASSWORD_ACR
-from idp.oidc import authorization_checks, authorization_response, client_keys, clients, keys, request_objects
+from idp.oidc import authorization_checks, authorization_response, client_keys, clients, dpop, keys, request_objects
 from idp.oidc import scopes as known_scopes
 from idp.settings import Settings
 
@@ -41,7 +41,7 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         "response_types_supported": list(authorization_response.supported_response_types(settings)),
         "response_modes_supported": list(authorization_response.RESPONSE_MODES),
         "grant_types_supported": _grant_types(settings),
-        "subject_types_supported": ["public"],
+        "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),
         "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
@@ -49,6 +49,7 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         "introspection_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "revocation_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),
         "revocation_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
+        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": prompts,
         "display_values_supported": ["page"],

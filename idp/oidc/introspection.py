@@ -8,9 +8,10 @@ from authlib.oauth2.rfc6749 import TokenEndpoint
 from idp import clock
 from idp.oidc import token_status
 from idp.oidc.client_auth import authenticate_client
-from idp.oidc.clients import CONFIDENTIAL_METHODS
+from idp.oidc.clients import CONFIDENTIAL_METHODS, ClientMetadata
 from idp.oidc.grants.grant import NO_STORE
 from idp.oidc.requests import ProtocolRequest
+from idp.oidc.subjects import subject_of
 from idp.oidc.token_issuer import REFRESH_PREFIX
 
 if TYPE_CHECKING:
@@ -34,27 +35,29 @@ class IntrospectionEndpoint(TokenEndpoint):
         client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS)
         token = request.payload.required("token")
         describe = self._refresh_token if token.startswith(REFRESH_PREFIX) else self._access_token
-        return 200, describe(request, client.client_id, token) or INACTIVE, NO_STORE
+        return 200, describe(request, client, token) or INACTIVE, NO_STORE
 
-    def _access_token(self, request: ProtocolRequest, client_id: str, token: str) -> dict[str, Any] | None:
-        found = token_status.find_active_token(request.db, self.server.settings, token)
-        if found is None or found.client_id != client_id:
+    def _access_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> dict[str, Any] | None:
+        found = token_status.find_active_token(request.db, self.server, token)
+        if found is None or found.client_id != client.client_id:
             return None
-        answer = {
+        answer: dict[str, Any] = {
             "active": True,
-            "token_type": "Bearer",
+            "token_type": "DPoP" if found.dpop_jkt else "Bearer",
             "scope": " ".join(found.scopes),
-            "client_id": client_id,
+            "client_id": found.client_id,
             "iss": self.server.settings.issuer,
             "iat": found.issued_at,
             "exp": found.expires_at,
-            "sub": client_id,
+            "sub": found.client_id,
         }
         if not found.scopes:
             del answer["scope"]  # an empty one is none (RFC 6749 section 3.3)
+        if found.dpop_jkt is not None:
+            answer["cnf"] = {"jkt": found.dpop_jkt}  # RFC 9449 section 6.2
         if found.grant is not None:
             answer |= {
-                "sub": found.grant["user_id"],
+                "sub": subject_of(self.server.settings, found.client, found.grant["user_id"]),
                 "username": found.grant["username"],
                 "auth_time": found.grant["auth_time"],
                 "acr": found.grant["acr"],
@@ -62,21 +65,25 @@ class IntrospectionEndpoint(TokenEndpoint):
             }
         return answer
 
-    def _refresh_token(self, request: ProtocolRequest, client_id: str, token: str) -> dict[str, Any] | None:
+    def _refresh_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> dict[str, Any] | None:
         row = token_status.find_refresh_token(request.db, token)
-        if row is None or row.client_id != client_id or row.claimed_at is not None or row.expires_at <= clock.now():
+        is_own = row is not None and row.client_id == client.client_id
+        if row is None or not is_own or row.claimed_at is not None or row.expires_at <= clock.now():
             return None
         grant = token_status.find_grant(request.db, self.server.settings, row.grant_id)
         if grant is None:
             return None
-        return {
+        answer: dict[str, Any] = {
             "active": True,
             "token_type": "refresh_token",
             "scope": row.scope,
-            "client_id": client_id,
+            "client_id": client.client_id,
             "iss": self.server.settings.issuer,
             "iat": row.created_at,
             "exp": row.expires_at,
-            "sub": grant["user_id"],
+            "sub": subject_of(self.server.settings, client, grant["user_id"]),
             "username": grant["username"],
         }
+        if row.dpop_jkt is not None:
+            answer["cnf"] = {"jkt": row.dpop_jkt}
+        return answer

@@ -113,10 +113,19 @@ class ProtocolRequest(OAuth2Request):
     Args:
         uri: the endpoint's public URL, made from the issuer: never from what the request claims its host to be.
         payload: the parameters: of the query or form at the authorization endpoint, of the form elsewhere.
+        dpop_proof: the header `DPoP` (RFC 9449).
     """
 
     def __init__(
-        self, *, method: str, uri: str, headers: Mapping[str, str], payload: Parameters, db: Session, visitor: Visitor
+        self,
+        *,
+        method: str,
+        uri: str,
+        headers: Mapping[str, str],
+        payload: Parameters,
+        db: Session,
+        visitor: Visitor,
+        dpop_proof: str | None = None,
     ) -> None:
         super().__init__(method, uri)
         self.headers: Mapping[str, str] = headers
@@ -124,6 +133,7 @@ class ProtocolRequest(OAuth2Request):
         self.client: ClientMetadata | None = None  # type: ignore[assignment]  # Authlib wants its own mixin there
         self.db = db
         self.visitor = visitor
+        self.dpop_proof = dpop_proof
 
     @property
     def args(self) -> dict[str, str | None]:

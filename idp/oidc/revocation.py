@@ -41,7 +41,7 @@ class RevocationEndpoint(TokenEndpoint):
         return 200, {}, NO_STORE
 
     def _access_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> bool:
-        found = token_status.find_active_token(request.db, self.server.settings, token)
+        found = token_status.find_active_token(request.db, self.server, token)
         if found is None:
             return False
         if found.client_id != client.client_id:

@@ -25,7 +25,7 @@ REFRESH_PREFIX = "idp_rt_"
 CODE_PREFIX = "idp_ac_"
 _INSERT_REFRESH_TOKEN = Prepared(
     insert(RefreshToken),
-    columns=("id", "grant_id", "client_id", "token_digest", "scope", "created_at", "expires_at"),
+    columns=("id", "grant_id", "client_id", "token_digest", "scope", "dpop_jkt", "created_at", "expires_at"),
 )
 
 
@@ -116,6 +116,8 @@ def _mint_refresh_token(provider: "Provider", db: Session, authorization: Author
         client_id=authorization.client.client_id,
         token_digest=crypto.digest(token),
         scope=authorization.refresh_scope,
+        # A confidential client's is bound to the client, which may change its key (RFC 9449 section 5).
+        dpop_jkt=authorization.dpop_jkt if authorization.client.is_public else None,
         created_at=now,
         expires_at=now + provider.lifetime(authorization.client, "refresh_token"),
     )

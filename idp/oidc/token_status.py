@@ -1,6 +1,7 @@
 """Whether a token is still good, and how tokens come to an end."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
@@ -12,8 +13,12 @@ from idp.database import insert_into
 from idp.models import AuthorizationGrant, BrowserSession, Client, RefreshToken, RevokedAccessToken, User
 from idp.oidc import access_token, claims
 from idp.oidc import scopes as known_scopes
+from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 from idp.statements import Prepared, Row, value
+
+if TYPE_CHECKING:
+    from idp.oidc.server import Provider
 
 _GRANT_COLUMNS = (
     AuthorizationGrant.id.label("grant_id"),
@@ -31,6 +36,7 @@ _GRANT_COLUMNS = (
     AuthorizationGrant.dpop_jkt,
     BrowserSession.last_seen_at,
     BrowserSession.expires_at.label("session_expires_at"),
+    Client.version.label("client_version"),
 )
 
 
@@ -39,7 +45,7 @@ class ActiveToken:
     """An access token that is good at this moment.
 
     Attributes:
-        client_id: the app that it was issued to.
+        client: the app that it was issued to.
         scopes: what it permits.
         token_id: names it.
         grant: columns of grant, session and person, as selected by `find_grant`; None for a client's own token.
@@ -47,7 +53,7 @@ class ActiveToken:
         dpop_jkt: thumbprint of the key that must be shown with it; None for a bearer token.
     """
 
-    client_id: str
+    client: ClientMetadata
     scopes: tuple[str, ...]
     token_id: str
     issued_at: int
@@ -55,6 +61,15 @@ class ActiveToken:
     grant: Row | None
     resources: tuple[str, ...] = ()
     dpop_jkt: str | None = None
+
+    @property
+    def client_id(self) -> str:
+        """The id of the app that it was issued to."""
+        return self.client.client_id
+
+    def is_for_provider(self, issuer: str) -> bool:
+        """Tell whether it is for this provider: it names none, or the issuer among them."""
+        return not self.resources or issuer in self.resources
 
 
 def is_grant_alive(settings: Settings, now: int) -> ColumnElement[bool]:
@@ -88,14 +103,13 @@ _LIVING_GRANT = (
     select(*_GRANT_COLUMNS, *claims.COLUMNS)
     .join(User, User.id == AuthorizationGrant.user_id)
     .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)
+    .join(Client, Client.client_id == AuthorizationGrant.client_id)
     .where(AuthorizationGrant.id == value("grant_id"), _is_grant_alive(sessions.IS_ALIVE))
 )
 _NOT_GIVEN_BACK = ~exists().where(RevokedAccessToken.token_id == value("token_id"))
 _FIND_GRANT = Prepared(_LIVING_GRANT)
 _FIND_GRANT_OF_TOKEN = Prepared(_LIVING_GRANT.where(_NOT_GIVEN_BACK))
-_FIND_CLIENT_OF_TOKEN = Prepared(
-    select(Client.client_id).where(Client.client_id == value("client_id"), _NOT_GIVEN_BACK)
-)
+_FIND_CLIENT_OF_TOKEN = Prepared(select(Client.version).where(Client.client_id == value("client_id"), _NOT_GIVEN_BACK))
 
 
 def find_grant(db: Session, settings: Settings, grant_id: str, *, unless_revoked: str | None = None) -> Row | None:
@@ -110,23 +124,26 @@ def find_grant(db: Session, settings: Settings, grant_id: str, *, unless_revoked
     return _FIND_GRANT.first(db, grant_id=grant_id, **alive)
 
 
-def find_active_token(db: Session, settings: Settings, token: str) -> ActiveToken | None:
+def find_active_token(db: Session, provider: "Provider", token: str) -> ActiveToken | None:
     """Return what an access token permits, or None when it is not good."""
-    read = access_token.read(settings.secret_key, token)
+    read = access_token.read(provider.settings.secret_key, token)
     if read is None:
         return None
     grant = None
     if read.grant_id is None:
-        if not _is_client_token_good(db, read):
-            return None
-        client_id, scope = read.client_id or "", read.scope
+        client_id = read.client_id or ""
+        version = _FIND_CLIENT_OF_TOKEN.scalar(db, client_id=client_id, token_id=read.token_id)
+        scope = read.scope
     else:
-        grant = find_grant(db, settings, read.grant_id, unless_revoked=read.token_id)
+        grant = find_grant(db, provider.settings, read.grant_id, unless_revoked=read.token_id)
         if grant is None:
             return None
-        client_id, scope = grant["client_id"], read.scope or grant["grant_scope"]
+        client_id, version, scope = grant["client_id"], grant["client_version"], read.scope or grant["grant_scope"]
+    client = provider.clients.at_version(db, client_id, version)
+    if client is None:
+        return None
     return ActiveToken(
-        client_id=client_id,
+        client=client,
         scopes=known_scopes.split(scope),
         token_id=read.token_id,
         issued_at=read.issued_at,
@@ -177,8 +194,3 @@ def revoke_grants(db: Session, ended: EndedSessions) -> None:
             AuthorizationGrant.session_id.in_(ended.session_ids), AuthorizationGrant.is_offline.is_(False)
         )
     db.execute(query.values(revoked_at=clock.now()))
-
-
-def _is_client_token_good(db: Session, token: access_token.AccessToken) -> bool:
-    """A client's own token is good while its client exists and has not given it back."""
-    return _FIND_CLIENT_OF_TOKEN.first(db, client_id=token.client_id, token_id=token.token_id) is not None

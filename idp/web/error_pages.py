@@ -140,8 +140,8 @@ def show_refusal(refusal: Refusal) -> Response:
         response = error_page(status=refusal.status, code=refusal.code, title=title, message=message)
     if retry_after := getattr(refusal, "retry_after", 0):
         response.headers["Retry-After"] = str(retry_after)
-    if challenge := getattr(refusal, "challenge", ""):
-        response.headers["WWW-Authenticate"] = challenge
+    for name, value in getattr(refusal, "headers", ()):
+        response.headers[name] = value
     return response
 
 

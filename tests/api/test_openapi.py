@@ -7,6 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from idp import errors
+from idp.oidc import presented_token
+from idp.oidc.dpop import DpopNonceNeeded, InvalidDpopProof
 from idp.web import api, error_pages
 from idp.web.api import answers, openapi, schemas
 from idp.web.api.bearer import TokenRefused
@@ -23,10 +25,11 @@ def codes_in_use():
     while waiting:
         refusals.add(waiting.pop())
         waiting.extend(each for known in tuple(refusals) for each in known.__subclasses__() if each not in refusals)
-    source = (SOURCES / "bearer.py").read_text("utf-8")
-    raised = set(re.findall(r'TokenRefused\(\d{3}, "([a-z_]+)"', source))
+    source = (SOURCES / "bearer.py").read_text("utf-8") + Path(presented_token.__file__).read_text("utf-8")
+    raised = set(re.findall(r'(?:TokenRefused|AccessRefused)\(40[13], "([a-z_]+)"', source))
+    raised |= {InvalidDpopProof.error, DpopNonceNeeded.error}
     named = {each.code for each in refusals if each.__module__.startswith("idp.web.api") and "code" in vars(each)}
-    assert len(raised) == 3
+    assert len(raised) == 5
     return raised | named
 
 

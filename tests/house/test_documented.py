@@ -138,10 +138,18 @@ def oauth_codes() -> set[str]:
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.ImportFrom) and node.module == "authlib.oauth2.rfc6749.errors":
                     found |= {getattr(oauth_errors, alias.name).error for alias in node.names}
+                if isinstance(node, ast.ClassDef):
+                    found |= {
+                        each.value.value
+                        for each in node.body
+                        if isinstance(each, ast.Assign)
+                        and ast.unparse(each.targets[0]) == "error"
+                        and isinstance(each.value, ast.Constant)
+                    }
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
                     "Refuse",
                     "_error",
-                    "BearerError",
+                    "AccessRefused",
                     "RegistrationFault",
                     "TokenRefused",
                 ):

@@ -78,12 +78,13 @@ def test_the_token_expires(service, clock, settings):
     assert service.introspect(token) == {"active": False}
 
 
-def test_the_token_dies_with_its_client(service, settings, db):
+def test_the_token_dies_with_its_client(service, app, db):
+    provider = app.extensions["idp_provider"]
     token = token_of(service)["access_token"]
-    assert token_status.find_active_token(db, settings, token)
+    assert token_status.find_active_token(db, provider, token)
     remove_client(db, OPERATOR, service.metadata.client_id)
     db.commit()
-    assert token_status.find_active_token(db, settings, token) is None
+    assert token_status.find_active_token(db, provider, token) is None
     assert service.post("introspection_endpoint", token=token).status_code == 401
 
 

@@ -16,7 +16,7 @@ from idp.oidc import client_assertions, client_keys
 from idp.oidc.client_store import rotate_secret
 from idp.worker import sweep_all
 from tests.document_server import DocumentServer
-from tests.relying_party import ASSERTION_TYPE, error_of
+from tests.relying_party import ASSERTION_TYPE, base64url, error_of
 
 ENDPOINTS = ("token_endpoint", "introspection_endpoint", "revocation_endpoint")
 FORM = {"grant_type": "client_credentials", "token": "unknown"}
@@ -50,11 +50,6 @@ def refused(response, why):
     assert response.status_code == 401, response.text
     assert error_of(response) == "invalid_client"
     assert why in response.json["error_description"]
-
-
-def base64url(raw):
-    """Encode as a JWT's parts are."""
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def unsigned(header, payload="e30"):

@@ -34,13 +34,22 @@ class AuthorizationCodeGrant(Grant):
         if redirect_uri != grant["redirect_uri"]:
             raise InvalidGrantError("The redirect_uri is not that of the authorization request.")
         _check_verifier(verifier, grant["code_challenge"])
+        if grant["dpop_jkt"] is not None and grant["dpop_jkt"] != self.dpop_jkt:
+            raise InvalidGrantError("The code is bound to a key: a DPoP proof of that key is needed.")
         scope = grant["grant_scope"]
         if client.is_access_token_session_bound or id_token_claims(client, scope, grant):
             found = token_status.find_grant(self.request.db, self.server.settings, grant["grant_id"])
             if found is None:
                 raise InvalidGrantError("The session or account that this code stands for has ended.")
             grant = found
-        return Authorization(client, scope, grant, refresh_scope=_refresh_scope(client, grant), nonce=grant["nonce"])
+        return Authorization(
+            client,
+            scope,
+            grant,
+            refresh_scope=_refresh_scope(client, grant),
+            nonce=grant["nonce"],
+            dpop_jkt=self.dpop_jkt,
+        )
 
 
 def _check_verifier(verifier: str | None, challenge: str | None) -> None:

@@ -8,6 +8,7 @@ from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import AUTH_METHODS, ClientMetadata
+from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof
 from idp.oidc.requests import ProtocolRequest
 from idp.oidc.token_issuer import Authorization, mint
 
@@ -23,6 +24,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
     TOKEN_ENDPOINT_AUTH_METHODS: Sequence[str] = AUTH_METHODS
     request: ProtocolRequest
     server: "Provider"
+    proof: Proof | None = None
 
     def authorize(self, client: ClientMetadata) -> Authorization:
         """Claim what the request presents, and say what is to be minted for it.
@@ -38,9 +40,23 @@ class Grant(BaseGrant, TokenEndpointMixin):
         client = authenticate_client(self.server, self.request, self.TOKEN_ENDPOINT_AUTH_METHODS)
         if self.GRANT_TYPE not in client.grant_types:
             raise UnauthorizedClientError(f"This client is not registered for the grant {self.GRANT_TYPE}.")
+        if self.request.dpop_proof is not None or client.dpop_bound_access_tokens:
+            self.proof = self._check_proof()
+
+    @property
+    def dpop_jkt(self) -> str | None:
+        """The key that the tokens are to be bound to (RFC 9449 section 5); None for bearer tokens."""
+        return self.proof.jkt if self.proof else None
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Claim, mint, answer."""
         assert self.request.client is not None
         authorization = self.authorize(self.request.client)
-        return 200, mint(self.server, self.request.db, authorization), NO_STORE
+        nonce = [("DPoP-Nonce", self.proof.next_nonce)] if self.proof and self.proof.next_nonce else []
+        return 200, mint(self.server, self.request.db, authorization), [*NO_STORE, *nonce]
+
+    def _check_proof(self) -> Proof:
+        request = self.request
+        if request.dpop_proof is None:
+            raise InvalidDpopProof("This client must send a DPoP proof: its tokens are bound to a key.")
+        return check_proof(self.server.settings, request.db, request.dpop_proof, method=request.method, url=request.uri)

@@ -1,7 +1,7 @@
 """The refresh token grant, with rotation and detection of reuse (RFC 6749 section 6, RFC 9700 section 4.14)."""
 
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidScopeError
-from sqlalchemy import update
+from sqlalchemy import or_, update
 
 from idp import clock, crypto
 from idp.accounts import audit
@@ -21,6 +21,7 @@ _CLAIM = Prepared(
         RefreshToken.client_id == value("presented_by"),
         RefreshToken.claimed_at.is_(None),
         RefreshToken.expires_at > value("now"),
+        or_(RefreshToken.dpop_jkt.is_(None), RefreshToken.dpop_jkt == value("jkt")),
     )
     .values(claimed_at=value("now"))
     .returning(RefreshToken.grant_id, RefreshToken.scope)
@@ -41,10 +42,11 @@ class RefreshTokenGrant(Grant):
         token = self.request.payload.required("refresh_token")
         asked = known_scopes.split(self.request.payload.get("scope"))
         db, now = self.request.db, clock.now()
-        claimed = _CLAIM.first(db, presented=crypto.digest(token), presented_by=client.client_id, now=now)
+        claimed = _CLAIM.first(
+            db, presented=crypto.digest(token), presented_by=client.client_id, now=now, jkt=self.dpop_jkt
+        )
         if claimed is None:
-            self._detect_reuse(token, client)
-            raise InvalidGrantError(_UNUSABLE)
+            raise self._refuse(token, client)
         grant = token_status.find_grant(db, self.server.settings, claimed["grant_id"])
         if grant is None:
             raise InvalidGrantError(_UNUSABLE)
@@ -60,12 +62,23 @@ class RefreshTokenGrant(Grant):
         _KEEP_GRANT.run(db, grant_id=claimed["grant_id"], until=now + lasts)
         scope = " ".join(asked) or claimed["scope"]
         return Authorization(
-            client, scope, grant, is_narrower=scope != grant["grant_scope"], refresh_scope=claimed["scope"]
+            client,
+            scope,
+            grant,
+            is_narrower=scope != grant["grant_scope"],
+            refresh_scope=claimed["scope"],
+            dpop_jkt=self.dpop_jkt,
         )
 
-    def _detect_reuse(self, token: str, client: ClientMetadata) -> None:
-        used = token_status.find_refresh_token(self.request.db, token)
-        if used is None or used.claimed_at is None or used.client_id != client.client_id:
-            return
-        token_status.revoke_grant(self.request.db, used.grant_id)
-        audit.record(self.request.db, Event.REFRESH_TOKEN_REUSED, self.request.visitor, client_id=client.client_id)
+    def _refuse(self, token: str, client: ClientMetadata) -> InvalidGrantError:
+        """Say why a token could not be claimed; one that was used before ends its family."""
+        found = token_status.find_refresh_token(self.request.db, token)
+        if found is None or found.client_id != client.client_id:
+            return InvalidGrantError(_UNUSABLE)
+        if found.claimed_at is not None:
+            token_status.revoke_grant(self.request.db, found.grant_id)
+            audit.record(self.request.db, Event.REFRESH_TOKEN_REUSED, self.request.visitor, client_id=client.client_id)
+        elif found.dpop_jkt not in (None, self.dpop_jkt):
+            # Nothing was lost: whoever stole it without its key does its owner no harm.
+            return InvalidGrantError("The refresh token is bound to a key: a DPoP proof of that key is needed.")
+        return InvalidGrantError(_UNUSABLE)

@@ -88,8 +88,9 @@ _REFUSALS: Mapping[int, tuple[str, str, Schema]] = {
     400: ("Malformed", "No JSON object, or a key that is none: `invalid_json`, `invalid_idempotency_key`.", {}),
     401: (
         "NoToken",
-        "No token, or a dead one: `missing_token`, `invalid_token`.",
-        {"WWW-Authenticate": {"schema": _TEXT}},
+        "No token, or a dead one: `missing_token`, `invalid_token`. A token that is bound to a key, without a proof of "
+        "it: `invalid_dpop_proof`, `use_dpop_nonce` (try again with the nonce of the header).",
+        {"WWW-Authenticate": {"schema": _TEXT}, "DPoP-Nonce": {"schema": _TEXT}},
     ),
     403: (
         "NotPermitted",

@@ -1,29 +1,38 @@
-"""Who calls the API: the bearer token of a request (RFC 6750). Cookies count for nothing here."""
+"""Who calls the API: the access token of a request (RFC 6750, RFC 9449). Cookies count for nothing here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from flask import request
+from flask import Response, after_this_request, request
 
 from idp.accounts.visitor import Visitor
 from idp.errors import Refusal
-from idp.oidc import token_status
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.presented_token import AccessRefused, Presentation, open_token
 from idp.oidc.token_status import ActiveToken
 from idp.statements import Row
 from idp.web import context
 
 
 class TokenRefused(Refusal):
-    """The API's 401 and 403 (RFC 6750 section 3); `challenge` goes into WWW-Authenticate."""
+    """The API's 401 and 403 (RFC 6750 section 3, RFC 9449 section 7.1).
+
+    Args:
+        scope: without which it is not enough.
+        challenges: the headers that tell how to do it right; by default those of a bearer token.
+    """
 
     title = "The access token does not permit this"
 
-    def __init__(self, status: int, code: str, message: str, scope: str) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, scope: str, challenges: Sequence[tuple[str, str]] = ()
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
-        error = "" if code == "missing_token" else f'error="{code}", '  # section 3.1: no error before a token
-        self.challenge = f'Bearer realm="idp", {error}scope="{scope}"'
+        error = None if code == "missing_token" else code  # RFC 6750 section 3.1: no error before a token
+        self.headers = tuple(challenges) or tuple(AccessRefused(status, error, "", scope).challenges)
 
 
 @dataclass(frozen=True)
@@ -109,14 +118,33 @@ def required_app(*scopes: str) -> CallingApp:
 
 
 def _living_token(scope: str) -> ActiveToken:
-    header = request.headers.get("Authorization", "")
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
-        raise TokenRefused(401, "missing_token", "An access token is needed: Authorization: Bearer TOKEN.", scope)
-    found = token_status.find_active_token(context.database(), context.settings(), token.strip())
-    if found is None:
-        raise TokenRefused(401, "invalid_token", "The access token is unknown, expired or revoked.", scope)
-    return found
+    presentation = Presentation(
+        authorization=request.headers.get("Authorization", ""),
+        dpop_proof=request.headers.get("DPoP"),
+        method=request.method,
+        url=context.settings().url(request.path),
+    )
+    try:
+        opened = open_token(context.provider(), context.database(), presentation)
+    except AccessRefused as refused:
+        raise _as_refusal(refused, scope) from None
+    if opened.next_nonce:
+        after_this_request(partial(_hand_out, nonce=opened.next_nonce))
+    return opened.token
+
+
+def _hand_out(response: Response, nonce: str) -> Response:
+    response.headers["DPoP-Nonce"] = nonce
+    return response
+
+
+def _as_refusal(refused: AccessRefused, scope: str) -> TokenRefused:
+    """Say it as the API does, and which scope is needed."""
+    refused.scope = scope
+    if refused.error is None:
+        message = "An access token is needed: Authorization: Bearer TOKEN."
+        return TokenRefused(401, "missing_token", message, scope, refused.challenges)
+    return TokenRefused(refused.status_code, refused.error, refused.description, scope, refused.challenges)
 
 
 def _visitor(client_id: str) -> AppVisitor:

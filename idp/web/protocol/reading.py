@@ -57,6 +57,7 @@ def protocol_request(payload: Parameters) -> ProtocolRequest:
         payload=payload,
         db=context.database(),
         visitor=context.visitor(),
+        dpop_proof=request.headers.get("DPoP"),
     )
 
 

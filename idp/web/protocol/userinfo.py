@@ -15,7 +15,8 @@ def show_userinfo() -> Response:
     """Answer with the claims that the access token permits."""
     try:
         payload = read_form() if request.method == "POST" and request.mimetype == FORM else NOTHING
-        claims = describe_person(context.provider(), protocol_request(payload))
+        told = describe_person(context.provider(), protocol_request(payload))
     except OAuth2Error as error:
         return error_response(error)
-    return json_response(200, claims, _HEADERS)
+    nonce = [("DPoP-Nonce", told.next_nonce)] if told.next_nonce else []
+    return json_response(200, told.claims, [*_HEADERS, *nonce])

@@ -1,0 +1,423 @@
+"""Tokens that are bound to a key, and proofs of it (RFC 9449)."""
+
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from sqlalchemy import update
+
+from idp.models import AuthorizationGrant
+from idp.oidc import dpop, dpop_nonces
+from tests.relying_party import RelyingParty, base64url, error_of, sign
+
+KEY = ECKey.generate_key("P-256")
+OTHER_KEY = ECKey.generate_key("P-256")
+RSA_KEY = RSAKey.generate_key(2048)
+SERVICE = {"grant_types": ("client_credentials",), "redirect_uris": ()}
+
+
+@pytest.fixture
+def bound(rp):
+    """An app that binds its tokens to its key."""
+    rp.dpop_key = KEY
+    return rp
+
+
+@pytest.fixture
+def bound_public(public_rp):
+    """A native app that does."""
+    public_rp.dpop_key = KEY
+    return public_rp
+
+
+@pytest.fixture
+def service(relying_party, settings):
+    """An app that gets tokens of its own, and has a nonce already."""
+    rp = relying_party(**SERVICE)
+    rp.dpop_key = KEY
+    rp.dpop_nonce = dpop_nonces.current_nonce(settings)
+    return rp
+
+
+def ask(rp, proof, **form):
+    """Ask for a token of the app's own with a proof."""
+    data = {"grant_type": "client_credentials", "client_id": rp.metadata.client_id, "client_secret": rp.secret, **form}
+    return rp.browser.post("/oauth/token", data=data, headers={} if proof is None else {"DPoP": proof})
+
+
+def show(rp, access_token, proof, scheme="DPoP", path="/oauth/userinfo", method="GET"):
+    """Call a resource with a token and a proof."""
+    headers = {"Authorization": f"{scheme} {access_token}"} | ({} if proof is None else {"DPoP": proof})
+    return rp.browser.open(path, method=method, headers=headers)
+
+
+def refused(response, why, error="invalid_dpop_proof"):
+    """The proof is refused at the token endpoint, and the description says why."""
+    assert response.status_code == 400, response.text
+    assert error_of(response) == error
+    assert why in response.json["error_description"], response.json
+
+
+def not_opened(response, error):
+    """The resource does not open; both schemes are named, that of the error first."""
+    assert response.status_code == 401, response.text
+    assert error_of(response) == error
+    challenge = response.headers["WWW-Authenticate"]
+    assert challenge.startswith(f'DPoP realm="idp", error="{error}"')
+    assert 'algs="' in challenge
+    assert ', Bearer realm="idp"' in challenge
+
+
+# -- Journeys -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", [KEY, RSA_KEY, OKPKey.generate_key("Ed25519")], ids=["EC", "RSA", "OKP"])
+def test_a_whole_journey_with_a_key(rp, key):
+    rp.dpop_key = key
+    tokens = rp.log_in(scope="openid profile offline_access")
+    assert rp.userinfo(tokens)["name"] == "Ada Lovelace"
+    answer = rp.introspect(tokens.access_token)
+    assert answer["token_type"] == "DPoP"
+    assert answer["cnf"] == {"jkt": key.thumbprint()}
+    again = rp.refresh(tokens.refresh_token)
+    assert rp.userinfo(again)["name"] == "Ada Lovelace"
+
+
+def test_without_a_proof_a_token_is_a_bearer_s(rp):
+    tokens = rp.log_in()
+    assert "cnf" not in rp.introspect(tokens.access_token)
+
+
+def test_discovery_tells_of_it(rp):
+    assert rp.discovery["dpop_signing_alg_values_supported"] == list(dpop.ALGORITHMS)
+
+
+def test_an_app_may_be_held_to_it(relying_party, ada):
+    rp = relying_party(dpop_bound_access_tokens=True)
+    response = rp.request_tokens(rp.authorize().code)
+    assert response.status_code == 400
+    assert error_of(response) == "invalid_dpop_proof"
+    rp.dpop_key = KEY
+    assert rp.userinfo(rp.log_in())
+
+
+def test_a_client_s_own_token_is_bound_too(service):
+    token = ask(service, service.proof("POST", service.discovery["token_endpoint"])).json
+    assert token["token_type"] == "DPoP"
+    assert service.introspect(token["access_token"])["cnf"] == {"jkt": KEY.thumbprint()}
+
+
+# -- The token endpoint -------------------------------------------------------------------
+
+
+def test_a_proof_is_used_once(service):
+    proof = service.proof("POST", service.discovery["token_endpoint"])
+    assert ask(service, proof).status_code == 200
+    refused(ask(service, proof), "used before")
+
+
+def test_of_many_who_show_it_at_once_one_gets_a_token(service, app):
+    proof = service.proof("POST", service.discovery["token_endpoint"])
+    start, statuses = threading.Barrier(5), []
+
+    def race():
+        own = RelyingParty(app.test_client(), service.issuer, service.metadata, service.secret)
+        start.wait()
+        statuses.append(ask(own, proof).status_code)
+
+    threads = [threading.Thread(target=race) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [200, 400, 400, 400, 400]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"htm": "GET"}, "htm"),
+        ({"htm": "post"}, "htm"),
+        ({"htm": None}, "htm"),
+        ({"htu": "https://other.example.org/oauth/token"}, "htu"),
+        ({"htu": "http://localhost:8000/oauth/userinfo"}, "htu"),
+        ({"htu": "https://localhost:8000/oauth/token"}, "htu"),
+        ({"htu": "http://localhost:8001/oauth/token"}, "htu"),
+        ({"htu": "http://localhost:8000@evil.example.org/oauth/token"}, "htu"),
+        ({"htu": "http://a@localhost:8000/oauth/token"}, "htu"),
+        ({"htu": "http://localhost:8000/oauth/TOKEN"}, "htu"),
+        ({"htu": "/oauth/token"}, "htu"),
+        ({"htu": "http://[::1"}, "htu"),
+        ({"htu": 7}, "htu"),
+        ({"htu": None}, "htu"),
+        ({"iat": None}, "iat"),
+        ({"iat": "now"}, "iat"),
+        ({"iat": True}, "iat"),
+        ({"iat": float("nan")}, "iat"),
+        ({"iat": 10**400}, "iat"),
+        ({"jti": None}, "jti"),
+        ({"jti": ""}, "jti"),
+        ({"jti": 7}, "jti"),
+        ({"jti": "x" * 257}, "jti"),
+        ({"header": {"typ": "JWT"}}, "dpop+jwt"),
+        ({"header": {"jwk": None}}, "jwk"),
+    ],
+    ids=range(25),
+)
+def test_a_proof_of_something_else_is_refused(service, changes, why):
+    if changes.get("header", {}).get("jwk", "") is None:
+        signed = service.proof("POST", service.discovery["token_endpoint"]).split(".")
+        proof = ".".join((base64url(b'{"typ":"dpop+jwt","alg":"ES256"}'), *signed[1:]))
+    else:
+        proof = service.proof("POST", service.discovery["token_endpoint"], **changes)
+    refused(ask(service, proof), why)
+
+
+@pytest.mark.parametrize(
+    "htu",
+    [
+        "http://LOCALHOST:8000/oauth/token",
+        "HTTP://localhost:8000/oauth/token",
+        "http://localhost:8000/oauth/token?a=b",
+        "http://localhost:8000/oauth/token#there",
+        "http://localhost:8000/%6Fauth/t%6fken",
+    ],
+)
+def test_spellings_of_one_address_are_one(service, htu):
+    assert ask(service, service.proof("POST", htu)).status_code == 200
+
+
+@pytest.mark.parametrize("iat", [-dpop.AGE_MOST, dpop.LEEWAY + 1])
+def test_an_old_proof_and_one_from_the_future_are_refused(service, clock, iat):
+    proof = service.proof("POST", service.discovery["token_endpoint"], iat=int(clock.time) + iat)
+    refused(ask(service, proof), "iat")
+
+
+@pytest.mark.parametrize("iat", [-dpop.AGE_MOST + 1, dpop.LEEWAY])
+def test_clocks_may_differ_a_little(service, clock, iat):
+    proof = service.proof("POST", service.discovery["token_endpoint"], iat=int(clock.time) + iat)
+    assert ask(service, proof).status_code == 200
+
+
+def forged(service, header, key=KEY):
+    """Make a proof with a header of one's own choice, signed by a key."""
+    claims = {"htm": "POST", "htu": service.discovery["token_endpoint"], "iat": 2**31, "jti": "x"}
+    return sign({"typ": "dpop+jwt", "alg": "ES256", **header}, claims, key)
+
+
+def test_another_key_s_signature_is_refused(service):
+    refused(ask(service, forged(service, {"jwk": OTHER_KEY.as_dict(private=False)})), "its own key")
+
+
+def test_a_private_key_must_not_be_shown(service):
+    refused(ask(service, forged(service, {"jwk": KEY.as_dict(private=True)})), "private")
+
+
+def test_a_symmetric_key_proves_nothing(service):
+    secret = OctKey.generate_key(256)
+    header = {"alg": "HS256", "jwk": secret.as_dict(private=True)}
+    refused(ask(service, forged(service, header, secret)), "not signed with one of")
+    header = {"alg": "ES256", "jwk": secret.as_dict(private=True)}
+    refused(ask(service, forged(service, header)), "symmetric")
+
+
+def test_alg_none_is_refused(service):
+    signed = service.proof("POST", service.discovery["token_endpoint"]).split(".")
+    header = {"typ": "dpop+jwt", "alg": "none", "jwk": KEY.as_dict(private=False)}
+    refused(ask(service, f"{base64url(json.dumps(header).encode())}.{signed[1]}."), "not signed with one of")
+
+
+@pytest.mark.parametrize("alg", ["RS256", "PS256", "EdDSA", "ES384"])
+def test_the_algorithm_is_the_key_s(service, alg):
+    header = {"typ": "dpop+jwt", "alg": alg, "jwk": KEY.as_dict(private=False)}
+    signed = service.proof("POST", service.discovery["token_endpoint"]).split(".")
+    proof = ".".join((base64url(json.dumps(header).encode()), *signed[1:]))
+    assert error_of(ask(service, proof)) == "invalid_dpop_proof"
+
+
+@pytest.mark.parametrize(
+    "jwk",
+    [
+        "text",
+        [],
+        {},
+        {"kty": "EC"},
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
+        {"kty": "EC", "crv": '"', "x": 7, "y": None},
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
+        {"kty": "RSA", "n": "é" * 400, "e": "AQAB"},
+        {"kty": "RSA", "n": "A" * 400, "e": []},
+        {"kty": "OKP", "crv": "X25519", "x": "AA"},
+        {"kty": ["EC"]},
+    ],
+    ids=range(11),
+)
+def test_an_odd_key_is_no_fault_of_ours(service, jwk):
+    for alg in ("ES256", "RS256", "EdDSA"):
+        header = base64url(json.dumps({"typ": "dpop+jwt", "alg": alg, "jwk": jwk}).encode())
+        response = ask(service, f"{header}.e30.AA")
+        assert response.status_code == 400
+        assert error_of(response) == "invalid_dpop_proof"
+
+
+@pytest.mark.parametrize("proof", ["x", "a.b.c", "a.b.c, a.b.c", "é", '"', "", "." * 9_000], ids=range(7))
+def test_nonsense_is_refused(service, proof):
+    refused(ask(service, proof.encode().decode("latin-1")), "no signed JWT")
+
+
+# -- Nonces -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nonce", [None, "", "made-up", "é", 7, base64url(b"\0" * 24)], ids=range(6))
+def test_without_a_nonce_of_ours_one_is_handed_out(service, settings, clock, nonce):
+    proof = service.proof("POST", service.discovery["token_endpoint"], nonce=nonce)
+    response = ask(service, proof)
+    refused(response, "nonce", "use_dpop_nonce")
+    assert response.headers["DPoP-Nonce"] == dpop_nonces.current_nonce(settings)
+
+
+def test_a_nonce_is_good_for_some_minutes(service, clock):
+    url = service.discovery["token_endpoint"]
+    clock.advance(dpop_nonces.WINDOW - clock.time % dpop_nonces.WINDOW)  # to the beginning of a window
+    service.dpop_nonce = ask(service, service.proof("POST", url, nonce=None)).headers["DPoP-Nonce"]
+    first = ask(service, service.proof("POST", url))
+    assert first.status_code == 200
+    assert "DPoP-Nonce" not in first.headers
+    clock.advance(2 * dpop_nonces.WINDOW - 1)
+    second = ask(service, service.proof("POST", url))
+    assert second.status_code == 200
+    assert second.headers["DPoP-Nonce"] != service.dpop_nonce  # the next one comes before it is needed
+    clock.advance(1)
+    refused(ask(service, service.proof("POST", url)), "nonce", "use_dpop_nonce")
+    assert ask(service, service.proof("POST", url, nonce=second.headers["DPoP-Nonce"])).status_code == 200
+
+
+def test_a_nonce_may_be_left_to_the_client(settings, make_app, service):
+    app = make_app(replace(settings, dpop_nonce="optional"))
+    rp = RelyingParty(app.test_client(), settings.issuer, service.metadata, service.secret)
+    rp.dpop_key = KEY
+    url = rp.discovery["token_endpoint"]
+    assert ask(rp, rp.proof("POST", url)).status_code == 200
+    refused(ask(rp, rp.proof("POST", url, nonce="made-up")), "nonce", "use_dpop_nonce")
+
+
+def test_a_proof_without_a_nonce_uses_up_nothing(bound):
+    code = bound.authorize().code
+    bound.dpop_nonce = "too old"
+    assert bound.redeem(code)
+
+
+# -- Codes and refresh tokens -------------------------------------------------------------
+
+
+def bind_code(db, jkt):
+    """Bind all codes there are, as a request with `dpop_jkt` does."""
+    db.execute(update(AuthorizationGrant).values(dpop_jkt=jkt))
+    db.commit()
+
+
+@pytest.mark.parametrize("key", [None, OTHER_KEY], ids=["no key", "another key"])
+def test_a_code_that_is_bound_to_a_key_needs_it(rp, db, key):
+    code = rp.authorize().code
+    bind_code(db, KEY.thumbprint())
+    rp.dpop_key = key
+    refused(rp.request_tokens(code), "bound to a key", "invalid_grant")
+
+
+def test_a_bound_code_is_redeemed_with_its_key(bound, db):
+    code = bound.authorize().code
+    bind_code(db, KEY.thumbprint())
+    assert bound.redeem(code)
+
+
+@pytest.mark.parametrize("key", [None, OTHER_KEY], ids=["no key", "another key"])
+def test_a_public_client_s_refresh_token_is_bound(bound_public, key):
+    token = bound_public.log_in(scope="openid offline_access", prompt="consent").refresh_token
+    bound_public.dpop_key = key
+    refused(bound_public.request_refresh(token), "bound to a key", "invalid_grant")
+    bound_public.dpop_key = KEY  # whoever stole it has done no harm
+    assert bound_public.refresh(token)
+
+
+def test_a_public_client_s_chain_stays_bound(bound_public):
+    token = bound_public.log_in(scope="openid offline_access", prompt="consent").refresh_token
+    second = bound_public.refresh(token).refresh_token
+    bound_public.dpop_key = OTHER_KEY
+    refused(bound_public.request_refresh(second), "bound to a key", "invalid_grant")
+
+
+def test_a_confidential_client_may_change_its_key(bound):
+    token = bound.log_in(scope="openid offline_access").refresh_token
+    assert "cnf" not in bound.introspect(token)
+    bound.dpop_key = OTHER_KEY
+    tokens = bound.refresh(token)
+    assert bound.introspect(tokens.access_token)["cnf"] == {"jkt": OTHER_KEY.thumbprint()}
+
+
+# -- Resources ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/oauth/userinfo", "/api/v1/me"])
+def test_a_bound_token_opens_with_a_proof_only(bound, path):
+    token = bound.log_in(scope="openid account").access_token
+    url = bound.issuer + path
+    assert show(bound, token, bound.proof("GET", url, token), path=path).status_code == 200
+    for scheme, proof, error in [
+        ("Bearer", None, "invalid_token"),
+        ("Bearer", bound.proof("GET", url, token), "invalid_token"),
+        ("DPoP", None, "invalid_dpop_proof"),
+        ("DPoP", bound.proof("GET", url, token, OTHER_KEY), "invalid_token"),
+        ("DPoP", bound.proof("POST", url, token), "invalid_dpop_proof"),
+        ("DPoP", bound.proof("GET", bound.issuer + "/elsewhere", token), "invalid_dpop_proof"),
+        ("DPoP", bound.proof("GET", url), "invalid_dpop_proof"),
+        ("DPoP", bound.proof("GET", url, "another token"), "invalid_dpop_proof"),
+        ("DPoP", bound.proof("GET", url, token, nonce=None), "use_dpop_nonce"),
+        ("DPoP", "nonsense", "invalid_dpop_proof"),
+    ]:
+        response = show(bound, token, proof, scheme, path)
+        assert response.status_code == 401
+        challenge = response.headers["WWW-Authenticate"]
+        assert challenge.startswith(f'DPoP realm="idp", error="{error}"'), (scheme, proof, challenge)
+        assert 'algs="' in challenge
+        assert ', Bearer realm="idp"' in challenge
+        assert ("DPoP-Nonce" in response.headers) == (error == "use_dpop_nonce")
+
+
+@pytest.mark.parametrize("path", ["/oauth/userinfo", "/api/v1/me"])
+def test_a_proof_is_used_once_at_resources_too(bound, path):
+    token = bound.log_in(scope="openid account").access_token
+    proof = bound.proof("GET", bound.issuer + path, token)
+    assert show(bound, token, proof, path=path).status_code == 200
+    assert show(bound, token, proof, path=path).status_code == 401
+
+
+def test_a_bound_token_in_a_form_is_a_bearer_s(bound):
+    token = bound.log_in().access_token
+    not_opened(bound.browser.post("/oauth/userinfo", data={"access_token": token}), "invalid_token")
+
+
+def test_a_bearer_token_is_not_taken_as_dpop(rp):
+    token = rp.log_in().access_token
+    rp.dpop_key = KEY
+    response = show(rp, token, rp.proof("GET", rp.discovery["userinfo_endpoint"], token))
+    assert response.status_code == 401
+    assert error_of(response) == "invalid_token"
+
+
+def test_no_token_no_error_but_both_schemes(rp):
+    response = rp.browser.get("/oauth/userinfo")
+    assert response.headers["WWW-Authenticate"].startswith('Bearer realm="idp", DPoP realm="idp", algs="')
+
+
+@pytest.mark.parametrize("path", ["/oauth/userinfo", "/api/v1/me"])
+def test_the_next_nonce_comes_with_an_answer(bound, path, clock, settings):
+    clock.advance(dpop_nonces.WINDOW - clock.time % dpop_nonces.WINDOW)
+    token = bound.log_in(scope="openid account").access_token
+    url = bound.issuer + path
+    assert "DPoP-Nonce" not in show(bound, token, bound.proof("GET", url, token), path=path).headers
+    clock.advance(dpop_nonces.WINDOW)
+    response = show(bound, token, bound.proof("GET", url, token), path=path)
+    assert response.status_code == 200
+    assert response.headers["DPoP-Nonce"] == dpop_nonces.current_nonce(settings)

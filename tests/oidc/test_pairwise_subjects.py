@@ -1,0 +1,66 @@
+"""A person is somebody else to each sector (OIDC Core section 8)."""
+
+import pytest
+
+
+@pytest.fixture
+def pairwise(relying_party, ada):
+    """Register an app to which people are known by a name of its own sector."""
+
+    def make(host, **metadata):
+        uri = f"https://{host}/callback"
+        return relying_party(subject_type="pairwise", redirect_uris=(uri,), **metadata)
+
+    return make
+
+
+def subjects(rp, scope="openid profile offline_access"):
+    """Return all the names by which an app hears of Ada."""
+    tokens = rp.log_in(scope=scope)
+    told = {
+        tokens.claims["sub"],
+        rp.userinfo(tokens)["sub"],
+        rp.introspect(tokens.access_token)["sub"],
+        rp.introspect(tokens.refresh_token)["sub"],
+        rp.refresh(tokens.refresh_token).claims["sub"],
+    }
+    return told
+
+
+def test_one_app_hears_one_name_everywhere(pairwise, ada):
+    (subject,) = subjects(pairwise("tea.example.org"))
+    assert subject != ada.id
+    assert ada.id not in subject
+
+
+def test_two_sectors_hear_different_names(pairwise):
+    assert subjects(pairwise("tea.example.org")) != subjects(pairwise("coffee.example.org"))
+
+
+def test_two_apps_of_one_sector_hear_the_same(pairwise):
+    assert subjects(pairwise("tea.example.org")) == subjects(pairwise("tea.example.org"))
+
+
+def test_a_public_subject_is_the_same_to_all(relying_party, ada):
+    assert subjects(relying_party()) == subjects(relying_party()) == {ada.id}
+
+
+def test_another_person_is_another_subject(pairwise, make_user):
+    make_user("bob")
+    rp = pairwise("tea.example.org")
+    of_ada = rp.log_in().claims["sub"]
+    rp.browser = rp.browser.application.test_client()
+    assert rp.log_in("bob").claims["sub"] != of_ada
+
+
+def test_userinfo_still_costs_one_statement(pairwise, counted):
+    rp = pairwise("tea.example.org")
+    tokens = rp.log_in()
+    rp.userinfo(tokens)
+    with counted() as traffic:
+        rp.userinfo(tokens)
+    assert len(traffic.statements) == 1
+
+
+def test_both_are_told_of_in_discovery(rp):
+    assert rp.discovery["subject_types_supported"] == ["public", "pairwise"]
