@@ -17,6 +17,7 @@ from idp.oidc.authorization_checks import READ
 from idp.oidc.authorization_request import RefusedRequest, validate
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import AUTH_METHODS
+from idp.oidc.dpop import InvalidDpopProof, check_proof
 from idp.oidc.grants.grant import NO_STORE
 from idp.oidc.request_objects import read_request_object
 from idp.oidc.requests import Parameters, ProtocolRequest
@@ -49,6 +50,9 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, d
     parameters = read_request_object(provider, client, own) if is_object else own
     if client.require_signed_request_object and not is_object:
         raise InvalidRequestError("This app must send signed request objects: the parameter request is missing.")
+    headers = NO_STORE
+    if request.dpop_proof is not None:
+        parameters, headers = _bind(provider, request, parameters, request.dpop_proof)
     try:
         validate(provider, client, parameters)
     except RefusedRequest as refused:
@@ -65,7 +69,19 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, d
             expires_at=now + lifetime,
         )
     )
-    return 201, {"request_uri": URI_PREFIX + token, "expires_in": lifetime}, NO_STORE
+    return 201, {"request_uri": URI_PREFIX + token, "expires_in": lifetime}, headers
+
+
+def _bind(
+    provider: "Provider", request: ProtocolRequest, parameters: Parameters, proof: str
+) -> tuple[Parameters, list[tuple[str, str]]]:
+    """Bind the code to the key of a DPoP proof, as `dpop_jkt` does (RFC 9449 section 10.1)."""
+    shown = check_proof(provider.settings, request.db, proof, method=request.method, url=request.uri)
+    if parameters.get("dpop_jkt") not in (None, shown.jkt):
+        raise InvalidDpopProof("The dpop_jkt is not the thumbprint of the key of the DPoP proof.")
+    pairs = [(name, value) for name, values in parameters.datalist.items() for value in values if name != "dpop_jkt"]
+    nonce = [("DPoP-Nonce", shown.next_nonce)] if shown.next_nonce else []
+    return Parameters([*pairs, ("dpop_jkt", shown.jkt)]), [*NO_STORE, *nonce]
 
 
 def is_pushed(request_uri: str | None) -> bool:

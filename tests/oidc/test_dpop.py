@@ -356,6 +356,29 @@ def test_a_confidential_client_may_change_its_key(bound):
     assert bound.introspect(tokens.access_token)["cnf"] == {"jkt": OTHER_KEY.thumbprint()}
 
 
+# -- Pushed requests ----------------------------------------------------------------------
+
+
+def test_a_pushed_request_with_a_proof_binds_the_code(bound):
+    code = bound.authorize(sent=bound.send_pushed(bound.push())).code
+    bound.dpop_key = None
+    refused(bound.request_tokens(code), "bound to a key", "invalid_grant")
+    bound.dpop_key = KEY
+    assert bound.redeem(bound.authorize(sent=bound.send_pushed(bound.push())).code)
+
+
+def test_a_pushed_request_names_no_other_key_than_it_shows(bound):
+    assert bound.push(dpop_jkt=KEY.thumbprint())
+    refused(bound.request_push(dpop_jkt=OTHER_KEY.thumbprint()), "dpop_jkt")
+
+
+def test_an_authorization_request_may_name_the_key(bound):
+    code = bound.authorize(dpop_jkt=KEY.thumbprint()).code
+    assert bound.redeem(code)
+    bound.dpop_key = OTHER_KEY
+    refused(bound.request_tokens(bound.ask(dpop_jkt=KEY.thumbprint()).code), "bound to a key", "invalid_grant")
+
+
 # -- Resources ----------------------------------------------------------------------------
 
 

@@ -48,7 +48,6 @@ class AuthorizationCodeGrant(Grant):
             grant,
             refresh_scope=_refresh_scope(client, grant),
             nonce=grant["nonce"],
-            dpop_jkt=self.dpop_jkt,
         )
 
 

@@ -20,4 +20,4 @@ class ClientCredentialsGrant(Grant):
         asked = known_scopes.split(self.request.payload.get("scope"))
         if any(scope not in allowed for scope in asked):
             raise InvalidScopeError("A client of its own may ask only for scopes that concern no person.")
-        return Authorization(client, " ".join(asked or allowed), dpop_jkt=self.dpop_jkt)
+        return Authorization(client, " ".join(asked or allowed))

@@ -1,6 +1,7 @@
 """What all grants share: the client is authenticated before, and the tokens are minted after."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749.errors import UnauthorizedClientError
@@ -45,13 +46,15 @@ class Grant(BaseGrant, TokenEndpointMixin):
 
     @property
     def dpop_jkt(self) -> str | None:
-        """The key that the tokens are to be bound to (RFC 9449 section 5); None for bearer tokens."""
+        """The key that was shown, to which the tokens will be bound (RFC 9449 section 5); None for bearer tokens."""
         return self.proof.jkt if self.proof else None
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Claim, mint, answer."""
         assert self.request.client is not None
         authorization = self.authorize(self.request.client)
+        if self.proof is not None:
+            authorization = replace(authorization, dpop_jkt=self.proof.jkt)
         nonce = [("DPoP-Nonce", self.proof.next_nonce)] if self.proof and self.proof.next_nonce else []
         return 200, mint(self.server, self.request.db, authorization), [*NO_STORE, *nonce]
 

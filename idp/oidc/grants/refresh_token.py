@@ -67,7 +67,6 @@ class RefreshTokenGrant(Grant):
             grant,
             is_narrower=scope != grant["grant_scope"],
             refresh_scope=claimed["scope"],
-            dpop_jkt=self.dpop_jkt,
         )
 
     def _refuse(self, token: str, client: ClientMetadata) -> InvalidGrantError:
