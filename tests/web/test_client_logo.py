@@ -1,0 +1,246 @@
+"""Apps' logos: fetched by the provider and shown from its own address; nothing of another host is on our pages."""
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, select, update
+from sqlalchemy.orm import Session
+
+from idp import database
+from idp.models import Client, ClientLogo, User
+from idp.oidc import client_logos
+from idp.oidc.client_logos import LOGO_MOST, REFETCH_AFTER, TRY_AGAIN_AFTER, kind_of
+from idp.settings import Settings
+from tests.conftest import Clock
+from tests.document_server import DocumentServer
+from tests.relying_party import RelyingParty
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 10
+JPEG = b"\xff\xd8\xff\xe0" + b"picture" * 10
+GIF = b"GIF89a" + b"picture" * 10
+WEBP = b"RIFF\x10\x00\x00\x00WEBPVP8 " + b"picture" * 10
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+Fetch = Callable[[], Mapping[str, int]]
+
+
+@pytest.fixture
+def host() -> Iterator[DocumentServer]:
+    """The web server of an app."""
+    with DocumentServer() as server:
+        yield server
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    """What the worker works on."""
+    opened = database.open_engine(settings)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def fetch(engine: Engine, settings: Settings) -> Fetch:
+    """One round of the worker; returns what was done."""
+    return lambda: {name: count for name, count in client_logos.fetch_due(engine, settings).items() if count}
+
+
+@pytest.fixture
+def weather(relying_party: Callable[..., RelyingParty], host: DocumentServer, make_user: Callable[..., User]) -> Any:
+    """An app with a logo."""
+    make_user()
+    host.put("/logo", PNG, "image/png")
+    return relying_party(logo_uri=host.url("/logo"), is_trusted=False)
+
+
+def logo_on(page: Any) -> str | None:
+    """Return the address of the app's logo on a page, or None where a letter stands in."""
+    found = re.search(r'<img class="mark [a-z]+" src="([^"]+)" alt="">', page.text)
+    return found[1] if found else None
+
+
+# -- Shown --------------------------------------------------------------------------------
+
+
+def test_oidcc_registration_logo_uri(weather: RelyingParty, fetch: Fetch) -> None:
+    """The sign-in page shows the logo."""
+    assert fetch() == {"logo_fetched": 1}
+    logo = logo_on(weather.sign_in_page())
+    assert logo
+    served = weather.browser.get(logo)
+    assert served.data == PNG
+    assert served.mimetype == "image/png"
+
+
+def test_consent_shows_it_too(weather: RelyingParty, fetch: Fetch) -> None:
+    fetch()
+    asked = weather.sign_in(weather.sign_in_page())
+    assert 'id="consent-allow"' in asked.text
+    assert logo_on(asked)
+
+
+def test_nobody_waits_for_it_and_a_letter_stands_in(weather: RelyingParty, host: DocumentServer) -> None:
+    page = weather.sign_in_page()
+    assert logo_on(page) is None
+    assert '<span class="initial small" aria-hidden="true">W</span>' in page.text
+    assert host.asked == [], "no page makes the provider call anybody"
+
+
+def test_the_page_names_no_other_host_for_pictures(weather: RelyingParty, fetch: Fetch, host: DocumentServer) -> None:
+    fetch()
+    page = weather.sign_in_page()
+    assert host.url("/logo") not in page.text
+    assert "img-src 'self'" in page.headers["Content-Security-Policy"]
+
+
+def test_it_is_served_so_that_it_can_do_nothing(weather: RelyingParty, fetch: Fetch) -> None:
+    fetch()
+    served = weather.browser.get(logo_on(weather.sign_in_page()) or "")
+    assert served.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert served.headers["X-Content-Type-Options"] == "nosniff"
+    assert served.headers["Cache-Control"] == "public, max-age=86400"
+    again = weather.browser.get(
+        f"/brand/client/{weather.metadata.client_id}", headers={"If-None-Match": served.headers["ETag"]}
+    )
+    assert again.status_code == 304
+
+
+@pytest.mark.parametrize("client_id", ["nobody", "%00", "%ff", "x" * 3_000])
+def test_there_is_no_logo_of_others(client: FlaskClient, client_id: str) -> None:
+    assert client.get(f"/brand/client/{client_id}").status_code == 404
+
+
+def test_an_app_without_logo_has_none(relying_party: Callable[..., RelyingParty], fetch: Fetch) -> None:
+    app = relying_party()
+    assert fetch() == {}
+    assert logo_on(app.sign_in_page()) is None
+    assert app.browser.get(f"/brand/client/{app.metadata.client_id}").status_code == 404
+
+
+# -- Checked -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [(PNG, "image/png"), (JPEG, "image/jpeg"), (GIF, "image/gif"), (WEBP, "image/webp")],
+    ids=["png", "jpeg", "gif", "webp"],
+)
+def test_pictures_are_known_by_their_first_bytes_whatever_they_are_called(
+    weather: RelyingParty, host: DocumentServer, fetch: Fetch, content: bytes, kind: str
+) -> None:
+    host.put("/logo", content, "text/html")
+    fetch()
+    assert weather.browser.get(logo_on(weather.sign_in_page()) or "").mimetype == kind
+
+
+@pytest.mark.parametrize(
+    "content",
+    [SVG, b"<html><script>alert(1)</script>", b"", b"RIFF....WAVE", b"GIF90a", b" " + PNG],
+    ids=["svg", "html", "nothing", "sound", "almost-gif", "png-behind-a-blank"],
+)
+def test_what_is_no_harmless_picture_is_not_shown(
+    weather: RelyingParty, host: DocumentServer, fetch: Fetch, content: bytes
+) -> None:
+    host.put("/logo", content, "image/png")
+    assert kind_of(content) is None
+    assert fetch() == {"logo_refused": 1}
+    assert logo_on(weather.sign_in_page()) is None
+    assert weather.browser.get(f"/brand/client/{weather.metadata.client_id}").status_code == 404
+
+
+def test_one_that_is_too_large_is_not_kept(weather: RelyingParty, host: DocumentServer, fetch: Fetch) -> None:
+    host.put("/logo", PNG + b"x" * LOGO_MOST)
+    assert fetch() == {"logo_refused": 1}
+
+
+def test_a_redirect_is_not_followed(weather: RelyingParty, host: DocumentServer, fetch: Fetch) -> None:
+    host.put("/elsewhere", PNG)
+    host.redirect("/logo", host.url("/elsewhere"))
+    assert fetch() == {"logo_refused": 1}
+    assert host.asked == ["/logo"]
+
+
+def test_a_private_network_is_not_called(
+    weather: RelyingParty, host: DocumentServer, settings: Settings, engine: Engine
+) -> None:
+    """SSRF through logo_uri (RFC 7591 section 5): a provider on the internet calls nobody in its own network."""
+    public = replace(settings, issuer="https://login.example.org")
+    assert client_logos.fetch_due(engine, public)["logo_refused"] == 1
+    assert host.asked == []
+
+
+# -- Fetched ------------------------------------------------------------------------------------------
+
+
+def test_it_is_fetched_anew_when_old_and_shown_meanwhile(
+    weather: RelyingParty, host: DocumentServer, fetch: Fetch, clock: Clock
+) -> None:
+    fetch()
+    assert fetch() == {}
+    clock.advance(REFETCH_AFTER + 1)
+    host.put("/logo", b"gone wrong")
+    assert fetch() == {"logo_refused": 1}
+    assert weather.browser.get(logo_on(weather.sign_in_page()) or "").data == PNG, "the old one is better than none"
+    clock.advance(REFETCH_AFTER + 1)
+    host.put("/logo", GIF)
+    assert fetch() == {"logo_fetched": 1}
+    assert weather.browser.get(logo_on(weather.sign_in_page()) or "").data == GIF
+
+
+def test_one_that_failed_is_tried_again_an_hour_later(
+    weather: RelyingParty, host: DocumentServer, fetch: Fetch, clock: Clock
+) -> None:
+    host.put("/logo", SVG)
+    fetch()
+    host.put("/logo", PNG)
+    assert fetch() == {}
+    clock.advance(TRY_AGAIN_AFTER + 1)
+    assert fetch() == {"logo_fetched": 1}
+    assert logo_on(weather.sign_in_page())
+
+
+def test_another_address_is_fetched_at_once_and_the_old_picture_is_not_shown_for_it(
+    weather: RelyingParty, host: DocumentServer, fetch: Fetch, db: Session
+) -> None:
+    fetch()
+    db.execute(update(Client).values(logo_uri=host.put("/new", SVG), version=Client.version + 1))
+    db.commit()
+    assert logo_on(weather.sign_in_page()) is None
+    assert fetch() == {"logo_refused": 1}
+    assert db.scalar(select(ClientLogo.content)) is None
+
+
+def test_of_many_workers_one_fetches_each(
+    relying_party: Callable[..., RelyingParty],
+    host: DocumentServer,
+    settings: Settings,
+    engine: Engine,
+) -> None:
+    for number in range(3):
+        relying_party(logo_uri=host.put(f"/{number}", PNG))
+    start, done = threading.Barrier(4), Counter[str]()
+
+    def run() -> None:
+        start.wait(timeout=30)
+        done.update(client_logos.fetch_due(engine, settings))
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert +done == {"logo_fetched": 3}
+    assert sorted(host.asked) == ["/0", "/1", "/2"]
+
+
+def test_it_goes_with_its_client(weather: RelyingParty, fetch: Fetch, db: Session, app: Flask) -> None:
+    fetch()
+    db.execute(Client.__table__.delete())
+    db.commit()
+    assert db.scalar(select(ClientLogo.client_id)) is None
