@@ -17,6 +17,7 @@ class AppStart:
 
     client_id: str
     client_name: str
+    logo_uri: str | None
     url: str
 
 
@@ -33,6 +34,7 @@ def list_app_starts(db: Session, settings: Settings, user_id: str, username: str
         select(
             Client.client_id,
             Client.client_name,
+            Client.logo_uri,
             Client.initiate_login_uri,
             Client.is_trusted,
             Client.scopes,
@@ -45,7 +47,8 @@ def list_app_starts(db: Session, settings: Settings, user_id: str, username: str
     for row in rows:
         may_know = {*row.scopes} if row.is_trusted else {*known_scopes.split(row.scope)}
         hint = username if "profile" in may_know else None
-        found.append(AppStart(row.client_id, row.client_name, start_url(settings, row.initiate_login_uri, hint)))
+        url = start_url(settings, row.initiate_login_uri, hint)
+        found.append(AppStart(row.client_id, row.client_name, row.logo_uri, url))
     return sorted(found, key=lambda app: (app.client_name.casefold(), app.client_id))
 
 

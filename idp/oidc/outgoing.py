@@ -93,8 +93,8 @@ def _request(
     try:
         with turns.aside():
             connection.request(method, path, body, {**headers, "User-Agent": "streamlit-idp"})
-            response = connection.getresponse()
-            content = _read(response, most)
+            with connection.getresponse() as response:
+                content = _read(response, most)
         if connection.is_cut:  # an answer that does not say its length would seem to be at its end
             raise OutgoingError("it takes too long")
         return Answer(response.status, response.headers.get_content_type(), content)

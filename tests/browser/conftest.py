@@ -102,6 +102,7 @@ def app_url(
     app, _ = make_client(
         is_trusted=False,
         redirect_uris=(callback,),
+        initiate_login_uri="https://app.example.org/start",
         policy_uri="https://app.example.org/privacy",
         tos_uri="https://app.example.org/terms",
     )

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 from joserfc.jwk import ECKey, RSAKey
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from idp.accounts.visitor import OPERATOR
 from idp.models import User
-from idp.oidc import client_keys, key_rotation
+from idp.oidc import client_keys, client_logos, key_rotation
 from idp.settings import Settings
 from tests.document_server import DocumentServer
 from tests.oidc.registering import CALLBACK, ask_to_register, manage, party, refused, registered
@@ -101,6 +102,21 @@ def test_oidcc_server(dynamic: Flask) -> None:
     assert rp.log_in().claims["aud"] == told["client_id"]
     assert manage(dynamic, told, "DELETE").status_code == 204
     assert rp.send().status_code == 400
+
+
+def test_oidcc_registration_logo_uri(
+    register: Register, document_server: DocumentServer, settings: Settings, db: Session
+) -> None:
+    """It is shown on the sign-in page: the copy that the worker fetched, since pages load nothing from elsewhere."""
+    picture = b"\x89PNG\r\n\x1a\n" + b"any picture"
+    rp = register(logo_uri=document_server.put("/logo.png", picture, "image/png"))
+    engine = db.get_bind()
+    assert isinstance(engine, Engine)
+    assert client_logos.fetch_due(engine, settings)["logo_fetched"] == 1
+    page = rp.sign_in_page().text
+    source = page.partition('<img class="mark')[2].partition('src="')[2].partition('"')[0]
+    assert rp.is_ours(source)
+    assert rp.browser.get(source).data == picture
 
 
 @pytest.mark.parametrize("member", ["policy_uri", "tos_uri"])

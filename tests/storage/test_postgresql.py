@@ -13,15 +13,17 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp import crypto, database
+from idp import clock, crypto, database
 from idp.accounts import throttle, users
 from idp.accounts.visitor import OPERATOR
 from idp.errors import AlreadyExistsError, Throttled
 from idp.migrations import runner
 from idp.models import AuditEvent
+from idp.oidc import initial_tokens
 from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
 from tests.conftest import Clock
+from tests.oidc.registering import ask_to_register, manage, registered
 from tests.oidc.test_key_rotation import rotated_once
 from tests.relying_party import RelyingParty, error_of
 
@@ -137,3 +139,40 @@ def test_of_many_workers_one_rotates_the_keys(settings: Settings, clock: Clock) 
     engine = database.open_engine(settings)
     rotated_once(engine, settings, clock)
     engine.dispose()
+
+
+def at_once(work: Callable[[], int], count: int = 6) -> list[int]:
+    """Do the same from many threads at the same moment; returns what came of each, in order."""
+    start, statuses = threading.Barrier(count), []
+
+    def run() -> None:
+        start.wait()
+        statuses.append(work())
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(statuses)
+
+
+def test_an_initial_token_for_one_use_registers_one_of_many_at_once(
+    settings: Settings, make_app: Callable[[Settings], Flask], db: Session
+) -> None:
+    app = make_app(replace(settings, dynamic_registration="token"))
+    expires_at = clock.now() + 60
+    _, token = initial_tokens.create_token(db, OPERATOR, "Partner", uses=1, expires_at=expires_at)
+    db.commit()
+    assert at_once(lambda: ask_to_register(app, token).status_code) == [201] + [401] * 5
+
+
+def test_of_many_changes_of_a_registration_at_once_none_is_lost_unseen(
+    settings: Settings, make_app: Callable[[Settings], Flask], db: Session
+) -> None:
+    app = make_app(replace(settings, dynamic_registration="open"))
+    told = registered(app)
+    statuses = at_once(lambda: manage(app, told, "PUT", client_name=crypto.new_id()).status_code)
+    assert set(statuses) <= {200, 400}
+    event = AuditEvent.event == "client:registration:change"
+    assert len(db.scalars(select(AuditEvent.id).where(event)).all()) == statuses.count(200) >= 1

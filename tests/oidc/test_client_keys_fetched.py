@@ -1,0 +1,98 @@
+"""The keys at a client's `jwks_uri`: an address of a stranger's choice, which leads nowhere that it should not."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from joserfc.jwk import ECKey
+
+from idp.oidc import outgoing
+from idp.oidc.client_keys import ClientKeys, JwtRefused
+from idp.oidc.clients import ClientMetadata
+from idp.settings import Settings
+from tests.document_server import DocumentServer
+
+KEY = ECKey.generate_key("P-256", {"kid": "one"})
+JWKS = json.dumps({"keys": [KEY.as_dict(private=False)]})
+
+
+@pytest.fixture
+def reason(settings: Settings) -> Callable[..., str]:
+    """Return why the keys at an address cannot be had, or nothing when they can."""
+
+    def ask(uri: str, in_force: Settings = settings) -> str:
+        client = ClientMetadata(client_id="app", client_name="App", jwks_uri=uri)
+        try:
+            assert [key.kid for key in ClientKeys().public_keys(in_force, client)] == ["one"]
+        except JwtRefused as refused:
+            return str(refused)
+        return ""
+
+    return ask
+
+
+def test_keys_are_fetched(document_server: DocumentServer, reason: Callable[..., str]) -> None:
+    assert reason(document_server.put("/jwks", JWKS, "application/json")) == ""
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:192.168.0.1]", "[fd00::1]"]
+)
+def test_not_from_inside_our_network(settings: Settings, reason: Callable[..., str], host: str) -> None:
+    public = replace(settings, issuer="https://login.example.org")
+    assert "private network" in reason(f"https://{host}/jwks", public)
+
+
+def test_not_from_where_a_redirect_leads(document_server: DocumentServer, reason: Callable[..., str]) -> None:
+    document_server.put("/inside", JWKS, "application/json")
+    assert "302" in reason(document_server.redirect("/jwks", document_server.url("/inside")))
+    assert document_server.asked == ["/jwks"]
+
+
+def test_not_without_end(document_server: DocumentServer, reason: Callable[..., str]) -> None:
+    padded = json.dumps({**json.loads(JWKS), "x": "y" * outgoing.ANSWER_MOST})
+    assert "too long" in reason(document_server.put("/jwks", padded, "application/json"))
+
+
+def test_not_for_ever(
+    document_server: DocumentServer, reason: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outgoing, "WHOLE_TIMEOUT", 0.5)
+    assert "takes too long" in reason(document_server.drip("/jwks", every=0.05))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"keys": {}}',
+        '{"keys": ["x"]}',
+        "[" * 30_000,
+        json.dumps({"keys": [KEY.as_dict(private=True)]}),
+        json.dumps({"keys": [{"kty": "RSA", "n": "!", "e": "AQAB"}]}),
+        json.dumps({"keys": [KEY.as_dict(private=False)] * 21}),
+    ],
+    ids=lambda content: content[:16],
+)
+def test_not_what_is_no_jwk_set(document_server: DocumentServer, reason: Callable[..., str], content: str) -> None:
+    assert "no JWK Set" in reason(document_server.put("/jwks", content, "application/json"))
+
+
+def test_keys_that_are_known_outlive_a_bad_answer(
+    document_server: DocumentServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever breaks the app's web server does not lock the app out."""
+    from idp.oidc import client_keys
+
+    keys = ClientKeys()
+    client = ClientMetadata(
+        client_id="app", client_name="App", jwks_uri=document_server.put("/jwks", JWKS, "application/json")
+    )
+    first: Any = keys.public_keys(settings, client)
+    monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
+    document_server.put("/jwks", "{}", "application/json")
+    assert keys.public_keys(settings, client, fetch_anew=True) == first
