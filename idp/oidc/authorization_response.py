@@ -19,15 +19,18 @@ RESPONSE_MODES: Sequence[ResponseMode] = get_args(ResponseMode)
 CODE = "code"
 # Those of the implicit and hybrid flows (OIDC Core section 3), their words in the order of the alphabet.
 FRONT_CHANNEL = tuple(each for each in GRANTS_OF_RESPONSE_TYPES if each != CODE)
+CODE_ALONE, EVERY_RESPONSE_TYPE = (CODE,), (CODE, *FRONT_CHANNEL)
 
 
 def supported_response_types(settings: Settings) -> Sequence[str]:
     """Return the response types that the operator admits."""
-    return (CODE, *FRONT_CHANNEL) if settings.response_types == "all" else (CODE,)
+    return EVERY_RESPONSE_TYPE if settings.response_types == "all" else CODE_ALONE
 
 
 def in_order(response_type: str) -> str:
     """Return a response type with its words in the order of the alphabet: theirs does not matter (RFC 6749 3.1.1)."""
+    if " " not in response_type:
+        return response_type
     return " ".join(sorted(set(response_type.split(" ")) - {""}))
 
 
