@@ -18,8 +18,8 @@ ResponseMode = Literal["query", "fragment", "form_post"]
 RESPONSE_MODES: Sequence[ResponseMode] = get_args(ResponseMode)
 CODE = "code"
 # Those of the implicit and hybrid flows (OIDC Core section 3), their words in the order of the alphabet.
-FRONT_CHANNEL = tuple(each for each in GRANTS_OF_RESPONSE_TYPES if each != CODE)
-CODE_ALONE, EVERY_RESPONSE_TYPE = (CODE,), (CODE, *FRONT_CHANNEL)
+WITH_TOKENS = tuple(each for each in GRANTS_OF_RESPONSE_TYPES if each != CODE)
+CODE_ALONE, EVERY_RESPONSE_TYPE = (CODE,), (CODE, *WITH_TOKENS)
 
 
 def supported_response_types(settings: Settings) -> Sequence[str]:

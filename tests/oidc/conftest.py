@@ -15,7 +15,7 @@ from sqlalchemy import event
 from idp import database
 from idp.models import User
 from idp.oidc import backchannel, server
-from idp.oidc.authorization_response import FRONT_CHANNEL
+from idp.oidc.authorization_response import WITH_TOKENS
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 from idp.web import context
@@ -84,7 +84,7 @@ def relying_party_of_every_type(
 
     def make(browser: FlaskClient | None = None, **metadata: Any) -> RelyingParty:
         every = {
-            "response_types": ("code", *FRONT_CHANNEL),
+            "response_types": ("code", *WITH_TOKENS),
             "grant_types": ("authorization_code", "implicit", "refresh_token"),
         }
         registered, secret = make_client(**{**every, **metadata})

@@ -5,7 +5,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from idp.oidc.authorization_response import (
-    FRONT_CHANNEL,
+    WITH_TOKENS,
     FormPost,
     Redirect,
     ReturnAddress,
@@ -65,7 +65,7 @@ def test_without_a_state_none_comes_back():
         (None, "query"),
         ("code", "query"),
         ("nonsense", "query"),
-        *((each, "fragment") for each in (*FRONT_CHANNEL, "token", "token code")),
+        *((each, "fragment") for each in (*WITH_TOKENS, "token", "token code")),
     ],
 )
 def test_the_default_by_response_type(response_type, mode):
@@ -96,7 +96,7 @@ def test_of_two_states_neither_comes_back():
 
 def test_the_order_of_words_does_not_matter():
     assert in_order("token  id_token code") == "code id_token token"
-    assert {in_order(each) for each in FRONT_CHANNEL} == set(FRONT_CHANNEL)
+    assert {in_order(each) for each in WITH_TOKENS} == set(WITH_TOKENS)
 
 
 # -- On the wire ---------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_an_unknown_mode_is_told_of_in_the_default_one(rp, mode):
 
 
 def test_tokens_never_travel_in_a_query(every_type):
-    for response_type in FRONT_CHANNEL:
+    for response_type in WITH_TOKENS:
         answer = every_type.ask(response_type=response_type, response_mode="query")
         assert answer.error == "invalid_request"
 

@@ -9,7 +9,7 @@ from flask import Response, request
 from idp import clock
 from idp.accounts import audit, sessions
 from idp.accounts.audit import Event
-from idp.oidc import front_channel, interaction, session_policy
+from idp.oidc import authorization_issuer, interaction, session_policy
 from idp.oidc.authorization_request import (
     AuthorizationRequest,
     RefusedRequest,
@@ -142,7 +142,7 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
     assert session is not None
     if refusal := session_policy.admit(db, context.settings(), context.visitor(), asked.client, session):
         return _tell_no(asked, refusal)
-    issued = front_channel.issue(db, provider, asked, session)
+    issued = authorization_issuer.issue(db, provider, asked, session)
     sessions.touch(db, session.id, session.last_seen_at)
     return _answer(asked.return_address, issued)
 

@@ -5,9 +5,11 @@ from sqlalchemy import select
 
 from idp.accounts import sessions
 from idp.accounts.visitor import OPERATOR
+from idp.errors import ExpiredError
 from idp.models import AuthorizationGrant, BrowserSession
-from idp.oidc import consents
-from idp.oidc.authorization_response import FRONT_CHANNEL
+from idp.oidc import authorization_issuer, consents
+from idp.oidc.authorization_request import AuthorizationRequest
+from idp.oidc.authorization_response import WITH_TOKENS
 from tests.relying_party import RelyingParty, Tokens
 
 
@@ -17,10 +19,10 @@ def without_pkce(party, response_type):
     return party
 
 
-@pytest.mark.parametrize("response_type", FRONT_CHANNEL)
+@pytest.mark.parametrize("response_type", WITH_TOKENS)
 def test_they_are_off_by_default(relying_party, ada, response_type):
     rp = relying_party(
-        response_types=("code", *FRONT_CHANNEL), grant_types=("authorization_code", "implicit", "refresh_token")
+        response_types=("code", *WITH_TOKENS), grant_types=("authorization_code", "implicit", "refresh_token")
     )
     answer = rp.ask(response_type=response_type)
     assert answer.error == "unsupported_response_type"
@@ -38,7 +40,7 @@ def test_the_order_of_the_words_does_not_matter(every_type, response_type):
     assert every_type.authorize(response_type=response_type).error is None
 
 
-@pytest.mark.parametrize("response_type", FRONT_CHANNEL)
+@pytest.mark.parametrize("response_type", WITH_TOKENS)
 def test_an_app_gets_what_it_is_registered_for(relying_party_of_every_type, ada, response_type):
     rp = relying_party_of_every_type(response_types=("code",), grant_types=("authorization_code",))
     assert rp.ask(response_type=response_type).error == "unauthorized_client"
@@ -95,6 +97,23 @@ def test_the_session_that_ends_takes_the_token_along(every_type, db):
     assert every_type.is_good(tokens)
     every_type.log_out(tokens.id_token)
     assert not every_type.is_good(tokens)
+
+
+def test_nothing_is_issued_for_a_session_that_ended_this_very_moment(every_type, ada, db, settings):
+    every_type.authorize(response_type="id_token")
+    cookie = every_type.browser.get_cookie("idp_session")
+    session = sessions.find_session(db, settings, cookie.value)
+    sessions.end_session(db, OPERATOR, session.id, reason="signed_out")
+    db.commit()
+    asked = AuthorizationRequest(
+        client=every_type.metadata,
+        redirect_uri=every_type.redirect_uri,
+        response_type="id_token token",
+        scopes=("openid",),
+    )
+    provider = every_type.browser.application.extensions["idp_provider"]
+    with pytest.raises(ExpiredError):
+        authorization_issuer.issue(db, provider, asked, session)
 
 
 def test_an_app_that_gives_it_back(every_type):
