@@ -292,6 +292,11 @@ class Settings:
         "Whether software registers itself as a client (RFC 7591): not at all (off), with an initial access token "
         "from `idp client token` (token), or anyone (open).",
     )
+    session_management: Literal["off", "on"] = setting(
+        "off",
+        "Whether apps may watch in the browser if somebody is still signed in (OpenID Connect Session Management): "
+        "one more cookie, which scripts and frames may read.",
+    )
     response_types: Literal["code", "all"] = setting(
         "code",
         "Which response types there are: code alone, or those of the implicit and hybrid flows too (all), which "

@@ -27,6 +27,8 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
     registration = {}
     if settings.dynamic_registration != "off":
         registration["registration_endpoint"] = settings.url("/oauth/register")
+    if settings.session_management == "on":
+        pages["check_session_iframe"] = settings.url("/oauth/check-session")
     return {
         "issuer": settings.issuer,
         "authorization_endpoint": settings.url("/oauth/authorize"),

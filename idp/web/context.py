@@ -42,6 +42,7 @@ class CookieNames:
 
     session: str
     browser: str
+    browser_state: str
 
 
 def database() -> Session:
@@ -62,7 +63,7 @@ def provider() -> Provider:
 def cookie_names(in_force: Settings) -> CookieNames:
     """Return the names of the cookies for this issuer."""
     prefix = "__Host-" if in_force.is_https else ""
-    return CookieNames(f"{prefix}idp_session", f"{prefix}idp_browser")
+    return CookieNames(f"{prefix}idp_session", f"{prefix}idp_browser", f"{prefix}idp_browser_state")
 
 
 def visitor() -> Visitor:
@@ -101,11 +102,13 @@ def required_session() -> CurrentSession:
 
 def set_session_cookie(response: WerkzeugResponse, token: str) -> None:
     """Hand the session's secret to the browser."""
+    g.session_token = token
     _set_cookie(response, cookie_names(settings()).session, token, settings().session_lifetime)
 
 
 def delete_session_cookie(response: WerkzeugResponse) -> None:
     """Take the session's secret back."""
+    g.session_token = ""
     _set_cookie(response, cookie_names(settings()).session, "", 0)
 
 

@@ -3,6 +3,7 @@
 from flask import Flask, Response, request
 
 from idp.web import context
+from idp.web.browser_state import carry_browser_state
 
 # No script at all, nothing from another host, nobody may frame us. form-action is left out: Chromium applies it to the
 # redirect after a form too, and that redirect ends at the app (see docs/security.md).
@@ -20,6 +21,7 @@ HEADERS = {
 }
 STRICT_TRANSPORT_SECURITY = "max-age=31536000"
 _PUBLIC_DOCUMENTS = ("/.well-known/", "/oauth/jwks")
+MAY_BE_FRAMED = "/oauth/check-session"  # by any app, which is what it is for; its policy says nothing of ancestors
 _CACHEABLE = ("/static/", "/brand/", *_PUBLIC_DOCUMENTS)
 
 
@@ -30,10 +32,12 @@ def register_security(app: Flask) -> None:
     def set_headers(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
+        if request.path == MAY_BE_FRAMED and response.status_code == 200:
+            del response.headers["X-Frame-Options"]
         if request.path.startswith(_PUBLIC_DOCUMENTS):
             response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         if context.settings().is_https:
             response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
         if not request.path.startswith(_CACHEABLE):
             response.headers.setdefault("Cache-Control", "no-store")
-        return context.carry_browser_cookie(response)
+        return carry_browser_state(context.carry_browser_cookie(response))

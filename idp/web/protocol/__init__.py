@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from idp.web.protocol import authorize, end_session, registration, token, userinfo, well_known
+from idp.web.protocol import authorize, check_session, end_session, registration, token, userinfo, well_known
 
 ROUTES = (
     ("/.well-known/openid-configuration", well_known.show_metadata, ("GET",)),
@@ -18,6 +18,7 @@ ROUTES = (
     ("/oauth/userinfo", userinfo.show_userinfo, ("GET", "POST")),
     ("/oauth/register", registration.register_client, ("POST",)),
     ("/oauth/register/<client_id>", registration.manage_client, ("GET", "PUT", "DELETE")),
+    ("/oauth/check-session", check_session.show_check_session, ("GET",)),
     ("/oauth/end-session", end_session.receive_request, ("GET", "POST")),
     ("/oauth/end-session/confirm", end_session.submit_confirmation, ("POST",)),
 )

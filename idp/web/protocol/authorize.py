@@ -38,6 +38,7 @@ from idp.oidc.next_step import (
 from idp.oidc.pushed_requests import is_pushed
 from idp.oidc.request_sources import gather
 from idp.oidc.requests import Parameters
+from idp.oidc.session_state import session_state_of
 from idp.oidc.subjects import subject_of
 from idp.web import context
 from idp.web.error_pages import error_page
@@ -144,7 +145,9 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
         return _tell_no(asked, refusal)
     issued = authorization_issuer.issue(db, provider, asked, session)
     sessions.touch(db, session.id, session.last_seen_at)
-    return _answer(asked.return_address, issued)
+    redirect_uri = asked.return_address.redirect_uri
+    seen = session_state_of(context.settings(), asked.client.client_id, redirect_uri, session)
+    return _answer(asked.return_address, {**issued, **seen})
 
 
 def _park(asked: AuthorizationRequest, came: Arrival) -> str:
