@@ -21,7 +21,7 @@ HEADERS = {
 }
 STRICT_TRANSPORT_SECURITY = "max-age=31536000"
 _PUBLIC_DOCUMENTS = ("/.well-known/", "/oauth/jwks")
-MAY_BE_FRAMED = "/oauth/check-session"  # by any app, which is what it is for; its policy says nothing of ancestors
+MAY_BE_FRAMED = "/oauth/check-session"  # by any app, when it answers with a policy of its own
 _CACHEABLE = ("/static/", "/brand/", *_PUBLIC_DOCUMENTS)
 
 
@@ -32,7 +32,7 @@ def register_security(app: Flask) -> None:
     def set_headers(response: Response) -> Response:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
-        if request.path == MAY_BE_FRAMED and response.status_code == 200:
+        if request.path == MAY_BE_FRAMED and "frame-ancestors" not in response.headers["Content-Security-Policy"]:
             del response.headers["X-Frame-Options"]
         if request.path.startswith(_PUBLIC_DOCUMENTS):
             response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"

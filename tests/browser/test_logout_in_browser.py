@@ -21,7 +21,7 @@ from idp.models import User
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.session_state import hash_of
 from idp.settings import Settings
-from tests.browser.looking import LOOKS, check, sign_in
+from tests.browser.looking import WINDOWS, check, open_page, sign_in
 from tests.relying_party import s256
 
 pytestmark = pytest.mark.browser
@@ -166,19 +166,19 @@ def test_an_app_that_does_not_answer_holds_nobody_up(
     assert len(app.heard) == 1
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("window", WINDOWS)
 def test_pages_of_signing_out_are_accessible(
     live_server: str,
     app: App,
     open_context: OpenContext,
     make_user: Callable[..., User],
     make_client: MakeClient,
-    look: str,
+    window: str,
 ) -> None:
     make_user()
     listening = register(make_client, app, client_name="Weather Atlas", frontchannel_logout_uri=f"{app.origin}/frame/x")
     deaf = register(make_client, app, client_name="Ledger of a company with quite a long name")
-    page = open_context(**LOOKS[look]).new_page()
+    page = open_page(open_context, window)
     for client in (listening, deaf):
         log_in(page, live_server, client)
     page.goto(f"{live_server}/account/sessions")
@@ -186,6 +186,7 @@ def test_pages_of_signing_out_are_accessible(
     page.goto(f"{live_server}/oauth/end-session?{urlencode({'client_id': listening.client_id})}")
     check(page, "sign out of apps")
     app.hangs.set()
+    page.route("**/signed-out", lambda _route: None)  # it wants to go on before everybody has looked
     page.click("#logout-confirm", no_wait_after=True)
     page.wait_for_selector("#continue")
     check(page, "being signed out")

@@ -1,5 +1,6 @@
 """Where one is signed in, and how to end that."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import Response, url_for
@@ -8,6 +9,7 @@ from markupsafe import Markup
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.models import BrowserSession
+from idp.oidc.reached_apps import ReachedApp, list_reached_apps
 from idp.web import context, forms
 from idp.web.pages.account import signed_in
 from idp.web.pages.devices import describe_device
@@ -28,15 +30,16 @@ class ShownSession:
     auth_time: int
     last_seen_at: int
     is_current: bool
+    apps: Sequence[ReachedApp]
 
 
 def show_sessions() -> Response:
-    """Show every living session, this one first."""
+    """Show every living session and the apps that it reached, this one first."""
     return _list(signed_in())
 
 
 def submit_sessions() -> Response:
-    """End one session, or all but this one. A session that is gone already is as good as ended."""
+    """End one session, or all but this one, and what hangs on it. One that is gone already is as good as ended."""
     current = signed_in()
     if faults := faults_of_token():
         return _list(current, faults, 400)
@@ -53,11 +56,13 @@ def submit_sessions() -> Response:
 
 def _list(current: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
     rows = sessions.list_sessions(context.database(), context.settings(), current.user_id)
-    shown = sorted((_shown(row, current.id) for row in rows), key=lambda each: not each.is_current)
+    reached = list_reached_apps(context.database(), [row.id for row in rows])
+    listed = (_shown(row, current.id, reached.get(row.id, ())) for row in rows)
+    shown = sorted(listed, key=lambda each: not each.is_current)
     return page("sessions.html", status, session=current, tab="sessions", sessions=shown, faults=faults)
 
 
-def _shown(row: BrowserSession, current_id: str) -> ShownSession:
+def _shown(row: BrowserSession, current_id: str, apps: Sequence[ReachedApp]) -> ShownSession:
     return ShownSession(
         id=row.id,
         device=describe_device(row.user_agent),
@@ -65,4 +70,5 @@ def _shown(row: BrowserSession, current_id: str) -> ShownSession:
         auth_time=row.auth_time,
         last_seen_at=row.last_seen_at,
         is_current=row.id == current_id,
+        apps=apps,
     )
