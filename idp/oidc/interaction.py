@@ -46,6 +46,18 @@ class Interaction(Facts):
         return self.request.client
 
 
+class RequestGone(ExpiredError):
+    """A parked request that cannot go on.
+
+    Attributes:
+        client: whose it was, for the browser that brought it.
+    """
+
+    def __init__(self, client: ClientMetadata | None, *, detail: str = "") -> None:
+        super().__init__(sentences.REQUEST_GONE(), detail=detail)
+        self.client = client
+
+
 def park(
     db: Session,
     provider: "Provider",
@@ -115,13 +127,14 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
         ).where(ParkedRequest.id == interaction_id, *_waits(browser_digest))
     ).first()
     if row is None:
-        raise ExpiredError(sentences.REQUEST_GONE())
+        raise RequestGone(_client_of(db, provider, interaction_id, browser_digest))
     parameters = Parameters.of_stored(row.parameters)
     try:
         client = identify_client(parameters, lambda client_id: provider.clients.find(db, client_id))
         request = validate(provider, client, parameters)
     except (ShownFault, RefusedRequest) as error:
-        raise ExpiredError(sentences.REQUEST_GONE(), detail=f"parked request is no longer valid: {error}") from None
+        gone = RequestGone(None, detail=f"parked request is no longer valid: {error}")
+        raise gone from None
     return Interaction(
         id=interaction_id,
         request=request,
@@ -130,6 +143,16 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
         is_consented=row.is_consented,
         is_denied=row.is_denied,
     )
+
+
+def _client_of(db: Session, provider: "Provider", interaction_id: str, browser_digest: str) -> ClientMetadata | None:
+    """Return whose request this was, to the browser that brought it and no other."""
+    client_id = db.scalar(
+        select(ParkedRequest.client_id).where(
+            ParkedRequest.id == interaction_id, ParkedRequest.browser_digest == browser_digest
+        )
+    )
+    return provider.clients.find(db, client_id) if client_id else None
 
 
 def find_waiting(db: Session, browser_digest: str) -> str | None:

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, make_response, redirect, render_template, request, url_for
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
@@ -16,6 +17,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from idp import crypto
 from idp.errors import IdpError, InvalidInputError, Refusal, SessionRequired, Throttled
+from idp.oidc.clients import ClientMetadata
 from idp.web import texts
 from idp.web.texts import text, told, wait
 
@@ -61,6 +63,17 @@ _REFUSALS: Mapping[str, str] = {
 }
 
 
+# What a developer should change, by the parameter at fault.
+_REMEDIES: Mapping[str, str] = {
+    "client_id": "remedy.client_id",
+    "redirect_uri": "remedy.redirect_uri",
+    "request": "remedy.request",
+    "request_uri": "remedy.request_uri",
+    "id_token_hint": "remedy.id_token_hint",
+    "post_logout_redirect_uri": "remedy.post_logout_redirect_uri",
+}
+
+
 def register_error_pages(app: Flask) -> None:
     """Render every error of the application."""
     app.register_error_handler(HTTPException, show_http_error)
@@ -80,6 +93,7 @@ def error_page(
     message: str = "",
     parameter: str = "",
     reference: str = "",
+    client: ClientMetadata | None = None,
 ) -> Response:
     """Show an error to a person.
 
@@ -91,6 +105,7 @@ def error_page(
         message: what it means for the person; left out, that the app asked for what cannot be given.
         parameter: which parameter is at fault.
         reference: under which the log tells more.
+        client: the app that the person came from, where that is known: the page leads back to its home page.
     """
     page = render_template(
         "error.html",
@@ -100,9 +115,19 @@ def error_page(
         description=told(description) if description else "",
         parameter=parameter,
         reference=reference,
+        remedy=text(_REMEDIES[parameter]) if parameter in _REMEDIES else "",
+        way_back=_way_back(client),
         leads_on=bool(title) and status < 500,
     )
     return make_response(page, status)
+
+
+def _way_back(client: ClientMetadata | None) -> Mapping[str, str] | None:
+    """Return where an app is at home; by https only, and never what the request itself names."""
+    home = urlsplit(client.client_uri or "") if client else None
+    if client is None or home is None or home.scheme != "https" or not home.hostname:
+        return None
+    return {"app": client.client_name, "host": home.hostname, "url": home.geturl()}
 
 
 def problem(status: int, code: str, detail: str, faults: Mapping[str, Sequence[str]] | None = None) -> Response:
@@ -136,8 +161,9 @@ def show_refusal(refusal: Refusal) -> Response:
         message = told(refusal.message)
         if isinstance(refusal, Throttled):
             message = text("error.throttled", wait=wait(refusal.retry_after))
+        client = getattr(refusal, "client", None)
         title = text(_REFUSALS.get(refusal.code, "refusal.refused"))
-        response = error_page(status=refusal.status, code=refusal.code, title=title, message=message)
+        response = error_page(status=refusal.status, code=refusal.code, title=title, message=message, client=client)
     if retry_after := getattr(refusal, "retry_after", 0):
         response.headers["Retry-After"] = str(retry_after)
     for name, value in getattr(refusal, "headers", ()):

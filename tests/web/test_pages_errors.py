@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import ImATeapot, ServiceUnavailable
+from werkzeug.test import TestResponse
 
 from idp.errors import (
     AlreadyExistsError,
@@ -24,8 +26,12 @@ from idp.errors import (
     SignInRefused,
     Throttled,
 )
+from idp.models import User
 from idp.settings import Settings
-from idp.web import error_pages
+from idp.web import error_pages, texts
+from tests.conftest import Clock
+from tests.relying_party import RelyingParty, shown_error
+from tests.web.page_driver import words
 
 DETAIL = "what only the log may know"
 
@@ -187,3 +193,70 @@ def test_faults_of_an_app_name_the_parameter(client: FlaskClient) -> None:
     assert '<code id="error-parameter">client_id</code>' in page.text
     assert "<nobody>" not in page.text
     assert "<h1>The app made a mistake</h1>" in page.text
+
+
+# -- The way back --------------------------------------------------------------------------------
+
+HOME = "https://weather.example.org/start"
+
+
+def back_to(page: TestResponse) -> str | None:
+    """Return where an error page leads back to."""
+    found = re.search(r'id="error-back" href="([^"]*)"', page.text)
+    return found[1] if found else None
+
+
+def test_an_apps_mistake_leads_back_to_its_home_page(relying_party: Callable[..., RelyingParty]) -> None:
+    app = relying_party(client_uri=HOME)
+    page = app.send(redirect_uri="https://app.example.org/callback/")
+    assert shown_error(page).parameter == "redirect_uri"
+    assert back_to(page) == HOME
+    assert "Back to Weather app (weather.example.org)" in words(page)
+    assert 'id="error-remedy"' in page.text
+    assert "to the letter" in words(page)
+
+
+@pytest.mark.parametrize("uri", [None, "http://localhost:8501/"])
+def test_only_a_home_page_by_https_is_led_to(relying_party: Callable[..., RelyingParty], uri: str | None) -> None:
+    app = relying_party(client_uri=uri)
+    assert back_to(app.send(redirect_uri="https://app.example.org/callback/")) is None
+
+
+@pytest.mark.parametrize("query", ["client_id=nobody", "", "client_id=a&client_id=b", "client_id=%00"])
+def test_an_unknown_app_has_no_home(client: FlaskClient, query: str) -> None:
+    page = client.get(f"/oauth/authorize?{query}&client_uri={HOME}")
+    assert page.status_code == 400
+    assert back_to(page) is None
+
+
+def test_a_sign_out_that_goes_wrong_leads_back_too(relying_party: Callable[..., RelyingParty]) -> None:
+    app = relying_party(client_uri=HOME)
+    page = app.request_logout(client_id=app.metadata.client_id, post_logout_redirect_uri="https://evil.example.org/")
+    assert shown_error(page).parameter == "post_logout_redirect_uri"
+    assert back_to(page) == HOME
+    assert "evil" not in (back_to(page) or "")
+    assert "--post-logout-redirect-uri" in words(page)
+
+
+def test_a_request_that_is_over_leads_back_in_its_own_browser_only(
+    relying_party: Callable[..., RelyingParty], make_user: Callable[..., User], clock: Clock, settings: Settings
+) -> None:
+    make_user()
+    app = relying_party(client_uri=HOME)
+    page = app.sign_in_page()
+    clock.advance(settings.interaction_lifetime)
+    path, query = page.request.path, page.request.args
+    gone = app.browser.get(path, query_string=query)
+    assert '<code id="error-code">expired</code>' in gone.text
+    assert back_to(gone) == HOME
+    stranger = app.browser.application.test_client()  # type: ignore[attr-defined]
+    elsewhere = stranger.get(path, query_string=query)
+    assert elsewhere.status_code == 400
+    assert back_to(elsewhere) is None
+    assert "Weather" not in elsewhere.text
+
+
+@pytest.mark.parametrize("parameter", error_pages._REMEDIES)
+def test_each_remedy_is_a_sentence_in_every_language(parameter: str) -> None:
+    for language in texts.languages():
+        assert texts.plain(language, error_pages._REMEDIES[parameter]).endswith(".")

@@ -43,7 +43,7 @@ from idp.oidc.subjects import subject_of
 from idp.web import context
 from idp.web.error_pages import error_page
 from idp.web.protocol.answering import answer, see_other
-from idp.web.protocol.reading import NOTHING, comes_without_cookies, read_form, read_query, repeat_by_get
+from idp.web.protocol.reading import NOTHING, client_behind, comes_without_cookies, read_form, read_query, repeat_by_get
 
 PAGES: dict[type[Step], str] = {
     SignIn: "/sign-in",
@@ -85,11 +85,11 @@ def receive_request() -> Response:
         sourced = gather(provider, db, client, sent)
         asked = validate(provider, client, sourced.parameters)
     except ShownFault as fault:
-        return _resume_pushed(sent) or _show(fault.parameter, fault.error, fault.description)
+        return _resume_pushed(sent) or _show(fault.parameter, fault.error, fault.description, client_behind(sent))
     except RefusedRequest as refused:
         return _tell_error(refused)
     except OAuth2Error as error:
-        return _show("", error.error or "", error.description or "")
+        return _show("", error.error or "", error.description or "", client_behind(sent))
     step = _decide(asked, NOTHING_HAPPENED, consent)
     pushed_as = sent.get("request_uri") if is_pushed(sent.get("request_uri")) else None
     return _act(asked, step, Arrival(sourced.source, pushed_as))
@@ -136,7 +136,7 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
         interaction_id = came.id if isinstance(came, Interaction) else _park(asked, came)
         return see_other(context.settings().issuer + f"{PAGES[type(step)]}?{urlencode({'i': interaction_id})}")
     if isinstance(came, Interaction) and not interaction.finish(db, came.id):
-        return _show("", "invalid_request", "This request has been answered already.")
+        return _show("", "invalid_request", "This request has been answered already.", asked.client)
     if isinstance(step, Refuse):
         return _refuse(asked, step)
     session = context.current_session()
@@ -190,6 +190,6 @@ def _answer(address: ReturnAddress, parameters: dict[str, str]) -> Response:
     return answer(address.respond(context.settings().issuer, parameters))
 
 
-def _show(parameter: str, code: str, description: str) -> Response:
-    """Show a fault to the person; the client is not known well enough to be told."""
-    return error_page(status=400, code=code, description=description, parameter=parameter)
+def _show(parameter: str, code: str, description: str, client: ClientMetadata | None = None) -> Response:
+    """Show a fault to the person, who may go back to the app's home page; where else to send them is not certain."""
+    return error_page(status=400, code=code, description=description, parameter=parameter, client=client)

@@ -11,7 +11,7 @@ from idp.oidc.reached_apps import list_reached_apps
 from idp.oidc.requests import Parameters
 from idp.web import context, forms, texts
 from idp.web.error_pages import error_page
-from idp.web.protocol.reading import comes_without_cookies, read_form, read_query, repeat_by_get
+from idp.web.protocol.reading import client_behind, comes_without_cookies, read_form, read_query, repeat_by_get
 from idp.web.signing_out import sign_out
 
 CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
@@ -26,7 +26,7 @@ def receive_request() -> Response:
         texts.prefer(parameters.get("ui_locales"))
         logout = validate_logout(context.database(), context.provider(), parameters)
     except LogoutRefused as refused:
-        return _show(refused)
+        return _show(refused, parameters)
     except OAuth2Error as error:
         return error_page(status=400, code=error.error or "", description=error.description or "")
     session = context.current_session()
@@ -42,7 +42,7 @@ def submit_confirmation() -> Response:
     try:
         logout = validate_logout(context.database(), context.provider(), parameters)
     except LogoutRefused as refused:
-        return _show(refused)
+        return _show(refused, parameters)
     try:
         forms.check_csrf()
     except ExpiredError:
@@ -72,10 +72,11 @@ def _end(logout: LogoutRequest, parameters: Parameters) -> Response:
     return sign_out(logout.return_to or own_page)
 
 
-def _show(refused: LogoutRefused) -> Response:
+def _show(refused: LogoutRefused, parameters: Parameters) -> Response:
     return error_page(
         status=400,
         code="invalid_request",
         description=f"{refused.parameter} {refused.description}.",
         parameter=refused.parameter,
+        client=client_behind(parameters),
     )

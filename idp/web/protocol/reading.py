@@ -8,6 +8,7 @@ from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from flask import Response, request
 
+from idp.oidc.clients import ClientMetadata
 from idp.oidc.requests import FORM, Parameters, ProtocolRequest, parse_parameters
 from idp.web import context
 
@@ -46,6 +47,12 @@ def repeat_by_get(parameters: Parameters) -> Response:
     response.headers["Location"] = f"{context.settings().url(request.path)}?{query}"
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def client_behind(parameters: Parameters) -> ClientMetadata | None:
+    """Return the app that a request names, if there is one: so that a page about its faults can lead back to it."""
+    named = parameters.datalist.get("client_id", [])
+    return context.provider().clients.find(context.database(), named[0]) if len(named) == 1 else None
 
 
 def protocol_request(payload: Parameters) -> ProtocolRequest:
