@@ -226,6 +226,30 @@ def test_a_reload_before_sign_in_finds_the_same_page(rp, db):
     assert refused(rp.send_pushed(uri))
 
 
+def test_a_button_pressed_twice_parks_once(rp, app, db):
+    """Both requests of one browser are on their way at the same moment: each finds the same page."""
+    rp.browser.get("/sign-in")
+    cookie = rp.browser.get_cookie("idp_browser").value
+    uri = rp.push()
+    found, barrier = [], threading.Barrier(2)
+
+    def press():
+        browser = app.test_client()
+        browser.set_cookie("idp_browser", cookie)
+        party = RelyingParty(browser, rp.issuer, rp.metadata, rp.secret)
+        barrier.wait()
+        found.append(party.follow(party.send_pushed(uri)).request.args.get("i"))
+
+    threads = [threading.Thread(target=press) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 2
+    assert len(set(found)) == 1
+    assert db.scalar(select(func.count()).select_from(ParkedRequest)) == 1
+
+
 def test_a_reload_is_good_for_as_long_as_the_page_is(rp, settings, clock):
     uri = rp.push()
     rp.follow(rp.send_pushed(uri))
@@ -262,6 +286,14 @@ def test_an_app_that_must_push_is_refused_without(relying_party, ada):
     assert "push" in answer.parameters["error_description"]
     assert shown_error(rp.send(redirect_uri="https://evil.example.org/")).parameter == "request_uri"
     assert rp.redeem(rp.authorize(sent=rp.send_pushed(rp.push())).code)
+
+
+def test_a_signed_request_through_the_browser_is_none_that_was_pushed(relying_party, ada):
+    rp = relying_party(jwks=public_jwks(), require_pushed_authorization_requests=True)
+    beside = {"client_id": rp.metadata.client_id, "redirect_uri": rp.redirect_uri, "state": "outside"}
+    response = rp.send_object(signed, beside=beside)
+    rp.state = "outside"
+    assert rp.read_answer(response).error == "invalid_request"
 
 
 def test_a_pushed_request_object_counts_alone(relying_party, ada, db):

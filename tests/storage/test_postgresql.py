@@ -107,6 +107,39 @@ def test_a_pushed_request_brought_by_many_at_once_has_one_winner(
     assert party.redeem(party.authorize(sent=party.send_pushed(party.push())).code)
 
 
+def test_a_pushed_request_brought_twice_at_once_by_one_browser_is_parked_once(
+    app: Flask, relying_party: MakeRelyingParty
+) -> None:
+    party = relying_party()
+    party.browser.get("/sign-in")
+    cookie = party.browser.get_cookie("idp_browser")
+    assert cookie is not None
+    for _ in range(5):
+        request_uri = party.push()
+        start, pages = threading.Barrier(2), []
+
+        def bring(
+            request_uri: str = request_uri,
+            start: threading.Barrier = start,
+            pages: list[str | None] = pages,
+            secret: str = cookie.value,
+        ) -> None:
+            browser = app.test_client()
+            browser.set_cookie("idp_browser", secret)
+            mine = RelyingParty(browser, party.issuer, party.metadata, party.secret)
+            start.wait()
+            pages.append(mine.follow(mine.send_pushed(request_uri)).request.args.get("i"))
+
+        threads = [threading.Thread(target=bring) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(pages) == 2
+        assert len(set(pages)) == 1
+        assert pages[0]
+
+
 def test_a_wrong_password_is_refused_and_its_evidence_is_kept(
     relying_party: MakeRelyingParty, make_user: Callable[..., Any], db: Session
 ) -> None:
