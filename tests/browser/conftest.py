@@ -71,8 +71,11 @@ class Callback(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.end_headers()
-        page = '<!doctype html><link rel="icon" href="data:,"><title>back</title><pre id="posted">'
-        self.wfile.write((page + form.replace("&", "&amp;")).encode())
+        told = (self.headers["Origin"], self.headers.get("Referer", ""), form.replace("&", "&amp;"))
+        page = '<!doctype html><link rel="icon" href="data:,"><title>back</title>'
+        self.wfile.write(
+            (page + "<p id=origin>{}</p><p id=referer>{}</p><pre id=posted>{}</pre>".format(*told)).encode()
+        )
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Route
 
 from idp.models import User
-from tests.browser.looking import LOOKS, check, sign_in
+from tests.browser.looking import WINDOWS, check, open_page, sign_in
 
 pytestmark = pytest.mark.browser
 
@@ -37,20 +37,23 @@ def test_the_answer_is_posted_to_the_app_at_once(
     assert answer["state"] == [STATE]
     assert answer["iss"] == [live_server]
     assert answer["code"]
+    # Who posts can be told, and nothing else of where the browser was.
+    assert page.inner_text("#origin") == live_server
+    assert page.inner_text("#referer") == live_server + "/"
     page.goto(app_url(response_mode="form_post", prompt="none", scope="openid nonsense", max_age="x"))
     assert posted(page, callback)["error"] == ["invalid_request"]
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("window", WINDOWS)
 def test_without_a_script_there_is_a_button(
     app_url: Callable[..., str],
     callback: str,
     open_context: Callable[..., BrowserContext],
     make_user: Callable[..., User],
-    look: str,
+    window: str,
 ) -> None:
     make_user()
-    page = open_context(**LOOKS[look]).new_page()
+    page = open_page(open_context, window)
     url = app_url(response_mode="form_post", prompt="none", state=STATE)
 
     def take_script_out(route: Route) -> None:  # axe needs JavaScript, so the browser keeps it

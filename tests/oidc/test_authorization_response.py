@@ -173,6 +173,7 @@ def test_the_script_of_the_page_is_old_and_stands_alone(rp):
     policy = dict(part.strip().split(" ", 1) for part in response.headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
     assert "unsafe-inline" not in policy["script-src"]
+    assert response.headers["Referrer-Policy"] == "strict-origin"
 
 
 def test_the_page_speaks_german_too(rp):

@@ -23,6 +23,8 @@ def answer(response: Redirect | FormPost) -> Response:
     page = make_response(render_template("form_post.html", response=response, script=Markup(SUBMIT_SCRIPT)))  # noqa: S704
     page.headers["Content-Security-Policy"] = FORM_POST_POLICY
     page.headers["Cache-Control"] = "no-store"
+    # With no-referrer, as everywhere else, browsers post with `Origin: null`, and apps that look at it refuse that.
+    page.headers["Referrer-Policy"] = "strict-origin"
     return page
 
 
