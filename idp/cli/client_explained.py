@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from idp.cli import output
 from idp.oidc import scopes as known_scopes
-from idp.oidc.clients import IMPLICIT, ClientMetadata
+from idp.oidc.clients import DEVICE_CODE_GRANT, IMPLICIT, ClientMetadata
 from idp.settings import Settings
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
@@ -68,6 +68,7 @@ def _grants(client: ClientMetadata) -> Iterator[str]:
             else "It is registered for refresh_token, but gets none: that takes the scope offline_access, "
             "and access tokens that are not bound to the browser session."
         ),
+        DEVICE_CODE_GRANT: "It connects devices that show no browser: people type a code elsewhere (device code).",
         "client_credentials": "It gets tokens in its own name (client_credentials).",
     }
     yield from (told.get(grant, f"It may use the grant {grant}.") for grant in client.grant_types)

@@ -101,7 +101,7 @@ def register(db: Session, settings: Settings, visitor: Visitor, bearer: str | No
     )
     try:
         document = client_document.parse(raw)
-        wanted = _read(document, blank, SCOPES)
+        wanted = _read(document, blank, SCOPES, GRANT_TYPES)
         admit_client(settings, wanted)
         if token_id is not None and not initial_tokens.claim_use(db, token_id):
             raise _unknown_initial_token()
@@ -138,14 +138,17 @@ def replace_registration(
 
     Raises:
         RegistrationFault: says what is wrong, and with which member.
+        Throttled: too many changes: each may have something fetched.
     """
     before = registration.client
+    throttle.spend(db, settings, throttle.CLIENT_CHANGE, before.client_id)
     try:
         document = client_document.parse(raw)
         _check_own(document, before)
         defaults = ClientMetadata(client_id=before.client_id, client_name="", scopes=before.scopes)
         own = {name: getattr(defaults, name) for name in client_document.OF_SOFTWARE}
-        wanted = _read(document, replace(before, **own), (*SCOPES, *before.scopes))
+        scopes, grant_types = (*SCOPES, *before.scopes), (*GRANT_TYPES, *before.grant_types)
+        wanted = _read(document, replace(before, **own), scopes, grant_types)
         if wanted.redirect_uris != before.redirect_uris:
             wanted = replace(wanted, is_trusted=False)
         admit_client(settings, wanted)
@@ -194,12 +197,14 @@ def _note_refusal(db: Session, settings: Settings, visitor: Visitor, reason: str
     audit.record(db, Event.CLIENT_AUTHENTICATION_REFUSED, visitor, client_id=known, reason=reason)
 
 
-def _read(document: Mapping[str, Any], base: ClientMetadata, permitted: Sequence[str]) -> ClientMetadata:
+def _read(
+    document: Mapping[str, Any], base: ClientMetadata, permitted: Sequence[str], grant_types: Sequence[str]
+) -> ClientMetadata:
     """Read what software says of itself; scopes that it may not have are left out (RFC 7591 section 2)."""
     if "software_statement" in document:
         raise InvalidInputError({"software_statement": ["Nobody's software statements are accepted here."]})
     wanted = client_document.read(document, base, client_document.OF_SOFTWARE)
-    foreign = [each for each in wanted.grant_types if each not in (*GRANT_TYPES, *base.grant_types)]
+    foreign = [each for each in wanted.grant_types if each not in grant_types]
     if foreign:
         told = f"{foreign[0]!r} is not for software that registers itself: choose from {', '.join(GRANT_TYPES)}."
         raise InvalidInputError({"grant_types": [told]})

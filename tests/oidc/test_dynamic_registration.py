@@ -402,6 +402,16 @@ def test_refusals_count_too(open_app: Flask, monkeypatch: pytest.MonkeyPatch) ->
     assert ask_to_register(open_app).status_code == 429
 
 
+def test_one_client_changes_itself_so_often_and_no_more(settings: Settings, make_app: Any) -> None:
+    """Each change may have a sector's list fetched."""
+    app = make_app(replace(settings, dynamic_registration="open", throttle_account_burst=2))
+    told, other = registered(app), registered(app)
+    statuses = [manage(app, told, "PUT", client_name=f"Name {n}").status_code for n in range(3)]
+    assert statuses == [200, 200, 429]
+    assert manage(app, told).json["client_name"] == "Name 1"
+    assert manage(app, other, "PUT", client_name="Other").status_code == 200
+
+
 def test_guesses_at_a_token_fill_no_disk(settings: Settings, make_app: Any, db: Session) -> None:
     app = make_app(replace(settings, dynamic_registration="token", throttle_address_burst=3))
     for n in range(6):
@@ -470,14 +480,22 @@ def test_the_operator_s_decisions_stay_but_trust_is_for_known_addresses(
 ) -> None:
     told = registered(open_app)
     before = client_store.get_client(db, told["client_id"])
-    wider = replace(before, is_trusted=True, scopes=(*before.scopes, "roles"), access_token_lifetime=60)
+    wider = replace(
+        before,
+        is_trusted=True,
+        scopes=(*before.scopes, "roles"),
+        grant_types=(*before.grant_types, "client_credentials"),
+        access_token_lifetime=60,
+    )
     client_store.update_client(db, settings, OPERATOR, before, wider)
     db.commit()
-    assert manage(open_app, told, "PUT", client_name="Renamed").status_code == 200
+    grants = ["authorization_code", "client_credentials"]
+    assert manage(open_app, told, "PUT", client_name="Renamed", grant_types=grants).status_code == 200
     db.rollback()
     renamed = client_store.get_client(db, told["client_id"])
     assert renamed.is_trusted
     assert "roles" in renamed.scopes
+    assert "client_credentials" in renamed.grant_types
     assert renamed.access_token_lifetime == 60
     assert manage(open_app, told, "PUT", redirect_uris=["https://evil.example/"]).status_code == 200
     db.rollback()
