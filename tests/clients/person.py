@@ -5,7 +5,7 @@ from urllib.parse import urljoin
 import httpx
 
 from tests.factories import PASSWORD
-from tests.relying_party import the_form
+from tests.relying_party import Forms, the_form
 
 
 class Person:
@@ -42,6 +42,35 @@ class Person:
                 return str(response.url)
             response = self._submit(response)
         raise AssertionError("the provider's pages have no end")
+
+    def walk(self, url: str) -> httpx.Response:
+        """Open a URL of an app and go where it leads, doing what the provider's pages ask; returns where that ends."""
+        return self._go_on(self.http.get(url))
+
+    def press(self, page: httpx.Response) -> httpx.Response:
+        """Send the form of an app's page, and go where it leads."""
+        return self._go_on(self._submit(page))
+
+    def is_signed_in(self) -> bool:
+        """Tell whether the provider knows this browser."""
+        return self.http.get(f"{self.issuer}/account").status_code == 200
+
+    def sign_out(self) -> None:
+        """Sign out on the provider's own page, without any app."""
+        page = self.http.get(f"{self.issuer}/account")
+        form = next(each for each in Forms(page.text).found if each["action"].endswith("/sign-out"))
+        assert self.http.post(urljoin(self.issuer, form["action"]), data=form["fields"]).status_code == 303
+        assert not self.is_signed_in()
+
+    def _go_on(self, response: httpx.Response) -> httpx.Response:
+        for _ in range(20):
+            if response.has_redirect_location:
+                response = self.http.get(urljoin(str(response.url), response.headers["Location"]))
+            elif str(response.url).startswith(self.issuer) and response.is_success and "<form" in response.text:
+                response = self._submit(response)
+            else:
+                return response
+        raise AssertionError(f"this has no end: {response.url}")
 
     def _submit(self, page: httpx.Response) -> httpx.Response:
         form = the_form(page.text)

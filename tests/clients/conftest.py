@@ -1,0 +1,40 @@
+"""A provider as its operator runs it, and people: what real clients meet."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients.person import Person
+from tests.factories import PASSWORD
+from tests.journeys.conftest import House, free_port
+
+
+@pytest.fixture(scope="session")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """`idp serve`, with its worker, and two people; one is an admin."""
+    port = free_port()
+    house = House(tmp_path_factory.mktemp("provider"), f"http://localhost:{port}")
+    house.idp("init")
+    for username, first, last, role in (("ada", "Ada", "Lovelace", "admin"), ("bob", "Bob", "Builder", "member")):
+        house.idp(
+            "user", "add", username, "--email", f"{username}@example.org", "--first-name", first, "--last-name", last,
+            "--role", role, "--password-stdin", text=PASSWORD,
+        )  # fmt: skip
+    try:
+        house.start(["idp", "serve", "--port", str(port)], f"{house.issuer}/.well-known/openid-configuration", "log")
+        yield house
+    finally:
+        house.stop()
+
+
+@pytest.fixture
+def person(provider: House) -> Iterator[Person]:
+    """Ada, with a fresh browser."""
+    with Person(provider.issuer) as somebody:
+        yield somebody
+
+
+@pytest.fixture(scope="module")
+def app_url() -> str:
+    """Where a test module's app will be; cookies know no ports, so it has another host name than the provider."""
+    return f"http://127.0.0.1:{free_port()}"

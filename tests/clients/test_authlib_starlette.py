@@ -1,0 +1,52 @@
+"""Authlib's Starlette client in an app of its own, as `docs/clients/authlib-starlette.md` tells to write it."""
+
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.clients.how_to import HowTo
+from tests.clients.person import Person
+from tests.clients.processes import running
+from tests.clients.waiting import until
+from tests.journeys.conftest import House
+
+
+@pytest.fixture(scope="module")
+def weather(provider: House, app_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The app."""
+    folder = tmp_path_factory.mktemp("weather")
+    how_to = HowTo("authlib-starlette", provider.issuer, app_url)
+    how_to.register(provider)
+    how_to.write(folder, "app.py")
+    command = [sys.executable, "-m", "uvicorn", "app:app", f"--port={app_url.rpartition(':')[2]}"]
+    with running(command, folder, f"{app_url}/"):
+        yield app_url
+
+
+def test_login_with_pkce(weather: str, person: Person) -> None:
+    told = person.walk(f"{weather}/login").json()
+    assert told["preferred_username"] == "ada"
+    assert told["roles"] == ["admin"]
+
+
+def test_logout(weather: str, person: Person) -> None:
+    person.walk(f"{weather}/login")
+    after = person.walk(f"{weather}/logout")
+    assert (str(after.url), after.text) == (f"{weather}/", "Hello stranger")
+    assert not person.is_signed_in()
+
+
+def test_back_channel_logout(weather: str, person: Person) -> None:
+    person.walk(f"{weather}/login")
+    person.sign_out()
+    until(lambda: person.walk(f"{weather}/").text == "Hello stranger", "the app does not notice")
+
+
+def test_back_channel_logout_of_a_forger_ends_nothing(weather: str, person: Person) -> None:
+    person.walk(f"{weather}/login")
+    unsigned = "eyJhbGciOiJub25lIn0.eyJzaWQiOiJ4In0."
+    answer = httpx.post(f"{weather}/backchannel-logout", data={"logout_token": unsigned}, trust_env=False)
+    assert answer.status_code == 400
+    assert person.walk(f"{weather}/").json()["preferred_username"] == "ada"
