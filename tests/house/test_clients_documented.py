@@ -1,4 +1,4 @@
-"""`docs/clients/`: each how-to is followed by a test, and the table claims what the tests see, of the versions there."""
+"""`docs/clients/`: a test follows each how-to, and the table claims what tests see, of the versions that are there."""
 
 import ast
 import json
