@@ -48,10 +48,20 @@ class HowTo:
         lines = self.fill_in(shell).replace("\\\n", " ").splitlines()
         return [shlex.split(line)[1:] for line in lines if line.startswith("idp ")]
 
-    def register(self, house: House) -> str:
-        """Run the page's command that registers the app; returns its client id, and fills in its secret from now on."""
-        (command,) = [command for command in self.commands() if command[:2] == ["client", "add"]]
-        told = json.loads(house.idp(*command, "--json"))
+    def register(self, house: House, client_id: str = "", folder: Path | None = None) -> str:
+        """Run the page's command that registers an app, and fill in the secret that it prints from now on.
+
+        Args:
+            house: whose operator runs it.
+            client_id: which app, if the page has several.
+            folder: where files that the command names are.
+
+        Returns:
+            The app's client id.
+        """
+        commands = [each for each in self.commands() if each[:2] == ["client", "add"]]
+        (command,) = [each for each in commands if not client_id or client_id in each]
+        told = json.loads(house.idp(*command, "--json", folder=folder))
         if told["client_secret"]:
             self.values[SECRET] = told["client_secret"]
         return str(told["client_id"])

@@ -1,6 +1,5 @@
 """Streamlit's own `st.login`, set up as `docs/clients/streamlit.md` tells, and a person in Chromium."""
 
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -24,9 +23,7 @@ def observatory(provider: House, app_url: str, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("observatory")
     how_to = HowTo("streamlit", provider.issuer, app_url)
     (command,) = how_to.commands()
-    subprocess.run(
-        [sys.executable, "-m", "idp", *command], cwd=folder, env=provider.environment, check=True, timeout=60
-    )
+    provider.idp(*command, folder=folder)
     written = (folder / ".streamlit" / "secrets.toml").read_text("utf-8")
     auth = tomllib.loads(written)["auth"]
     how_to.values |= {

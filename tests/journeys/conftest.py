@@ -35,11 +35,12 @@ class House:
         kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         return {**kept, **FAST, "IDP_INSTANCE": str(self.folder / "instance"), "IDP_ISSUER": self.issuer}
 
-    def idp(self, *arguments: str, text: str = "") -> str:
-        """Run an `idp` command and return what it printed."""
+    def idp(self, *arguments: str, text: str = "", folder: Path | None = None) -> str:
+        """Run an `idp` command, in a folder of somebody's choice, and return what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "idp", *arguments],
-            input=text, capture_output=True, text=True, env=self.environment, cwd=self.folder, timeout=60, check=False,
+            input=text, capture_output=True, text=True, env=self.environment, cwd=folder or self.folder, timeout=60,
+            check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
