@@ -1,14 +1,12 @@
 """Authlib's Starlette client in an app of its own, as `docs/clients/authlib-starlette.md` tells to write it."""
 
-import sys
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.clients.how_to import HowTo
 from tests.clients.person import Person
-from tests.clients.processes import running
+from tests.clients.starlette_app import serve_weather
 from tests.clients.waiting import until
 from tests.journeys.conftest import House
 
@@ -16,13 +14,8 @@ from tests.journeys.conftest import House
 @pytest.fixture(scope="module")
 def weather(provider: House, app_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app."""
-    folder = tmp_path_factory.mktemp("weather")
-    how_to = HowTo("authlib-starlette", provider.issuer, app_url)
-    how_to.register(provider)
-    how_to.write(folder, "app.py")
-    command = [sys.executable, "-m", "uvicorn", "app:app", f"--port={app_url.rpartition(':')[2]}"]
-    with running(command, folder, f"{app_url}/"):
-        yield app_url
+    with serve_weather(provider, app_url, tmp_path_factory.mktemp("weather")) as url:
+        yield url
 
 
 def test_login_with_pkce(weather: str, person: Person) -> None:
