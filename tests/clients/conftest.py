@@ -15,6 +15,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     port = free_port()
     house = House(tmp_path_factory.mktemp("provider"), f"http://localhost:{port}")
     house.idp("init")
+    (house.folder / "instance" / "idp.toml").write_text('dynamic_registration = "token"\n', "utf-8")
     for username, first, last, role in (("ada", "Ada", "Lovelace", "admin"), ("bob", "Bob", "Builder", "member")):
         house.idp(
             "user", "add", username, "--email", f"{username}@example.org", "--first-name", first, "--last-name", last,

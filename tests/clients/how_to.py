@@ -13,7 +13,8 @@ from urllib.parse import quote
 from tests.journeys.conftest import House
 
 FOLDER = Path(__file__).parents[2] / "docs" / "clients"
-ISSUER, APP, SECRET = "https://login.example.org", "https://app.example.org", "the-printed-secret"
+ISSUER, APP = "https://login.example.org", "https://app.example.org"
+SECRET, TOKEN = "the-printed-secret", "the-printed-token"
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -65,6 +66,11 @@ class HowTo:
         if told["client_secret"]:
             self.values[SECRET] = told["client_secret"]
         return str(told["client_id"])
+
+    def get_initial_access_token(self, house: House) -> None:
+        """Run the page's command for a token by which apps register themselves, and fill that in from now on."""
+        (command,) = [each for each in self.commands() if each[:3] == ["client", "token", "add"]]
+        self.values[TOKEN] = json.loads(house.idp(*command, "--json"))["token"]
 
     def write(self, folder: Path, *titles: str) -> None:
         """Lay down files under the names that they have on the page."""

@@ -22,7 +22,7 @@ needs_node = [
 ]
 
 
-def run_script(how_to: HowTo, script: str, person: Person, folder: Path) -> dict[str, Any]:
+def run_script(how_to: HowTo, script: str, person: Person, folder: Path, *modules: str) -> dict[str, Any]:
     """Run a script that drives what a how-to tells to write.
 
     Args:
@@ -30,6 +30,7 @@ def run_script(how_to: HowTo, script: str, person: Person, folder: Path) -> dict
         script: its name in `tests/clients/node`.
         person: visits what the script asks for.
         folder: for the files.
+        modules: the files of the page that it drives; `sign_in.mjs` if nothing is said.
 
     Returns:
         What the script tells in the end.
@@ -38,5 +39,5 @@ def run_script(how_to: HowTo, script: str, person: Person, folder: Path) -> dict
     (folder / "node_modules").symlink_to(FOLDER / "node_modules")
     for each in ("conversation.mjs", script):
         shutil.copy(FOLDER / each, folder)
-    how_to.write(folder, "sign_in.mjs")
+    how_to.write(folder, *(modules or ("sign_in.mjs",)))
     return converse([NODE, script], folder, person.visit)

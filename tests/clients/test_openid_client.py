@@ -22,3 +22,13 @@ def test_login_with_pkce_refresh_token_and_logout(
     assert (told["before"], told["after"]) == (True, False)  # introspected, revoked, introspected again
     assert person.visit(told["logout"]) == f"{app_url}/"
     assert not person.is_signed_in()
+
+
+def test_dynamic_registration_and_private_key_jwt(
+    provider: House, app_url: str, person: Person, tmp_path: Path
+) -> None:
+    how_to = HowTo("openid-client", provider.issuer, app_url)
+    how_to.get_initial_access_token(provider)
+    told = run_script(how_to, "openid_client_strict.mjs", person, tmp_path, "register.mjs", "strict.mjs")
+    assert told["person"]["preferred_username"] == "ada"
+    assert told["rotated"]
