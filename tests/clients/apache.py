@@ -50,29 +50,50 @@ LOADED = ("mpm_event", "authn_core", "authz_core", "authz_user", "dir", "headers
 def serve_intranet(provider: House, app_url: str) -> Iterator[str]:
     """Run a site with pages for everybody, for who is signed in, and for admins; gives its URL."""
     how_to = HowTo("apache", provider.issuer, app_url)
-    client_id = how_to.register(provider)
+    client_id = how_to.register(provider, "intranet")
     try:
-        # Not below pytest's own folder: whoever Apache serves as must be able to read the pages.
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            folder.chmod(0o755)
-            how_to.write(folder, "openidc.conf")
-            for page in ("index.html", "goodbye.html", "inside/index.html", "inside/office/index.html"):
-                path = folder / "pages" / page
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(f"This is {page}", "utf-8")
-            server = SERVER.format(
-                folder=folder,
-                address=app_url.removeprefix("http://"),
-                user="User www-data\nGroup www-data" if os.getuid() == 0 else "",
-                modules="\n".join(f"LoadModule {each}_module {MODULES}/mod_{each}.so" for each in LOADED),
-            )
-            (folder / "server.conf").write_text(server, "utf-8")
-            with running([PROGRAM, "-DFOREGROUND", "-f", f"{folder}/server.conf"], folder, f"{app_url}/"):
-                yield app_url
-            sys.stdout.write((folder / "errors").read_text("utf-8", "replace"))
+        with folder_for_all() as folder, serve(folder, app_url, how_to.block("openidc.conf")):
+            yield app_url
     finally:
         provider.idp("client", "remove", client_id)
+
+
+@contextmanager
+def folder_for_all() -> Iterator[Path]:
+    """Make a folder that is not below pytest's own: whoever Apache serves as must be able to read the pages."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@contextmanager
+def serve(folder: Path, app_url: str, openidc: str) -> Iterator[None]:
+    """Run Apache.
+
+    Args:
+        folder: for all that it needs.
+        app_url: where.
+        openidc: what the how-to adds to its configuration.
+    """
+    (folder / "openidc.conf").write_text(openidc, "utf-8")
+    for page in ("index.html", "goodbye.html", "inside/index.html", "inside/office/index.html"):
+        path = folder / "pages" / page
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"This is {page}", "utf-8")
+    server = SERVER.format(
+        folder=folder,
+        address=app_url.removeprefix("http://"),
+        user="User www-data\nGroup www-data" if os.getuid() == 0 else "",
+        modules="\n".join(f"LoadModule {each}_module {MODULES}/mod_{each}.so" for each in LOADED),
+    )
+    (folder / "server.conf").write_text(server, "utf-8")
+    try:
+        with running([PROGRAM, "-DFOREGROUND", "-f", f"{folder}/server.conf"], folder, f"{app_url}/"):
+            yield
+    finally:
+        if (folder / "errors").exists():
+            sys.stdout.write((folder / "errors").read_text("utf-8", "replace"))
 
 
 def is_inside(intranet: str, person: Person) -> bool:

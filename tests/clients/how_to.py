@@ -43,11 +43,11 @@ class HowTo:
         assert "example.org" not in text, "the how-to speaks of a place that no test can put in"
         return text
 
-    def commands(self) -> list[list[str]]:
-        """Return the `idp` commands that the page tells to run, in their order."""
+    def commands(self, program: str = "idp") -> list[list[str]]:
+        """Return the arguments of a program's commands that the page tells to run, in their order."""
         shell = "".join(body for language, _, body in FENCE.findall(self.text) if language == "sh")
         lines = self.fill_in(shell).replace("\\\n", " ").splitlines()
-        return [shlex.split(line)[1:] for line in lines if line.startswith("idp ")]
+        return [shlex.split(line)[1:] for line in lines if line.startswith(f"{program} ")]
 
     def register(self, house: House, client_id: str = "", folder: Path | None = None) -> str:
         """Run the page's command that registers an app, and fill in the secret that it prints from now on.

@@ -1,14 +1,16 @@
 """Apache with Debian's mod_auth_openidc, set up as `docs/clients/apache.md` tells."""
 
+import subprocess
 from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
 
-from tests.clients.apache import is_inside, needs_apache, serve_intranet
+from tests.clients.apache import folder_for_all, is_inside, needs_apache, serve, serve_intranet
+from tests.clients.how_to import HowTo
 from tests.clients.person import Person
 from tests.clients.waiting import until
-from tests.journeys.conftest import House
+from tests.journeys.conftest import House, free_port
 
 pytestmark = needs_apache
 
@@ -49,3 +51,16 @@ def test_back_channel_logout(intranet: str, person: Person) -> None:
     assert is_inside(intranet, person)
     person.sign_out()
     until(lambda: not is_inside(intranet, person), "Apache does not notice")
+
+
+def test_private_key_jwt(provider: House, person: Person) -> None:
+    app_url = f"http://127.0.0.1:{free_port()}"
+    how_to = HowTo("apache", provider.issuer, app_url)
+    how_to.register(provider, "intranet-by-key")
+    with folder_for_all() as folder:
+        how_to.values["/etc/apache2/oidc"] = str(folder)
+        for command in how_to.commands("openssl"):
+            subprocess.run(["openssl", *command], check=True, capture_output=True, timeout=60)
+        given = [line for line in how_to.block("openidc.conf").splitlines() if not line.startswith("OIDCClient")]
+        with serve(folder, app_url, "\n".join([*given, how_to.block("by_key.conf")])):
+            assert person.walk(f"{app_url}/inside/").headers["Seen-User"] == "ada"
