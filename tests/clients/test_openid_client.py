@@ -24,7 +24,7 @@ def test_login_with_pkce_refresh_token_and_logout(
     assert not person.is_signed_in()
 
 
-def test_dynamic_registration_and_private_key_jwt(
+def test_dynamic_registration_private_key_jwt_and_par(
     provider: House, app_url: str, person: Person, tmp_path: Path
 ) -> None:
     how_to = HowTo("openid-client", provider.issuer, app_url)
@@ -32,3 +32,5 @@ def test_dynamic_registration_and_private_key_jwt(
     told = run_script(how_to, "openid_client_strict.mjs", person, tmp_path, "register.mjs", "strict.mjs")
     assert told["person"]["preferred_username"] == "ada"
     assert told["rotated"]
+    assert "request_uri=" in told["url"]
+    assert "redirect_uri=" not in told["url"]
