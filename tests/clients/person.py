@@ -55,12 +55,14 @@ class Person:
         """Tell whether the provider knows this browser."""
         return self.http.get(f"{self.issuer}/account").status_code == 200
 
-    def sign_out(self) -> None:
-        """Sign out on the provider's own page, without any app."""
+    def sign_out(self) -> str:
+        """Sign out on the provider's own page, without any app; returns what the browser is shown then."""
         page = self.http.get(f"{self.issuer}/account")
         form = next(each for each in Forms(page.text).found if each["action"].endswith("/sign-out"))
-        assert self.http.post(urljoin(self.issuer, form["action"]), data=form["fields"]).status_code == 303
+        shown = self.http.post(urljoin(self.issuer, form["action"]), data=form["fields"], follow_redirects=True)
+        assert shown.status_code == 200, shown.text
         assert not self.is_signed_in()
+        return shown.text
 
     def _go_on(self, response: httpx.Response) -> httpx.Response:
         for _ in range(20):

@@ -1,9 +1,12 @@
 """Apache with Debian's mod_auth_openidc, set up as `docs/clients/apache.md` tells."""
 
+import re
 import subprocess
 from collections.abc import Iterator
+from html import unescape
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from tests.clients.apache import folder_for_all, is_inside, needs_apache, serve, serve_intranet
@@ -51,6 +54,26 @@ def test_back_channel_logout(intranet: str, person: Person) -> None:
     assert is_inside(intranet, person)
     person.sign_out()
     until(lambda: not is_inside(intranet, person), "Apache does not notice")
+
+
+@pytest.fixture
+def told_in_a_frame(intranet: str, provider: House) -> Iterator[None]:
+    """The provider does not call Apache any more, until the end of the test."""
+    (command,) = [each for each in HowTo("apache", provider.issuer, intranet).commands() if "update" in each]
+    provider.idp(*command)
+    yield
+    back = f"{intranet}/inside/redirect_uri?logout=backchannel"
+    cleared = ("--clear", "frontchannel_logout_uri", "--clear", "frontchannel_logout_session_required")
+    provider.idp("client", "update", "intranet", "--backchannel-logout-uri", back, *cleared)
+
+
+def test_front_channel_logout(intranet: str, told_in_a_frame: None, person: Person) -> None:
+    person.walk(f"{intranet}/inside/")
+    (frame,) = re.findall(r'<iframe src="([^"]+)"', person.sign_out())
+    assert is_inside(intranet, person)
+    # A browser that withholds cookies in frames of other sites: the address alone must do.
+    assert httpx.get(unescape(frame), trust_env=False).status_code == 200
+    assert not is_inside(intranet, person)
 
 
 def test_private_key_jwt(provider: House, person: Person) -> None:
