@@ -14,7 +14,7 @@ from idp.cli.client_streamlit import add_streamlit
 from idp.cli.instance import load_ready, open_ready
 from idp.oidc import client_document, client_store
 from idp.oidc.client_admission import admit_client
-from idp.oidc.clients import IMPLICIT, ClientMetadata
+from idp.oidc.clients import DEVICE_CODE_GRANT, IMPLICIT, ClientMetadata
 from idp.settings import Settings
 
 SHOWN = ("redirect_uris", "post_logout_redirect_uris", "client_uri", "logo_uri", "policy_uri", "tos_uri", "contacts")
@@ -226,7 +226,7 @@ def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:
     """Fill in what an operator means who does not say it; what is no list is refused later."""
     if not isinstance(grants := document.get("grant_types") or [], list):
         return document
-    signs_in = not grants or "authorization_code" in grants or IMPLICIT in grants
+    signs_in = not grants or any(each in grants for each in ("authorization_code", IMPLICIT, DEVICE_CODE_GRANT))
     offline = ("offline_access",) if "refresh_token" in grants else ()
     uris = document.get("redirect_uris")
     is_native = isinstance(uris, list) and any(not str(uri).startswith(("https:", "http:")) for uri in uris)

@@ -120,6 +120,14 @@ def test_refresh_tokens_come_with_the_scope_that_asks_for_them(instance: Path, s
     assert "offline_access" in shown["scopes"]
 
 
+def test_a_device_asks_for_what_an_app_asks_for(instance: Path, succeed: Run) -> None:
+    shown = json.loads(
+        succeed("client", "add", "Oven", "--public", "--grant", clients.DEVICE_CODE_GRANT, "--json").stdout
+    )
+    assert shown["scopes"] == ["openid", "profile", "email", "roles"]
+    assert shown["redirect_uris"] == []
+
+
 def test_a_job_needs_no_redirect_uri(instance: Path, succeed: Run) -> None:
     shown = json.loads(succeed("client", "add", "Job", "--grant", "client_credentials", "--json").stdout)
     assert shown["response_types"] == []

@@ -14,7 +14,7 @@ def test_login_with_pkce_refresh_token_and_logout(
     provider: House, app_url: str, person: Person, tmp_path: Path
 ) -> None:
     how_to = HowTo("openid-client", provider.issuer, app_url)
-    how_to.register(provider)
+    how_to.register(provider, "kitchen")
     told = run_script(how_to, "openid_client.mjs", person, tmp_path)
     assert told["person"]["preferred_username"] == "ada"
     assert told["person"]["roles"] == ["admin"]
@@ -34,3 +34,10 @@ def test_dynamic_registration_private_key_jwt_and_par(
     assert told["rotated"]
     assert "request_uri=" in told["url"]
     assert "redirect_uri=" not in told["url"]
+
+
+def test_device(provider: House, app_url: str, person: Person, tmp_path: Path) -> None:
+    how_to = HowTo("openid-client", provider.issuer, app_url)
+    how_to.register(provider, "oven")
+    told = run_script(how_to, "openid_client_device.mjs", person, tmp_path, "device.mjs")
+    assert told["person"]["preferred_username"] == "ada"
