@@ -35,3 +35,11 @@ def test_par(map_app: HowTo, provider: House, person: Person, tmp_path: Path) ->
     assert "request_uri=" in told["url"]
     assert "redirect_uri=" not in told["url"]
     assert told["person"]["preferred_username"] == "ada"
+
+
+def test_dpop(map_app: HowTo, provider: House, person: Person, tmp_path: Path) -> None:
+    provider.idp("client", "update", "map", "--dpop-required")
+    told = run_script(map_app, "oauth4webapi_bound.mjs", person, tmp_path, "sign_in.mjs", "bound.mjs")
+    assert told["person"]["preferred_username"] == "ada"
+    assert told["kind"] == "dpop"
+    assert told["stolen"] == 401

@@ -24,7 +24,7 @@ def test_login_with_pkce_refresh_token_and_logout(
     assert not person.is_signed_in()
 
 
-def test_dynamic_registration_private_key_jwt_and_par(
+def test_dynamic_registration_private_key_jwt_par_and_dpop(
     provider: House, app_url: str, person: Person, tmp_path: Path
 ) -> None:
     how_to = HowTo("openid-client", provider.issuer, app_url)
@@ -34,6 +34,8 @@ def test_dynamic_registration_private_key_jwt_and_par(
     assert told["rotated"]
     assert "request_uri=" in told["url"]
     assert "redirect_uri=" not in told["url"]
+    assert told["kind"] == "dpop"
+    assert told["stolen"] == 401
 
 
 def test_device(provider: House, app_url: str, person: Person, tmp_path: Path) -> None:
