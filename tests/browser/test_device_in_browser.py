@@ -134,3 +134,6 @@ def test_an_app_says_who_it_is(
     assert [each for each in others if not each.startswith(live_server)] == []
     page.click("#consent-allow")
     page.wait_for_url(f"{callback}?code=*")
+    page.goto(f"{live_server}/oauth/authorize?{urlencode({**asked, 'redirect_uri': callback + '/'})}")
+    check(page, "an app's mistake and the way back")
+    assert page.get_attribute("#error-back", "href") == "https://weather.example.org/"

@@ -32,6 +32,16 @@ def test_defaults(instance: Path, succeed: Run) -> None:
     assert not any(shown[flag] for flag in ("is_trusted", "is_pkce_required", "has_id_token_claims"))
 
 
+def test_a_device_needs_no_redirect_uri(instance: Path, succeed: Run) -> None:
+    grants = ("--grant", clients.DEVICE_CODE_GRANT, "--grant", "refresh_token")
+    shown = json.loads(succeed("client", "add", "Television", "--public", *grants, "--json").stdout)
+    assert shown["redirect_uris"] == []
+    assert shown["scopes"] == ["openid", "profile", "email", "roles", "offline_access"]
+    told = succeed("client", "show", shown["client_id"]).stdout
+    assert "It connects devices that show no browser" in told
+    assert "It may stay signed in without the person" in told
+
+
 def test_a_scripted_set_up(instance: Path, succeed: Run, database: Session) -> None:
     secret = "bench-secret-of-enough-length"
     arguments = [
