@@ -57,7 +57,12 @@ class Leases:
         return *self.are_unclaimed(), self.table.next_attempt_at <= clock.now()
 
     def claim_next(
-        self, db: Session, lease: int, columns: Sequence[InstrumentedAttribute[Any]], order: Sequence[Any] = ()
+        self,
+        db: Session,
+        lease: int,
+        columns: Sequence[InstrumentedAttribute[Any]],
+        order: Sequence[Any] = (),
+        only: Conditions = (),
     ) -> RowMapping | None:
         """Claim the row that has been due for longest. Commit at once: others look for the next one.
 
@@ -65,11 +70,12 @@ class Leases:
             lease: seconds; after them another worker may take it, because this one must have died.
             columns: what to return of it.
             order: decides between rows that are due for equally long.
+            only: conditions for rows that are wanted.
 
         Returns:
             The columns, or None when no row is due.
         """
-        due = select(self.table.id).where(*self.are_due()).order_by(self.table.next_attempt_at, *order).limit(1)
+        due = select(self.table.id).where(*self.are_due(), *only).order_by(self.table.next_attempt_at, *order).limit(1)
         while (found := db.scalar(due)) is not None:
             claim = update(self.table).where(self.table.id == found, *self.are_due())
             row = db.execute(claim.values(claimed_until=clock.now() + lease).returning(*columns)).one_or_none()

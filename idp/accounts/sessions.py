@@ -287,7 +287,7 @@ def end_expired(db: Session, settings: Settings, *, most: int) -> int:
     )
     # Whom another worker or a sign-out is at is left to them: nobody waits for anybody (SQLite has one writer anyway).
     chosen = select(BrowserSession.id).where(is_expired).order_by(BrowserSession.id).limit(most)
-    if not (found := db.scalars(chosen.with_for_update(skip_locked=True)).all()):
+    if not (found := db.scalars(chosen.with_for_update(skip_locked=True, key_share=True)).all()):
         return 0
     ended = db.execute(
         update(BrowserSession)

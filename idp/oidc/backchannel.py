@@ -6,7 +6,7 @@ and again if need be: a crash loses none, and nobody who signs out waits for an 
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -54,7 +54,9 @@ _LEASES = Leases(LogoutNotice, WAITS)
 
 
 def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = None) -> Mapping[str, int]:
-    """Send every notice that is due.
+    """Send every notice that is due; an app that does not answer holds up its own ones only.
+
+    It is asked once a round: many notices for it, each of which takes its time to fail, must not keep others waiting.
 
     Args:
         engine: the database.
@@ -66,14 +68,17 @@ def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = 
     """
     counts = dict.fromkeys(("notice_sent", "notice_put_off", "notice_failed"), 0)
     ring: keys.KeyRing | None = None
+    silent: set[str] = set()
     while stop is None or not stop.is_set():
         with Session(engine) as db, db.begin():
-            claimed = _claim_next(db)
+            claimed = _claim_next(db, unless_for=silent)
             if claimed is None:
                 return counts
             ring = ring or keys.load_keys(db, settings)
             client = load_client(db, claimed.client_id)
         fault = _send(settings, ring, client, claimed)
+        if fault is not None:
+            silent.add(claimed.client_id)
         with Session(engine) as db, db.begin():
             counts[_finish(db, claimed, fault)] += 1
     return counts
@@ -109,8 +114,8 @@ def sweep(db: Session, *, most: int) -> int:
     return _LEASES.sweep(db, most=most, kept_after_end=KEPT_AFTER_END)
 
 
-def _claim_next(db: Session) -> Claimed | None:
-    row = _LEASES.claim_next(db, LEASE, _COLUMNS)
+def _claim_next(db: Session, unless_for: Collection[str] = ()) -> Claimed | None:
+    row = _LEASES.claim_next(db, LEASE, _COLUMNS, only=(LogoutNotice.client_id.not_in(unless_for),))
     return None if row is None else Claimed(**row)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -324,6 +325,27 @@ def test_a_grant_that_was_given_back_counts_as_reached(told, db, work):
     db.commit()
     told.request_logout(id_token_hint=tokens.id_token)
     assert work()["notice_sent"] == 1
+
+
+# -- Apps that do not answer --------------------------------------------------------------------------
+
+
+def test_an_app_that_is_away_holds_up_its_own_notices_only(
+    relying_party, told, listening_app, send_due, clock, db, ada
+):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        dead = f"http://127.0.0.1:{probe.getsockname()[1]}/x"
+    away = relying_party(backchannel_logout_uri=dead)
+    for _ in range(4):
+        in_another_browser(away).log_in()
+    clock.advance(1)
+    told.log_in()
+    sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
+    db.commit()
+    assert send_due() == {"notice_sent": 1, "notice_put_off": 1, "notice_failed": 0}
+    assert send_due() == {"notice_sent": 0, "notice_put_off": 1, "notice_failed": 0}
+    assert listening_app.requests == 1
 
 
 # -- A worker that is killed --------------------------------------------------------------------------

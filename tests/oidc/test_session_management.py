@@ -130,6 +130,17 @@ def test_a_request_without_the_session_s_cookie_leaves_it_alone(rp):
     assert browser_state(rp)
 
 
+@pytest.mark.parametrize(
+    ("response_type", "response_mode"), [("code", "form_post"), ("code id_token", None), ("id_token", "form_post")]
+)
+def test_it_comes_with_every_kind_of_answer(settings, make_app, make_client, ada, response_type, response_mode):
+    app = make_app(replace(settings, response_types="all"))
+    metadata = {"grant_types": ("authorization_code", "implicit"), "response_types": (response_type, "code")}
+    rp = RelyingParty(app.test_client(), settings.issuer, *make_client(**metadata))
+    answer = rp.authorize(response_type=response_type, response_mode=response_mode)
+    assert ask_frame(rp, answer.parameters["session_state"]) == "unchanged"
+
+
 # -- Who gets it -------------------------------------------------------------------------------
 
 

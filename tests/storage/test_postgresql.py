@@ -14,11 +14,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, database
-from idp.accounts import throttle, users
+from idp.accounts import sessions, throttle, users
 from idp.accounts.visitor import OPERATOR
 from idp.errors import AlreadyExistsError, Throttled
 from idp.migrations import runner
-from idp.models import AuditEvent
+from idp.models import AuditEvent, LogoutNotice
 from idp.oidc import initial_tokens
 from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
@@ -60,6 +60,47 @@ def test_sign_in_refresh_and_sign_out(relying_party: MakeRelyingParty, make_user
     assert not app.introspect(refreshed.access_token)["active"]
     assert error_of(app.request_refresh(tokens.refresh_token)) == "invalid_grant"  # reuse ends the family
     assert error_of(app.request_refresh(refreshed.refresh_token)) == "invalid_grant"
+
+
+def test_old_sessions_end_once_though_many_workers_and_their_owners_are_at_it(
+    app: Flask,
+    relying_party: MakeRelyingParty,
+    make_user: Callable[..., Any],
+    settings: Settings,
+    clock: Clock,
+    db: Session,
+) -> None:
+    make_user()
+    party = relying_party(backchannel_logout_uri="https://app.example.org/back")
+    browsers = [RelyingParty(app.test_client(), party.issuer, party.metadata, party.secret) for _ in range(16)]
+    sids = [each.log_in().claims["sid"] for each in browsers]
+    clock.advance(settings.session_idle_lifetime)
+    start, counts = threading.Barrier(5), []
+    engine = database.open_engine(settings)
+
+    def work() -> None:
+        start.wait()
+        with Session(engine) as own:
+            while ended := sessions.end_expired(own, settings, most=3):
+                own.commit()
+                counts.append(ended)
+
+    def leave() -> None:
+        start.wait()
+        with Session(engine) as own:
+            for sid in sids:
+                counts.append(int(bool(sessions.end_session(own, OPERATOR, sid, reason="ended_by_operator"))))
+                own.commit()
+
+    threads = [threading.Thread(target=work) for _ in range(4)] + [threading.Thread(target=leave)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    engine.dispose()
+    assert sum(counts) == 16
+    told = db.scalars(select(LogoutNotice.session_id)).all()
+    assert sorted(told) == sorted(sids)
 
 
 def test_a_code_redeemed_by_many_at_once_has_one_winner(
