@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from idp.oidc.clients import ClientMetadata
 from idp.settings import is_loopback
 
+REDIRECT_URI_MOST = 2_000  # characters: a browser must carry it, with our answer behind it
 URI_MOST = 500  # characters, as the columns have it
 _STRANGE = re.compile(r"[\s\x00-\x1f\x7f\"<>\\^`{|}]")
 
@@ -20,6 +21,8 @@ def faults_of_redirect_uri(client: ClientMetadata, uri: str) -> Iterator[str]:
     url, fault = _read(uri)
     if url is None:
         yield fault
+    elif len(uri) > REDIRECT_URI_MOST:
+        yield f"A redirect URI has at most {REDIRECT_URI_MOST} characters."
     elif url.fragment or uri.endswith("#"):
         yield f"{uri!r} has a fragment."
     elif url.scheme in ("http", "https"):

@@ -77,6 +77,7 @@ def test_where_people_may_return_to(application_type: str, uri: str) -> None:
         ("web", "https://user@app.example.org/", "user name"),
         ("web", "https://app.example.org@evil.example/", "user name"),
         ("web", "https:///callback", "names no host"),
+        ("web", "https://app.example.org/" + "x" * 2_000, "at most"),
         ("web", "https://app.example.org:port/", "is no URI"),
         ("web", "https://[::1/", "is no URI"),
         ("web", "https://app.example.org/a b", "cannot have"),
