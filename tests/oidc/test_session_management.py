@@ -135,7 +135,10 @@ def test_a_request_without_the_session_s_cookie_leaves_it_alone(rp):
 )
 def test_it_comes_with_every_kind_of_answer(settings, make_app, make_client, ada, response_type, response_mode):
     app = make_app(replace(settings, response_types="all"))
-    metadata = {"grant_types": ("authorization_code", "implicit"), "response_types": (response_type, "code")}
+    metadata = {
+        "grant_types": ("authorization_code", "implicit"),
+        "response_types": ("code", "id_token", "code id_token"),
+    }
     rp = RelyingParty(app.test_client(), settings.issuer, *make_client(**metadata))
     answer = rp.authorize(response_type=response_type, response_mode=response_mode)
     assert ask_frame(rp, answer.parameters["session_state"]) == "unchanged"
