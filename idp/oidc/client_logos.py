@@ -15,6 +15,7 @@ from idp import clock
 from idp.database import insert_into
 from idp.models import Client, ClientLogo
 from idp.oidc.outgoing import OutgoingError, fetch
+from idp.oidc.pictures import Picture, recognise
 from idp.settings import Settings
 
 LOGO_MOST = 128 * 1024  # bytes
@@ -43,32 +44,20 @@ def fetch_due(engine: Engine, settings: Settings, stop: threading.Event | None =
         client_id, uri = claimed
         try:
             content = fetch(settings, uri, _ACCEPT, most=LOGO_MOST).body
-            kind = kind_of(content)
         except OutgoingError as fault:
             log.warning("The logo of the app %s cannot be fetched: %s.", client_id, fault)
             counts["logo_refused"] += 1
             continue
-        if kind is None:
-            log.warning("The logo of the app %s is not shown: it is no PNG, WebP, JPEG or GIF.", client_id)
+        picture = recognise(content)
+        if picture is None or picture.is_too_large:
+            reason = "it has too many pixels" if picture else "it is no PNG, WebP, JPEG or GIF"
+            log.warning("The logo of the app %s is not shown: %s.", client_id, reason)
             counts["logo_refused"] += 1
             continue
         with Session(engine) as db, db.begin():
-            _keep(db, client_id, uri, kind, content)
+            _keep(db, client_id, uri, picture, content)
         counts["logo_fetched"] += 1
     return counts
-
-
-def kind_of(content: bytes) -> str | None:
-    """Return the media type of a picture by its first bytes, whatever its server calls it; None for another kind."""
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if content.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if content.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return "image/webp"
-    return None
 
 
 def _claim_next(db: Session) -> tuple[str, str] | None:
@@ -108,10 +97,10 @@ def _claim_next(db: Session) -> tuple[str, str] | None:
     return (found.client_id, found.logo_uri) if db.execute(mine).first() is not None else _claim_next(db)
 
 
-def _keep(db: Session, client_id: str, uri: str, kind: str, content: bytes) -> None:
+def _keep(db: Session, client_id: str, uri: str, picture: Picture, content: bytes) -> None:
     """Write a logo down, unless the app has another address for it by now."""
     db.execute(
         update(ClientLogo)
         .where(ClientLogo.client_id == client_id, ClientLogo.logo_uri == uri)
-        .values(content_type=kind, content=content, fetched_at=clock.now())
+        .values(content_type=picture.content_type, content=content, fetched_at=clock.now())
     )

@@ -1,6 +1,7 @@
 """Apps' logos: fetched by the provider and shown from its own address; nothing of another host is on our pages."""
 
 import re
+import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -16,16 +17,41 @@ from sqlalchemy.orm import Session
 from idp import database
 from idp.models import Client, ClientLogo, User
 from idp.oidc import client_logos
-from idp.oidc.client_logos import LOGO_MOST, REFETCH_AFTER, TRY_AGAIN_AFTER, kind_of
+from idp.oidc.client_logos import LOGO_MOST, REFETCH_AFTER, TRY_AGAIN_AFTER
+from idp.oidc.pictures import SIDE_MOST, Picture, recognise
 from idp.settings import Settings
 from tests.conftest import Clock
 from tests.document_server import DocumentServer
 from tests.relying_party import RelyingParty
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 10
-JPEG = b"\xff\xd8\xff\xe0" + b"picture" * 10
-GIF = b"GIF89a" + b"picture" * 10
-WEBP = b"RIFF\x10\x00\x00\x00WEBPVP8 " + b"picture" * 10
+
+def png(width: int, height: int) -> bytes:
+    """Return what a PNG begins with."""
+    return b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", width, height) + b"\x08\x02\x00\x00\x00"
+
+
+def jpeg(width: int, height: int) -> bytes:
+    """Return what a JPEG begins with: a comment, a table, and the beginning of the frame."""
+    comment, table = b"\xff\xfe\x00\x05abc", b"\xff\xc4\x00\x04xy"
+    return b"\xff\xd8" + comment + table + b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", height, width) + b"\x03"
+
+
+def gif(width: int, height: int) -> bytes:
+    """Return what a GIF begins with."""
+    return b"GIF89a" + struct.pack("<HH", width, height) + b"\xf0\x00\x00"
+
+
+def webp(width: int, height: int, kind: bytes = b"VP8 ") -> bytes:
+    """Return what a WebP begins with."""
+    head = b"RIFF\x40\x00\x00\x00WEBP" + kind + b"\x20\x00\x00\x00"
+    if kind == b"VP8 ":
+        return head + b"\x00\x00\x00\x9d\x01\x2a" + struct.pack("<HH", width, height)
+    if kind == b"VP8L":
+        return head + b"\x2f" + struct.pack("<I", (width - 1) | (height - 1) << 14)
+    return head + b"\x00" * 4 + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+
+
+PNG, JPEG, GIF, WEBP = (make(64, 48) for make in (png, jpeg, gif, webp))
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 Fetch = Callable[[], Mapping[str, int]]
 
@@ -141,17 +167,67 @@ def test_pictures_are_known_by_their_first_bytes_whatever_they_are_called(
 
 @pytest.mark.parametrize(
     "content",
-    [SVG, b"<html><script>alert(1)</script>", b"", b"RIFF....WAVE", b"GIF90a", b" " + PNG],
-    ids=["svg", "html", "nothing", "sound", "almost-gif", "png-behind-a-blank"],
+    [
+        SVG,
+        b"<html><script>alert(1)</script>",
+        b"",
+        b"RIFF....WAVE",
+        b"GIF90a",
+        b" " + PNG,
+        PNG[:20],
+        JPEG[:10],
+        b"\xff\xd8\xff\xfe\x00\x00" * 5,
+        GIF[:8],
+        WEBP[:27],
+        WEBP.replace(b"VP8 ", b"VP8?"),
+    ],
+    ids=[
+        "svg",
+        "html",
+        "nothing",
+        "sound",
+        "almost-gif",
+        "png-behind-a-blank",
+        "half-a-png",
+        "half-a-jpeg",
+        "jpeg-without-a-frame",
+        "half-a-gif",
+        "half-a-webp",
+        "unknown-webp",
+    ],
 )
 def test_what_is_no_harmless_picture_is_not_shown(
     weather: RelyingParty, host: DocumentServer, fetch: Fetch, content: bytes
 ) -> None:
     host.put("/logo", content, "image/png")
-    assert kind_of(content) is None
+    assert recognise(content) is None
     assert fetch() == {"logo_refused": 1}
     assert logo_on(weather.sign_in_page()) is None
     assert weather.browser.get(f"/brand/client/{weather.metadata.client_id}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (png(300, 200), "image/png"),
+        (jpeg(300, 200), "image/jpeg"),
+        (gif(300, 200), "image/gif"),
+        (webp(300, 200), "image/webp"),
+        (webp(300, 200, b"VP8L"), "image/webp"),
+        (webp(300, 200, b"VP8X"), "image/webp"),
+    ],
+    ids=["png", "jpeg", "gif", "webp", "webp-lossless", "webp-extended"],
+)
+def test_the_size_of_a_picture_is_read(content: bytes, kind: str) -> None:
+    assert recognise(content) == Picture(kind, 300, 200)
+
+
+@pytest.mark.parametrize(("width", "height"), [(SIDE_MOST + 1, 16), (16, SIDE_MOST + 1), (60_000, 60_000), (0, 16)])
+def test_a_small_file_with_too_many_pixels_is_not_shown(
+    weather: RelyingParty, host: DocumentServer, fetch: Fetch, width: int, height: int
+) -> None:
+    host.put("/logo", png(width, height))
+    assert fetch() == {"logo_refused": 1}
 
 
 def test_one_that_is_too_large_is_not_kept(weather: RelyingParty, host: DocumentServer, fetch: Fetch) -> None:
