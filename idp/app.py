@@ -11,6 +11,7 @@ from idp.oidc.server import compose
 from idp.settings import Settings
 from idp.web import context
 from idp.web.api import register_api
+from idp.web.application import Application
 from idp.web.error_pages import register_error_pages
 from idp.web.front_door import FrontDoor
 from idp.web.one_at_a_time import OneAtATime
@@ -34,7 +35,7 @@ def create_app(in_force: Settings | None = None) -> Flask:
     in_force = in_force or settings.load()
     logging.basicConfig(level=in_force.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
-    app = Flask("idp.web", static_folder=None)
+    app = Application("idp.web")
     app.config["MAX_CONTENT_LENGTH"] = BODY_MOST
     app.config["MAX_FORM_MEMORY_SIZE"] = BODY_MOST
     app.config["MAX_FORM_PARTS"] = 100

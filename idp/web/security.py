@@ -19,6 +19,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+_BY_DEFAULT = tuple((name, name.lower(), value) for name, value in HEADERS.items())
 STRICT_TRANSPORT_SECURITY = "max-age=31536000"
 _PUBLIC_DOCUMENTS = ("/.well-known/", "/oauth/jwks")
 MAY_BE_FRAMED = "/oauth/check-session"  # by any app, when it answers with a policy of its own
@@ -30,14 +31,17 @@ def register_security(app: Flask) -> None:
 
     @app.after_request
     def set_headers(response: Response) -> Response:
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if request.path == MAY_BE_FRAMED and "frame-ancestors" not in response.headers["Content-Security-Policy"]:
-            del response.headers["X-Frame-Options"]
-        if request.path.startswith(_PUBLIC_DOCUMENTS):
-            response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        headers, path = response.headers, request.path
+        there = {name.lower() for name, _ in headers}
+        for name, lower, value in _BY_DEFAULT:
+            if lower not in there:
+                headers.add(name, value)
+        if path == MAY_BE_FRAMED and "frame-ancestors" not in headers["Content-Security-Policy"]:
+            del headers["X-Frame-Options"]
+        if path.startswith(_PUBLIC_DOCUMENTS):
+            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         if context.settings().is_https:
-            response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
-        if not request.path.startswith(_CACHEABLE):
-            response.headers.setdefault("Cache-Control", "no-store")
+            headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
+        if "cache-control" not in there and not path.startswith(_CACHEABLE):
+            headers.add("Cache-Control", "no-store")
         return carry_browser_state(context.carry_browser_cookie(response))
