@@ -4,7 +4,6 @@ Whoever registers alone is nobody that the operator knows: it is never trusted, 
 OpenID Connect, and what it says of itself goes through the same rules as what an operator says.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,15 +14,12 @@ from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.errors import AlreadyExistsError, InvalidInputError, Throttled
-from idp.oidc import client_document, client_store, initial_tokens
+from idp.oidc import client_document, client_store, initial_tokens, self_description
 from idp.oidc.client_admission import admit_client
-from idp.oidc.clients import IMPLICIT, ClientMetadata
+from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 
 PREFIX = "idp_rg_"  # lets scanners for leaked secrets know a registration access token when they see one
-SCOPES = ("openid", "profile", "email", "address", "phone", "offline_access")
-GRANT_TYPES = ("authorization_code", "refresh_token", IMPLICIT)
-_ANSWERED = ("registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at")
 _DESCRIPTION_MOST = 500  # characters
 
 ErrorCode = Literal["invalid_redirect_uri", "invalid_client_metadata", "invalid_token", "access_denied"]
@@ -96,12 +92,12 @@ def register(db: Session, settings: Settings, visitor: Visitor, bearer: str | No
     blank = ClientMetadata(
         client_id=crypto.new_id(),
         client_name="",
-        scopes=SCOPES,
+        scopes=self_description.SCOPES,
         registration_token_digest=crypto.digest(registration_token),
     )
     try:
         document = client_document.parse(raw)
-        wanted = _read(document, blank, SCOPES, GRANT_TYPES)
+        wanted = self_description.read(settings, document, blank)
         admit_client(settings, wanted)
         if token_id is not None and not initial_tokens.claim_use(db, token_id):
             raise _unknown_initial_token()
@@ -144,11 +140,10 @@ def replace_registration(
     throttle.spend(db, settings, throttle.CLIENT_CHANGE, before.client_id)
     try:
         document = client_document.parse(raw)
-        _check_own(document, before)
+        self_description.check_update(document, before)
         defaults = ClientMetadata(client_id=before.client_id, client_name="", scopes=before.scopes)
         own = {name: getattr(defaults, name) for name in client_document.OF_SOFTWARE}
-        scopes, grant_types = (*SCOPES, *before.scopes), (*GRANT_TYPES, *before.grant_types)
-        wanted = _read(document, replace(before, **own), scopes, grant_types)
+        wanted = self_description.read(settings, document, replace(before, **own), before)
         if wanted.redirect_uris != before.redirect_uris:
             wanted = replace(wanted, is_trusted=False)
         admit_client(settings, wanted)
@@ -195,37 +190,6 @@ def _note_refusal(db: Session, settings: Settings, visitor: Visitor, reason: str
         return
     known = client_id[:128] if client_id and client_id.isprintable() else None
     audit.record(db, Event.CLIENT_AUTHENTICATION_REFUSED, visitor, client_id=known, reason=reason)
-
-
-def _read(
-    document: Mapping[str, Any], base: ClientMetadata, permitted: Sequence[str], grant_types: Sequence[str]
-) -> ClientMetadata:
-    """Read what software says of itself; scopes that it may not have are left out (RFC 7591 section 2)."""
-    if "software_statement" in document:
-        raise InvalidInputError({"software_statement": ["Nobody's software statements are accepted here."]})
-    wanted = client_document.read(document, base, client_document.OF_SOFTWARE)
-    foreign = [each for each in wanted.grant_types if each not in grant_types]
-    if foreign:
-        told = f"{foreign[0]!r} is not for software that registers itself: choose from {', '.join(GRANT_TYPES)}."
-        raise InvalidInputError({"grant_types": [told]})
-    asked = wanted.scopes if document.get("scope") is not None else base.scopes
-    may_refresh = "refresh_token" in wanted.grant_types
-    scopes = tuple(each for each in asked if each in permitted and (may_refresh or each != "offline_access"))
-    if not scopes:
-        raise InvalidInputError({"scope": [f"None of these may be asked for; there are {', '.join(SCOPES)}."]})
-    return replace(wanted, scopes=scopes)
-
-
-def _check_own(document: Mapping[str, Any], client: ClientMetadata) -> None:
-    """Check what an update must and must not bring along (RFC 7592 section 2.2)."""
-    if document.get("client_id") != client.client_id:
-        raise InvalidInputError({"client_id": ["The client's own id is needed."]})
-    for name in _ANSWERED:
-        if name in document:
-            raise InvalidInputError({name: ["This is for the provider to say, and must be left out."]})
-    secret = document.get("client_secret")
-    if secret is not None and not (isinstance(secret, str) and client.has_secret(secret)):
-        raise InvalidInputError({"client_secret": ["This is not the client's secret; it cannot be chosen."]})
 
 
 def _fault_of(refused: InvalidInputError) -> RegistrationFault:

@@ -17,7 +17,7 @@ from idp.accounts import throttle
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuditEvent, AuthorizationGrant, Client, InitialAccessToken
 from idp.oidc import client_store, initial_tokens
-from idp.oidc.dynamic_registration import SCOPES
+from idp.oidc.self_description import SCOPES
 from idp.settings import Settings
 from tests.oidc.registering import (
     CALLBACK,
@@ -158,6 +158,29 @@ def test_the_encryption_of_the_content_follows_from_that_of_the_key(open_app: Fl
     uri, algorithm = "https://app.example.org/jwks", "ECDH-ES"
     told = registered(open_app, jwks_uri=uri, id_token_encrypted_response_alg=algorithm)
     assert told["id_token_encrypted_response_enc"] == "A128CBC-HS256"
+
+
+@pytest.mark.parametrize(
+    "responses", [["code", "id_token", "code id_token"], ["code"], ["id_token token", "code"]], ids=" + ".join
+)
+def test_what_is_turned_off_is_left_out_where_something_is_left(open_app: Flask, responses: list[str]) -> None:
+    """Much software names whatever it could do (mod_auth_openidc does): it is told what it got."""
+    told = registered(
+        open_app, response_types=responses, grant_types=["authorization_code", "implicit", "refresh_token"]
+    )
+    assert told["response_types"] == ["code"]
+    assert told["grant_types"] == ["authorization_code", "refresh_token"]
+    response = manage(open_app, told, "PUT", response_types=responses, grant_types=["authorization_code", "implicit"])
+    assert (response.json["response_types"], response.json["grant_types"]) == (["code"], ["authorization_code"])
+
+
+def test_what_is_turned_on_is_kept(settings: Settings, make_app: Any) -> None:
+    app = make_app(replace(settings, dynamic_registration="open", response_types="all"))
+    every = {"response_types": ["code", "code id_token"], "grant_types": ["authorization_code", "implicit"]}
+    told = registered(app, **every)
+    assert {name: told[name] for name in every} == every
+    only_code = registered(app, response_types=["code"], grant_types=["authorization_code", "implicit"])
+    assert only_code["grant_types"] == ["authorization_code"]
 
 
 def test_it_is_nobody_s_house(open_app: Flask, db: Session) -> None:
