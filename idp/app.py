@@ -1,11 +1,9 @@
 """The composition root: reads top to bottom, and tells the whole story of the web application."""
 
-import logging
-
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from idp import database, settings
+from idp import crypto, database, logs, metrics, settings
 from idp.oidc import session_ends
 from idp.oidc.server import compose
 from idp.settings import Settings
@@ -14,7 +12,9 @@ from idp.web.api import register_api
 from idp.web.application import Application
 from idp.web.error_pages import register_error_pages
 from idp.web.front_door import FrontDoor
+from idp.web.observation import Observation
 from idp.web.one_at_a_time import OneAtATime
+from idp.web.operations import register_operations
 from idp.web.pages import register_pages
 from idp.web.protocol import register_protocol
 from idp.web.security import register_security
@@ -33,7 +33,9 @@ def create_app(in_force: Settings | None = None) -> Flask:
         SettingsError: the configuration has faults.
     """
     in_force = in_force or settings.load()
-    logging.basicConfig(level=in_force.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure(in_force.log_level, in_force.log_format)
+    if in_force.metrics_token:
+        metrics.counters.open_shared(in_force.instance / settings.METRICS_NAME, f"web-{crypto.new_id()}")
 
     app = Application("idp.web")
     app.config["MAX_CONTENT_LENGTH"] = BODY_MOST
@@ -55,6 +57,7 @@ def create_app(in_force: Settings | None = None) -> Flask:
     register_protocol(app)
     register_pages(app)
     register_api(app)
+    register_operations(app)
     register_error_pages(app)
 
     # Around every response, the innermost first: Flask runs what was registered last before the others.
@@ -66,4 +69,5 @@ def create_app(in_force: Settings | None = None) -> Flask:
     if in_force.proxy_hops:
         hops = in_force.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]
+    app.wsgi_app = Observation(app.wsgi_app, in_force, app.url_map)  # type: ignore[method-assign]
     return app

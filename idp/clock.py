@@ -16,6 +16,11 @@ def now() -> int:
     return int(_read())
 
 
+def ticks() -> float:
+    """Return seconds on a clock that never jumps and begins anywhere: for how long something takes."""
+    return time.perf_counter()
+
+
 @contextmanager
 def stopped_at(read: Callable[[], float]) -> Iterator[None]:
     """Let `read` answer for the system's clock inside the block (tests of lifetimes and clock jumps)."""

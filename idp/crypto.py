@@ -22,7 +22,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from idp import turns
+from idp import metrics, turns
 from idp.errors import NotReadyError
 
 _PREHASHED = "sha256"  # marks a bcrypt hash that was taken over a SHA-256 digest
@@ -74,14 +74,16 @@ def hash_password(password: str, cost: int) -> str:
         password: as typed; Unicode is normalised to NFKC (NIST SP 800-63B section 3.1.1.2).
         cost: bcrypt's cost, the base-two logarithm of its rounds.
     """
-    return f"{_PREHASHED}{_aside(bcrypt.hashpw, _prehash(password), bcrypt.gensalt(cost)).decode('ascii')}"
+    with metrics.in_progress(metrics.PASSWORD_HASHES):
+        return f"{_PREHASHED}{_aside(bcrypt.hashpw, _prehash(password), bcrypt.gensalt(cost)).decode('ascii')}"
 
 
 def verify_password(password: str, stored: str) -> bool:
     """Tell whether `password` belongs to the hash `stored`, ours or a plain bcrypt hash brought from elsewhere."""
-    if stored.startswith(_PREHASHED):
-        return _aside(bcrypt.checkpw, _prehash(password), stored.removeprefix(_PREHASHED).encode("ascii"))
-    return _aside(bcrypt.checkpw, password.encode("utf-8", "surrogatepass")[:72], stored.encode("ascii"))
+    with metrics.in_progress(metrics.PASSWORD_HASHES):
+        if stored.startswith(_PREHASHED):
+            return _aside(bcrypt.checkpw, _prehash(password), stored.removeprefix(_PREHASHED).encode("ascii"))
+        return _aside(bcrypt.checkpw, password.encode("utf-8", "surrogatepass")[:72], stored.encode("ascii"))
 
 
 def is_password_hash_outdated(stored: str, cost: int) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
@@ -21,6 +21,8 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from idp import turns
 from idp.settings import Settings
 
+CONNECT_WITHIN = 5  # seconds that a database server may take to let us in
+DEAD_AFTER = 15_000  # milliseconds that a database server may leave what we sent unacknowledged
 BUSY_TIMEOUT = 15  # seconds that a writer waits for SQLite's lock
 _WAIT = f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT}"
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
@@ -34,7 +36,15 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "connect_args": {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
         }
     else:
-        own = {"pool_size": 5, "max_overflow": 10, "pool_pre_ping": True, "pool_recycle": 1800}
+        patience = {"connect_timeout": CONNECT_WITHIN, "tcp_user_timeout": DEAD_AFTER, "keepalives_idle": 30}
+        own = {
+            "pool_size": 5,
+            "max_overflow": 10,
+            "pool_timeout": BUSY_TIMEOUT,
+            "pool_pre_ping": True,
+            "pool_recycle": 1800,
+            "connect_args": patience,
+        }
     # An error's text would carry addresses and digests into the log.
     return {"hide_parameters": True, **own}
 
@@ -58,6 +68,18 @@ def insert_into(db: Session, table: type[DeclarativeBase]) -> SqliteInsert | Pos
     """Begin an INSERT that may say what to do on a conflict: both engines have it, SQLAlchemy's own `insert` not."""
     insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
     return insert(table)
+
+
+def is_fault_of_storage(error: BaseException) -> bool:
+    """Tell whether the database is away, locked, full, read-only or broken; what was asked of it was right.
+
+    Args:
+        error: what SQLAlchemy raised.
+    """
+    if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.InternalError | exc.TimeoutError):
+        return True  # InternalError: PostgreSQL answers a write so while it is a read-only standby
+    # Exactly this class: SQLite's "file is not a database" and "disk image is malformed".
+    return type(error) is exc.DatabaseError or bool(getattr(error, "connection_invalidated", False))
 
 
 class LeanSession(Session):

@@ -26,6 +26,7 @@ from idp.errors import SettingsError
 PREFIX = "IDP_"
 TOML_NAME = "idp.toml"
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file's name
+METRICS_NAME = "metrics"  # folder in the instance folder; holds the counters of running processes
 NOT_OURS = ("IDP_VENV", "IDP_TEST_")  # beginnings of variables for scripts around the commands, and for the tests
 DAY = 86_400
 
@@ -110,6 +111,12 @@ def _fault_of_rotation_interval(value: int) -> str | None:
     return None if value == 0 or 7 * DAY <= value <= 3_650 * DAY else f"must be 0, or from {7 * DAY} to {3_650 * DAY}"
 
 
+def _fault_of_metrics_token(value: str) -> str | None:
+    if value == "" or re.fullmatch(r"[A-Za-z0-9._~+/-]{16,200}=*", value):
+        return None
+    return "must have 16 to 200 letters, digits and -._~+/ (RFC 6750)"
+
+
 def _fault_of_text(value: str) -> str | None:
     return None if value.strip() and len(value) <= 60 else "must have 1 to 60 characters"
 
@@ -188,6 +195,19 @@ class Settings:
         check=_fault_of_certificates,
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "How much the log tells.")
+    log_format: Literal["text", "json"] = setting(
+        "text", "How the log is written: lines for people (text), or a JSON object a line (json)."
+    )
+    log_requests: Literal["off", "on"] = setting(
+        "off", "Whether each request leaves a line in the log: method, route, status, time; never a query."
+    )
+    metrics_token: str = setting(
+        "",
+        "Whoever asks for /metrics shows it as a bearer token. Empty: nothing is counted for others, and there is no "
+        "/metrics.",
+        secret=True,
+        check=_fault_of_metrics_token,
+    )
 
     registration: RegistrationPolicy = setting(
         "closed", "Who may register: anyone (open), listed addresses (preauthorized), or nobody (closed)."

@@ -313,6 +313,7 @@ def test_what_holds_a_secret_is_marked():
     assert {each.name for each in declared() if each.metadata["secret"]} == {
         "secret_key",
         "database_url",
+        "metrics_token",
         "smtp_password",
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from idp import clock
+from idp import clock, metrics
 from idp.accounts.visitor import Visitor
 from idp.models import AuditEvent
 
@@ -102,6 +102,7 @@ def record(
             details=details,
         )
     )
+    metrics.add(f'idp_audit_events_total{{event="{event.value}"}}')
 
 
 def list_events(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import case, delete, update
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock, crypto, metrics
 from idp.database import insert_into
 from idp.errors import Throttled
 from idp.models import Throttle
@@ -94,6 +94,7 @@ def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
             or now
         )
         db.rollback()
+        metrics.add(f'idp_throttled_total{{bucket="{kind}"}}')
         raise Throttled(max(1, available_at + interval - now - burst * interval))
     db.commit()
     return Charge(bucket, interval)

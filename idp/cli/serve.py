@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import click
 
+from idp import logs
 from idp.accounts.visitor import SYSTEM
-from idp.cli import logs, web_process
+from idp.cli import web_process
 from idp.cli.companion import Companion
 from idp.cli.instance import load_ready
 from idp.database import open_session
@@ -49,7 +50,7 @@ def command(host: str, port: int | None, workers: int, no_worker: bool) -> None:
         keys.ensure_keys(db, loaded, SYSTEM)  # a newer version may sign with one algorithm more
     port = port or default_port(loaded)
     check_free(host, port)
-    logging.config.dictConfig(logs.configuration(loaded.log_level))
+    logging.config.dictConfig(logs.configuration(loaded.log_level, loaded.log_format))
     with nullcontext() if no_worker else Companion():
         _run(loaded, host, port, workers)
 
@@ -108,7 +109,7 @@ def _run(loaded: Settings, host: str, port: int, workers: int) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN, max_buffer_size=HEADER_BYTES),
         websockets=False,
         log_level=LogLevels(loaded.log_level),
-        log_dictconfig=logs.configuration(loaded.log_level),
+        log_dictconfig=logs.configuration(loaded.log_level, loaded.log_format),
         log_access=False,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_WITHIN,

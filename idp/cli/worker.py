@@ -10,8 +10,8 @@ from types import FrameType
 
 import click
 
-from idp import worker
-from idp.cli import logs, output
+from idp import crypto, logs, metrics, settings, worker
+from idp.cli import output
 from idp.cli.instance import load_ready, wire
 from idp.database import open_engine
 
@@ -36,7 +36,9 @@ def command(once: bool, while_stdin_is_open: bool, as_json: bool) -> None:
     loaded = load_ready()
     wire()
     if not once:
-        logging.config.dictConfig(logs.configuration(loaded.log_level))
+        logging.config.dictConfig(logs.configuration(loaded.log_level, loaded.log_format))
+        if loaded.metrics_token:
+            metrics.counters.open_shared(loaded.instance / settings.METRICS_NAME, f"worker-{crypto.new_id()}")
         stop = _stopped_by_signals()
         if while_stdin_is_open:
             threading.Thread(target=_watch_stdin, args=(stop,), daemon=True).start()

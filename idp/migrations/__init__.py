@@ -4,6 +4,13 @@
 far; read it before you commit it.
 """
 
-from idp.migrations.runner import check_ready, current_revision, is_current, newest_revision, upgrade
+from idp.migrations.runner import (
+    check_not_older,
+    check_ready,
+    current_revision,
+    is_current,
+    newest_revision,
+    upgrade,
+)
 
-__all__ = ["check_ready", "current_revision", "is_current", "newest_revision", "upgrade"]
+__all__ = ["check_not_older", "check_ready", "current_revision", "is_current", "newest_revision", "upgrade"]

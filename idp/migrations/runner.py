@@ -83,6 +83,18 @@ def check_ready(engine: Engine) -> None:
     )
 
 
+def check_not_older(engine: Engine) -> None:
+    """Check that a database has at least the schema that this program was written for: steps only add.
+
+    Raises:
+        NotReadyError: it is empty or older; says what to do.
+    """
+    current = current_revision(engine)
+    known = {step.revision for step in ScriptDirectory(str(FOLDER)).walk_revisions()}
+    if current is None or current in known:
+        check_ready(engine)
+
+
 def configuration(connection: Connection) -> Config:
     """Return Alembic's configuration for work on an open connection."""
     config = Config()

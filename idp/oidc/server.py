@@ -1,5 +1,6 @@
 """The provider: `compose` lists its grants and endpoints, and that list is the list of features."""
 
+import logging
 import time
 from typing import Any, Literal
 
@@ -7,6 +8,7 @@ from authlib.oauth2.rfc6749 import AuthorizationServer
 from authlib.oauth2.rfc6749.errors import OAuth2Error, UnsupportedGrantTypeError
 from joserfc.jwk import Key
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from idp.oidc import discovery, keys
@@ -21,6 +23,9 @@ from idp.oidc.revocation import RevocationEndpoint
 from idp.settings import Settings
 
 RELOAD_FOR_UNKNOWN_EVERY = 10  # seconds, at least, between two looks at the table for an id that is not known
+
+log = logging.getLogger(__name__)
+
 Answer = tuple[int, Any, list[tuple[str, str]]]
 
 
@@ -50,8 +55,14 @@ class Provider(AuthorizationServer):
     def key_ring(self) -> keys.KeyRing:
         """The signing keys; read again every minute, so that a rotation reaches every process without a restart."""
         now = time.monotonic()  # an interval, not a time of day: jumps of the clock do not matter
-        if self._key_ring is None or now - self._keys_looked_up > keys.RELOAD_EVERY:
+        if self._key_ring is None:
             self._load_keys(now)
+        elif now - self._keys_looked_up > keys.RELOAD_EVERY:
+            try:
+                self._load_keys(now)
+            except SQLAlchemyError as fault:  # known keys still sign and verify; the next look is in a minute
+                self._keys_looked_up = now
+                log.warning("The signing keys could not be read again: %s", fault.__class__.__name__)
         assert self._key_ring is not None
         return self._key_ring
 

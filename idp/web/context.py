@@ -7,6 +7,7 @@ from flask import Response, current_app, g, request
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as WerkzeugResponse
 
@@ -48,6 +49,16 @@ class CookieNames:
 def database() -> Session:
     """Return the request's database session."""
     return cast(Session, extension.session())
+
+
+def discard_transaction() -> None:
+    """Undo what this request has written; that the database is gone undoes it as well."""
+    if not extension.session.registry.has():
+        return
+    try:
+        database().rollback()
+    except SQLAlchemyError:
+        database().invalidate()
 
 
 def settings() -> Settings:

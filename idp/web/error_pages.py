@@ -11,21 +11,20 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, make_response, redirect, render_template, request, url_for
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from idp import crypto
+from idp.database import is_fault_of_storage
 from idp.errors import IdpError, InvalidInputError, Refusal, SessionRequired, Throttled
+from idp.logs import request_id
 from idp.oidc.clients import ClientMetadata
 from idp.web import texts
 from idp.web.texts import text, told, wait
 
 log = logging.getLogger(__name__)
 
-PROGRAM_PATHS = (
-    "/api/",
-    "/.well-known/",
+# Whoever calls these expects OAuth's own form (RFC 6749 section 5.2), also when the provider is at fault.
+OAUTH_PATHS = (
     "/oauth/par",
     "/oauth/token",
     "/oauth/device_authorization",
@@ -33,11 +32,17 @@ PROGRAM_PATHS = (
     "/oauth/revoke",
     "/oauth/userinfo",
     "/oauth/register",
+)
+PROGRAM_PATHS = (
+    "/api/",
+    "/.well-known/",
     "/oauth/jwks",
+    *OAUTH_PATHS,
+    "/healthz",
+    "/readyz",
+    "/metrics",
 )
 BUSY_RETRY_AFTER = 5  # seconds
-# A conflict that no check foresaw: two did the same at once, and the second does well to try again.
-_BUSY = (OperationalError, InterfaceError, IntegrityError, PoolTimeout)
 
 # Status to code and texts; what is missing here is `_OTHER`.
 _HTTP_ERRORS: Mapping[int, tuple[str, str, str]] = {
@@ -79,8 +84,7 @@ def register_error_pages(app: Flask) -> None:
     app.register_error_handler(HTTPException, show_http_error)
     app.register_error_handler(Refusal, show_refusal)
     app.register_error_handler(IdpError, show_not_ready)
-    for busy in _BUSY:
-        app.register_error_handler(busy, show_busy)
+    app.register_error_handler(SQLAlchemyError, show_database_error)
     app.register_error_handler(Exception, show_unexpected)
 
 
@@ -92,10 +96,9 @@ def error_page(
     title: str = "",
     message: str = "",
     parameter: str = "",
-    reference: str = "",
     client: ClientMetadata | None = None,
 ) -> Response:
-    """Show an error to a person.
+    """Show an error to a person, with the request's id: the log tells more under it.
 
     Args:
         status: of the response.
@@ -114,7 +117,7 @@ def error_page(
         code=code,
         description=told(description) if description else "",
         parameter=parameter,
-        reference=reference,
+        reference=request_id.get(),
         remedy=text(_REMEDIES[parameter]) if parameter in _REMEDIES else "",
         way_back=_way_back(client),
         leads_on=bool(title) and status < 500,
@@ -176,7 +179,7 @@ def show_http_error(error: HTTPException) -> Response:
     if isinstance(error, InternalServerError):
         # Something failed behind the views, such as the commit: Flask wraps what it was.
         original = error.original_exception or error
-        return show_busy(original) if isinstance(original, _BUSY) else show_unexpected(original)
+        return show_database_error(original) if isinstance(original, SQLAlchemyError) else show_unexpected(original)
     status = error.code or 500
     code, title, message = _HTTP_ERRORS.get(status, _OTHER)
     response = _show(status, code, title, message)
@@ -189,32 +192,43 @@ def show_http_error(error: HTTPException) -> Response:
 def show_not_ready(error: IdpError) -> Response:
     """The instance cannot serve; the log says which command helps."""
     log.error("%s %s: %s %s", request.method, request.path, error.message, error.detail)
-    return _show(503, "not_ready", "error.not_ready_title", "error.not_ready")
+    return _come_back(_show(503, "not_ready", "error.not_ready_title", "error.not_ready"))
 
 
-def show_busy(error: Exception) -> Response:
-    """The database does not answer, or not soon enough."""
-    log.error("%s %s: the database does not answer: %s", request.method, request.path, error)
-    response = _show(503, "busy", "error.busy_title", "error.busy")
+def show_database_error(error: SQLAlchemyError) -> Response:
+    """The database does not answer, or not soon enough; or what was asked of it is a fault of ours."""
+    if isinstance(error, IntegrityError):
+        # A conflict that no check foresaw: two did the same at once, and the second does well to try again. What
+        # the database says of it would name the values.
+        log.error("%s %s: two did the same at once", request.method, request.path)
+    elif is_fault_of_storage(error):
+        reason = getattr(error, "orig", None) or error
+        log.error("%s %s: the database does not do its work: %s", request.method, request.path, reason)
+    else:
+        return show_unexpected(error)
+    return _come_back(_show(503, "busy", "error.busy_title", "error.busy"))
+
+
+def show_unexpected(error: BaseException) -> Response:
+    """A fault of ours: the log has everything, under the request's id."""
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return _show(500, "server_error", "error.unexpected_title", "error.unexpected")
+
+
+def _come_back(response: Response) -> Response:
     response.headers["Retry-After"] = str(BUSY_RETRY_AFTER)
     return response
 
 
-def show_unexpected(error: BaseException) -> Response:
-    """A fault of ours: the log has everything, the page has a reference to it."""
-    reference = crypto.new_id()[:12]
-    log.error("%s %s failed, reference %s", request.method, request.path, reference, exc_info=error)
-    return _show(500, "server_error", "error.unexpected_title", "error.unexpected", reference)
-
-
-def _show(status: int, code: str, title: str, message: str, reference: str = "") -> Response:
+def _show(status: int, code: str, title: str, message: str) -> Response:
     """Render texts of our own for whoever reads them."""
+    if status >= 500 and request.path in OAUTH_PATHS:
+        told = {"error": "server_error" if status == 500 else "temporarily_unavailable"}
+        told["error_description"] = texts.plain(texts.FALLBACK, message)
+        return Response(json.dumps(told), status, mimetype="application/json")
     if not _is_program():
-        return error_page(status=status, code=code, title=text(title), message=text(message), reference=reference)
-    response = problem(status, code, texts.plain(texts.FALLBACK, message))
-    if reference:
-        response.headers["X-Request-Reference"] = reference
-    return response
+        return error_page(status=status, code=code, title=text(title), message=text(message))
+    return problem(status, code, texts.plain(texts.FALLBACK, message))
 
 
 def _is_program() -> bool:

@@ -11,9 +11,8 @@ def register_transaction(app: Flask) -> None:
     @app.after_request
     def end_transaction(response: Response) -> Response:
         if context.extension.session.registry.has():
-            db = context.database()
             if response.status_code < 500:
-                db.commit()
+                context.database().commit()
             else:
-                db.rollback()
+                context.discard_transaction()
         return response

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from idp.cli import logs, serve
+from idp import logs
+from idp.cli import serve
 from idp.settings import Settings
 from tests.cli.conftest import Run
 

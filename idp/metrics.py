@@ -1,0 +1,189 @@
+"""What is counted: each process has counters of its own, and whoever asks adds them up.
+
+A process keeps its counters in a file of its own, mapped into memory: counting is an addition, survives a kill -9 and
+needs no thread. The kernel drops a dead process's lock on its file; the next process that starts takes its counts
+over, so that sums never go down. Until `open_shared` was called, or where no file can be had, counts stay in the
+process itself and nobody else sees them.
+"""
+
+import contextlib
+import fcntl
+import logging
+import mmap
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+SUFFIX = ".counts"
+SLOTS = 4096  # series a process may have: routes times statuses, and the buckets of each route
+_BYTES = SLOTS * 8
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
+
+# Series that go up and down: what a dead process held counts no more.
+PASSWORD_HASHES = "idp_password_hashes_in_progress"  # noqa: S105 - a series' name
+GAUGES = frozenset({PASSWORD_HASHES})
+
+log = logging.getLogger(__name__)
+
+
+class Counters:
+    """The counters of one process, under the names of their series as Prometheus writes them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._slots: dict[str, int] = {}
+        self._values = memoryview(bytearray(_BYTES)).cast("d")
+        self._file: int | None = None
+        self.folder: Path | None = None
+
+    def add(self, series: str, amount: float = 1.0) -> None:
+        """Add to a series; a new one begins at nothing.
+
+        Args:
+            series: such as `idp_requests_total{route="/",status="200"}`.
+            amount: what to add; less than nothing for gauges only.
+        """
+        self.add_all((series, amount))
+
+    def add_all(self, *amounts: tuple[str, float]) -> None:
+        """Add to several series at once."""
+        with self._lock:
+            for series, amount in amounts:
+                slot = self._slots.get(series)
+                if slot is None:
+                    slot = self._new_slot(series)
+                self._values[slot] += amount
+
+    def open_shared(self, folder: Path, process: str) -> None:
+        """Let the other processes of this machine see these counters.
+
+        Args:
+            folder: one for all processes of an instance; made when it is missing.
+            process: tells this one from all others that ever were.
+        """
+        if folder == self.folder:
+            return
+        try:
+            folder.mkdir(0o700, exist_ok=True)
+            with _locked(folder, fcntl.LOCK_EX):
+                inherited = _take_over(folder)
+                self._map(folder / f"{process}{SUFFIX}")
+        except OSError as fault:
+            log.warning("%s cannot hold counters (%s): /metrics has nothing to tell.", folder, fault.strerror)
+            return
+        self.folder = folder
+        for series, amount in inherited.items():
+            self.add(series, amount)
+
+    def _map(self, path: Path) -> None:
+        """Go on in a file. Its space is allocated at once: a page that finds the disk full would end the process."""
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            os.posix_fallocate(handle, 0, _BYTES)
+            values = memoryview(mmap.mmap(handle, _BYTES)).cast("d")
+            with self._lock:
+                values[:] = self._values
+                os.write(handle, "".join(f"{series}\n" for series in self._slots).encode())
+                self._values, self._file = values, handle
+        except OSError:
+            os.close(handle)
+            path.unlink(missing_ok=True)
+            raise
+
+    def _new_slot(self, series: str) -> int:
+        """Give a series its place. The last one takes whatever has none."""
+        slot = len(self._slots)
+        if slot >= SLOTS - 1:
+            return SLOTS - 1
+        if self._file is not None:
+            try:
+                os.write(self._file, f"{series}\n".encode())
+            except OSError:  # a full disk: to be tried again with the next one
+                return SLOTS - 1
+        self._slots[series] = slot
+        return slot
+
+
+counters = Counters()
+add, add_all = counters.add, counters.add_all
+
+
+@contextlib.contextmanager
+def in_progress(series: str) -> Iterator[None]:
+    """Count something for as long as it lasts.
+
+    Args:
+        series: one of `GAUGES`.
+    """
+    add(series)
+    try:
+        yield
+    finally:
+        add(series, -1.0)
+
+
+def read_all(folder: Path) -> tuple[Mapping[str, float], int]:
+    """Return the sums over all processes of this machine, and how many of them are alive.
+
+    Args:
+        folder: where they keep their counters.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    sums: dict[str, float] = {}
+    living = 0
+    with _locked(folder, fcntl.LOCK_SH):
+        for path in folder.glob(f"*{SUFFIX}"):
+            is_alive = _is_alive(path)
+            living += is_alive
+            for series, amount in _read(path):
+                if is_alive or series not in GAUGES:
+                    sums[series] = sums.get(series, 0.0) + amount
+    return sums, living
+
+
+def _take_over(folder: Path) -> Mapping[str, float]:
+    """Return what dead processes counted, and remove their files."""
+    inherited: dict[str, float] = {}
+    for path in folder.glob(f"*{SUFFIX}"):
+        if _is_alive(path):
+            continue
+        for series, amount in _read(path):
+            if series not in GAUGES:
+                inherited[series] = inherited.get(series, 0.0) + amount
+        path.unlink()
+    return inherited
+
+
+def _read(path: Path) -> Iterator[tuple[str, float]]:
+    """Read a file: the values first, then their names, a line each; a last line without its end is none yet."""
+    content = path.read_bytes()
+    if len(content) < _BYTES:
+        return
+    names = content[_BYTES:].decode("utf-8", "replace").split("\n")[:-1]
+    yield from zip(names, memoryview(content)[:_BYTES].cast("d"), strict=False)
+
+
+def _is_alive(path: Path) -> bool:
+    """Tell whether a file's process lives: it holds a lock for as long."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, how)
+        yield
+    finally:
+        os.close(handle)

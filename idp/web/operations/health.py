@@ -1,0 +1,43 @@
+"""Alive and ready: what a load balancer, a container's host or systemd asks."""
+
+import logging
+
+from flask import Response, jsonify
+from sqlalchemy.exc import SQLAlchemyError
+
+from idp import migrations
+from idp.database import is_fault_of_storage
+from idp.errors import NotReadyError
+from idp.web import context
+from idp.web.error_pages import BUSY_RETRY_AFTER, problem
+
+log = logging.getLogger(__name__)
+
+
+def show_alive() -> Response:
+    """Say that the process answers; nothing else is looked at, so that no database's fault restarts it."""
+    return jsonify(status="alive")
+
+
+def show_ready() -> Response:
+    """Say whether requests may be sent here: the database answers, has the schema, and the keys open.
+
+    A newer schema is well: steps only add, and while servers are replaced one by one old ones go on.
+    """
+    try:
+        migrations.check_not_older(context.extension.engine)
+        context.provider().key_ring  # noqa: B018 - reads the keys, unless this process has them
+    except NotReadyError as fault:
+        return _not_ready(fault.message)
+    except SQLAlchemyError as fault:
+        if not is_fault_of_storage(fault):
+            raise
+        log.error("Not ready: the database does not answer: %s", fault)  # noqa: TRY400 - no fault of ours
+        return _not_ready("The database does not answer.")
+    return jsonify(status="ready")
+
+
+def _not_ready(reason: str) -> Response:
+    answer = problem(503, "not_ready", reason)
+    answer.headers["Retry-After"] = str(BUSY_RETRY_AFTER)
+    return answer
