@@ -9,6 +9,7 @@ gives by default (READ COMMITTED), which keeps both engines alike.
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
@@ -62,6 +63,12 @@ def prepare_engine(engine: Engine) -> None:
         return
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "before_cursor_execute", _begin_immediate)
+
+
+def make_no_file(engine: Engine) -> None:
+    """Have an engine fail where SQLite's file is gone: an empty one in its place would look like a fresh start."""
+    if engine.dialect.name == "sqlite" and not event.contains(engine, "do_connect", _refuse_missing):
+        event.listen(engine, "do_connect", _refuse_missing)
 
 
 def insert_into(db: Session, table: type[DeclarativeBase]) -> SqliteInsert | PostgresqlInsert:
@@ -148,6 +155,12 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _refuse_missing(_dialect: Any, _record: Any, arguments: list[Any], _more: Any) -> None:
+    path = str(arguments[0]) if arguments else ""
+    if path and path != ":memory:" and not Path(path).exists():
+        raise sqlite3.OperationalError("the database's file is gone")
 
 
 def _begin_immediate(

@@ -100,7 +100,10 @@ def configuration(level: str, form: str = "text") -> dict[str, Any]:
         "filters": {"worth_reading": {"()": WithoutThreadAdvice}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": form}},
         "root": {"level": level.upper(), "handlers": ["stderr"]},
-        "loggers": {"_granian": {"level": level.upper(), "filters": ["worth_reading"]}},
+        "loggers": {
+            "_granian": {"level": level.upper(), "filters": ["worth_reading"]},
+            "alembic": {"level": "WARNING"},  # it tells of each look at the schema
+        },
     }
 
 

@@ -90,8 +90,7 @@ def check_not_older(engine: Engine) -> None:
         NotReadyError: it is empty or older; says what to do.
     """
     current = current_revision(engine)
-    known = {step.revision for step in ScriptDirectory(str(FOLDER)).walk_revisions()}
-    if current is None or current in known:
+    if current is None or current in _known_revisions():
         check_ready(engine)
 
 
@@ -109,9 +108,13 @@ def _revision_of(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+@cache
+def _known_revisions() -> frozenset[str]:
+    return frozenset(step.revision for step in ScriptDirectory(str(FOLDER)).walk_revisions())
+
+
 def _refuse_newer(current: str | None) -> None:
-    known = {step.revision for step in ScriptDirectory(str(FOLDER)).walk_revisions()}
-    if current is not None and current not in known:
+    if current is not None and current not in _known_revisions():
         raise NotReadyError(
             f"The database has a newer schema ({current}) than this program knows ({newest_revision()}): "
             "install the release of streamlit-idp that it was upgraded with."

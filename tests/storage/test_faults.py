@@ -1,0 +1,307 @@
+"""A database that is locked, full, read-only, broken or away: come back later, it says, and then all is well."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import event, select
+
+from idp import crypto, database
+from idp.accounts.visitor import OPERATOR
+from idp.migrations import runner
+from idp.models import BrowserSession
+from idp.oidc.keys import ensure_keys
+from idp.web import context
+from tests.factories import PASSWORD
+
+ADMIN_URL = os.environ.get("IDP_TEST_POSTGRES_URL", "")
+needs_postgres = [
+    pytest.mark.postgres,
+    pytest.mark.skipif(not ADMIN_URL, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server"),
+]
+
+
+# -- What each kind of asker is told -----------------------------------------------------------
+
+
+def sign_in(browser, token="", **more):
+    if not token:
+        page = browser.get("/sign-in")
+        assert page.status_code == 200
+        token = page.text.split('name="csrf_token" value="')[1].split('"')[0]
+    return browser.post("/sign-in", data={"username": "ada", "password": PASSWORD, "csrf_token": token, **more})
+
+
+def form_token(browser):
+    return browser.get("/sign-in").text.split('name="csrf_token" value="')[1].split('"')[0]
+
+
+def assert_told_to_come_back(answer):
+    assert answer.status_code == 503, answer.text[:500]
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.headers["X-Request-ID"]
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Content-Security-Policy"]
+    for traitor in ("Traceback", "sqlite", "psycopg", "SELECT", "INSERT", "UPDATE "):
+        assert traitor not in answer.text
+
+
+def assert_a_page(answer):
+    assert_told_to_come_back(answer)
+    assert answer.mimetype == "text/html"
+    assert '<code id="error-code">busy</code>' in answer.text
+
+
+def assert_a_problem(answer):
+    assert_told_to_come_back(answer)
+    assert answer.mimetype == "application/problem+json"
+    assert answer.json["code"] in ("busy", "not_ready")
+
+
+def assert_an_oauth_error(answer):
+    assert_told_to_come_back(answer)
+    assert answer.mimetype == "application/json"
+    assert answer.json["error"] == "temporarily_unavailable"
+    assert answer.json["error_description"]
+
+
+def assert_writing_fails_kindly(party, browser, token):
+    """What must write is refused; what only reads is answered."""
+    assert_a_page(sign_in(browser, token))
+    answer = party.send()  # a signed-in browser: a code would have to be written
+    assert_a_page(answer)
+    assert browser.get("/oauth/jwks").status_code == 200
+    assert browser.get("/.well-known/openid-configuration").status_code == 200
+    assert browser.get("/healthz").status_code == 200
+
+
+def assert_everything_fails_kindly(party, browser, token, tokens):
+    """Nobody can be answered but who needs no database."""
+    assert_a_page(sign_in(browser, token))
+    assert_a_page(party.send())
+    assert_a_page(party.browser.get("/account"))
+    assert_an_oauth_error(party.request_refresh(tokens.refresh_token))
+    bearer = {"Authorization": f"Bearer {tokens.access_token}"}
+    assert_an_oauth_error(browser.get("/oauth/userinfo", headers=bearer))
+    assert_a_problem(browser.get("/api/v1/me", headers=bearer))
+    assert_a_problem(browser.get("/readyz"))
+    assert browser.get("/oauth/jwks").status_code == 200
+    assert browser.get("/healthz").status_code == 200
+
+
+def assert_all_is_well(party, browser, tokens):
+    assert browser.get("/readyz").status_code == 200
+    assert sign_in(browser).status_code == 303
+    assert party.redeem(party.ask().code).access_token
+    assert party.refresh(tokens.refresh_token).access_token
+    assert party.userinfo(tokens)["sub"]
+
+
+@pytest.fixture
+def stage(app, relying_party, make_user):
+    """Ada, signed in to an app in one browser, and about to sign in with another one."""
+    make_user()
+    party = relying_party()
+    tokens = party.log_in(scope="openid offline_access account")
+    browser = app.test_client()
+    return party, browser, form_token(browser), tokens
+
+
+def count_sessions(settings):
+    with database.open_session(settings) as db:
+        return len(db.scalars(select(BrowserSession.id)).all())
+
+
+# -- SQLite -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sqlite_file(settings):
+    return settings.instance / "idp.sqlite3"
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Nobody waits for a lock for long."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.2)
+
+
+@contextmanager
+def pragma(app, statement) -> Iterator[None]:
+    """Put a condition on every connection."""
+    with app.app_context():
+        engine = context.extension.engine
+
+    def set_it(connection, _record, _proxy=None):
+        connection.execute(statement)
+
+    engine.dispose()
+    event.listen(engine, "checkout", set_it)
+    yield
+    event.remove(engine, "checkout", set_it)
+    engine.dispose()
+
+
+def test_a_locked_database(impatient, app, stage, sqlite_file, settings):
+    party, browser, token, tokens = stage
+    other = sqlite3.connect(sqlite_file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    before = count_sessions(settings)
+    assert_writing_fails_kindly(party, browser, token)
+    other.execute("ROLLBACK")
+    other.close()
+    assert count_sessions(settings) == before
+    assert_all_is_well(party, browser, tokens)
+
+
+def test_a_full_disk(app, stage, settings):
+    """SQLite's own limit ends as a full disk does: SQLITE_FULL."""
+    party, browser, _token, tokens = stage
+    with database.open_session(settings) as db:
+        db.execute(select(1))
+        pages = db.connection().exec_driver_sql("PRAGMA page_count").scalar()
+    before = count_sessions(settings)
+    with pragma(app, f"PRAGMA max_page_count={pages + 4}"):
+        answers = [sign_in(app.test_client()) for _ in range(40)]
+    statuses = {answer.status_code for answer in answers}
+    assert statuses == {303, 503}, "the last pages were filled, then it was full"
+    for answer in answers:
+        if answer.status_code == 503:
+            assert_a_page(answer)
+    assert count_sessions(settings) == before + sum(answer.status_code == 303 for answer in answers)
+    assert_all_is_well(party, browser, tokens)
+
+
+def test_a_read_only_database(app, stage, settings):
+    party, browser, token, tokens = stage
+    before = count_sessions(settings)
+    with pragma(app, "PRAGMA query_only=ON"):
+        assert_writing_fails_kindly(party, browser, token)
+        assert party.userinfo(tokens)["sub"]
+        assert party.browser.get("/account").status_code == 200
+    with pragma(app, "PRAGMA query_only=OFF"):
+        pass
+    assert count_sessions(settings) == before
+    assert_all_is_well(party, browser, tokens)
+
+
+def test_a_database_that_is_no_database(app, stage, sqlite_file, tmp_path):
+    party, browser, token, tokens = stage
+    with app.app_context():
+        context.extension.engine.dispose()
+    kept = tmp_path / "kept"
+    shutil.move(sqlite_file, kept)
+    sqlite_file.write_bytes(b"this is no database at all" * 1000)
+    assert_everything_fails_kindly(party, browser, token, tokens)
+    with app.app_context():
+        context.extension.engine.dispose()
+    shutil.move(kept, sqlite_file)
+    assert_all_is_well(party, browser, tokens)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9, 1.0])
+def test_a_wal_that_is_torn(app, stage, sqlite_file, settings, make_app, tmp_path, kept):
+    """After a crash: what stands behind the last whole commit is as if it had never been."""
+    writer = sqlite3.connect(sqlite_file, isolation_level=None)
+    writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for number in range(5):
+        writer.execute(f"CREATE TABLE lost_{number} (n TEXT)")
+        writer.execute(f"INSERT INTO lost_{number} VALUES (hex(zeroblob(9000)))")
+    folder = tmp_path / "after the crash"
+    folder.mkdir()
+    wal = f"{sqlite_file.name}-wal"
+    shutil.copy(sqlite_file, folder)
+    torn = bytearray(sqlite_file.with_name(wal).read_bytes())
+    writer.close()
+    for at in range(int(len(torn) * kept), len(torn), 7):
+        torn[at] ^= 0xFF
+    (folder / wal).write_bytes(torn)
+    after = make_app(replace(settings, instance=folder))
+    assert after.test_client().get("/readyz").status_code == 200
+    assert sign_in(after.test_client()).status_code == 303
+    check = sqlite3.connect(folder / sqlite_file.name)
+    assert check.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    tables = [name for (name,) in check.execute("SELECT name FROM sqlite_master WHERE name LIKE 'lost_%'")]
+    found = sum(check.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables)
+    check.close()
+    assert found == 5 if kept == 1.0 else found < 5
+
+
+def test_a_file_that_is_gone_is_not_made_anew(app, stage, sqlite_file, tmp_path):
+    """An empty database in place of a lost one would look like a fresh start."""
+    party, browser, token, tokens = stage
+    with app.app_context():
+        context.extension.engine.dispose()
+    kept = tmp_path / "kept"
+    shutil.move(sqlite_file, kept)
+    assert_everything_fails_kindly(party, browser, token, tokens)
+    assert not sqlite_file.exists()
+    shutil.move(kept, sqlite_file)
+    assert_all_is_well(party, browser, tokens)
+
+
+# -- PostgreSQL --------------------------------------------------------------------------------
+
+
+class OnPostgres:
+    @pytest.fixture
+    def settings(self, settings):
+        name = f"idp_test_{crypto.new_id()}"
+        with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
+            admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            url = urlunsplit(urlsplit(ADMIN_URL)._replace(path=f"/{name}"))
+            there = replace(settings, database_url=url)
+            runner.upgrade(there)
+            with database.open_session(there) as db:
+                ensure_keys(db, there, OPERATOR)
+            yield there
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+class TestOnPostgres(OnPostgres):
+    """The same on PostgreSQL."""
+
+    pytestmark = needs_postgres
+
+    def test_a_server_that_goes_away_and_comes_back(self, app, stage, settings):
+        party, browser, token, tokens = stage
+        name = sql.Identifier(urlsplit(settings.database_url).path[1:])
+        with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
+            admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [urlsplit(settings.database_url).path[1:]],
+            )
+            assert_everything_fails_kindly(party, browser, token, tokens)
+            admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+        assert_all_is_well(party, browser, tokens)
+
+    def test_connections_that_were_cut_are_replaced_unnoticed(self, app, stage, settings):
+        party, browser, _token, tokens = stage
+        with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                [urlsplit(settings.database_url).path[1:]],
+            )
+        assert_all_is_well(party, browser, tokens)
+
+    def test_a_read_only_standby(self, app, stage, settings):
+        party, browser, token, tokens = stage
+        name = sql.Identifier(urlsplit(settings.database_url).path[1:])
+        with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
+            admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+            with app.app_context():
+                context.extension.engine.dispose()
+            assert_writing_fails_kindly(party, browser, token)
+            assert party.userinfo(tokens)["sub"]
+            admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = off").format(name))
+        with app.app_context():
+            context.extension.engine.dispose()
+        assert_all_is_well(party, browser, tokens)
