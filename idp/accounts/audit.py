@@ -64,6 +64,8 @@ class Event(StrEnum):
     LOGOUT_NOTICE_GIVEN_UP = "client:logout_notice:give_up"
     TOKEN_REVOKED = "client:token:revoke"  # noqa: S105
     ACCOUNTS_EXPORTED = "provider:accounts:export"
+    BACKED_UP = "provider:database:backup"
+    RESTORED = "provider:database:restore"
     MAIL_GIVEN_UP = "provider:mail:give_up"  # written by `idp.mail.queue`, which lies below this module
     INITIAL_TOKEN_CREATED = "provider:initial_token:create"  # noqa: S105
     INITIAL_TOKEN_REMOVED = "provider:initial_token:remove"  # noqa: S105

@@ -22,6 +22,8 @@ NOUNS: Mapping[str, str] = {
     "preauthorize": "idp.cli.preauthorize",
     "import": "idp.cli.transfer",
     "export": "idp.cli.export",
+    "backup": "idp.cli.backup",
+    "restore": "idp.cli.restore",
     "client": "idp.cli.client",
     "mail": "idp.cli.mail",
     "keys": "idp.cli.keys",

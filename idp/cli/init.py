@@ -58,8 +58,8 @@ def initialise(loaded: Settings) -> list[str]:
         raise NotReadyError(f"{origin} is set, but empty: give it the secret key, or unset it.")
     mask = os.umask(0o077)  # whatever is made here, the database among it, is for the provider's own account only
     try:
-        done = _make_folder(loaded.instance)
-        with _locked(loaded.instance):
+        done = make_folder(loaded.instance)
+        with locked(loaded.instance):
             done += _upgrade(loaded)
             loaded, more = _with_secret_key(loaded)
             return [*done, *more, *_make_keys(loaded)]
@@ -67,7 +67,8 @@ def initialise(loaded: Settings) -> list[str]:
         os.umask(mask)
 
 
-def _make_folder(folder: Path) -> list[str]:
+def make_folder(folder: Path) -> list[str]:
+    """Make the instance folder, and close it to other accounts; return what was done."""
     done = []
     if not folder.is_dir():
         folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ def _make_folder(folder: Path) -> list[str]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Let one `idp init` at a time work on a folder; the system drops the lock when a process dies."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -113,7 +114,7 @@ def _with_secret_key(loaded: Settings) -> tuple[Settings, list[str]]:
                 f"The database has signing keys, but the secret key that they were sealed with is missing: restore "
                 f"{path} from your backup, or set IDP_SECRET_KEY."
             )
-        _write_new(path, crypto.new_token())
+        write_new(path, crypto.new_token())
         done.append(f"Made the secret key {path}: back it up, apart from the database.")
     secret_key = path.read_text("utf-8").strip()
     if not secret_key:
@@ -123,7 +124,7 @@ def _with_secret_key(loaded: Settings) -> tuple[Settings, list[str]]:
     return Settings(**values, origins={**loaded.origins, "secret_key": str(path)}), done
 
 
-def _write_new(path: Path, text: str) -> None:
+def write_new(path: Path, text: str) -> None:
     """Write a private file that must not exist yet; a half-written one is taken away again."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     try:

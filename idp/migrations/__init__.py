@@ -9,8 +9,9 @@ from idp.migrations.runner import (
     check_ready,
     current_revision,
     is_current,
+    is_known,
     newest_revision,
     upgrade,
 )
 
-__all__ = ["check_not_older", "check_ready", "current_revision", "is_current", "newest_revision", "upgrade"]
+__all__ = ["check_not_older", "check_ready", "current_revision", "is_current", "is_known", "newest_revision", "upgrade"]

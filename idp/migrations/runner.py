@@ -60,6 +60,11 @@ def newest_revision() -> str:
     return newest
 
 
+def is_known(revision: str) -> bool:
+    """Tell whether this program has a step of that name, so that it can bring such a database up to date."""
+    return revision in _known_revisions()
+
+
 def is_current(engine: Engine) -> bool:
     """Tell whether a database has the schema that this program was written for."""
     return current_revision(engine) == newest_revision()

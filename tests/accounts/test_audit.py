@@ -29,7 +29,7 @@ from idp.accounts import (
 from idp.accounts.audit import Event
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, SYSTEM, Visitor
-from idp.cli import export
+from idp.cli import backup, export, restore
 from idp.errors import InvalidInputError, RegistrationRefused, SignInRefused, Throttled
 from idp.mail import messages, outbox, queue
 from idp.models import MailMessage, User
@@ -266,16 +266,33 @@ def give_up_mailing(stage):
 
 
 def export_accounts(stage):
+    invoke(stage, export.command)
+
+
+def invoke(stage, command, *arguments):
     stage.db.commit()
     environment = {"IDP_INSTANCE": str(stage.settings.instance), "IDP_SECRET_KEY": stage.settings.secret_key}
-    exported = CliRunner(env=environment).invoke(export.command, [])
-    assert exported.exit_code == 0, exported.output
+    done = CliRunner(env=environment).invoke(command, arguments)
+    assert done.exit_code == 0, done.output
+
+
+def back_up(stage):
+    invoke(stage, backup.command, str(stage.settings.instance / "backup.tar"))
+
+
+def restore_backup(stage):
+    back_up(stage)
+    stage.db.close()
+    stage.db.get_bind().dispose()  # a database in use is not replaced
+    invoke(stage, restore.command, str(stage.settings.instance / "backup.tar"), "--force")
 
 
 ACTIONS = {
     Event.LOGOUT_NOTICE_GIVEN_UP: give_up_telling,
     Event.MAIL_GIVEN_UP: give_up_mailing,
     Event.ACCOUNTS_EXPORTED: export_accounts,
+    Event.BACKED_UP: back_up,
+    Event.RESTORED: restore_backup,
     Event.ACCOUNT_DELETED: delete_account,
     Event.DELETION_REQUESTED: request_deletion,
     Event.DELETION_REVOKED: revoke_deletion,
@@ -349,6 +366,8 @@ BY_THE_PROVIDER = {
 }
 ABOUT_NO_PERSON = {
     Event.ACCOUNTS_EXPORTED,
+    Event.BACKED_UP,
+    Event.RESTORED,
     Event.MAIL_GIVEN_UP,
     Event.PREAUTHORIZED,
     Event.PREAUTHORIZATION_WITHDRAWN,

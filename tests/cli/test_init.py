@@ -109,7 +109,7 @@ def test_a_foreign_secret_key_is_noticed(instance: Path, run: Run, monkeypatch: 
 
 def test_a_half_written_secret_key_is_taken_away(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
-        init._write_new(tmp_path / "secret_key", "clé")
+        init.write_new(tmp_path / "secret_key", "clé")
     assert not (tmp_path / "secret_key").exists()
 
 

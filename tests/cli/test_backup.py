@@ -1,0 +1,488 @@
+"""`idp backup` and `idp restore`: of one moment, all checked before anything is touched, the same provider after."""
+
+import io
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from idp import crypto
+from idp import settings as provider_settings
+from idp.accounts import registration
+from idp.accounts.users import Person
+from idp.accounts.visitor import OPERATOR
+from idp.app import create_app
+from idp.cli import backup, database_copy
+from idp.cli.init import initialise
+from idp.database import open_engine, open_session
+from idp.errors import NotReadyError
+from idp.models import AuditEvent, User, UserRole
+from idp.settings import Settings
+from idp.web import context
+from tests import factories
+from tests.cli.conftest import PASSWORD, Run
+from tests.relying_party import RelyingParty
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where the backup goes."""
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    return folder / "idp.tar"
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Go to an instance that does not exist yet; gives its folder."""
+
+    def go(name: str = "elsewhere") -> Path:
+        folder = tmp_path / name
+        monkeypatch.setenv("IDP_INSTANCE", str(folder))
+        return folder
+
+    return go
+
+
+def members(file: Path) -> list[str]:
+    with tarfile.open(file) as tar:
+        return tar.getnames()
+
+
+def rewrite(file: Path, **changes: bytes) -> None:
+    """Put other contents into a backup."""
+    with tarfile.open(file) as tar:
+        content = {name: tar.extractfile(name).read() for name in tar.getnames()}
+    content |= changes
+    with tarfile.open(file, "w") as tar:
+        for name, data in content.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+
+
+def change_manifest(file: Path, **changes: object) -> None:
+    with tarfile.open(file) as tar:
+        told = json.loads(tar.extractfile("manifest.json").read())
+    rewrite(file, **{"manifest.json": json.dumps(told | changes).encode()})
+
+
+def usernames() -> set[str]:
+    with open_session(provider_settings.load()) as db:
+        return set(db.scalars(select(User.username)))
+
+
+# -- The same provider after -------------------------------------------------------------------
+
+
+class Living:
+    """A provider at work in this process."""
+
+    def __init__(self) -> None:
+        self.app = create_app(provider_settings.load())
+        self.issuer = provider_settings.load().issuer
+
+    def close(self) -> None:
+        with self.app.app_context():
+            context.extension.session.remove()
+            context.extension.engine.dispose()
+
+
+def test_a_restored_instance_signs_and_verifies_as_before(
+    instance: Path, ada: str, succeed: Run, file: Path, elsewhere
+) -> None:
+    before = Living()
+    with open_session(provider_settings.load()) as db:
+        metadata, secret = factories.make_client(db)
+    party = RelyingParty(before.app.test_client(), before.issuer, metadata, secret)
+    tokens = party.log_in(scope="openid profile offline_access account")
+    keys = before.app.test_client().get("/oauth/jwks").json
+    succeed("backup", str(file), "--with-secret-key")
+    before.close()
+    folder = elsewhere()
+    told = succeed("restore", str(file), "--with-secret-key").stderr
+    assert f"Took the secret key from the backup to {folder / 'secret_key'}" in told
+    after = Living()
+    try:
+        assert after.app.test_client().get("/oauth/jwks").json == keys
+        browser = after.app.test_client()
+        for cookie in party.browser._cookies.values():
+            browser.set_cookie(cookie.key, cookie.value)
+        again = RelyingParty(browser, after.issuer, metadata, secret)
+        assert again.userinfo(tokens)["preferred_username"] == "ada"
+        assert again.refresh(tokens.refresh_token).id_token  # the relying party verifies it by the JWKS
+        assert again.redeem(again.ask().code).access_token  # still signed in
+        fresh = RelyingParty(after.app.test_client(), after.issuer, metadata, secret)
+        assert fresh.log_in().id_token
+    finally:
+        after.close()
+    assert (folder / "secret_key").stat().st_mode & 0o777 == 0o600
+    assert (folder / "idp.sqlite3").stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert succeed("doctor").exit_code == 0
+
+
+def test_both_leave_a_row_in_the_audit(instance: Path, succeed: Run, file: Path, elsewhere) -> None:
+    succeed("backup", str(file), "--with-secret-key")
+    rows = json.loads(succeed("audit", "--event", "provider:database", "--json").stdout)
+    assert [(row["event"], row["actor"]) for row in rows] == [("provider:database:backup", "operator")]
+    elsewhere()
+    succeed("restore", str(file), "--with-secret-key")
+    rows = json.loads(succeed("audit", "--event", "provider:database", "--json").stdout)
+    assert [row["event"] for row in rows] == ["provider:database:restore"]
+
+
+# -- Under load ---------------------------------------------------------------------------------
+
+
+def test_a_backup_under_load_is_of_one_moment(instance: Path, succeed: Run, file: Path, elsewhere) -> None:
+    """Each registration writes account, role and audit row in one transaction: none is there without the others."""
+    loaded = provider_settings.load()
+    stop, written, errors = threading.Event(), [], []
+
+    def register(name: str) -> None:
+        engine = open_engine(loaded)
+        number = 0
+        try:
+            while not stop.is_set():
+                number += 1
+                with Session(engine) as db, db.begin():
+                    person = Person(f"{name}{number}", f"{name}{number}@example.org")
+                    registration.add_user(db, loaded, OPERATOR, person, PASSWORD, role_names=("member",))
+                written.append(person.username)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            engine.dispose()
+
+    threads = [threading.Thread(target=register, args=(name,)) for name in ("a", "b", "c")]
+    for thread in threads:
+        thread.start()
+    files, acknowledged = [], []
+    for number in range(3):
+        time.sleep(0.3)
+        acknowledged.append(list(written))
+        files.append(file.with_name(f"{number}.tar"))
+        succeed("backup", str(files[-1]), "--with-secret-key")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(written) > len(acknowledged[-1]) > len(acknowledged[0]) > 0
+    for number, each in enumerate(files):
+        elsewhere(f"copy-{number}")
+        succeed("restore", str(each), "--with-secret-key")
+        assert set(acknowledged[number]) <= usernames()
+        with open_session(provider_settings.load()) as db:
+            accounts = db.scalar(select(func.count()).select_from(User))
+            roles = db.scalar(select(func.count()).select_from(UserRole))
+            rows = db.scalar(select(func.count()).where(AuditEvent.event == "account:user:create"))
+        assert accounts == roles == rows
+
+
+# -- The secret key -----------------------------------------------------------------------------
+
+
+def test_without_being_asked_the_secret_key_stays_out(instance: Path, succeed: Run, file: Path) -> None:
+    told = succeed("backup", str(file)).stderr
+    assert members(file) == ["manifest.json", "database"]
+    assert "It does not hold the secret key" in told
+    assert str(instance / "secret_key") in told
+    assert (instance / "secret_key").read_text().strip().encode() not in file.read_bytes()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "whoever has this file" in succeed("backup", str(file), "--force", "--with-secret-key").stderr
+    assert members(file) == ["manifest.json", "secret_key", "database"]
+
+
+def test_without_a_secret_key_nothing_is_restored(
+    instance: Path, succeed: Run, run: Run, file: Path, elsewhere
+) -> None:
+    succeed("backup", str(file))
+    folder = elsewhere()
+    result = run("restore", str(file))
+    assert result.exit_code == 1
+    assert "This instance has no secret key yet" in result.stderr
+    assert not folder.exists()
+    result = run("restore", str(file), "--with-secret-key")
+    assert "The backup holds no secret key" in result.stderr
+    folder.mkdir()
+    shutil.copy(instance / "secret_key", folder)
+    succeed("restore", str(file))
+    assert succeed("keys", "list").exit_code == 0
+
+
+def test_a_foreign_secret_key_is_noticed_first(instance: Path, succeed: Run, run: Run, file: Path, elsewhere) -> None:
+    succeed("backup", str(file), "--with-secret-key")
+    folder = elsewhere()
+    initialise(Settings(instance=folder))
+    own = (folder / "secret_key").read_text()
+    result = run("restore", str(file), "--force")
+    assert result.exit_code == 1
+    assert "does not belong to this backup" in result.stderr
+    assert "use --with-secret-key" in result.stderr
+    assert run("restore", str(file), "--with-secret-key").exit_code == 2
+    assert (folder / "secret_key").read_text() == own
+    succeed("restore", str(file), "--with-secret-key", "--force")
+    assert (folder / "secret_key").read_text() == (instance / "secret_key").read_text()
+    (kept,) = folder.glob("secret_key.before-restore-*")
+    assert kept.read_text() == own
+
+
+def test_a_key_from_the_environment_is_not_replaced_behind_its_back(
+    instance: Path, succeed: Run, run: Run, file: Path, elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    succeed("backup", str(file), "--with-secret-key")
+    elsewhere()
+    monkeypatch.setenv("IDP_SECRET_KEY", "the key of quite another instance than this")
+    result = run("restore", str(file), "--with-secret-key", "--force")
+    assert result.exit_code == 1
+    assert "IDP_SECRET_KEY gives another secret key" in result.stderr
+    monkeypatch.setenv("IDP_SECRET_KEY", (instance / "secret_key").read_text().strip())
+    succeed("restore", str(file))
+
+
+# -- What is there already ------------------------------------------------------------------------
+
+
+def test_nothing_is_written_over_without_being_asked(
+    instance: Path, ada: str, succeed: Run, run: Run, file: Path
+) -> None:
+    succeed("backup", str(file))
+    result = run("backup", str(file))
+    assert (result.exit_code, "exists" in result.stderr) == (2, True)
+    succeed("user", "add", "bob", "--email", "bob@example.org", "--password-stdin", stdin=PASSWORD)
+    result = run("restore", str(file))
+    assert (result.exit_code, "use --force" in result.stderr) == (2, True)
+    assert usernames() == {"ada", "bob"}
+    told = succeed("restore", str(file), "--force").stderr
+    assert usernames() == {"ada"}
+    (kept,) = [path for path in instance.glob("idp.sqlite3.before-restore-*") if path.suffix != ".x"]
+    assert str(kept) in told
+    old = sqlite3.connect(kept)
+    assert {name for (name,) in old.execute('SELECT username FROM "user"')} == {"ada", "bob"}
+    old.close()
+
+
+def test_a_database_in_use_is_not_replaced(instance: Path, ada: str, succeed: Run, run: Run, file: Path) -> None:
+    succeed("backup", str(file))
+    living = Living()
+    try:
+        assert living.app.test_client().get("/readyz").status_code == 200
+        result = run("restore", str(file), "--force")
+        assert result.exit_code == 1
+        assert "stop `idp serve` and `idp worker` first" in result.stderr
+        assert living.app.test_client().get("/readyz").status_code == 200
+    finally:
+        living.close()
+    succeed("restore", str(file), "--force")
+
+
+def test_a_broken_database_is_replaced(instance: Path, ada: str, succeed: Run, file: Path) -> None:
+    succeed("backup", str(file))
+    (instance / "idp.sqlite3").write_bytes(b"no database" * 1000)
+    (instance / "idp.sqlite3-wal").write_bytes(b"nor a log of one" * 1000)
+    succeed("restore", str(file), "--force")
+    assert usernames() == {"ada"}
+    assert not (instance / "idp.sqlite3-wal").exists()
+
+
+# -- Damage ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda file: file.write_bytes(b"no backup at all" * 100), "is no backup"),
+        (lambda file: file.write_bytes(b""), "is no backup"),
+        (lambda file: file.write_bytes(file.read_bytes()[:200_000]), "damaged"),
+        (lambda file: rewrite(file, database=b"another database"), "damaged"),
+        (lambda file: rewrite(file, **{"manifest.json": b"[]"}), "is no backup"),
+        (lambda file: rewrite(file, **{"manifest.json": b"{"}), "is no backup"),
+        (lambda file: change_manifest(file, version=2), "a later release"),
+        (lambda file: change_manifest(file, format="something else"), "is no backup"),
+        (lambda file: change_manifest(file, schema="9999"), "newer schema"),
+        (lambda file: change_manifest(file, engine="postgresql"), "works on sqlite"),
+        (lambda file: change_manifest(file, created_at=None), "lacks something"),
+        (lambda file: change_manifest(file, seal="x"), "does not belong"),
+        (lambda file: change_manifest(file, database_digest="0" * 64), "does not belong"),
+    ],
+    ids=range(13),
+)
+def test_a_damaged_backup_changes_nothing(
+    instance: Path, ada: str, succeed: Run, run: Run, file: Path, damage, told: str
+) -> None:
+    succeed("backup", str(file))
+    damage(file)
+    result = run("restore", str(file), "--force")
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert usernames() == {"ada"}
+    assert sorted(path.name for path in instance.iterdir() if not path.name.startswith("idp.sqlite3")) == ["secret_key"]
+
+
+def test_a_member_that_leads_elsewhere_is_not_followed(instance: Path, succeed: Run, run: Run, file: Path) -> None:
+    succeed("backup", str(file))
+    with tarfile.open(file) as tar:
+        manifest = tar.extractfile("manifest.json").read()
+    with tarfile.open(file, "w") as tar:
+        entry = tarfile.TarInfo("manifest.json")
+        entry.size = len(manifest)
+        tar.addfile(entry, io.BytesIO(manifest))
+        link = tarfile.TarInfo("database")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    result = run("restore", str(file), "--force")
+    assert result.exit_code == 1
+    assert "damaged" in result.stderr
+
+
+def test_a_damaged_database_makes_no_backup(instance: Path, ada: str, run: Run, file: Path) -> None:
+    with sqlite3.connect(instance / "idp.sqlite3") as raw:
+        raw.execute("PRAGMA foreign_keys=OFF")
+        raw.execute("INSERT INTO user_role VALUES ('nobody', 'admin')")
+    raw.close()
+    result = run("backup", str(file))
+    assert result.exit_code == 1
+    assert "user_role has rows without parents" in result.stderr
+    assert list(file.parent.iterdir()) == []
+
+
+def test_an_older_schema_is_upgraded_by_init(
+    instance: Path, ada: str, succeed: Run, file: Path, monkeypatch: pytest.MonkeyPatch, elsewhere
+) -> None:
+    from alembic import command
+
+    from idp.migrations import runner
+
+    loaded = provider_settings.load()
+    engine = open_engine(loaded)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        command.downgrade(runner.configuration(connection), "0001")
+        connection.commit()
+    engine.dispose()
+    backup.make_backup(loaded, file, with_secret_key=True)
+    elsewhere()
+    told = succeed("restore", str(file), "--with-secret-key").stderr
+    assert "run `idp init` to upgrade it" in told
+    succeed("init")
+    assert usernames() == {"ada"}
+
+
+def test_another_issuer_is_told(instance: Path, succeed: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    succeed("backup", str(file))
+    monkeypatch.setenv("IDP_ISSUER", "https://login.example.org")
+    assert "It was made for http://localhost:8000" in succeed("restore", str(file), "--force").stderr
+
+
+def test_a_full_disk_leaves_no_half_backup(
+    instance: Path, run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(file))
+
+    monkeypatch.setattr("idp.cli.backup_file.os.fsync", fail)
+    result = run("backup", str(file))
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert list(file.parent.iterdir()) == []
+
+
+# -- PostgreSQL ----------------------------------------------------------------------------------------
+
+ADMIN_URL = os.environ.get("IDP_TEST_POSTGRES_URL", "")
+needs_postgres = [
+    pytest.mark.postgres,
+    pytest.mark.skipif(not ADMIN_URL, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server"),
+]
+
+
+@pytest.fixture
+def new_database(empty: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """Make an empty database on the server and work on it; gives its URL."""
+    names = []
+    with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
+
+        def make() -> str:
+            names.append(f"idp_test_{crypto.new_id()}")
+            admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(names[-1])))
+            url = urlunsplit(urlsplit(ADMIN_URL)._replace(path=f"/{names[-1]}"))
+            monkeypatch.setenv("IDP_DATABASE_URL", url)
+            return url
+
+        yield make
+        for name in names:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+class TestOnPostgresql:
+    """The same by `pg_dump` and `pg_restore`."""
+
+    pytestmark = needs_postgres
+
+    def test_there_and_back(self, new_database, succeed: Run, run: Run, file: Path) -> None:
+        first = new_database()
+        succeed("init")
+        succeed("user", "add", "ada", "--email", "ada@example.org", "--password-stdin", stdin=PASSWORD)
+        keys = succeed("keys", "list", "--json").stdout
+        succeed("backup", str(file))
+        new_database()
+        succeed("restore", str(file))
+        assert usernames() == {"ada"}
+        assert succeed("keys", "list", "--json").stdout == keys
+        succeed("user", "add", "bob", "--email", "bob@example.org", "--password-stdin", stdin=PASSWORD)
+        assert run("restore", str(file)).exit_code == 2
+        assert usernames() == {"ada", "bob"}
+        succeed("restore", str(file), "--force")
+        assert usernames() == {"ada"}
+        assert succeed("doctor").exit_code == 0
+        assert first
+
+    def test_a_backup_of_another_engine(self, instance: Path, new_database, succeed: Run, run: Run, file: Path) -> None:
+        succeed("backup", str(file))
+        new_database()
+        result = run("restore", str(file))
+        assert result.exit_code == 1
+        assert "The backup is of sqlite, this instance works on postgresql" in result.stderr
+
+    def test_without_the_tools(self, new_database, succeed: Run, run: Run, file: Path, monkeypatch) -> None:
+        new_database()
+        succeed("init")
+        monkeypatch.setattr(database_copy.shutil, "which", lambda _: None)
+        result = run("backup", str(file))
+        assert result.exit_code == 1
+        assert "pg_dump is not installed" in result.stderr
+        assert list(file.parent.iterdir()) == []
+
+    def test_the_password_is_in_no_command_line(self, new_database, succeed: Run, file: Path, monkeypatch) -> None:
+        url = new_database()
+        succeed("init")
+        calls = []
+
+        def note(command, **more):
+            calls.append((command, more["env"]))
+            return subprocess.CompletedProcess(command, 1, "", "password authentication failed")
+
+        monkeypatch.setattr(database_copy.subprocess, "run", note)
+        loaded = provider_settings.load()
+        secret = replace(loaded, database_url=url.replace("postgres@", "postgres:hush-hush@"))
+        with pytest.raises(NotReadyError, match="pg_dump did not do its work: password authentication failed"):
+            database_copy.copy_postgresql(secret, file)
+        ((command, environ),) = calls
+        assert "hush" not in " ".join(command)
+        assert environ["PGPASSWORD"] == "hush-hush"
