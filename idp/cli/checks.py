@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -13,9 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from idp import clock, migrations
+from idp.cli import invariants
 from idp.cli.departures import find_departures
 from idp.cli.faults import explain
 from idp.cli.instance import database_file
+from idp.cli.invariants import INVARIANTS, Invariant
 from idp.database import open_engine, open_session
 from idp.errors import NotReadyError
 from idp.mail import queue
@@ -248,6 +251,24 @@ def _departures(loaded: Settings) -> Finding:
     return Finding("ok", "everything is as OAuth 2.1 and RFC 9700 advise")
 
 
+def _damage(loaded: Settings) -> Finding:
+    with _database_of(loaded) as db:
+        found = invariants.find_damage(db)
+    if found:
+        return Finding("fault", "; ".join(found), "Stop the provider, and restore a backup: `idp restore`.")
+    return Finding("ok", "every page and every reference is whole")
+
+
+def _holds(invariant: Invariant, loaded: Settings) -> Finding:
+    with _database_of(loaded) as db:
+        count, first = invariants.find_offenders(db, invariant, clock.now())
+    if count:
+        more = ", ..." if count > len(first) else ""
+        told = f"{count} {invariant.broken} ({', '.join(first)}{more})"
+        return Finding("fault", told, "This must not happen: please report it with what happened before.")
+    return Finding("ok", "holds")
+
+
 CHECKS: tuple[Check, ...] = (
     Check("instance folder", _instance_folder),
     Check("secret key", _secret_key),
@@ -259,4 +280,9 @@ CHECKS: tuple[Check, ...] = (
     Check("proxy headers", _proxy),
     Check("issuer", _issuer),
     Check("departures", _departures),
+)
+# What `--deep` looks at besides: it reads all there is, which takes a while.
+DEEP_CHECKS: tuple[Check, ...] = (
+    Check("damage", _damage),
+    *(Check(invariant.name, partial(_holds, invariant)) for invariant in INVARIANTS),
 )

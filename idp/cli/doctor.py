@@ -4,9 +4,10 @@ import click
 
 from idp import settings
 from idp.cli import output
-from idp.cli.checks import CHECKS, Finding, look_safely
+from idp.cli.checks import CHECKS, DEEP_CHECKS, Finding, look_safely
 from idp.errors import SettingsError
 
+INDENT = 28
 MARKS = {"ok": "ok     ", "note": "note   ", "warning": "warning", "fault": "FAULT  "}
 
 
@@ -14,30 +15,34 @@ MARKS = {"ok": "ok     ", "note": "note   ", "warning": "warning", "fault": "FAU
     short_help="Check that all is well, and say what to do.",
     epilog="Exit code 0 when there is no fault (warnings may be), otherwise 1.",
 )
+@click.option("--deep", is_flag=True, help="Read all the data, and check that nothing contradicts anything.")
 @output.json_option
-def command(as_json: bool) -> None:
+def command(deep: bool, as_json: bool) -> None:
     """Check configuration, database, schema, keys, clock, mail and proxy headers; say what to do.
 
     Nothing is changed. It asks the issuer for its metadata, and signs in to the mail server without sending anything.
+
+    With --deep it also looks for what must not be, whatever happened: codes used twice, sessions of disabled accounts,
+    orphan tokens, gaps in the audit, damaged pages. The provider may be running meanwhile.
     """
-    findings = _look()
+    findings = _look(deep=deep)
     if as_json:
         output.data(
             [{"check": n, "verdict": f.verdict, "told": f.told, "advice": f.advice} for n, f in findings.items()]
         )
     else:
         for name, finding in findings.items():
-            told = finding.told.replace("\n", "\n" + " " * 26)
-            click.echo(f"{MARKS[finding.verdict]}  {name:<15}  {told}")
+            told = finding.told.replace("\n", "\n" + " " * INDENT)
+            click.echo(f"{MARKS[finding.verdict]}  {name:<17}  {told}")
             if finding.advice:
-                click.echo(" " * 26 + finding.advice)
+                click.echo(" " * INDENT + finding.advice)
     faults = sum(finding.verdict == "fault" for finding in findings.values())
     if faults:
         output.note(f"{faults} fault{'s' if faults > 1 else ''} found.")
         click.get_current_context().exit(1)
 
 
-def _look() -> dict[str, Finding]:
+def _look(*, deep: bool) -> dict[str, Finding]:
     """Look at the configuration; when that is right, at everything that follows from it."""
     try:
         loaded = settings.load()
@@ -45,4 +50,5 @@ def _look() -> dict[str, Finding]:
         return {"configuration": Finding("fault", "\n".join(error.faults), "Correct this first; then run it again.")}
     told = f"{len(loaded.origins)} settings of your own" if loaded.origins else "defaults only"
     findings = {"configuration": Finding("ok", f"{told}; see `idp config`")}
-    return findings | {check.name: look_safely(check, loaded) for check in CHECKS}
+    checks = (*CHECKS, *DEEP_CHECKS) if deep else CHECKS
+    return findings | {check.name: look_safely(check, loaded) for check in checks}

@@ -1,0 +1,156 @@
+"""What `idp doctor --deep` looks for: nothing after honest work, and each kind of damage when it is there."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import text
+
+from idp.accounts import preauthorization, registration, sessions, users
+from idp.accounts.users import Person
+from idp.accounts.visitor import OPERATOR
+from idp.cli import doctor, invariants
+from idp.cli.checks import DEEP_CHECKS
+from idp.cli.invariants import INVARIANTS, find_damage, find_offenders
+from idp.mail import messages, outbox
+from tests.factories import PASSWORD
+from tests.relying_party import RelyingParty
+
+
+@pytest.fixture
+def worked(app, db, settings, relying_party, make_user, clock):
+    """A provider at which much has happened: gives the app and the clock."""
+    make_user()
+    make_user("bob")
+    make_user("eve")
+    party = relying_party(backchannel_logout_uri="https://app.example.org/logout")
+    tokens = party.log_in(scope="openid offline_access")
+    tokens = party.refresh(tokens.refresh_token)
+    party.refresh(tokens.refresh_token)
+    party.request_refresh(tokens.refresh_token)  # a thief's second use
+    kept = RelyingParty(app.test_client(), party.issuer, party.metadata, party.secret)
+    kept.refresh(kept.log_in(username="bob", scope="openid offline_access").refresh_token)
+    for username in ("bob", "eve"):
+        other = RelyingParty(app.test_client(), party.issuer, party.metadata, party.secret)
+        other.log_in(username=username, scope="openid")
+    clock.advance(10)
+    for username in ("ada", "eve"):
+        user = users.find_by_sign_in_name(db, username)
+        sessions.end_sessions(db, OPERATOR, user.id, reason="ended_by_user")
+    users.disable_user(db, OPERATOR, users.find_by_sign_in_name(db, "eve").id)
+    preauthorization.preauthorize(db, OPERATOR, "zoe@example.org")
+    db.commit()
+    registration.register(db, settings, OPERATOR, Person("zoe", "zoe@example.org"), PASSWORD)
+    outbox.post(db, settings, messages.test_message(settings, "en"), "ada@example.org")
+    db.commit()
+    return party
+
+
+def broken(db, clock):
+    return {each.name: found for each in INVARIANTS if (found := find_offenders(db, each, int(clock()))[0])}
+
+
+def test_honest_work_breaks_nothing(worked, db, clock):
+    assert broken(db, clock) == {}
+    assert find_damage(db) == []
+
+
+FIRST_SESSION = "(SELECT id FROM browser_session WHERE ended_at IS NULL ORDER BY id LIMIT 1)"
+BOBS = "(SELECT id FROM \"user\" WHERE username = 'bob')"
+OFFLINE = "(SELECT id FROM authorization_grant WHERE is_offline AND revoked_at IS NULL)"
+COPY = (
+    "INSERT INTO refresh_token SELECT 'copy', grant_id, client_id, 'copy', scope, created_at, expires_at, NULL "
+    f"FROM refresh_token WHERE grant_id = {OFFLINE} LIMIT 1"
+)
+DAMAGE = {
+    "sessions": f'UPDATE "user" SET is_registration_pending = true WHERE id = {BOBS}',
+    "preauthorizations": "INSERT INTO preauthorization (id, email, email_key, client_id, roles, created_at) "
+    "SELECT :held, email, email_key, '', '[]', 0 FROM \"user\" WHERE username = 'zoe'",
+    "grants": f'UPDATE "user" SET disabled_at = 1 WHERE id = {BOBS}',
+    "ended sessions": f"UPDATE browser_session SET ended_at = 1 WHERE user_id = {BOBS}",
+    "owners": f"UPDATE authorization_grant SET user_id = (SELECT id FROM \"user\" WHERE username = 'ada') "
+    f"WHERE user_id = {BOBS}",
+    "codes": COPY,
+    "orphan tokens": f"UPDATE authorization_grant SET code_claimed_at = NULL WHERE id = {OFFLINE}",
+    "chains": f"DELETE FROM refresh_token WHERE grant_id = {OFFLINE} AND claimed_at IS NULL",
+    "mail queue": "UPDATE mail_message SET state = 'sent'",
+    "logout queue": "UPDATE logout_notice SET finished_at = 5",
+    "key states": "UPDATE signing_key SET activated_at = NULL",
+    "accounts audit": "DELETE FROM audit_event WHERE event = 'account:user:create' AND user_id = " + BOBS,
+    "disabled audit": "DELETE FROM audit_event WHERE event = 'account:user:disable'",
+    "sign-ins audit": f"DELETE FROM audit_event WHERE event = 'account:session:start' AND user_id = {BOBS}",
+    "ends audit": "DELETE FROM audit_event WHERE event = 'account:session:end'",
+    "time": "UPDATE audit_event SET at = at + 10000 WHERE id = (SELECT max(id) FROM audit_event)",
+}
+
+
+def test_there_is_damage_for_every_invariant():
+    assert set(DAMAGE) == {each.name for each in INVARIANTS}
+    names = [check.name for check in DEEP_CHECKS]
+    assert len(set(names)) == len(names)
+
+
+def test_each_damage_is_found(worked, db, clock):
+    # The audit begins in the first second: what shall miss there has to lie behind it.
+    db.execute(text('UPDATE "user" SET created_at = created_at + 5'))
+    db.execute(text("UPDATE browser_session SET created_at = created_at + 5"))
+    held = db.scalar(text("SELECT claimed_preauthorization FROM \"user\" WHERE username = 'zoe'"))
+    held = json.loads(held) if isinstance(held, str) else held
+    db.commit()
+    for name, damage in DAMAGE.items():
+        assert broken(db, clock) == {}
+        parameters = {"held": held[0]["id"]} if ":held" in damage else {}
+        assert db.execute(text(damage), parameters).rowcount, name
+        assert name in broken(db, clock), name
+        db.rollback()
+
+
+def test_the_first_few_are_named(worked, db, clock):
+    (invariant,) = (each for each in INVARIANTS if each.name == "time")
+    db.execute(text("UPDATE audit_event SET at = at + 10000"))
+    db.commit()
+    count, first = find_offenders(db, invariant, int(clock()))
+    assert count > invariants.SHOWN == len(first)
+
+
+def test_the_command_reports_it(app, db, settings, make_user, monkeypatch):
+    make_user()
+    environment = {
+        "IDP_INSTANCE": str(settings.instance),
+        "IDP_SECRET_KEY": settings.secret_key,
+        "IDP_DATABASE_URL": settings.database_url,
+    }
+    runner = CliRunner(env=environment)
+    assert runner.invoke(doctor.command, ["--deep"]).exit_code == 0
+    db.execute(text("UPDATE signing_key SET retired_at = 5"))
+    db.commit()
+    done = runner.invoke(doctor.command, ["--deep", "--json"])
+    assert done.exit_code == 1
+    (found,) = (each for each in json.loads(done.stdout) if each["check"] == "key states")
+    assert found["verdict"] == "fault"
+    assert found["told"].startswith("2 signing keys have times that do not fit their state (")
+    assert json.loads(runner.invoke(doctor.command, ["--json"]).stdout)[-1]["check"] == "issuer"
+
+
+def test_rows_without_parents_and_torn_pages_are_found(settings, db):
+    if settings.database_url:
+        pytest.skip("SQLite's own")
+    db.execute(text("PRAGMA foreign_keys=OFF"))
+    db.execute(text("INSERT INTO user_role VALUES ('nobody', 'admin')"))
+    db.commit()
+    assert find_damage(db) == ["user_role has rows without parents"]
+    db.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+    db.close()
+    db.get_bind().dispose()
+    path = Path(settings.instance / "idp.sqlite3")
+    content = bytearray(path.read_bytes())
+    for at in range(len(content) // 2, len(content)):
+        content[at] ^= 0x5A
+    path.write_bytes(content)
+    done = CliRunner(env={"IDP_INSTANCE": str(settings.instance), "IDP_SECRET_KEY": settings.secret_key}).invoke(
+        doctor.command, ["--deep", "--json"]
+    )
+    assert done.exit_code == 1
+    (found,) = (each for each in json.loads(done.stdout) if each["check"] == "damage")
+    assert found["verdict"] == "fault"
