@@ -136,6 +136,54 @@ def test_a_killed_server_leaves_nothing_behind(
     serve.check_free("127.0.0.1", port)
 
 
+@pytest.fixture
+def slow_sign_in(instance: Path, ada: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tuple[bytes, str]]:
+    """Prepare a sign-in whose hash takes a second or two; gives the request."""
+
+    def prepare(port: int) -> tuple[bytes, str]:
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/sign-in", timeout=10)
+        cookie = page.headers["Set-Cookie"].partition(";")[0]
+        token = page.read().decode().split('name="csrf_token" value="')[1].partition('"')[0]
+        body = f"username=nobody&password=wrong&csrf_token={token}"
+        lines = (
+            "POST /sign-in HTTP/1.1",
+            f"Host: 127.0.0.1:{port}",
+            f"Cookie: {cookie}",
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+        )
+        return "\r\n".join((*lines, "", body)).encode(), token
+
+    monkeypatch.setenv("IDP_BCRYPT_COST", "14")
+    return prepare
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_request_at_hand_is_finished_first(
+    start: Callable[..., Popen[str]],
+    slow_sign_in: Callable[[int], tuple[bytes, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
+    process = start("serve")
+    get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    request, _ = slow_sign_in(port)
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(request)
+        time.sleep(0.4)  # it is being hashed
+        process.send_signal(number)
+        answer = b""
+        while chunk := connection.recv(65_536):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 422"), answer[:200]
+    assert b"</html>" in answer
+    process.communicate(timeout=40)
+    assert process.returncode == 0
+
+
 def test_the_log_keeps_to_stderr_and_to_utc(capsys: pytest.CaptureFixture[str]) -> None:
     import logging
 
