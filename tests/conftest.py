@@ -30,7 +30,7 @@ from idp.oidc.clients import ClientMetadata
 from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
 from idp.web import context
-from tests import factories
+from tests import factories, postgresql
 from tests.relying_party import RelyingParty
 
 # No test asserts a time; and what CI finds must be found again by whoever looks.
@@ -62,11 +62,51 @@ def template_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def settings(template_instance: Path, tmp_path: Path) -> Settings:
+def settings(
+    template_instance: Path, tmp_path: Path, database_engine: str, request: pytest.FixtureRequest
+) -> Iterator[Settings]:
     """Settings of a fresh provider; `bcrypt_cost` is low, so that tests are quick."""
     instance = tmp_path / "instance"
     shutil.copytree(template_instance, instance)
-    return Settings(instance=instance, secret_key=SECRET_KEY, bcrypt_cost=4, registration="open")
+    fresh = Settings(instance=instance, secret_key=SECRET_KEY, bcrypt_cost=4, registration="open")
+    if database_engine == "sqlite":
+        yield fresh
+        return
+    for file in instance.glob("idp.sqlite3*"):
+        file.unlink()
+    with postgresql.new_database(request.getfixturevalue("postgresql_template")) as url:
+        yield replace(fresh, database_url=url)
+
+
+@pytest.fixture
+def database_engine(request: pytest.FixtureRequest) -> str:
+    """The kind of database that the provider of a test works on; see `tests.postgresql`."""
+    return getattr(request, "param", "") or postgresql.default_engine()
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Name of an initialised database on the PostgreSQL server, made once and copied for each test."""
+    with postgresql.new_database() as url:
+        settings = Settings(instance=tmp_path_factory.mktemp("keys"), secret_key=SECRET_KEY, database_url=url)
+        runner.upgrade(settings)
+        with database.open_session(settings) as db:
+            ensure_keys(db, settings, OPERATOR)
+        yield postgresql.name_of(url)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let the tests of storage run on both engines where there is a server."""
+    if "database_engine" in metafunc.fixturenames and postgresql.runs_on_both(metafunc.module.__name__):
+        both = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+        metafunc.parametrize("database_engine", both, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about SQLite itself where another engine was asked for."""
+    if postgresql.default_engine() == "sqlite":
+        return
+    items[:] = [item for item in items if item.get_closest_marker("sqlite") is None]
 
 
 @pytest.fixture

@@ -1,22 +1,14 @@
-"""Databases for the tests of storage: SQLite in a folder, and PostgreSQL where there is a server.
+"""Databases for the tests of storage: SQLite in a folder, and PostgreSQL where there is a server."""
 
-`IDP_TEST_POSTGRES_URL` names a server on which databases may be made, such as
-`postgresql://postgres@127.0.0.1:5432/postgres`.
-"""
-
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
-from psycopg import sql
 from sqlalchemy import Engine
 
-from idp import crypto
 from idp.database import open_engine
 from idp.settings import Settings
+from tests import postgresql
 
 SECRET_KEY = "a secret key for tests, and for nothing else"  # gitleaks:allow
 
@@ -27,15 +19,10 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[S
     if request.param == "sqlite":
         yield Settings(instance=tmp_path, secret_key=SECRET_KEY)
         return
-    server = os.environ.get("IDP_TEST_POSTGRES_URL")
-    if not server:
+    if not postgresql.SERVER:
         pytest.skip("IDP_TEST_POSTGRES_URL names no PostgreSQL server")
-    name = f"idp_test_{crypto.new_id()}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    with postgresql.new_database() as url:
         yield Settings(instance=tmp_path, secret_key=SECRET_KEY, database_url=url)
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

@@ -1,27 +1,24 @@
 """A database that is locked, full, read-only, broken or away: come back later, it says, and then all is well."""
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import event, select
 
-from idp import crypto, database
-from idp.accounts.visitor import OPERATOR
-from idp.migrations import runner
+from idp import database
 from idp.models import BrowserSession
-from idp.oidc.keys import ensure_keys
 from idp.web import context
+from tests import postgresql
 from tests.factories import PASSWORD
 
-ADMIN_URL = os.environ.get("IDP_TEST_POSTGRES_URL", "")
+ADMIN_URL = postgresql.SERVER
 needs_postgres = [
     pytest.mark.postgres,
     pytest.mark.skipif(not ADMIN_URL, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server"),
@@ -256,25 +253,14 @@ def test_a_file_that_is_gone_is_not_made_anew(app, stage, sqlite_file, tmp_path)
 # -- PostgreSQL --------------------------------------------------------------------------------
 
 
-class OnPostgres:
-    @pytest.fixture
-    def settings(self, settings):
-        name = f"idp_test_{crypto.new_id()}"
-        with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
-            admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-            url = urlunsplit(urlsplit(ADMIN_URL)._replace(path=f"/{name}"))
-            there = replace(settings, database_url=url)
-            runner.upgrade(there)
-            with database.open_session(there) as db:
-                ensure_keys(db, there, OPERATOR)
-            yield there
-            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-class TestOnPostgres(OnPostgres):
+class TestOnPostgres:
     """The same on PostgreSQL."""
 
     pytestmark = needs_postgres
+
+    @pytest.fixture
+    def database_engine(self):
+        return "postgresql"
 
     def test_a_server_that_goes_away_and_comes_back(self, app, stage, settings):
         party, browser, token, tokens = stage

@@ -1,13 +1,10 @@
 """The provider on PostgreSQL: the same journeys, the same guarantees."""
 
-import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -17,36 +14,26 @@ from idp import clock, crypto, database
 from idp.accounts import sessions, throttle, users
 from idp.accounts.visitor import OPERATOR
 from idp.errors import AlreadyExistsError, Throttled
-from idp.migrations import runner
 from idp.models import AuditEvent, LogoutNotice
 from idp.oidc import initial_tokens
-from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
+from tests import postgresql
 from tests.conftest import Clock
 from tests.oidc.registering import ask_to_register, manage, registered
 from tests.oidc.test_key_rotation import rotated_once
 from tests.relying_party import RelyingParty, error_of
 
-ADMIN_URL = os.environ.get("IDP_TEST_POSTGRES_URL", "")
 pytestmark = [
     pytest.mark.postgres,
-    pytest.mark.skipif(not ADMIN_URL, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server"),
+    pytest.mark.skipif(not postgresql.SERVER, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server"),
 ]
 MakeRelyingParty = Callable[..., RelyingParty]
 
 
 @pytest.fixture
-def settings(settings: Settings) -> Iterator[Settings]:
+def database_engine() -> str:
     """The same provider, in a database of its own on the server."""
-    name = f"idp_test_{crypto.new_id()}"
-    with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
-        on_postgres = replace(settings, database_url=urlunsplit(urlsplit(ADMIN_URL)._replace(path=f"/{name}")))
-        runner.upgrade(on_postgres)
-        with database.open_session(on_postgres) as db:
-            ensure_keys(db, on_postgres, OPERATOR)
-        yield on_postgres
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[arg-type]
+    return "postgresql"
 
 
 def test_sign_in_refresh_and_sign_out(relying_party: MakeRelyingParty, make_user: Callable[..., Any]) -> None:

@@ -1,0 +1,68 @@
+"""Databases on a PostgreSQL server, and which tests run there.
+
+`IDP_TEST_POSTGRES_URL` names a server on which databases may be made. With it, the modules of `BOTH` run on SQLite and
+on PostgreSQL. `IDP_TEST_DATABASE=postgresql` runs every test whose provider has a database on PostgreSQL only:
+
+    IDP_TEST_DATABASE=postgresql python -m pytest tests/accounts tests/oidc tests/storage tests/api
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from idp import crypto
+
+SERVER = os.environ.get("IDP_TEST_POSTGRES_URL", "")
+BOTH = (
+    "tests.accounts.test_preauthorization",
+    "tests.accounts.test_recovery",
+    "tests.accounts.test_registration",
+    "tests.accounts.test_sessions",
+    "tests.accounts.test_throttle",
+    "tests.api.test_idempotency",
+    "tests.mail.test_delivery",
+    "tests.mail.test_workers",
+    "tests.oidc.test_backchannel_logout",
+    "tests.oidc.test_races",
+    "tests.oidc.test_refresh_token",
+    "tests.storage.test_invariants",
+)
+
+
+def default_engine() -> str:
+    """Return the engine of tests that choose none."""
+    chosen = os.environ.get("IDP_TEST_DATABASE", "sqlite")
+    assert chosen in ("sqlite", "postgresql"), "IDP_TEST_DATABASE is sqlite or postgresql"
+    assert chosen == "sqlite" or SERVER, "IDP_TEST_DATABASE=postgresql needs IDP_TEST_POSTGRES_URL"
+    return chosen
+
+
+def runs_on_both(module: str) -> bool:
+    """Tell whether the tests of a module run on both engines."""
+    return bool(SERVER) and default_engine() == "sqlite" and module in BOTH
+
+
+@contextmanager
+def new_database(template: str = "template1") -> Iterator[str]:
+    """Make a database for a while; gives its URL.
+
+    Args:
+        template: what it begins as; nobody may be connected to that one.
+    """
+    name = f"idp_test_{crypto.new_id()}"
+    with psycopg.connect(SERVER, autocommit=True) as admin:
+        statement = "CREATE DATABASE {} TEMPLATE {}"
+        admin.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Identifier(template)))
+        try:
+            yield urlunsplit(urlsplit(SERVER)._replace(path=f"/{name}"))
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def name_of(url: str) -> str:
+    """Return the name of a URL's database."""
+    return urlsplit(url).path[1:]
