@@ -32,7 +32,7 @@ import requests
 PASSWORD = "correct horse battery staple"
 REDIRECT_URI = "https://app.example.org/callback"
 PEOPLE = 4
-LISTED = 4_000  # preauthorized addresses: each registration uses one up
+LISTED = 20_000  # preauthorized addresses: each registration uses one up
 AWAY = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
@@ -119,15 +119,22 @@ class Instance:
                 start_new_session=True,
             )
         give_up_at = time.monotonic() + 60
-        while time.monotonic() < give_up_at:
-            if self.server.poll() is not None:  # the port is not free yet: the killed ones are still going
-                time.sleep(0.3)
-                return self.start()
+        while time.monotonic() < give_up_at and self.server.poll() is None:
             with contextlib.suppress(*AWAY):
                 if requests.get(f"{self.issuer}/readyz", timeout=2).status_code == 200:
-                    return None
+                    return
             time.sleep(0.1)
         raise SystemExit(f"the server does not start:\n{self.log.read_text()[-3000:]}")
+
+    def wait_until_free(self) -> None:
+        """Wait until nobody listens any more: web processes end with their server."""
+        give_up_at = time.monotonic() + 30
+        while time.monotonic() < give_up_at:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)):
+                    return
+            time.sleep(0.05)
+        raise SystemExit(f"web processes outlive their server:\n{self.log.read_text()[-3000:]}")
 
     def processes(self) -> dict[str, list[int]]:
         """The main process, the web processes and the worker, from /proc."""
@@ -279,10 +286,10 @@ class Person:
             self.ledger.note("sign-out")
 
 
-def kill_something(instance: Instance, chance: random.Random) -> str:
+def kill_something(instance: Instance, chance: random.Random, only: str | None) -> str:
     """Kill -9 one web process, the worker, the main process, or all at once; returns what."""
     running = instance.processes()
-    what = chance.choice([*("web", "worker", "main", "everything"), "web"])
+    what = only or chance.choice([*("web", "worker", "main", "everything"), "web"])
     everything = [each for found in running.values() for each in found]
     targets = everything if what == "everything" else running[what][:1]
     for target in targets:
@@ -291,6 +298,7 @@ def kill_something(instance: Instance, chance: random.Random) -> str:
     assert instance.server is not None
     if what in ("main", "everything"):
         instance.server.wait(30)
+        instance.wait_until_free()
         instance.start()
     return what
 
@@ -322,13 +330,14 @@ def settle(instance: Instance, ledger: Ledger) -> None:
         ledger.blame(f"{len(twice_redeemed)} codes were redeemed twice")
 
 
-def run(rounds: int, seed: int, database: str, say: Callable[[str], None]) -> Ledger:
+def run(rounds: int, seed: int, database: str, only: str | None, say: Callable[[str], None]) -> Ledger:
     """Kill and look, so many times.
 
     Args:
         rounds: how many kills.
         seed: of everything that is left to chance, except the moments at which processes are scheduled.
         database: URL of an empty PostgreSQL database; empty for SQLite.
+        only: what to kill; nothing for any of it.
         say: is told what happens.
     """
     chance, ledger = random.Random(seed), Ledger()
@@ -341,12 +350,12 @@ def run(rounds: int, seed: int, database: str, say: Callable[[str], None]) -> Le
                 stop = threading.Event()
                 people = [Person(instance, ledger, each, seed * 7919 + number) for each in range(PEOPLE)]
                 for person in people:
-                    person.made = number * 20
+                    person.made = number * 10
                 threads = [threading.Thread(target=person.run, args=(stop,)) for person in people]
                 for thread in threads:
                     thread.start()
                 time.sleep(chance.uniform(0.3, 1.5))
-                what = kill_something(instance, chance)
+                what = kill_something(instance, chance, only)
                 time.sleep(chance.uniform(0.1, 0.5))
                 stop.set()
                 for thread in threads:
@@ -385,10 +394,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Kill the provider under load, and look whether anything is lost.")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--what", choices=("web", "worker", "main", "everything"), help="kill nothing else")
     parser.add_argument("--database", default="", help="a PostgreSQL server on which a database may be made")
     given = parser.parse_args()
     with own_database(given.database) as database:
-        ledger = run(given.rounds, given.seed, database, lambda line: print(line, flush=True))
+        ledger = run(given.rounds, given.seed, database, given.what, lambda line: print(line, flush=True))
     print(f"{given.rounds} kills; acknowledged: {dict(ledger.counts)}; wrong: {len(ledger.wrong)}")
     for each in ledger.wrong[:50]:
         print(f"  {each}")
