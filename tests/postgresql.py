@@ -13,6 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import TextClause, text
+from sqlalchemy.orm import Session
 
 from idp import crypto
 
@@ -66,3 +68,8 @@ def new_database(template: str = "template1") -> Iterator[str]:
 def name_of(url: str) -> str:
     """Return the name of a URL's database."""
     return urlsplit(url).path[1:]
+
+
+def as_written(db: Session) -> TextClause:
+    """Return what orders the rows of a table as they were written, as long as none of them was changed."""
+    return text("rowid" if db.get_bind().dialect.name == "sqlite" else "ctid")

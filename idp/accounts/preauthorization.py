@@ -213,7 +213,11 @@ def claim(db: Session, email: str, client_id: str = "") -> Claim | None:
     """
     key = names.email_key(email)
     restore(db, [each.as_dict() for each in _held_by_pending(db, key)])
-    rows = db.execute(delete(Preauthorization).where(_is_good(key, client_id)).returning(*_COLUMNS)).all()
+    listing = delete(Preauthorization).where(_is_good(key, client_id)).returning(*_COLUMNS)
+    rows = db.execute(listing).all()
+    if not rows and (held := _held_by_pending(db, key)):  # another one claimed it while this one waited for the row
+        restore(db, [each.as_dict() for each in held])
+        rows = db.execute(listing).all()
     claimed = [Preauthorized(**row._mapping) for row in rows]
     together = _together(claimed)
     return Claim(together.roles, tuple(claimed)) if together else None

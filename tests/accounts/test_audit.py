@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import select, text, update
+from sqlalchemy import inspect, select, text, update
 
 from idp import clock
 from idp.accounts import (
@@ -34,6 +34,7 @@ from idp.errors import InvalidInputError, RegistrationRefused, SignInRefused, Th
 from idp.mail import messages, outbox, queue
 from idp.models import MailMessage, User
 from idp.oidc import backchannel, client_store, consents, initial_tokens, keys
+from tests import postgresql
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
 
@@ -149,7 +150,7 @@ def rotate_keys(stage, times):
 
 
 def token_of_last_mail(stage):
-    body = stage.db.scalars(select(MailMessage.body_sealed).order_by(text("rowid DESC"))).first()
+    body = stage.db.scalars(select(MailMessage.body_sealed).order_by(postgresql.as_written(stage.db))).all()[-1]
     return re.search(r"token=([\w-]{43})", outbox.open_body(stage.settings, body)[0])[1]
 
 
@@ -271,7 +272,11 @@ def export_accounts(stage):
 
 def invoke(stage, command, *arguments):
     stage.db.commit()
-    environment = {"IDP_INSTANCE": str(stage.settings.instance), "IDP_SECRET_KEY": stage.settings.secret_key}
+    environment = {
+        "IDP_INSTANCE": str(stage.settings.instance),
+        "IDP_SECRET_KEY": stage.settings.secret_key,
+        "IDP_DATABASE_URL": stage.settings.database_url,
+    }
     done = CliRunner(env=environment).invoke(command, arguments)
     assert done.exit_code == 0, done.output
 
@@ -462,7 +467,7 @@ def test_an_event_says_who_acted_and_from_where(db, clock):
 
 
 def everything_stored(db):
-    tables = db.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table'")).all()
+    tables = inspect(db.get_bind()).get_table_names()
     return {table: str(db.execute(text(f'SELECT * FROM "{table}"')).all()) for table in tables}
 
 

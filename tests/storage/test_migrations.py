@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from idp import migrations
+from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.migrations import runner
 from idp.models import Base
@@ -134,6 +135,32 @@ def test_steps_are_one_line_numbered_from_one() -> None:
     steps = list(ScriptDirectory(str(runner.FOLDER)).walk_revisions())[::-1]
     assert [step.revision for step in steps] == [f"{number:04}" for number in range(1, len(steps) + 1)]
     assert all(Path(step.path).name.startswith(f"{step.revision}_") for step in steps)
+
+
+def test_the_program_before_stands_each_new_schema(tmp_path: Path) -> None:
+    """Servers are replaced one by one: a step adds tables, and columns that old INSERTs may leave out."""
+    engine = open_engine(Settings(instance=tmp_path, secret_key="x" * 32))
+    before: dict[str, dict[str, Any]] = {}
+    for step in list(ScriptDirectory(str(runner.FOLDER)).walk_revisions())[::-1]:
+        with engine.connect() as connection:
+            runner._lock(connection)
+            command.upgrade(runner.configuration(connection), step.revision)
+            connection.commit()
+        found = inspect(engine)
+        after = {
+            table: {column["name"]: column for column in found.get_columns(table)} for table in found.get_table_names()
+        }
+        for table, columns in before.items():
+            for name, column in columns.items():
+                kept = after[table][name]
+                assert str(kept["type"]) == str(column["type"]), f"{step.revision} changes {table}.{name}"
+                assert kept["nullable"] or not column["nullable"], f"{step.revision} demands {table}.{name}"
+            for name in set(after[table]) - set(columns):
+                added = after[table][name]
+                assert added["nullable"] or added["default"] is not None, f"{step.revision} demands {table}.{name}"
+        before = after
+    engine.dispose()
+    assert len(before) > 10
 
 
 def test_copying_a_table_does_not_cascade(tmp_path: Path, sqlite: Engine) -> None:
