@@ -89,6 +89,17 @@ def is_fault_of_storage(error: BaseException) -> bool:
     return type(error) is exc.DatabaseError or bool(getattr(error, "connection_invalidated", False))
 
 
+def _as_sqlalchemys(engine: Engine, fault: Exception) -> BaseException:
+    """Return a driver's error as SQLAlchemy raises it: nobody else does for a connection that is used directly."""
+    driver = engine.dialect.loaded_dbapi
+    if not isinstance(fault, driver.Error):
+        return fault
+    wrapped: BaseException = exc.DBAPIError.instance(
+        None, None, fault, driver.Error, hide_parameters=True, dialect=engine.dialect
+    )
+    return wrapped
+
+
 class LeanSession(Session):
     """A session that borrows its connection from the pool and binds itself to it, without a transaction of its own yet.
 
@@ -106,7 +117,10 @@ class LeanSession(Session):
     def lean_connection(self) -> Connection:
         """Return the session's connection; borrows one at first use."""
         if self._borrowed is None:
-            self._borrowed = Connection(self.engine, connection=self.engine.raw_connection())
+            try:
+                self._borrowed = Connection(self.engine, connection=self.engine.raw_connection())
+            except Exception as fault:
+                raise _as_sqlalchemys(self.engine, fault) from fault
         return self._borrowed
 
     def get_bind(self, *_: Any, **__: Any) -> Connection:
@@ -123,13 +137,19 @@ class LeanSession(Session):
             if not is_usual:
                 for listener in self.engine.dispatch.commit:
                     listener(self._borrowed)
-            self._borrowed.connection.commit()  # nothing is left to do where SQLAlchemy has done it
+            try:
+                self._borrowed.connection.commit()  # nothing is left to do where SQLAlchemy has done it
+            except Exception as fault:
+                raise _as_sqlalchemys(self.engine, fault) from fault
 
     def rollback(self) -> None:
         """Undo what objects and statements did."""
         super().rollback()
         if self._borrowed is not None and not self._borrowed.invalidated:
-            self._borrowed.connection.rollback()
+            try:
+                self._borrowed.connection.rollback()
+            except Exception as fault:
+                raise _as_sqlalchemys(self.engine, fault) from fault
 
     def close(self) -> None:
         """Give the connection back; what was not committed is undone."""

@@ -14,6 +14,15 @@ from idp.logs import STRUCK, JsonFormatter, UtcFormatter, without_secrets
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
 
+
+@pytest.fixture(autouse=True)
+def no_request():
+    """Lines outside of a request, whatever another test has left."""
+    before = logs.request_id.set("")
+    yield
+    logs.request_id.reset(before)
+
+
 SECRET = "Vj8uQ2_hT5rX-9sLkP3wZyB7nM1cD4gF6aE0iOoKqUx"  # gitleaks:allow
 
 

@@ -236,7 +236,7 @@ def end_session(
         What listeners were told and have added, or None when it had ended before.
     """
     if "\x00" in session_id:  # no id of ours, and PostgreSQL would not even compare it
-        return False
+        return None
     query = update(BrowserSession).where(BrowserSession.id == session_id, BrowserSession.ended_at.is_(None))
     if user_id:
         query = query.where(BrowserSession.user_id == user_id)
