@@ -107,7 +107,7 @@ def test_a_restored_instance_signs_and_verifies_as_before(
 ) -> None:
     before = Living()
     with open_session(provider_settings.load()) as db:
-        metadata, secret = factories.make_client(db)
+        metadata, secret = factories.make_client(db, provider_settings.load())
     party = RelyingParty(before.app.test_client(), before.issuer, metadata, secret)
     tokens = party.log_in(scope="openid profile offline_access account")
     keys = before.app.test_client().get("/oauth/jwks").json
