@@ -98,6 +98,7 @@ GROUPS: Mapping[str, Sequence[Choice]] = {
         Choice("--session-bound", "is_access_token_session_bound", "Access tokens end with the browser session.", FLAG),
         Choice("--access-token-format", "access_token_format", "Opaque, or JWT for APIs.", among=("opaque", "jwt")),
         Choice("--resource", "resources", "An API that it may ask tokens for; repeat.", LIST, "URI"),
+        Choice("--protected-resource", "protected_resources", "An API that it is itself; repeat.", LIST, "URI"),
         Choice("--dpop-required", "dpop_bound_access_tokens", "Only tokens bound to its key (DPoP).", FLAG),
         Choice("--access-token-lifetime", "access_token_lifetime", "Instead of the setting's.", NUMBER, _SECONDS),
         Choice("--id-token-lifetime", "id_token_lifetime", "Instead of the setting's.", NUMBER, _SECONDS),

@@ -60,6 +60,7 @@ class Client(Base):
     initiate_login_uri: Mapped[str | None] = mapped_column(String(500))
     access_token_format: Mapped[str] = mapped_column(String(10), server_default="opaque")  # opaque, jwt (RFC 9068)
     resources: Mapped[Strings] = mapped_column(server_default="[]")  # that it may ask tokens for (RFC 8707)
+    protected_resources: Mapped[Strings] = mapped_column(server_default="[]")  # that it is itself (RFC 9728)
 
     is_trusted: Mapped[Flag]  # of the operator's own house: nobody is asked for consent
     is_pkce_required: Mapped[Flag]

@@ -22,7 +22,7 @@ _CLIENT = 2  # format: client id, a space, scope: nobody's but the client's own
 _GRANT_WITH_MORE = 3  # format: 16 bytes of grant id, then JSON with what is not usual
 _CLIENT_WITH_MORE = 4  # format: JSON
 _MAC_BYTES = 16
-_MOST = 2_048  # characters
+_MOST = 8_192  # characters
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,16 @@ def mint_for_grant(
     *,
     resources: Sequence[str] = (),
     dpop_jkt: str | None = None,
+    client_id: str | None = None,
 ) -> str:
-    """Make an access token for what a person granted."""
+    """Make an access token for what a person granted.
+
+    Args:
+        client_id: whose it is, where that is another client than the grant's.
+    """
     named = bytes.fromhex(grant_id)
-    if resources or dpop_jkt:
-        more = _more(narrower_scope, resources, dpop_jkt)
+    if resources or dpop_jkt or client_id:
+        more = _more(narrower_scope, resources, dpop_jkt, client_id)
         return _mint(secret_key, _GRANT_WITH_MORE, expires_at, named + more)
     return _mint(secret_key, _GRANT, expires_at, named + (narrower_scope or "").encode())
 

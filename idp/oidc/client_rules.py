@@ -14,7 +14,14 @@ from idp.accounts.roles import fault_of_role
 from idp.oidc import client_uris as uris
 from idp.oidc import scopes as known_scopes
 from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, import_keys
-from idp.oidc.clients import AUTH_METHODS, GRANT_TYPES, GRANTS_OF_RESPONSE_TYPES, IMPLICIT, ClientMetadata
+from idp.oidc.clients import (
+    AUTH_METHODS,
+    GRANT_TYPES,
+    GRANTS_OF_RESPONSE_TYPES,
+    IMPLICIT,
+    TOKEN_EXCHANGE_GRANT,
+    ClientMetadata,
+)
 from idp.oidc.encryption import CONTENT_ALGORITHMS, KEY_ALGORITHMS
 from idp.oidc.keys import ALGORITHMS
 
@@ -110,6 +117,8 @@ def _grant_types(client: ClientMetadata, given: Sequence[str]) -> Faults:
         yield "At least one grant type is needed."
     if client.is_public and "client_credentials" in given:
         yield "A public client has no credentials: client_credentials needs a secret or keys."
+    if client.is_public and TOKEN_EXCHANGE_GRANT in given:
+        yield "A public client cannot exchange tokens: that needs a secret or keys."
     if "refresh_token" in given and not _gets_refresh_tokens(given):
         yield "refresh_token goes with authorization_code, or with the device code grant."
     if IMPLICIT in given and not any(IMPLICIT in _grants_of(each) for each in client.response_types):
@@ -196,6 +205,12 @@ def _content_encryption(what: str) -> Callable[[ClientMetadata, Any], Faults]:
     return check
 
 
+def _protected_resources(client: ClientMetadata, given: Sequence[str]) -> Faults:
+    yield from _each(uris.faults_of_resource)(client, given)
+    if client.is_public and given:
+        yield "An API needs a secret or keys, to ask about the tokens that it is called with."
+
+
 def _pkce(client: ClientMetadata, is_required: bool) -> Faults:
     if is_required and "authorization_code" not in client.grant_types:
         yield "PKCE protects codes: it needs the grant authorization_code."
@@ -279,6 +294,7 @@ RULES: Sequence[tuple[str, Callable[[ClientMetadata, Any], Faults]]] = (
     ("initiate_login_uri", _each(_web_address_without_fragment)),
     ("access_token_format", _one_of("format", ("opaque", "jwt"))),
     ("resources", _each(uris.faults_of_resource)),
+    ("protected_resources", _protected_resources),
     ("access_token_lifetime", _lifetime),
     ("id_token_lifetime", _lifetime),
     ("refresh_token_lifetime", _lifetime),

@@ -13,7 +13,14 @@ ApplicationType = Literal["web", "native"]
 SubjectType = Literal["public", "pairwise"]
 AccessTokenFormat = Literal["opaque", "jwt"]
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials", DEVICE_CODE_GRANT)
+TOKEN_EXCHANGE_GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - a grant's name
+GRANT_TYPES = (
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    DEVICE_CODE_GRANT,
+    TOKEN_EXCHANGE_GRANT,
+)
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 ASSERTION_METHODS = ("private_key_jwt", "client_secret_jwt")
 CONFIDENTIAL_METHODS = (*SECRET_METHODS, *ASSERTION_METHODS)
@@ -78,6 +85,7 @@ class ClientMetadata:
     initiate_login_uri: str | None = None
     access_token_format: AccessTokenFormat = "opaque"  # noqa: S105
     resources: Sequence[str] = ()
+    protected_resources: Sequence[str] = ()
     is_trusted: bool = False
     is_pkce_required: bool = False
     has_id_token_claims: bool = False
@@ -121,6 +129,11 @@ class ClientMetadata:
     def needs_secret(self) -> bool:
         """Whether it has a secret: by its method of authentication, or to sign request objects with."""
         return self.signs_with_secret or self.token_endpoint_auth_method in SECRET_METHODS
+
+    @property
+    def has_readable_access_tokens(self) -> bool:
+        """Whether its access tokens are JWTs that APIs read by themselves (RFC 9068)."""
+        return self.access_token_format == "jwt"  # noqa: S105 - a format's name
 
     @property
     def must_use_pkce(self) -> bool:

@@ -1,4 +1,8 @@
-"""Token introspection (RFC 7662): a client asks whether a token of its own is good, and what it says."""
+"""Token introspection (RFC 7662): is a token good, and what does it say?
+
+A client may ask about its own tokens, and an API about those that are meant for it: the operator notes which resources
+a client itself is (`protected_resources`).
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -39,7 +43,7 @@ class IntrospectionEndpoint(TokenEndpoint):
 
     def _access_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> dict[str, Any] | None:
         found = token_status.find_active_token(request.db, self.server, token)
-        if found is None or found.client_id != client.client_id:
+        if found is None or not (found.client_id == client.client_id or found.is_for_any(client.protected_resources)):
             return None
         answer: dict[str, Any] = {
             "active": True,
@@ -50,6 +54,7 @@ class IntrospectionEndpoint(TokenEndpoint):
             "iat": found.issued_at,
             "exp": found.expires_at,
             "sub": found.client_id,
+            "aud": list(found.resources) or self.server.settings.issuer,
         }
         if not found.scopes:
             del answer["scope"]  # an empty one is none (RFC 6749 section 3.3)
@@ -58,11 +63,11 @@ class IntrospectionEndpoint(TokenEndpoint):
         if found.grant is not None:
             answer |= {
                 "sub": subject_of(self.server.settings, found.client, found.grant["user_id"]),
-                "username": found.grant["username"],
                 "auth_time": found.grant["auth_time"],
                 "acr": found.grant["acr"],
-                "sid": found.grant["session_id"],
             }
+            if found.client_id == client.client_id:  # an API learns no more than it needs (section 5)
+                answer |= {"username": found.grant["username"], "sid": found.grant["session_id"]}
         return answer
 
     def _refresh_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from idp.accounts.visitor import Visitor
 from idp.oidc.clients import ClientMetadata
 
 FORM = "application/x-www-form-urlencoded"
-REPEATABLE = ("resource",)  # RFC 8707 section 2; all others are sent once (RFC 6749 section 3.1)
+REPEATABLE = ("resource", "audience")  # RFC 8707 section 2; all others are sent once (RFC 6749 section 3.1)
 _FIELDS_MOST = 100
 
 

@@ -16,7 +16,13 @@ from idp.oidc.client_keys import ClientKeys
 from idp.oidc.client_registry import ClientRegistry
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.device_authorization import DeviceAuthorizationEndpoint
-from idp.oidc.grants import AuthorizationCodeGrant, ClientCredentialsGrant, DeviceCodeGrant, RefreshTokenGrant
+from idp.oidc.grants import (
+    AuthorizationCodeGrant,
+    ClientCredentialsGrant,
+    DeviceCodeGrant,
+    RefreshTokenGrant,
+    TokenExchangeGrant,
+)
 from idp.oidc.introspection import IntrospectionEndpoint
 from idp.oidc.requests import ProtocolRequest, safe
 from idp.oidc.revocation import RevocationEndpoint
@@ -141,7 +147,7 @@ class Provider(AuthorizationServer):
         """Nobody listens: the audit is written where things happen."""
 
 
-GRANTS = (AuthorizationCodeGrant, RefreshTokenGrant, ClientCredentialsGrant, DeviceCodeGrant)
+GRANTS = (AuthorizationCodeGrant, RefreshTokenGrant, ClientCredentialsGrant, DeviceCodeGrant, TokenExchangeGrant)
 ENDPOINTS = (IntrospectionEndpoint, RevocationEndpoint, DeviceAuthorizationEndpoint)
 
 

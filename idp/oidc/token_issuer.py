@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from idp import clock, crypto
 from idp.models import RefreshToken
-from idp.oidc import access_token, claims
+from idp.oidc import access_token, claims, jwt_access_token
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.signatures import sign
@@ -43,6 +43,8 @@ class Authorization:
         nonce: of the authorization request; only its first ID token carries it.
         resources: whom the access token is for (RFC 8707); empty: for the provider itself.
         dpop_jkt: thumbprint of the key that the access token is bound to (RFC 9449); None for a bearer token.
+        issued_token_type: what came of an exchange (RFC 8693): an access token and nothing beside it.
+        expires_at_most: the access token must not live longer, in seconds since the epoch.
     """
 
     client: ClientMetadata
@@ -53,6 +55,8 @@ class Authorization:
     nonce: str | None = None
     resources: Sequence[str] = ()
     dpop_jkt: str | None = None
+    issued_token_type: str | None = None
+    expires_at_most: int | None = None
 
 
 def mint(provider: "Provider", db: Session, authorization: Authorization) -> dict[str, Any]:
@@ -66,6 +70,8 @@ def mint(provider: "Provider", db: Session, authorization: Authorization) -> dic
     }
     if authorization.scope:  # an empty one is none (RFC 6749 section 3.3)
         response["scope"] = authorization.scope
+    if authorization.issued_token_type is not None:
+        return response | {"issued_token_type": authorization.issued_token_type}
     if authorization.refresh_scope is not None and authorization.grant is not None:
         response["refresh_token"] = _mint_refresh_token(provider, db, authorization)
     if authorization.grant is not None and "openid" in known_scopes.split(authorization.scope):
@@ -85,8 +91,10 @@ def access_token_expires_at(provider: "Provider", authorization: Authorization) 
     """Return until when an access token is good, in seconds since the epoch."""
     client, grant = authorization.client, authorization.grant
     if client.is_access_token_session_bound and grant is not None:
-        return int(grant["session_expires_at"])
-    return clock.now() + provider.lifetime(client, "access_token")
+        expires_at = int(grant["session_expires_at"])
+    else:
+        expires_at = clock.now() + provider.lifetime(client, "access_token")
+    return min(expires_at, authorization.expires_at_most or expires_at)
 
 
 def mint_access_token(provider: "Provider", authorization: Authorization, expires_at: int) -> str:
@@ -95,14 +103,17 @@ def mint_access_token(provider: "Provider", authorization: Authorization, expire
     Args:
         expires_at: until when it is good, in seconds since the epoch.
     """
+    client, grant = authorization.client, authorization.grant
+    if client.has_readable_access_tokens:
+        return jwt_access_token.mint(provider, authorization, expires_at)
     secret_key = provider.settings.secret_key
     binding: dict[str, Any] = {"resources": authorization.resources, "dpop_jkt": authorization.dpop_jkt}
-    if authorization.grant is None:
-        return access_token.mint_for_client(
-            secret_key, authorization.client.client_id, authorization.scope, expires_at, **binding
-        )
+    if grant is None:
+        return access_token.mint_for_client(secret_key, client.client_id, authorization.scope, expires_at, **binding)
+    if authorization.issued_token_type is not None:
+        binding["client_id"] = client.client_id
     narrower = authorization.scope if authorization.is_narrower else None
-    return access_token.mint_for_grant(secret_key, authorization.grant["grant_id"], expires_at, narrower, **binding)
+    return access_token.mint_for_grant(secret_key, grant["grant_id"], expires_at, narrower, **binding)
 
 
 def _mint_refresh_token(provider: "Provider", db: Session, authorization: Authorization) -> str:

@@ -1,5 +1,6 @@
 """Whether a token is still good, and how tokens come to an end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from idp.accounts import sessions
 from idp.accounts.sessions import EndedSessions
 from idp.database import insert_into
 from idp.models import AuthorizationGrant, BrowserSession, Client, RefreshToken, RevokedAccessToken, User
-from idp.oidc import access_token, claims
+from idp.oidc import access_token, claims, jwt_access_token
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
@@ -71,6 +72,10 @@ class ActiveToken:
         """Tell whether it is for this provider: it names none, or the issuer among them."""
         return not self.resources or issuer in self.resources
 
+    def is_for_any(self, resources: Sequence[str]) -> bool:
+        """Tell whether it is for one of these resources, by name."""
+        return not set(resources).isdisjoint(self.resources)
+
 
 def is_grant_alive(settings: Settings, now: int) -> ColumnElement[bool]:
     """The condition for a grant that still carries tokens, in a statement that joins session and user."""
@@ -126,7 +131,10 @@ def find_grant(db: Session, settings: Settings, grant_id: str, *, unless_revoked
 
 def find_active_token(db: Session, provider: "Provider", token: str) -> ActiveToken | None:
     """Return what an access token permits, or None when it is not good."""
-    read = access_token.read(provider.settings.secret_key, token)
+    if token.startswith(access_token.PREFIX):
+        read = access_token.read(provider.settings.secret_key, token)
+    else:
+        read = jwt_access_token.read(provider, token)
     if read is None:
         return None
     grant = None
@@ -138,8 +146,12 @@ def find_active_token(db: Session, provider: "Provider", token: str) -> ActiveTo
         grant = find_grant(db, provider.settings, read.grant_id, unless_revoked=read.token_id)
         if grant is None:
             return None
-        client_id, version, scope = grant["client_id"], grant["client_version"], read.scope or grant["grant_scope"]
-    client = provider.clients.at_version(db, client_id, version)
+        client_id, version = grant["client_id"], grant["client_version"]
+        scope = grant["grant_scope"] if read.scope is None else read.scope
+    if read.client_id not in (None, client_id):  # exchanged: it hangs on what another client was granted
+        client = provider.clients.find(db, read.client_id)
+    else:
+        client = provider.clients.at_version(db, client_id, version)
     if client is None:
         return None
     return ActiveToken(

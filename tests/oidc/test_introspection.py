@@ -18,6 +18,7 @@ def test_an_access_token_is_described(rp, ada):
         "client_id": rp.metadata.client_id,
         "iss": rp.issuer,
         "sub": ada.id,
+        "aud": rp.issuer,
         "username": "ada",
         "iat": answer["iat"],
         "exp": answer["iat"] + tokens.response["expires_in"],

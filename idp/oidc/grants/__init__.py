@@ -8,5 +8,12 @@ from idp.oidc.grants.authorization_code import AuthorizationCodeGrant
 from idp.oidc.grants.client_credentials import ClientCredentialsGrant
 from idp.oidc.grants.device_code import DeviceCodeGrant
 from idp.oidc.grants.refresh_token import RefreshTokenGrant
+from idp.oidc.grants.token_exchange import TokenExchangeGrant
 
-__all__ = ["AuthorizationCodeGrant", "ClientCredentialsGrant", "DeviceCodeGrant", "RefreshTokenGrant"]
+__all__ = [
+    "AuthorizationCodeGrant",
+    "ClientCredentialsGrant",
+    "DeviceCodeGrant",
+    "RefreshTokenGrant",
+    "TokenExchangeGrant",
+]

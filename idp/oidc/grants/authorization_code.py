@@ -6,7 +6,7 @@ from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from idp import clock, crypto
-from idp.oidc import token_status
+from idp.oidc import jwt_access_token, token_status
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.codes import claim_code
 from idp.oidc.grants.grant import Grant
@@ -37,7 +37,8 @@ class AuthorizationCodeGrant(Grant):
         if grant["dpop_jkt"] is not None and grant["dpop_jkt"] != self.dpop_jkt:
             raise InvalidGrantError("The code is bound to a key: a DPoP proof of that key is needed.")
         scope = grant["grant_scope"]
-        if client.is_access_token_session_bound or id_token_claims(client, scope, grant):
+        is_person_told_of = client.has_readable_access_tokens and jwt_access_token.needs_person(scope)
+        if client.is_access_token_session_bound or is_person_told_of or id_token_claims(client, scope, grant):
             found = token_status.find_grant(self.request.db, self.server.settings, grant["grant_id"])
             if found is None:
                 raise InvalidGrantError("The session or account that this code stands for has ended.")
@@ -48,6 +49,7 @@ class AuthorizationCodeGrant(Grant):
             grant,
             refresh_scope=_refresh_scope(client, grant),
             nonce=grant["nonce"],
+            resources=self.resources(grant["resources"]),
         )
 
 

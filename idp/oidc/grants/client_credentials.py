@@ -5,6 +5,7 @@ from authlib.oauth2.rfc6749.errors import InvalidScopeError
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import CONFIDENTIAL_METHODS, ClientMetadata
 from idp.oidc.grants.grant import Grant
+from idp.oidc.resources import check_among
 from idp.oidc.token_issuer import Authorization
 
 
@@ -20,4 +21,6 @@ class ClientCredentialsGrant(Grant):
         asked = known_scopes.split(self.request.payload.get("scope"))
         if any(scope not in allowed for scope in asked):
             raise InvalidScopeError("A client of its own may ask only for scopes that concern no person.")
-        return Authorization(client, " ".join(asked or allowed))
+        resources = self.request.payload.get_all("resource")
+        check_among(resources, {self.server.settings.issuer, *client.resources})
+        return Authorization(client, " ".join(asked or allowed), resources=tuple(dict.fromkeys(resources)))

@@ -88,7 +88,11 @@ class DeviceCodeGrant(Grant):
         may_refresh = grant["is_offline"] and "refresh_token" in client.grant_types
         scope = grant["grant_scope"]
         return Authorization(
-            client, scope, grant, refresh_scope=scope if may_refresh else None, resources=grant["resources"]
+            client,
+            scope,
+            grant,
+            refresh_scope=scope if may_refresh else None,
+            resources=self.resources(grant["resources"]),
         )
 
     def _end_family(self, client: ClientMetadata, grant_id: str) -> None:

@@ -11,6 +11,7 @@ from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import AUTH_METHODS, ClientMetadata
 from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof
 from idp.oidc.requests import ProtocolRequest
+from idp.oidc.resources import narrow
 from idp.oidc.token_issuer import Authorization, mint
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ class Grant(BaseGrant, TokenEndpointMixin):
     def dpop_jkt(self) -> str | None:
         """The key that was shown, to which the tokens will be bound (RFC 9449 section 5); None for bearer tokens."""
         return self.proof.jkt if self.proof else None
+
+    def resources(self, granted: Sequence[str]) -> tuple[str, ...]:
+        """Return whom the access token is for: what the request names, or all that was granted (RFC 8707 section 2.2).
+
+        Raises:
+            InvalidTarget: more was asked for than granted.
+        """
+        return narrow(self.server.settings.issuer, self.request.payload.get_all("resource"), granted)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Claim, mint, answer."""

@@ -11,6 +11,7 @@ from idp.oidc import scopes as known_scopes
 from idp.oidc import token_status
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.grants.grant import Grant
+from idp.oidc.resources import InvalidTarget
 from idp.oidc.token_issuer import Authorization
 from idp.statements import Prepared, value
 
@@ -51,11 +52,13 @@ class RefreshTokenGrant(Grant):
         if grant is None:
             raise InvalidGrantError(_UNUSABLE)
         allowed = known_scopes.split(claimed["scope"])
+        try:
+            resources = self.resources(grant["resources"])
+        except InvalidTarget:
+            self._give_back(token)
+            raise
         if beyond := [scope for scope in asked if scope not in allowed]:
-            # Nothing was lost: the token is given back, for a request that asks for less.
-            db.execute(
-                update(RefreshToken).where(RefreshToken.token_digest == crypto.digest(token)).values(claimed_at=None)
-            )
+            self._give_back(token)
             known = " ".join(scope for scope in beyond if scope in known_scopes.SUPPORTED)
             raise InvalidScopeError(f"The scope is more than what was granted. {known}".strip())
         lasts = self.server.lifetime(client, "refresh_token") + self.server.lifetime(client, "access_token")
@@ -67,7 +70,13 @@ class RefreshTokenGrant(Grant):
             grant,
             is_narrower=scope != grant["grant_scope"],
             refresh_scope=claimed["scope"],
+            resources=resources,
         )
+
+    def _give_back(self, token: str) -> None:
+        """Nothing was lost: the token is good still, for a request that asks for less."""
+        mine = RefreshToken.token_digest == crypto.digest(token)
+        self.request.db.execute(update(RefreshToken).where(mine).values(claimed_at=None))
 
     def _refuse(self, token: str, client: ClientMetadata) -> InvalidGrantError:
         """Say why a token could not be claimed; one that was used before ends its family."""
