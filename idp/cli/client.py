@@ -17,7 +17,10 @@ from idp.oidc.client_admission import admit_client
 from idp.oidc.clients import DEVICE_CODE_GRANT, IMPLICIT, ClientMetadata
 from idp.settings import Settings
 
-SHOWN = ("redirect_uris", "post_logout_redirect_uris", "client_uri", "logo_uri", "policy_uri", "tos_uri", "contacts")
+SHOWN = (
+    *("client_id", "client_name", "redirect_uris", "post_logout_redirect_uris"),
+    *("client_uri", "logo_uri", "policy_uri", "tos_uri", "contacts"),
+)
 DEFAULT_SCOPES = ("openid", "profile", "email", "roles")
 _metadata_option = click.option(
     "--metadata",
@@ -168,22 +171,9 @@ def show(client_id: str, as_json: bool) -> None:
     if as_json:
         output.data(_as_json(client, settings))
         return
-    output.record({"client_id": client.client_id, "client_name": client.client_name})
-    shown = (
-        "redirect_uris",
-        "post_logout_redirect_uris",
-        "client_uri",
-        "logo_uri",
-        "policy_uri",
-        "tos_uri",
-        "contacts",
-    )
-    output.record({name: getattr(client, name) for name in shown})
+    output.record({name: getattr(client, name) for name in SHOWN})
     click.echo()
-    topics = list(explain(client, settings))
-    for number, (topic, sentence) in enumerate(topics):
-        again = number and topics[number - 1][0] == topic
-        output.record({" " * len(topic) if again else topic: sentence})
+    output.topics(explain(client, settings))
 
 
 @command.command()

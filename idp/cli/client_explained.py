@@ -18,8 +18,8 @@ _METHODS = {
 
 def explain(client: ClientMetadata, settings: Settings) -> Iterator[tuple[str, str]]:
     """Tell what a client may do: a topic and a sentence, one by one."""
-    who = "software by itself" if client.is_self_registered else "the operator"
-    yield "registered", f"By {who}, on {output.instant(client.created_at)}, as a {client.application_type} app."
+    who = "It registered itself" if client.is_self_registered else "The operator registered it"
+    yield "registered", f"{who} as a {client.application_type} app, on {output.instant(client.created_at)}."
     yield "proof", _proof(client)
     yield from (("grants", sentence) for sentence in _grants(client))
     yield "scopes", _scopes(client)

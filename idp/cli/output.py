@@ -58,6 +58,17 @@ def record(values: Mapping[str, Any]) -> None:
         click.echo(f"{name:<{width}}  {value}")
 
 
+def topics(rows: Iterable[tuple[str, str]]) -> None:
+    """Print sentences under what they are about, which is written once for those that follow each other."""
+    found = list(rows)
+    width = max((len(topic) for topic, _ in found), default=0)
+    before = ""
+    for topic, sentence in found:
+        shown = "" if topic == before else topic
+        click.echo(f"{shown:<{width}}  {_printable(sentence)}")
+        before = topic
+
+
 def instant(seconds: int | None) -> str:
     """Return a time as people read it: ISO 8601, UTC."""
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

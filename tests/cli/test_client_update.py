@@ -206,7 +206,7 @@ def test_a_sector_is_asked(wiki: Result, succeed: Run, run: Run, show: Show) -> 
 def test_show_explains_what_an_app_may_do(wiki: Result, succeed: Run) -> None:
     told = succeed("client", "show", "wiki").stdout
     for sentence in (
-        "By the operator, on ",
+        "The operator registered it as a web app, on ",
         "Confidential: it proves who it is by a secret",
         "People sign in to it with a code",
         "For people it may ask for openid, profile, email, roles.",
@@ -270,4 +270,4 @@ def test_list_tells_who_registered_itself(wiki: Result, succeed: Run, database: 
     database.commit()
     assert "confidential, self-registered" in succeed("client", "list").stdout
     assert json.loads(succeed("client", "list", "--json").stdout)[0]["is_self_registered"] is True
-    assert "By software by itself" in succeed("client", "show", "wiki").stdout
+    assert "It registered itself as a web app, on " in succeed("client", "show", "wiki").stdout
