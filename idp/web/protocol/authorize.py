@@ -43,7 +43,7 @@ from idp.oidc.subjects import subject_of
 from idp.web import context
 from idp.web.error_pages import error_page
 from idp.web.protocol.answering import answer, see_other
-from idp.web.protocol.reading import NOTHING, client_behind, comes_without_cookies, read_form, read_query, repeat_by_get
+from idp.web.protocol.reading import NOTHING, comes_without_cookies, read_form, read_query, repeat_by_get
 
 PAGES: dict[type[Step], str] = {
     SignIn: "/sign-in",
@@ -68,7 +68,7 @@ def receive_request() -> Response:
     db, provider = context.database(), context.provider()
     session = context.current_session()
     consent = GivenConsent()
-    sent = NOTHING
+    sent, client = NOTHING, None
 
     def find_client(client_id: str) -> ClientMetadata | None:
         nonlocal consent
@@ -85,11 +85,11 @@ def receive_request() -> Response:
         sourced = gather(provider, db, client, sent)
         asked = validate(provider, client, sourced.parameters)
     except ShownFault as fault:
-        return _resume_pushed(sent) or _show(fault.parameter, fault.error, fault.description, client_behind(sent))
+        return _resume_pushed(sent) or _show(fault.parameter, fault.error, fault.description, client)
     except RefusedRequest as refused:
         return _tell_error(refused)
     except OAuth2Error as error:
-        return _show("", error.error or "", error.description or "", client_behind(sent))
+        return _show("", error.error or "", error.description or "", client)
     step = _decide(asked, NOTHING_HAPPENED, consent)
     pushed_as = sent.get("request_uri") if is_pushed(sent.get("request_uri")) else None
     return _act(asked, step, Arrival(sourced.source, pushed_as))
