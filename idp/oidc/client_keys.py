@@ -10,14 +10,14 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
-from idp import crypto
+from idp import crypto, turns
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.outgoing import OutgoingError, fetch
 from idp.oidc.signatures import registry as registry  # noqa: PLC0414 - for whoever checks a client's JWT
@@ -27,7 +27,8 @@ PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "
 SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
 SECRET_PURPOSE = "client secrets"  # noqa: S105 - what the sealed secret is for
 KEPT_FOR = 3_600  # seconds that fetched keys are used without asking again
-REFETCH_AFTER = 10  # seconds: an unknown `kid` has keys fetched anew, but not by everyone who makes one up
+REFETCH_AFTER = 10  # seconds: an unknown `kid`, or keys that are away, make us ask anew, but not everyone who comes
+FETCHED_WITHIN = 3  # seconds that others wait for keys that somebody is fetching already
 _KEYS_MOST = 20
 _JWT_MOST = 16_384  # characters
 _KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
@@ -36,6 +37,30 @@ _KIND_OF = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 
 class JwtRefused(Exception):
     """A JWT that is not what it should be; the text says why, and repeats nothing of it."""
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    """What came of asking a `jwks_uri`.
+
+    Attributes:
+        asked_at: when it was asked last, by the monotonic clock.
+        got_at: when the keys came.
+        keys: as they were last seen; None when they never were.
+        fault: why they did not come the last time.
+    """
+
+    uri: str
+    asked_at: float
+    got_at: float = 0.0
+    keys: Sequence[Key] | None = None
+    fault: str = ""
+
+    def is_good(self, now: float, *, fetch_anew: bool) -> bool:
+        """Tell whether this is to be used without asking again."""
+        if now - self.asked_at < REFETCH_AFTER:
+            return True
+        return self.keys is not None and not fetch_anew and now - self.got_at < KEPT_FOR
 
 
 @dataclass(frozen=True)
@@ -50,9 +75,9 @@ class ClientKeys:
     """The keys of clients, kept in memory: imported once, fetched now and then."""
 
     def __init__(self) -> None:
-        self._fetched: dict[str, tuple[float, str, Sequence[Key]]] = {}
+        self._fetched: dict[str, _Fetched] = {}
+        self._fetching: dict[str, threading.Lock] = {}
         self._registered: dict[str, tuple[int, Sequence[Key]]] = {}
-        self._lock = threading.Lock()
 
     def verify(self, settings: Settings, client: ClientMetadata, token: str, algorithms: Sequence[str]) -> VerifiedJwt:
         """Check a JWT's signature.
@@ -95,24 +120,28 @@ class ClientKeys:
         return self._fetch(settings, client.client_id, client.jwks_uri, fetch_anew=fetch_anew)
 
     def _fetch(self, settings: Settings, client_id: str, uri: str, *, fetch_anew: bool) -> Sequence[Key]:
-        now = time.monotonic()  # an interval: jumps of the clock do not matter
-        before = self._fetched.get(client_id)
-        if before is not None and before[1] == uri:
-            if now - before[0] < (REFETCH_AFTER if fetch_anew else KEPT_FOR):
-                return before[2]
-        else:
-            before = None
-        try:
-            answer = fetch(settings, uri, "application/jwk-set+json, application/json")
-            keys = import_keys(json.loads(answer.body))
-        except (OutgoingError, ValueError, RecursionError) as fault:
-            if before is not None:
-                return before[2]
-            reason = fault if isinstance(fault, OutgoingError) else "it is no JWK Set"
-            raise JwtRefused(f"cannot be checked: the client's jwks_uri does not help ({reason})") from None
-        with self._lock:
-            self._fetched[client_id] = (now, uri, keys)
-        return keys
+        """Return the keys at an address: one request at a time asks there, and not more often than it does good."""
+        kept = self._kept(client_id, uri)
+        if kept is None or not kept.is_good(time.monotonic(), fetch_anew=fetch_anew):
+            fetching = self._fetching.setdefault(client_id, threading.Lock())
+            with turns.aside():
+                is_mine = fetching.acquire(timeout=0 if kept and kept.keys and not fetch_anew else FETCHED_WITHIN)
+            if is_mine:
+                try:
+                    kept = self._kept(client_id, uri)  # perhaps somebody asked while we waited
+                    now = time.monotonic()  # an interval: jumps of the clock do not matter
+                    if kept is None or not kept.is_good(now, fetch_anew=fetch_anew):
+                        kept = self._fetched[client_id] = _ask(settings, uri, now, kept)
+                finally:
+                    fetching.release()
+        if kept is None or kept.keys is None:
+            fault = kept.fault if kept else "it takes too long"
+            raise JwtRefused(f"cannot be checked: the client's jwks_uri does not help ({fault})")
+        return kept.keys
+
+    def _kept(self, client_id: str, uri: str) -> _Fetched | None:
+        kept = self._fetched.get(client_id)
+        return kept if kept is not None and kept.uri == uri else None
 
     def _candidates(self, settings: Settings, client: ClientMetadata, algorithm: str, kid: str | None) -> Sequence[Key]:
         if algorithm in SECRET_ALGORITHMS:
@@ -124,6 +153,16 @@ class ClientKeys:
         if not fitting and client.jwks is None:
             fitting = fitting_keys(self.public_keys(settings, client, fetch_anew=True), algorithm, kid)
         return fitting
+
+
+def _ask(settings: Settings, uri: str, now: float, before: _Fetched | None) -> _Fetched:
+    """Ask for keys; where none come, those that came before are good enough."""
+    try:
+        answer = fetch(settings, uri, "application/jwk-set+json, application/json")
+        return _Fetched(uri, now, now, import_keys(json.loads(answer.body)))
+    except (OutgoingError, ValueError, RecursionError) as fault:
+        reason = str(fault) if isinstance(fault, OutgoingError) else "it is no JWK Set"
+        return replace(before or _Fetched(uri, now), asked_at=time.monotonic(), fault=reason)
 
 
 def fitting_keys(keys: Sequence[Key], algorithm: str, kid: str | None) -> Sequence[Key]:

@@ -10,10 +10,11 @@ import http.client
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from idp import turns
 from idp.settings import Settings, is_loopback
@@ -21,8 +22,14 @@ from idp.settings import Settings, is_loopback
 STEP_TIMEOUT = 5  # seconds for each step on the wire
 WHOLE_TIMEOUT = 15  # seconds for the answer as a whole
 ANSWER_MOST = 64 * 1024  # bytes
+# Documents fetched at once by a process. Somebody's request waits for each, and a host that is slow on purpose must not
+# make all of the server's threads wait: those who ask for more are refused at once, and everybody else is served.
+FETCHES_MOST = 8
+FETCHES_OF_HOST_MOST = 4
 _HOLDING_IPV4 = tuple(ip_network(each) for each in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48"))
-_SPECIAL = ip_network("192.0.0.0/24")  # IETF protocol assignments (RFC 6890)
+# Global by their numbers, and yet nobody's host: IETF protocol assignments (RFC 6890), relays of 6to4 (RFC 7526), and
+# where a machine in Azure finds its own keeper.
+_SPECIAL = tuple(ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"))
 
 
 class OutgoingError(Exception):
@@ -63,9 +70,12 @@ def fetch(settings: Settings, url: str, accept: str, *, most: int = ANSWER_MOST)
         most: bytes that it may have.
 
     Raises:
-        OutgoingError: the URL may not be called, nobody answered properly in time, or the status is not 200.
+        OutgoingError: the URL may not be called, nobody answered properly in time, the status is not 200, or too many
+            documents are being fetched already.
     """
-    answer = _request(settings, "GET", url, None, {"Accept": accept}, most)
+    _, host, _ = _parts_of(url)
+    with _places.taken(host):
+        answer = _request(settings, "GET", url, None, {"Accept": accept}, most)
     if answer.status != 200:
         raise OutgoingError(f"it answered {answer.status}")
     return answer
@@ -74,16 +84,13 @@ def fetch(settings: Settings, url: str, accept: str, *, most: int = ANSWER_MOST)
 def _request(
     settings: Settings, method: str, url: str, body: str | None, headers: Mapping[str, str], most: int
 ) -> Answer:
-    try:
-        target = urlsplit(url)
-        host, port = target.hostname or "", target.port or (443 if target.scheme == "https" else 80)
-    except ValueError:
-        raise OutgoingError("it is no web address") from None
+    target, host, port = _parts_of(url)
     if target.scheme not in ("https", "http") or not host:
         raise OutgoingError("it is no web address")
     if target.scheme == "http" and not is_loopback(host):
         raise OutgoingError("only https is called")
-    address = _judged_address(settings, host, port)
+    with turns.aside():  # whoever runs a name's server decides how long that takes
+        address = _judged_address(settings, host, port)
     path = (target.path or "/") + (f"?{target.query}" if target.query else "")
     connection = _Connection(settings, host, port, address, is_tls=target.scheme == "https")
     # Each step has its own time limit, but a server that drips would make any number of steps.
@@ -98,11 +105,48 @@ def _request(
         if connection.is_cut:  # an answer that does not say its length would seem to be at its end
             raise OutgoingError("it takes too long")
         return Answer(response.status, response.headers.get_content_type(), content)
-    except (OSError, http.client.HTTPException, ValueError) as fault:
+    except http.client.HTTPException as fault:  # its text repeats what the other side said, for whoever asked to read
+        raise OutgoingError(f"it speaks no HTTP that is understood here ({fault.__class__.__name__})") from None
+    except (OSError, ValueError) as fault:
         raise OutgoingError(f"{fault.__class__.__name__}: {fault}"[:200]) from None
     finally:
         guillotine.cancel()
         connection.close()
+
+
+def _parts_of(url: str) -> tuple[SplitResult, str, int]:
+    """Return a URL's parts, its host, and the port that it means."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        raise OutgoingError("it is no web address") from None
+    return parts, host, port
+
+
+class _Places:
+    """Who is being asked for a document at the moment."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def taken(self, host: str) -> Iterator[None]:
+        """Take a place for the block, or refuse: who waits for a place would hold a thread as well."""
+        with self._lock:
+            if self._taken.total() >= FETCHES_MOST or self._taken[host] >= FETCHES_OF_HOST_MOST:
+                raise OutgoingError("too many documents are being fetched already")
+            self._taken[host] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken[host] -= 1
+                self._taken += Counter()  # forgets hosts that nobody asks any more
+
+
+_places = _Places()
 
 
 def _judged_address(settings: Settings, host: str, port: int) -> str:
@@ -135,7 +179,7 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     inner = _really(address)
     if inner.is_multicast or inner.is_reserved or getattr(inner, "is_site_local", False):
         return False
-    return inner.is_global and inner not in _SPECIAL
+    return inner.is_global and not any(inner in network for network in _SPECIAL)
 
 
 def _read(response: http.client.HTTPResponse, most: int) -> bytes:
