@@ -1,5 +1,7 @@
 """Tokens from the authorization endpoint: who may have them, what hangs on them, how they end (OIDC Core section 3)."""
 
+import json
+
 import pytest
 from sqlalchemy import select
 
@@ -10,7 +12,7 @@ from idp.models import AuthorizationGrant, BrowserSession
 from idp.oidc import authorization_issuer, consents
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.authorization_response import WITH_TOKENS
-from tests.relying_party import RelyingParty, Tokens
+from tests.relying_party import RelyingParty, Tokens, decode
 
 
 def without_pkce(party, response_type):
@@ -131,6 +133,16 @@ def test_a_token_may_live_as_long_as_the_session(relying_party_of_every_type, ad
     )
     answer = rp.authorize(response_type="id_token token")
     assert int(answer.parameters["expires_in"]) > settings.access_token_lifetime
+
+
+def test_an_api_can_read_a_token_that_was_asked_for_with_a_resource(relying_party_of_every_type, ada):
+    api = "https://api.example.org/"
+    rp = relying_party_of_every_type(access_token_format="jwt", resources=(api,))
+    answer = rp.authorize(response_type="code id_token token", resource=api)  # checks at_hash
+    claims = json.loads(decode(answer.parameters["access_token"].split(".")[1]))
+    assert api in (claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]])
+    assert claims["client_id"] == rp.metadata.client_id
+    assert rp.redeem(answer.code).claims["sub"] == answer.claims["sub"] == claims["sub"]
 
 
 def test_the_grant_says_how_it_began(every_type, db):
