@@ -23,6 +23,7 @@ from tests.document_server import DocumentServer
 from tests.oidc.registering import CALLBACK, ask_to_register, manage, party, refused, registered
 from tests.relying_party import RelyingParty, Tokens, decode, shown_error
 from tests.request_objects import signed, unsigned
+from tests.web.test_client_logo import PNG
 
 KEY = RSAKey.generate_key(2048, {"kid": "of-the-app", "use": "sig", "alg": "RS256"})
 JWKS = {"keys": [KEY.as_dict(private=False)]}
@@ -108,15 +109,14 @@ def test_oidcc_registration_logo_uri(
     register: Register, document_server: DocumentServer, settings: Settings, db: Session
 ) -> None:
     """It is shown on the sign-in page: the copy that the worker fetched, since pages load nothing from elsewhere."""
-    picture = b"\x89PNG\r\n\x1a\n" + b"any picture"
-    rp = register(logo_uri=document_server.put("/logo.png", picture, "image/png"))
+    rp = register(logo_uri=document_server.put("/logo.png", PNG, "image/png"))
     engine = db.get_bind()
     assert isinstance(engine, Engine)
     assert client_logos.fetch_due(engine, settings)["logo_fetched"] == 1
     page = rp.sign_in_page().text
     source = page.partition('<img class="mark')[2].partition('src="')[2].partition('"')[0]
     assert rp.is_ours(source)
-    assert rp.browser.get(source).data == picture
+    assert rp.browser.get(source).data == PNG
 
 
 @pytest.mark.parametrize("member", ["policy_uri", "tos_uri"])
