@@ -1,6 +1,7 @@
 """The provider on PostgreSQL: the same journeys, the same guarantees."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,13 +16,19 @@ from idp.accounts import sessions, throttle, users
 from idp.accounts.visitor import OPERATOR
 from idp.errors import AlreadyExistsError, Throttled
 from idp.models import AuditEvent, LogoutNotice
-from idp.oidc import initial_tokens
+from idp.oidc import client_logos, initial_tokens
+from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.settings import Settings
 from tests import postgresql
 from tests.conftest import Clock
+from tests.document_server import DocumentServer
 from tests.oidc.registering import ask_to_register, manage, registered
+from tests.oidc.test_device_grant import begin
 from tests.oidc.test_key_rotation import rotated_once
+from tests.oidc.test_races import assert_one_wins, post_at_once
 from tests.relying_party import RelyingParty, error_of
+from tests.web.page_driver import sign_in
+from tests.web.test_client_logo import PNG
 
 pytestmark = [
     pytest.mark.postgres,
@@ -237,3 +244,45 @@ def test_of_many_changes_of_a_registration_at_once_none_is_lost_unseen(
     assert set(statuses) <= {200, 400}
     event = AuditEvent.event == "client:registration:change"
     assert len(db.scalars(select(AuditEvent.id).where(event)).all()) == statuses.count(200) >= 1
+
+
+def test_a_device_code_redeemed_by_many_at_once_has_one_winner(
+    app: Flask, relying_party: MakeRelyingParty, make_user: Callable[..., Any], clock: Clock
+) -> None:
+    make_user()
+    party = relying_party(
+        grant_types=(DEVICE_CODE_GRANT,), response_types=(), redirect_uris=(), token_endpoint_auth_method="none"
+    )
+    sign_in(party.browser)  # type: ignore[arg-type]
+    device = begin(party, scope="openid")
+    assert error_of(device.poll()) == "authorization_pending"
+    assert error_of(device.poll()) == "slow_down"
+    clock.advance(60)
+    assert error_of(device.poll()) == "authorization_pending"
+    device.answered()
+    form = {
+        "grant_type": DEVICE_CODE_GRANT,
+        "device_code": device.answer["device_code"],
+        "client_id": party.metadata.client_id,
+    }
+    assert_one_wins(post_at_once(app, "/oauth/token", form))
+
+
+def test_a_logo_is_fetched_by_one_of_many_workers(relying_party: MakeRelyingParty, settings: Settings) -> None:
+    with DocumentServer() as host:
+        relying_party(logo_uri=host.put("/logo", PNG))
+        engine = database.open_engine(settings)
+        done, start = Counter[str](), threading.Barrier(4)
+
+        def fetch() -> None:
+            start.wait(timeout=30)
+            done.update(client_logos.fetch_due(engine, settings))
+
+        threads = [threading.Thread(target=fetch) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        engine.dispose()
+        assert host.asked == ["/logo"]
+    assert +done == {"logo_fetched": 1}
