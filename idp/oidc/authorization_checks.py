@@ -6,7 +6,6 @@ client hears of.
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidRequestError, InvalidScopeError, UnauthorizedClientError
@@ -23,6 +22,7 @@ from idp.oidc.authorization_response import (
 from idp.oidc.claims import parse_claims
 from idp.oidc.clients import GRANTS_OF_RESPONSE_TYPES, ClientMetadata
 from idp.oidc.id_token_hint import read_hint
+from idp.oidc.permitted import permitted_resources, permitted_scopes
 from idp.oidc.requests import Parameters, safe
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ _BASE64URL_SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")  # a SHA-256 digest in base
 _MAX_AGE = re.compile(r"\d{1,10}")
 _STATE_MOST = 4096
 _PARAMETERS_MOST = 16_384  # characters of all that is read, together: a waiting request is a row
-_RESOURCES_MOST = 10
 # What is read, and so all that is kept while a request waits for a person.
 READ = (
     "client_id",
@@ -104,22 +103,12 @@ def _check_response_mode(_provider: "Provider", parameters: Parameters, _client:
 
 
 def _check_scope(_provider: "Provider", parameters: Parameters, client: ClientMetadata) -> dict[str, Any]:
-    """Unknown scopes are ignored (OIDC Core section 3.1.2.1); known ones that the client may not have are refused.
-
-    offline_access is ignored where no refresh token could come of it (section 11), and where the app's tokens are to
-    die with the browser session: they could not do both.
-    """
+    """What the client may ask for; openid where an ID token comes at once."""
     words = parameters.required("response_type").split(" ")
-    asked = [scope for scope in known_scopes.split(parameters.get("scope")) if scope in known_scopes.SUPPORTED]
-    if not client.may_act_offline or CODE not in words:
-        asked = [scope for scope in asked if scope != "offline_access"]
-    if refused := [scope for scope in asked if scope not in client.scopes or scope in known_scopes.OF_CLIENTS]:
-        raise InvalidScopeError(f"This app is not registered for the scope {' '.join(refused)}.")
-    if not asked:
-        raise InvalidScopeError("No scope was asked for that is known here; OpenID Connect needs openid.")
+    asked = permitted_scopes(client, parameters.get("scope"), may_refresh=CODE in words)
     if "id_token" in words and "openid" not in asked:
         raise InvalidScopeError("A response_type with id_token needs the scope openid.")
-    return {"scopes": tuple(asked)}
+    return {"scopes": asked}
 
 
 def _check_nonce(_provider: "Provider", parameters: Parameters, _client: ClientMetadata) -> dict[str, Any]:
@@ -179,23 +168,7 @@ def _check_dpop_jkt(_provider: "Provider", parameters: Parameters, _client: Clie
 
 def _check_resources(_provider: "Provider", parameters: Parameters, client: ClientMetadata) -> dict[str, Any]:
     """Whom access tokens are to be for (RFC 8707 section 2): the only parameter that may come more than once."""
-    resources = tuple(dict.fromkeys(parameters.get_all("resource")))
-    if len(resources) > _RESOURCES_MOST:
-        raise _error("invalid_target", f"There are more than {_RESOURCES_MOST} resources.")
-    for resource in resources:
-        if not _is_absolute_uri(resource):
-            raise _error("invalid_target", "A resource must be an absolute URI without a fragment.")
-        if resource not in client.resources:
-            raise _error("invalid_target", f"This app is not registered for the resource {safe(resource)}.")
-    return {"resources": resources}
-
-
-def _is_absolute_uri(text: str) -> bool:
-    try:
-        uri = urlsplit(text)
-    except ValueError:
-        return False
-    return bool(uri.scheme and (uri.netloc or uri.path)) and "#" not in text
+    return {"resources": permitted_resources(client, parameters.get_all("resource"))}
 
 
 def _check_claims(_provider: "Provider", parameters: Parameters, _client: ClientMetadata) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749 import TokenEndpoint
-from authlib.oauth2.rfc6749.errors import InvalidScopeError, UnauthorizedClientError
+from authlib.oauth2.rfc6749.errors import UnauthorizedClientError
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -27,7 +27,8 @@ from idp.oidc import scopes as known_scopes
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import AUTH_METHODS, DEVICE_CODE_GRANT, ClientMetadata
 from idp.oidc.grants.grant import NO_STORE
-from idp.oidc.requests import ProtocolRequest, safe
+from idp.oidc.permitted import permitted_resources, permitted_scopes
+from idp.oidc.requests import ProtocolRequest
 from idp.settings import Settings
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ class DeviceAuthorizationEndpoint(TokenEndpoint):
         client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS)
         if DEVICE_CODE_GRANT not in client.grant_types:
             raise UnauthorizedClientError(f"This client is not registered for the grant {DEVICE_CODE_GRANT}.")
-        scopes = _scopes(client, request.payload.get("scope"))
-        resources = _resources(client, request.payload.datalist.get("resource", []))
+        scopes = permitted_scopes(client, request.payload.get("scope"))
+        resources = permitted_resources(client, request.payload.get_all("resource"))
         settings = self.server.settings
         if client.is_public:  # nobody has proved to be anybody: only so many rows for one network
             throttle.spend(request.db, settings, throttle.DEVICE_AUTHORIZATION_ADDRESS, request.visitor.network)
@@ -271,25 +272,6 @@ def _begin(
 def _user_code_digest(settings: Settings, user_code: str) -> str:
     """A user code is short enough to be found by trying: who has the database only must not be able to."""
     return crypto.mac(settings.secret_key, _PURPOSE, user_code.encode()).hex()
-
-
-def _scopes(client: ClientMetadata, scope: str | None) -> tuple[str, ...]:
-    """As at the authorization endpoint: unknown ones are ignored, those that the client may not have are refused."""
-    asked = [each for each in known_scopes.split(scope) if each in known_scopes.SUPPORTED]
-    if not client.may_act_offline:
-        asked = [each for each in asked if each != "offline_access"]
-    if refused := [each for each in asked if each not in client.scopes or each in known_scopes.OF_CLIENTS]:
-        raise InvalidScopeError(f"This client is not registered for the scope {' '.join(refused)}.")
-    if not asked:
-        raise InvalidScopeError("No scope was asked for that is known here; OpenID Connect needs openid.")
-    return tuple(asked)
-
-
-def _resources(client: ClientMetadata, asked: Sequence[str]) -> tuple[str, ...]:
-    for resource in asked:
-        if resource not in client.resources:
-            raise _error("invalid_target", f"This client is not registered for the resource {safe(resource)}.")
-    return tuple(dict.fromkeys(asked))
 
 
 def _error(code: str, description: str) -> OAuth2Error:
