@@ -16,7 +16,8 @@ from werkzeug.test import TestResponse
 from idp import crypto, database, worker
 from idp.models import AuditEvent, AuthorizationGrant, Client, DeviceAuthorization
 from idp.oidc.clients import DEVICE_CODE_GRANT
-from idp.oidc.device_authorization import ALPHABET, INTERVAL
+from idp.oidc.device_authorization import INTERVAL
+from idp.oidc.user_codes import ALPHABET
 from tests.conftest import Clock
 from tests.factories import PASSWORD
 from tests.oidc.test_races import assert_one_wins, post_at_once

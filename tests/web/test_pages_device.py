@@ -12,7 +12,7 @@ from idp.accounts import recovery
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuditEvent, Consent, DeviceAuthorization, User
 from idp.oidc.clients import DEVICE_CODE_GRANT
-from idp.oidc.device_authorization import normal_user_code
+from idp.oidc.user_codes import normal_user_code
 from idp.settings import Settings
 from tests.conftest import Clock
 from tests.factories import PASSWORD

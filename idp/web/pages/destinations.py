@@ -2,7 +2,8 @@
 
 from flask import request
 
-from idp.oidc.device_authorization import VERIFICATION_PATH, normal_user_code
+from idp.oidc.device_authorization import VERIFICATION_PATH
+from idp.oidc.user_codes import normal_user_code
 
 DEFAULT = "show_account"
 # Path to view: a fixed list, so that no link can send people elsewhere after they trusted us with a password.

@@ -11,8 +11,10 @@ from flask import Response, request
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
 from idp.errors import Throttled
-from idp.oidc import device_authorization
-from idp.oidc.device_authorization import VERIFICATION_PATH, WaitingDevice, find_waiting, normal_user_code
+from idp.oidc import device_approval
+from idp.oidc.device_approval import WaitingDevice, find_waiting
+from idp.oidc.device_authorization import VERIFICATION_PATH
+from idp.oidc.user_codes import normal_user_code
 from idp.web import context, forms
 from idp.web.pages.consent import disclosures, lasts
 from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, form_again, page, see_other, shown_again
@@ -63,10 +65,10 @@ def _look_up(typed: str, action: str = "") -> Response:
     if device is None:
         return _form(typed, Faults({"user_code": [text("device.code_unknown")]}), 422)
     if action == "allow":
-        is_connected = device_authorization.approve(db, provider, visitor, session, device)
+        is_connected = device_approval.approve(db, provider, visitor, session, device)
         return see_other("show_device_done", outcome="allowed" if is_connected else "denied")
     if action == "deny":
-        device_authorization.deny(db, visitor, session, device)
+        device_approval.deny(db, visitor, session, device)
         return see_other("show_device_done", outcome="denied")
     return _question(device, session)
 

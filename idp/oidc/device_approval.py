@@ -1,0 +1,164 @@
+"""Somebody's answer to a device that waits (RFC 8628 section 3.3): allow it, or deny it, under its code."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from idp import clock, crypto
+from idp.accounts import audit, throttle
+from idp.accounts.audit import Event
+from idp.accounts.sessions import CurrentSession
+from idp.accounts.visitor import Visitor
+from idp.models import AuthorizationGrant, DeviceAuthorization
+from idp.oidc import consents, session_policy
+from idp.oidc import scopes as known_scopes
+from idp.oidc.clients import DEVICE_CODE_GRANT, ClientMetadata
+from idp.oidc.user_codes import normal_user_code, user_code_digest
+
+if TYPE_CHECKING:
+    from idp.oidc.server import Provider
+
+
+@dataclass(frozen=True)
+class WaitingDevice:
+    """A device that waits for somebody's answer.
+
+    Attributes:
+        user_code: as it shows it.
+        address: from where it asked; None where that is not known.
+        created_at: when it asked, in seconds since the epoch.
+    """
+
+    id: str
+    user_code: str
+    client: ClientMetadata
+    scopes: tuple[str, ...]
+    resources: tuple[str, ...]
+    address: str | None
+    user_agent: str
+    created_at: int
+    expires_at: int
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether it may act while the person is away."""
+        return "offline_access" in self.scopes and self.client.may_act_offline
+
+
+def find_waiting(
+    db: Session, provider: "Provider", visitor: Visitor, session: CurrentSession, typed: str
+) -> WaitingDevice | None:
+    """Return the device that waits under a user code, or None. A wrong guess is charged, and the charge committed.
+
+    Raises:
+        Throttled: too many wrong guesses by this person, or from this network (section 5.1).
+    """
+    settings = provider.settings
+    charges = (
+        throttle.spend(db, settings, throttle.USER_CODE_ADDRESS, visitor.network),
+        throttle.spend(db, settings, throttle.USER_CODE_ACCOUNT, session.user_id),
+    )
+    user_code = normal_user_code(typed)
+    row = (
+        user_code
+        and db.execute(
+            select(DeviceAuthorization).where(
+                DeviceAuthorization.user_code_digest == user_code_digest(settings, user_code),
+                DeviceAuthorization.state == "waiting",
+                DeviceAuthorization.expires_at > clock.now(),
+            )
+        ).scalar_one_or_none()
+    )
+    client = provider.clients.find(db, row.client_id) if row else None
+    if not (user_code and row and client and DEVICE_CODE_GRANT in client.grant_types):
+        audit.record(db, Event.USER_CODE_REFUSED, visitor, user_id=session.user_id)
+        return None
+    for charge in charges:
+        charge.refund(db)
+    return WaitingDevice(
+        id=row.id,
+        user_code=user_code,
+        client=client,
+        scopes=known_scopes.split(row.scope),
+        resources=tuple(row.resources),
+        address=row.address,
+        user_agent=row.user_agent or "",
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )
+
+
+def approve(
+    db: Session, provider: "Provider", visitor: Visitor, session: CurrentSession, device: WaitingDevice
+) -> bool:
+    """Let a device act for a person; whoever answers first has answered.
+
+    Returns:
+        Whether the device may go on: not when it was answered before, or the app is full.
+    """
+    if session_policy.admit(db, provider.settings, visitor, device.client, session) is not None:
+        _answer(db, device, "denied")
+        return False
+    if not _answer(db, device, "approved"):
+        return False
+    now, grant_id = clock.now(), crypto.new_id()
+    lasts = provider.lifetime(device.client, "refresh_token") + provider.lifetime(device.client, "access_token")
+    db.execute(
+        insert(AuthorizationGrant).values(
+            id=grant_id,
+            kind="device",
+            client_id=device.client.client_id,
+            user_id=session.user_id,
+            session_id=session.id,
+            scope=" ".join(device.scopes),
+            resources=list(device.resources),
+            code_expires_at=device.expires_at,
+            auth_time=session.auth_time,
+            acr=session.acr,
+            amr=list(session.amr),
+            is_offline=device.is_offline,
+            created_at=now,
+            expires_at=max(session.expires_at, now + lasts if device.is_offline else 0),
+        )
+    )
+    db.execute(update(DeviceAuthorization).where(DeviceAuthorization.id == device.id).values(grant_id=grant_id))
+    consents.remember(db, visitor, session.user_id, device.client.client_id, device.scopes)
+    audit.record(
+        db,
+        Event.DEVICE_APPROVED,
+        visitor,
+        user_id=session.user_id,
+        client_id=device.client.client_id,
+        device_address=device.address,
+    )
+    return True
+
+
+def deny(db: Session, visitor: Visitor, session: CurrentSession, device: WaitingDevice) -> None:
+    """Tell a device no."""
+    if _answer(db, device, "denied"):
+        audit.record(
+            db,
+            Event.DEVICE_DENIED,
+            visitor,
+            user_id=session.user_id,
+            client_id=device.client.client_id,
+            device_address=device.address,
+        )
+
+
+def _answer(db: Session, device: WaitingDevice, state: str) -> bool:
+    answered = db.execute(
+        update(DeviceAuthorization)
+        .where(
+            DeviceAuthorization.id == device.id,
+            DeviceAuthorization.state == "waiting",
+            DeviceAuthorization.expires_at > clock.now(),
+        )
+        .values(state=state)
+        .returning(DeviceAuthorization.id)
+        .execution_options(synchronize_session=False)
+    )
+    return answered.first() is not None
