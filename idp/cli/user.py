@@ -11,6 +11,7 @@ from idp.accounts.visitor import OPERATOR
 from idp.cli import output, secret_input
 from idp.cli.instance import load_ready, open_ready
 from idp.models import User
+from idp.oidc.reached_apps import list_reached_apps
 
 PAGE = 500
 WHOM = "USERNAME is a user name, an e-mail address or an id."
@@ -81,10 +82,12 @@ def list_all(as_json: bool) -> None:
 @click.argument("username")
 @output.json_option
 def show(username: str, as_json: bool) -> None:
-    """Show one account and where it is signed in."""
+    """Show one account, where it is signed in, and which apps it reached from there."""
     with open_ready() as (settings, db):
         user = users.get_user(db, username)
         shown = _describe(user, roles.roles_of(db, user.id))
+        found = sessions.list_sessions(db, settings, user.id)
+        reached = list_reached_apps(db, [each.id for each in found])
         living: list[dict[str, Any]] = [
             {
                 "id": each.id,
@@ -92,8 +95,9 @@ def show(username: str, as_json: bool) -> None:
                 "last_seen_at": each.last_seen_at,
                 "address": each.address,
                 "user_agent": each.user_agent,
+                "apps": [app.client_name for app in reached.get(each.id, ())],
             }
-            for each in sessions.list_sessions(db, settings, user.id)
+            for each in found
         ]
     if as_json:
         output.data({**shown, "sessions": living})
@@ -103,9 +107,15 @@ def show(username: str, as_json: bool) -> None:
     if living:
         click.echo()
         output.table(
-            ("signed in", "last seen", "address", "browser"),
+            ("signed in", "last seen", "address", "apps", "browser"),
             [
-                (output.instant(s["started_at"]), output.instant(s["last_seen_at"]), s["address"], s["user_agent"])
+                (
+                    output.instant(s["started_at"]),
+                    output.instant(s["last_seen_at"]),
+                    s["address"],
+                    s["apps"],
+                    s["user_agent"],
+                )
                 for s in living
             ],
         )

@@ -16,6 +16,7 @@ from idp import clock
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import SYSTEM
+from idp.errors import NotReadyError
 from idp.leases import Leases
 from idp.models import LogoutNotice
 from idp.oidc import keys
@@ -123,10 +124,10 @@ def _send(settings: Settings, ring: keys.KeyRing, client: ClientMetadata | None,
     """Post a notice; returns why the app has not got it, or None. 200 and 204 mean that it has (section 2.8)."""
     if client is None or client.backchannel_logout_uri is None:
         return None  # it is gone, or wants none any more
-    token = make_logout_token(settings, ring, client, notice)
     try:
+        token = make_logout_token(settings, ring, client, notice)
         answer = post_form(settings, client.backchannel_logout_uri, {"logout_token": token})
-    except OutgoingError as fault:
+    except (OutgoingError, NotReadyError) as fault:
         return str(fault)
     return None if answer.status in (200, 204) else f"it answered {answer.status}"
 

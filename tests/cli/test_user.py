@@ -11,7 +11,7 @@ from idp import settings
 from idp.accounts import sessions, sign_in, users
 from idp.accounts.visitor import Visitor
 from idp.errors import SignInRefused
-from idp.models import BrowserSession
+from idp.models import AuthorizationGrant, BrowserSession
 from tests.cli.conftest import PASSWORD, Run
 
 NEW_PASSWORD = "another quite unguessable phrase"
@@ -135,6 +135,29 @@ def test_an_unknown_user(instance: Path, run: Run, action: str) -> None:
     result = run("user", action, "nobody")
     assert result.exit_code == 1
     assert "There is no user 'nobody'." in result.stderr
+
+
+def test_show_names_the_apps_that_a_session_reached(ada: str, succeed: Run, database: Session) -> None:
+    succeed("client", "add", "Wiki", "--redirect-uri", "https://wiki.example.org/cb", "--id", "wiki")
+    session_id = _sign_in(database)
+    grant = AuthorizationGrant(
+        id="g",
+        client_id="wiki",
+        user_id=users.get_user(database, ada).id,
+        session_id=session_id,
+        scope="openid",
+        auth_time=0,
+        acr="",
+        amr=[],
+        is_offline=False,
+        created_at=0,
+        expires_at=2**31,
+    )
+    database.add(grant)
+    database.commit()
+    shown = json.loads(succeed("user", "show", "ada", "--json").stdout)
+    assert [each["apps"] for each in shown["sessions"]] == [["Wiki"]]
+    assert "Wiki" in succeed("user", "show", "ada").stdout
 
 
 def test_disable_ends_sessions_and_enable_brings_back(ada: str, succeed: Run, database: Session) -> None:

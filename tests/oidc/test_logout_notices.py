@@ -16,7 +16,7 @@ from idp import worker
 from idp.accounts import deletion, passwords, sessions, users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
-from idp.models import AuthorizationGrant, BrowserSession, LogoutNotice, User
+from idp.models import AuthorizationGrant, BrowserSession, LogoutNotice, SigningKey, User
 from idp.oidc import backchannel, consents
 from idp.oidc.token_status import revoke_grant
 from tests.accounts.conftest import at_once
@@ -346,6 +346,17 @@ def test_an_app_that_is_away_holds_up_its_own_notices_only(
     assert send_due() == {"notice_sent": 1, "notice_put_off": 1, "notice_failed": 0}
     assert send_due() == {"notice_sent": 0, "notice_put_off": 1, "notice_failed": 0}
     assert listening_app.requests == 1
+
+
+def test_a_missing_signing_key_is_a_fault_of_that_notice_only(relying_party, told, ada, listening_app, send_due, db):
+    signed = relying_party(told.browser, backchannel_logout_uri=listening_app.url, id_token_signed_response_alg="ES256")
+    signed.log_in()
+    told.ask().code  # noqa: B018
+    db.execute(update(SigningKey).where(SigningKey.algorithm == "ES256").values(state="retired"))
+    sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
+    db.commit()
+    assert send_due() == {"notice_sent": 1, "notice_put_off": 1, "notice_failed": 0}
+    assert "ES256" in db.scalar(select(LogoutNotice.last_error).where(LogoutNotice.last_error.is_not(None)))
 
 
 # -- A worker that is killed --------------------------------------------------------------------------
