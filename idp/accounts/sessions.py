@@ -2,19 +2,20 @@
 
 A session's secret is a random token in a cookie; the database holds its digest. It ends when it is idle for too long,
 at its absolute age, at sign-out, and when the account is disabled or its password changes (OWASP Session Management).
-What hangs on a session (tokens of apps) is ended by listeners, in the same transaction.
+What hangs on a session (tokens of apps) is ended by listeners (`ended_sessions`), in the same transaction.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
-from idp.accounts import audit, names
+from idp.accounts import audit, ended_sessions, names
 from idp.accounts.audit import Event
+from idp.accounts.ended_sessions import EndedSessions
 from idp.accounts.visitor import SYSTEM, Visitor
 from idp.models import BrowserSession, User
 from idp.settings import Settings
@@ -49,37 +50,6 @@ class CurrentSession:
     def display_name(self) -> str:
         """The person's name, or the user name of who gave none."""
         return names.full_name(self.given_name, self.family_name) or self.username
-
-
-@dataclass(frozen=True)
-class EndedSessions:
-    """What a listener is told, and whoever ended the sessions gets back.
-
-    Attributes:
-        user_id: whose sessions ended.
-        session_ids: which ones.
-        reason: `signed_out`, `ended_by_user`, `ended_by_operator`, `password_changed`, `user_disabled`,
-            `account_deleted`, `replaced`, `expired`.
-        is_account_wide: the account itself is in doubt, so whatever outlives a session ends too.
-        to_visit: filled by listeners: addresses that the person's own browser must visit to end what it holds there.
-    """
-
-    user_id: str
-    session_ids: Sequence[str]
-    reason: str
-    is_account_wide: bool
-    to_visit: list[str] = field(default_factory=list, compare=False)
-
-
-Listener = Callable[[Session, EndedSessions], None]
-_listeners: list[Listener] = []
-ACCOUNT_WIDE_REASONS = frozenset({"password_changed", "user_disabled", "account_deleted"})
-
-
-def on_sessions_ended(listener: Listener) -> None:
-    """Call `listener` in the transaction that ends sessions. Wired once a process, by the composition root."""
-    if listener not in _listeners:
-        _listeners.append(listener)
 
 
 def is_alive(settings: Settings, now: int) -> ColumnElement[bool]:
@@ -243,7 +213,7 @@ def end_session(
     ended = db.execute(query.values(ended_at=clock.now(), end_reason=reason).returning(BrowserSession.user_id)).first()
     if ended is None:
         return None
-    return _tell(db, visitor, EndedSessions(ended.user_id, (session_id,), reason, reason in ACCOUNT_WIDE_REASONS))
+    return ended_sessions.tell(db, visitor, EndedSessions(ended.user_id, (session_id,), reason))
 
 
 def end_sessions(db: Session, visitor: Visitor, user_id: str, *, reason: str, except_session: str = "") -> int:
@@ -266,8 +236,8 @@ def end_sessions(db: Session, visitor: Visitor, user_id: str, *, reason: str, ex
         .scalars()
         .all()
     )
-    if ended or reason in ACCOUNT_WIDE_REASONS:
-        _tell(db, visitor, EndedSessions(user_id, tuple(ended), reason, reason in ACCOUNT_WIDE_REASONS))
+    if ended or reason in ended_sessions.ACCOUNT_WIDE_REASONS:
+        ended_sessions.tell(db, visitor, EndedSessions(user_id, tuple(ended), reason))
     return len(ended)
 
 
@@ -302,7 +272,7 @@ def end_expired(db: Session, settings: Settings, *, most: int) -> int:
     for user_id, session_id in ended:
         by_user.setdefault(user_id, []).append(session_id)
     for user_id, session_ids in by_user.items():
-        _tell(db, SYSTEM, EndedSessions(user_id, tuple(session_ids), "expired", is_account_wide=False))
+        ended_sessions.tell(db, SYSTEM, EndedSessions(user_id, tuple(session_ids), "expired"))
     return len(ended)
 
 
@@ -331,13 +301,3 @@ def sweep(db: Session, *, most: int, unless: ColumnElement[bool] | None = None) 
     if unless is not None:
         old = old.where(~unless)
     return int(db.execute(delete(BrowserSession).where(BrowserSession.id.in_(old))).rowcount)  # type: ignore[attr-defined]
-
-
-def _tell(db: Session, visitor: Visitor, ended: EndedSessions) -> EndedSessions:
-    for session_id in ended.session_ids:
-        audit.record(
-            db, Event.SESSION_ENDED, visitor, user_id=ended.user_id, session_id=session_id, reason=ended.reason
-        )
-    for listener in _listeners:
-        listener(db, ended)
-    return ended

@@ -7,7 +7,7 @@ clears itself when its frame is loaded; whether it did, nobody learns.
 from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from idp.accounts.sessions import EndedSessions
+from idp.accounts.ended_sessions import EndedSessions
 from idp.settings import Settings
 
 

@@ -11,12 +11,12 @@ from sqlalchemy import exists, insert, or_, select
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
-from idp.accounts.sessions import EndedSessions
+from idp.accounts.ended_sessions import EndedSessions
 from idp.models import AuthorizationGrant, BrowserSession, Client, LogoutNotice
 
 
 def note_ended_sessions(db: Session, ended: EndedSessions) -> None:
-    """See to it that each app that the sessions reached is told: a listener of `accounts.sessions`."""
+    """See to it that each app that the sessions reached is told: a listener of `accounts.ended_sessions`."""
     if not ended.session_ids:
         return
     reached = db.execute(

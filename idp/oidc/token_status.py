@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
-from idp.accounts import sessions
-from idp.accounts.sessions import EndedSessions
+from idp.accounts import ended_sessions, sessions
+from idp.accounts.ended_sessions import EndedSessions
 from idp.database import insert_into
 from idp.models import AuthorizationGrant, BrowserSession, Client, RefreshToken, RevokedAccessToken, User
 from idp.oidc import access_token, claims, jwt_access_token
@@ -92,7 +92,8 @@ def _is_grant_alive(is_session_alive: ColumnElement[bool]) -> ColumnElement[bool
                 User.disabled_at.is_(None),
                 # Also a grant that was being written while its account came into doubt.
                 or_(
-                    BrowserSession.end_reason.is_(None), BrowserSession.end_reason.not_in(sessions.ACCOUNT_WIDE_REASONS)
+                    BrowserSession.end_reason.is_(None),
+                    BrowserSession.end_reason.not_in(ended_sessions.ACCOUNT_WIDE_REASONS),
                 ),
             ),
         ),
@@ -188,7 +189,7 @@ def revoke_grant(db: Session, grant_id: str) -> None:
 
 
 def revoke_grants(db: Session, ended: EndedSessions) -> None:
-    """End what hangs on sessions that ended: the listener of `accounts.sessions`.
+    """End what hangs on sessions that ended: the listener of `accounts.ended_sessions`.
 
     What was granted for while the person is away outlives a sign-out, but not a changed password or a disabled account.
     """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from flask import Response, render_template
 
 from idp.accounts import sessions
-from idp.accounts.sessions import EndedSessions
+from idp.accounts.ended_sessions import EndedSessions
 from idp.oidc import frontchannel
 from idp.web import context
 from idp.web.inline_scripts import inline_script

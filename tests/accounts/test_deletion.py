@@ -7,7 +7,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from idp import database, worker
-from idp.accounts import deletion, recovery, sessions, sign_in
+from idp.accounts import deletion, ended_sessions, recovery, sessions, sign_in
 from idp.accounts.audit import list_events
 from idp.errors import InvalidInputError, NotFoundError, SignInRefused, Throttled
 from idp.models import AuditEvent, BrowserSession, OneTimeLink, User, UserRole
@@ -72,7 +72,7 @@ def test_what_is_written_about_it_names_nobody(db, settings, visitor, ada, clock
 
 def test_listeners_hear_of_the_sessions_before_they_are_gone(db, settings, visitor, ada, clock, monkeypatch):
     heard = []
-    monkeypatch.setattr(sessions, "_listeners", [lambda _db, ended: heard.append(ended)])
+    monkeypatch.setattr(ended_sessions, "_listeners", [lambda _db, ended: heard.append(ended)])
     _, session_id = sign_in.sign_in(db, settings, visitor, "ada", PASSWORD)
     request(db, settings, visitor, ada)
     clock.advance(deletion.REVOCABLE)

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, select
 
 from idp import crypto, worker
-from idp.accounts import passwords, sessions, users
+from idp.accounts import ended_sessions, passwords, sessions, users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.models import AuthorizationGrant, BrowserSession, User
@@ -38,7 +38,7 @@ def heard(monkeypatch):
     def listen(db, ended):
         told.append((ended, db.in_transaction()))
 
-    monkeypatch.setattr(sessions, "_listeners", [listen])
+    monkeypatch.setattr(ended_sessions, "_listeners", [listen])
     return told
 
 
@@ -208,7 +208,7 @@ def test_when_a_listener_fails_the_session_has_not_ended(db, settings, visitor, 
     def fail(_db, _ended):
         raise RuntimeError("no such luck")
 
-    monkeypatch.setattr(sessions, "_listeners", [fail])
+    monkeypatch.setattr(ended_sessions, "_listeners", [fail])
     with pytest.raises(RuntimeError):
         sessions.end_session(db, visitor, session_id, reason="signed_out")
     db.rollback()
@@ -221,14 +221,14 @@ def test_a_changed_password_is_told_to_listeners_even_when_nobody_was_signed_in(
 
 
 def test_a_listener_is_kept_once(monkeypatch):
-    monkeypatch.setattr(sessions, "_listeners", [])
+    monkeypatch.setattr(ended_sessions, "_listeners", [])
 
     def listener(_db, _ended):
         """Never called."""
 
-    sessions.on_sessions_ended(listener)
-    sessions.on_sessions_ended(listener)
-    assert sessions._listeners == [listener]
+    ended_sessions.on_sessions_ended(listener)
+    ended_sessions.on_sessions_ended(listener)
+    assert ended_sessions._listeners == [listener]
 
 
 def test_a_disabled_user_has_no_sessions_and_gets_none_back(db, settings, ada, start):

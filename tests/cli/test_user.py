@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from idp import settings
-from idp.accounts import sessions, sign_in, users
+from idp.accounts import ended_sessions, sessions, sign_in, users
 from idp.accounts.visitor import Visitor
 from idp.errors import SignInRefused
 from idp.models import AuthorizationGrant, BrowserSession
@@ -225,7 +225,7 @@ def test_the_commands_that_end_sessions_end_their_tokens_too(ada: str, succeed: 
     from idp.oidc import token_status
 
     succeed("user", "disable", "ada")
-    assert token_status.revoke_grants in sessions._listeners
+    assert token_status.revoke_grants in ended_sessions._listeners
 
 
 def test_roles(ada: str, succeed: Run, run: Run) -> None:
