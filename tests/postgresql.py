@@ -31,6 +31,7 @@ BOTH = (
     "tests.oidc.test_backchannel_logout",
     "tests.oidc.test_races",
     "tests.oidc.test_refresh_token",
+    "tests.oidc.test_registration_fuzzed",
     "tests.storage.test_invariants",
 )
 
