@@ -1,5 +1,6 @@
 """A host on loopback that serves documents, well or badly: what the provider fetches for its clients."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -56,7 +57,8 @@ class DocumentServer:
             handler.send_header("Content-Type", content_type)
             handler.send_header("Content-Length", str(len(content)))
             handler.end_headers()
-            handler.wfile.write(content)
+            with contextlib.suppress(OSError):  # whoever asked has read enough
+                handler.wfile.write(content)
 
         self._behaviours[path] = serve
         return self.url(path)
