@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
-from joserfc import jws
+from joserfc import jwe, jws
 from joserfc.jwk import Key, KeySet, OctKey
 from werkzeug.test import Client, TestResponse
 
@@ -116,6 +116,7 @@ class RelyingParty:
         self.metadata = metadata
         self.secret = secret
         self.key = key
+        self.encryption_key: Key | None = None
         self.dpop_key: Key | None = None  # binds its tokens, where it has one
         self.dpop_nonce: str | None = None
         self.redirect_uri = metadata.redirect_uris[0] if metadata.redirect_uris else ""
@@ -472,6 +473,8 @@ class RelyingParty:
         self, token: str, *, access_token: str | None, nonce: str | None, code: str | None = None
     ) -> dict[str, Any]:
         """Check an ID token as OIDC Core section 3.1.3.7 says, and more strictly where it leaves a choice."""
+        if self.metadata.id_token_encrypted_response_alg:
+            token = self.decrypt(token, "id_token")
         expected = self.metadata.id_token_signed_response_alg or "RS256"
         header = json.loads(decode(token.split(".", maxsplit=1)[0]))
         assert header["alg"] == expected
@@ -495,6 +498,19 @@ class RelyingParty:
         assert claims["amr"]
         check_values(claims)
         return claims
+
+    def decrypt(self, token: str, what: str, *, content_type: str | None = "JWT") -> str:
+        """Decrypt what only this app can read: with the algorithms that it is registered for, and no others."""
+        assert self.encryption_key is not None, "the app has no key to decrypt with"
+        algorithm = getattr(self.metadata, f"{what}_encrypted_response_alg")
+        enc = getattr(self.metadata, f"{what}_encrypted_response_enc") or "A128CBC-HS256"
+        opened = jwe.decrypt_compact(token, self.encryption_key, registry=jwe.JWERegistry(algorithms=[algorithm, enc]))
+        header = opened.headers()
+        assert (header["alg"], header["enc"]) == (algorithm, enc)
+        assert header.get("kid") == self.encryption_key.kid
+        assert header.get("cty") == content_type
+        assert opened.plaintext is not None
+        return opened.plaintext.decode()
 
     # -- What tokens open ------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from idp.oidc import token_status
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.authorization_response import CODE
 from idp.oidc.codes import issue_code, write_grant
+from idp.oidc.encryption import check_encryption
 from idp.oidc.token_issuer import (
     CODE_PREFIX,
     Authorization,
@@ -32,9 +33,12 @@ def issue(db: Session, provider: "Provider", request: AuthorizationRequest, sess
 
     Raises:
         ExpiredError: the session or account ended at this very moment.
+        CannotEncrypt: the ID token cannot be encrypted as the client wants it.
     """
     if request.response_type == CODE:
         return {"code": issue_code(db, provider, request, session)}
+    if request.wants("id_token"):
+        check_encryption(provider, request.client)
     code = CODE_PREFIX + crypto.new_token() if request.wants(CODE) else None
     grant_id = write_grant(db, provider, request, session, code=code, kind="implicit")
     grant = token_status.find_grant(db, provider.settings, grant_id)

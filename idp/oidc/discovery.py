@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from idp.accounts.sessions import PASSWORD_ACR
-from idp.oidc import authorization_checks, authorization_response, client_keys, clients, dpop, keys, request_objects
+from idp.oidc import (
+    authorization_checks,
+    authorization_response,
+    client_keys,
+    clients,
+    dpop,
+    encryption,
+    keys,
+    request_objects,
+)
 from idp.oidc import scopes as known_scopes
 from idp.settings import Settings
 
@@ -52,6 +61,11 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         "revocation_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),
         "revocation_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
+        "id_token_encryption_alg_values_supported": list(encryption.KEY_ALGORITHMS),
+        "id_token_encryption_enc_values_supported": list(encryption.CONTENT_ALGORITHMS),
+        "userinfo_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "userinfo_encryption_alg_values_supported": list(encryption.KEY_ALGORITHMS),
+        "userinfo_encryption_enc_values_supported": list(encryption.CONTENT_ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "prompt_values_supported": prompts,
         "display_values_supported": ["page"],

@@ -1,5 +1,96 @@
 """Encrypting what a client alone may read: ID tokens and userinfo as JWE (RFC 7516, OIDC Core section 16.14)."""
 
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from authlib.oauth2.base import OAuth2Error
+from joserfc import jwe
+from joserfc.jwk import Key
+
+from idp.oidc.client_keys import JwtRefused
+from idp.oidc.clients import ClientMetadata
+
+if TYPE_CHECKING:
+    from idp.oidc.server import Provider
+
 KEY_ALGORITHMS = ("RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW")
 CONTENT_ALGORITHMS = ("A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM")
 DEFAULT_CONTENT_ALGORITHM = "A128CBC-HS256"  # where a client names only how the key is encrypted (OIDC Registration)
+_CURVES = ("P-256", "P-384", "P-521", "X25519")  # for key agreement
+
+
+class CannotEncrypt(OAuth2Error):
+    """The client has published no key to encrypt to: better nothing than what others could read."""
+
+    error = "invalid_request"
+
+
+def find_key(provider: "Provider", client: ClientMetadata, algorithm: str) -> Key:
+    """Return the client's key to encrypt to: one that is meant for it, or else one that says nothing of its use.
+
+    Args:
+        algorithm: how the content's key is encrypted; one of `KEY_ALGORITHMS`.
+
+    Raises:
+        CannotEncrypt: there is none, or the client's keys cannot be fetched.
+    """
+    try:
+        fitting = _fitting(provider.client_keys.public_keys(provider.settings, client), algorithm)
+        if not fitting and client.jwks_uri is not None:
+            fitting = _fitting(provider.client_keys.public_keys(provider.settings, client, fetch_anew=True), algorithm)
+    except JwtRefused:
+        raise CannotEncrypt("Nothing can be encrypted to this client: its keys are not to be had.") from None
+    if not fitting:
+        raise CannotEncrypt(f"This client has no key for {algorithm} to encrypt to.")
+    return fitting[0]
+
+
+def check_encryption(provider: "Provider", client: ClientMetadata) -> None:
+    """Check that ID tokens can be encrypted for a client that wants it so, before anything is claimed for them.
+
+    Raises:
+        CannotEncrypt: see `find_key`.
+    """
+    if client.id_token_encrypted_response_alg is not None:
+        find_key(provider, client, client.id_token_encrypted_response_alg)
+
+
+def encrypt_jwt(provider: "Provider", client: ClientMetadata, token: str, algorithm: str, enc: str | None) -> str:
+    """Encrypt a signed JWT: sign first, then encrypt (RFC 7519 section 11.2).
+
+    Args:
+        enc: how the content is encrypted; by default `DEFAULT_CONTENT_ALGORITHM`.
+
+    Raises:
+        CannotEncrypt: see `find_key`.
+    """
+    return _encrypt(find_key(provider, client, algorithm), token, algorithm, enc, {"cty": "JWT"})
+
+
+def encrypt_claims(
+    provider: "Provider", client: ClientMetadata, claims: Mapping[str, Any], algorithm: str, enc: str | None
+) -> str:
+    """Encrypt claims that nobody signed.
+
+    Raises:
+        CannotEncrypt: see `find_key`.
+    """
+    return _encrypt(find_key(provider, client, algorithm), json.dumps(claims), algorithm, enc, {})
+
+
+def _encrypt(key: Key, content: str, algorithm: str, enc: str | None, told: Mapping[str, str]) -> str:
+    enc = enc or DEFAULT_CONTENT_ALGORITHM
+    header = {"alg": algorithm, "enc": enc, **told} | ({"kid": key.kid} if key.kid else {})
+    return jwe.encrypt_compact(header, content, key, registry=jwe.JWERegistry(algorithms=[algorithm, enc]))
+
+
+def _fitting(keys: Sequence[Key], algorithm: str) -> Sequence[Key]:
+    fitting = [
+        key
+        for key in keys
+        if (key.key_type == "RSA" if algorithm.startswith("RSA") else key.get("crv") in _CURVES)
+        and key.get("use", "enc") == "enc"
+        and key.get("alg", algorithm) == algorithm
+    ]
+    return sorted(fitting, key=lambda key: key.get("use") != "enc")

@@ -14,6 +14,7 @@ from idp.models import RefreshToken
 from idp.oidc import access_token, claims, jwt_access_token
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.encryption import encrypt_jwt
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
 from idp.statements import Prepared, Row
@@ -145,13 +146,16 @@ def mint_id_token(
     access_token: str | None = None,
     code: str | None = None,
 ) -> str:
-    """Make and sign an ID token (OIDC Core section 2): with one explicit key, and its `kid`.
+    """Make and sign an ID token (OIDC Core section 2): with one explicit key, and its `kid`; encrypt it where due.
 
     Args:
         grant: columns of the grant, and of its person where claims are due.
         names: the claims about the person that belong into it.
         access_token: issued with it; its hash goes in (section 3.1.3.6).
         code: issued with it; its hash goes in (section 3.3.2.11).
+
+    Raises:
+        CannotEncrypt: the client has no key for it; `check_encryption` tells beforehand.
     """
     now = clock.now()
     algorithm = client.id_token_signed_response_alg or provider.settings.signing_algorithm
@@ -174,7 +178,11 @@ def mint_id_token(
         payload["nonce"] = nonce
     if names:
         payload.update(claims.build_claims(grant, names))
-    return sign(provider.keys(algorithm), payload)
+    signed = sign(provider.keys(algorithm), payload)
+    if client.id_token_encrypted_response_alg is None:
+        return signed
+    encryption = client.id_token_encrypted_response_alg, client.id_token_encrypted_response_enc
+    return encrypt_jwt(provider, client, signed, *encryption)
 
 
 def id_token_claims(client: ClientMetadata, scope: str, grant: Row, *, is_alone: bool = False) -> set[str]:

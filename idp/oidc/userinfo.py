@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from idp.oidc import claims
 from idp.oidc import scopes as known_scopes
+from idp.oidc.clients import ClientMetadata
+from idp.oidc.encryption import encrypt_claims, encrypt_jwt
 from idp.oidc.presented_token import AccessRefused, Presentation, open_token
 from idp.oidc.requests import ProtocolRequest
+from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
 from idp.oidc.token_status import ActiveToken
 
@@ -16,9 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UserInfo:
-    """What is told of a person, and the nonce for the client's next proof, where it is time for another."""
+    """What is told of a person, and the nonce for the client's next proof, where it is time for another.
 
-    claims: dict[str, Any]
+    Attributes:
+        claims: as JSON has them, or in a JWT, signed or encrypted or both.
+    """
+
+    claims: dict[str, Any] | str
     next_nonce: str | None = None
 
 
@@ -27,6 +34,7 @@ def describe_person(provider: "Provider", request: ProtocolRequest) -> UserInfo:
 
     Raises:
         AccessRefused: the request brings no token that is good for it.
+        CannotEncrypt: the client wants it encrypted, and has no key for that.
     """
     request.payload.check_single()
     presentation = Presentation(
@@ -37,7 +45,8 @@ def describe_person(provider: "Provider", request: ProtocolRequest) -> UserInfo:
         posted=request.payload.get("access_token") if request.method == "POST" else None,
     )
     opened = open_token(provider, request.db, presentation, "openid")
-    return UserInfo(_claims_of(provider, opened.token), opened.next_nonce)
+    told = _claims_of(provider, opened.token)
+    return UserInfo(_protected(provider, opened.token.client, told), opened.next_nonce)
 
 
 def _claims_of(provider: "Provider", token: ActiveToken) -> dict[str, Any]:
@@ -47,3 +56,18 @@ def _claims_of(provider: "Provider", token: ActiveToken) -> dict[str, Any]:
     names = known_scopes.claims_of(token.scopes) | asked
     subject = subject_of(provider.settings, token.client, token.grant["user_id"])
     return {"sub": subject, **claims.build_claims(token.grant, names)}
+
+
+def _protected(provider: "Provider", client: ClientMetadata, told: dict[str, Any]) -> dict[str, Any] | str:
+    """Sign and encrypt the answer as the client is registered (section 5.3.2); most are for neither."""
+    signing, encrypting = client.userinfo_signed_response_alg, client.userinfo_encrypted_response_alg
+    if signing is None and encrypting is None:
+        return told
+    addressed = {"iss": provider.settings.issuer, "aud": client.client_id, **told}
+    if signing is None:
+        assert encrypting is not None
+        return encrypt_claims(provider, client, addressed, encrypting, client.userinfo_encrypted_response_enc)
+    signed = sign(provider.keys(signing), addressed)
+    if encrypting is None:
+        return signed
+    return encrypt_jwt(provider, client, signed, encrypting, client.userinfo_encrypted_response_enc)

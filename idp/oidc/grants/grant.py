@@ -10,6 +10,7 @@ from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import AUTH_METHODS, ClientMetadata
 from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof
+from idp.oidc.encryption import check_encryption
 from idp.oidc.requests import ProtocolRequest
 from idp.oidc.resources import narrow
 from idp.oidc.token_issuer import Authorization, mint
@@ -61,6 +62,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
         """Claim, mint, answer."""
         assert self.request.client is not None
+        check_encryption(self.server, self.request.client)
         authorization = self.authorize(self.request.client)
         if self.proof is not None:
             authorization = replace(authorization, dpop_jkt=self.proof.jkt)

@@ -20,6 +20,7 @@ from idp.oidc.authorization_request import (
 from idp.oidc.authorization_response import ReturnAddress
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.consents import GivenConsent
+from idp.oidc.encryption import CannotEncrypt
 from idp.oidc.interaction import Interaction
 from idp.oidc.next_step import (
     NOTHING_HAPPENED,
@@ -143,7 +144,10 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
     assert session is not None
     if refusal := session_policy.admit(db, context.settings(), context.visitor(), asked.client, session):
         return _tell_no(asked, refusal)
-    issued = authorization_issuer.issue(db, provider, asked, session)
+    try:
+        issued = authorization_issuer.issue(db, provider, asked, session)
+    except CannotEncrypt as fault:
+        return _tell_no(asked, Refuse(fault.error, fault.description))
     sessions.touch(db, session.id, session.last_seen_at)
     redirect_uri = asked.return_address.redirect_uri
     seen = session_state_of(context.settings(), asked.client.client_id, redirect_uri, session)

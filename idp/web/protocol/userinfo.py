@@ -8,7 +8,7 @@ from idp.oidc.userinfo import describe_person
 from idp.web import context
 from idp.web.protocol.reading import NOTHING, error_response, json_response, protocol_request, read_form
 
-_HEADERS = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+_HEADERS = [("Cache-Control", "no-store")]
 
 
 def show_userinfo() -> Response:
@@ -18,5 +18,7 @@ def show_userinfo() -> Response:
         told = describe_person(context.provider(), protocol_request(payload))
     except OAuth2Error as error:
         return error_response(error)
-    nonce = [("DPoP-Nonce", told.next_nonce)] if told.next_nonce else []
-    return json_response(200, told.claims, [*_HEADERS, *nonce])
+    headers = [*_HEADERS, ("DPoP-Nonce", told.next_nonce)] if told.next_nonce else _HEADERS
+    if isinstance(told.claims, str):
+        return Response(told.claims, 200, headers, mimetype="application/jwt")
+    return json_response(200, told.claims, [*headers, ("Content-Type", "application/json")])

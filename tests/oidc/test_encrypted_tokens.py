@@ -1,0 +1,198 @@
+"""ID tokens and userinfo that are signed, encrypted, or both (OIDC Core sections 5.3.2 and 16.14, RFC 7516)."""
+
+import json
+
+import pytest
+from joserfc import jws
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from idp.oidc import client_keys
+from idp.oidc.encryption import CONTENT_ALGORITHMS, KEY_ALGORITHMS
+from idp.oidc.signatures import registry
+from tests.document_server import DocumentServer
+from tests.relying_party import decode, error_of
+
+RSA_KEY = RSAKey.generate_key(2048, {"kid": "enc-rsa", "use": "enc"})
+EC_KEY = ECKey.generate_key("P-256", {"kid": "enc-ec", "use": "enc"})
+X_KEY = OKPKey.generate_key("X25519", {"kid": "enc-x", "use": "enc"})
+SIGNING_KEY = ECKey.generate_key("P-256", {"kid": "sig-ec", "use": "sig"})
+
+
+def jwks(*keys):
+    """Return a JWK Set of public keys."""
+    return {"keys": [key.as_dict(private=False) for key in keys]}
+
+
+@pytest.fixture
+def encrypted(relying_party, ada):
+    """Register an app that wants things encrypted."""
+
+    def make(what, algorithm, enc="A128CBC-HS256", key=None, **metadata):
+        key = key or (RSA_KEY if algorithm.startswith("RSA") else EC_KEY)
+        wanted = {f"{what}_encrypted_response_alg": algorithm, f"{what}_encrypted_response_enc": enc}
+        if "jwks_uri" not in metadata:
+            metadata.setdefault("jwks", jwks(SIGNING_KEY, key))
+        rp = relying_party(**wanted, **metadata)
+        rp.encryption_key = key
+        return rp
+
+    return make
+
+
+def signed_userinfo(rp, token, algorithm):
+    """Check the signature of a userinfo JWT; returns its claims."""
+    header = json.loads(decode(token.split(".")[0]))
+    assert header["alg"] == algorithm
+    key = next(each for each in rp.keys().keys if each.kid == header["kid"])
+    claims = json.loads(jws.deserialize_compact(token, key, registry=registry([algorithm])).payload)
+    assert claims["iss"] == rp.issuer
+    assert claims["aud"] == rp.metadata.client_id
+    return claims
+
+
+def userinfo_jwt(rp, tokens):
+    """Fetch userinfo that must come as a JWT."""
+    response = rp.request_userinfo(tokens.access_token)
+    assert response.status_code == 200, response.text
+    assert response.mimetype == "application/jwt"
+    assert response.headers["Cache-Control"] == "no-store"
+    return response.text
+
+
+# -- ID tokens ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("enc", CONTENT_ALGORITHMS)
+@pytest.mark.parametrize("algorithm", KEY_ALGORITHMS)
+def test_an_id_token_is_signed_and_then_encrypted(encrypted, algorithm, enc):
+    rp = encrypted("id_token", algorithm, enc)
+    tokens = rp.log_in()  # which decrypts, and then checks the signature and all the rest
+    assert tokens.id_token.count(".") == 4
+    assert rp.userinfo(tokens)
+    assert algorithm in rp.discovery["id_token_encryption_alg_values_supported"]
+    assert enc in rp.discovery["id_token_encryption_enc_values_supported"]
+
+
+def test_a_key_agreement_may_be_on_x25519(encrypted):
+    assert encrypted("id_token", "ECDH-ES+A128KW", key=X_KEY).log_in()
+
+
+def test_a_refreshed_id_token_is_encrypted_too(encrypted):
+    rp = encrypted("id_token", "ECDH-ES")
+    assert rp.refresh(rp.log_in(scope="openid offline_access").refresh_token).id_token.count(".") == 4
+
+
+def test_claims_in_it_are_for_the_app_alone(encrypted):
+    rp = encrypted("id_token", "RSA-OAEP-256", has_id_token_claims=True)
+    tokens = rp.log_in(scope="openid email")
+    assert tokens.claims["email"] == "ada@example.org"
+    assert not any(b"ada@example.org" in decode(part) for part in tokens.id_token.split("."))
+
+
+def test_what_was_decrypted_is_a_hint(encrypted):
+    rp = encrypted("id_token", "ECDH-ES")
+    inner = rp.decrypt(rp.log_in().id_token, "id_token")
+    rp.log_out(inner)
+
+
+def test_a_key_for_signatures_is_not_encrypted_to(encrypted):
+    plain = ECKey.generate_key("P-256", {"kid": "any"})
+    assert encrypted("id_token", "ECDH-ES", key=plain, jwks=jwks(SIGNING_KEY, plain)).log_in()
+
+
+def test_a_key_meant_for_encryption_goes_before_one_for_anything(encrypted):
+    plain = ECKey.generate_key("P-256", {"kid": "any"})
+    assert encrypted("id_token", "ECDH-ES", jwks=jwks(plain, EC_KEY)).log_in()
+
+
+def test_a_key_for_another_algorithm_is_passed_over(encrypted):
+    other = ECKey.generate_key("P-256", {"kid": "other", "use": "enc", "alg": "ECDH-ES"})
+    assert encrypted("id_token", "ECDH-ES+A256KW", jwks=jwks(other, EC_KEY)).log_in()
+
+
+def test_front_channel_id_tokens_are_encrypted_too(relying_party_of_every_type, ada):
+    rp = relying_party_of_every_type(
+        id_token_encrypted_response_alg="ECDH-ES", id_token_encrypted_response_enc="A256GCM", jwks=jwks(EC_KEY)
+    )
+    rp.encryption_key = EC_KEY
+    assert rp.authorize(response_type="code id_token").parameters["id_token"].count(".") == 4
+
+
+# -- Keys that are not to be had ----------------------------------------------------------
+
+
+@pytest.fixture
+def published():
+    """A host that serves an app's keys."""
+    with DocumentServer() as server:
+        yield server
+
+
+def test_a_new_key_is_fetched(encrypted, published, monkeypatch):
+    monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
+    uri = published.put("/keys", json.dumps(jwks(SIGNING_KEY)), "application/json")
+    rp = encrypted("id_token", "ECDH-ES", jwks_uri=uri)
+    code = rp.authorize().code
+    response = rp.request_tokens(code)
+    assert response.status_code == 400
+    assert error_of(response) == "invalid_request"
+    published.put("/keys", json.dumps(jwks(SIGNING_KEY, EC_KEY)), "application/json")
+    assert rp.redeem(code)  # nothing was claimed for what could not be encrypted
+
+
+def test_keys_that_cannot_be_fetched_mean_no_tokens(encrypted, published):
+    rp = encrypted("id_token", "ECDH-ES", jwks_uri=published.url("/nowhere"))
+    assert error_of(rp.request_tokens(rp.authorize().code)) == "invalid_request"
+
+
+def test_the_front_channel_says_so_too(relying_party_of_every_type, published, ada):
+    rp = relying_party_of_every_type(
+        id_token_encrypted_response_alg="ECDH-ES",
+        id_token_encrypted_response_enc="A256GCM",
+        jwks_uri=published.url("/nowhere"),
+    )
+    assert rp.authorize(response_type="code id_token").error == "invalid_request"
+
+
+# -- Userinfo -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "ES256", "EdDSA"])
+def test_userinfo_is_signed(relying_party, ada, algorithm):
+    rp = relying_party(userinfo_signed_response_alg=algorithm)
+    assert algorithm in rp.discovery["userinfo_signing_alg_values_supported"]
+    tokens = rp.log_in(scope="openid email")
+    claims = signed_userinfo(rp, userinfo_jwt(rp, tokens), algorithm)
+    assert claims["sub"] == tokens.claims["sub"]
+    assert claims["email"] == "ada@example.org"
+
+
+@pytest.mark.parametrize("enc", CONTENT_ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ["RSA-OAEP-256", "ECDH-ES"])
+def test_userinfo_is_signed_and_then_encrypted(encrypted, algorithm, enc):
+    rp = encrypted("userinfo", algorithm, enc, userinfo_signed_response_alg="ES256")
+    inner = rp.decrypt(userinfo_jwt(rp, rp.log_in(scope="openid email")), "userinfo")
+    assert signed_userinfo(rp, inner, "ES256")["email"] == "ada@example.org"
+
+
+def test_userinfo_may_be_encrypted_alone(encrypted):
+    rp = encrypted("userinfo", "ECDH-ES+A128KW")
+    tokens = rp.log_in(scope="openid email")
+    claims = json.loads(rp.decrypt(userinfo_jwt(rp, tokens), "userinfo", content_type=None))
+    assert claims["email"] == "ada@example.org"
+    assert claims["sub"] == tokens.claims["sub"]
+    assert claims["iss"] == rp.issuer
+
+
+def test_userinfo_that_cannot_be_encrypted_is_not_sent(encrypted, published):
+    rp = encrypted("userinfo", "ECDH-ES", jwks_uri=published.url("/nowhere"))
+    response = rp.request_userinfo(rp.log_in().access_token)
+    assert response.status_code == 400
+    assert error_of(response) == "invalid_request"
+
+
+def test_signed_userinfo_opens_nothing(relying_party, ada):
+    rp = relying_party(userinfo_signed_response_alg="RS256")
+    told = userinfo_jwt(rp, rp.log_in())
+    assert rp.request_userinfo(told).status_code == 401
+    assert rp.introspect(told) == {"active": False}
