@@ -38,8 +38,6 @@ def register_security(app: Flask) -> None:
                 headers.add(name, value)
         if path == MAY_BE_FRAMED and "frame-ancestors" not in headers["Content-Security-Policy"]:
             del headers["X-Frame-Options"]
-        if path.startswith(_PUBLIC_DOCUMENTS):
-            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         if context.settings().is_https:
             headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
         if "cache-control" not in there and not path.startswith(_CACHEABLE):

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from idp.web.protocol import authorize, check_session, end_session, registration, token, userinfo, well_known
+from idp.web.protocol.cross_origin import register_cross_origin
 
 ROUTES = (
     ("/.well-known/openid-configuration", well_known.show_metadata, ("GET",)),
@@ -29,3 +30,4 @@ def register_protocol(app: Flask) -> None:
     for path, view, methods in ROUTES:
         name = f"protocol.{view.__module__.rpartition('.')[2]}.{view.__name__}.{path.rpartition('/')[2]}"
         app.add_url_rule(path, name.rstrip(".<>"), view, methods=list(methods))
+    register_cross_origin(app)

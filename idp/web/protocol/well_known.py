@@ -21,5 +21,4 @@ def show_jwks() -> Response:
 def _document(content: bytes, mimetype: str) -> Response:
     response = Response(content, mimetype=mimetype)
     response.headers["Cache-Control"] = _CACHE
-    response.headers["Access-Control-Allow-Origin"] = "*"
     return response
