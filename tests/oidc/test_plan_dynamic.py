@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
+from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -18,6 +19,7 @@ from sqlalchemy.orm import Session
 from idp.accounts.visitor import OPERATOR
 from idp.models import User
 from idp.oidc import client_keys, client_logos, key_rotation
+from idp.oidc.signatures import registry
 from idp.settings import Settings
 from tests.document_server import DocumentServer
 from tests.oidc.registering import CALLBACK, ask_to_register, manage, party, refused, registered
@@ -289,3 +291,21 @@ def test_oidcc_server_with_tokens_in_the_fragment(
     assert answer.claims["sub"] == ada.id
     if "code" in words:
         assert rp.redeem(answer.code).claims["sub"] == ada.id
+
+
+def test_oidcc_userinfo_rs256(register: Register) -> None:
+    """Userinfo as a JWT: signed by the key that discovery lists, for this app and by us."""
+    rp = register(userinfo_signed_response_alg="RS256")
+    assert "RS256" in rp.discovery["userinfo_signing_alg_values_supported"]
+    tokens = rp.log_in()
+    response = rp.request_userinfo(tokens.access_token)
+    assert response.status_code == 200
+    assert response.mimetype == "application/jwt"
+    header = json.loads(decode(response.text.partition(".")[0]))
+    key = next(key for key in rp.keys().keys if key.kid == header["kid"])
+    verified = jws.deserialize_compact(response.text, key, registry=registry(["RS256"]))
+    claims = json.loads(verified.payload)
+    assert header["alg"] == "RS256"
+    assert claims["iss"] == rp.issuer
+    assert claims["aud"] == rp.metadata.client_id
+    assert claims["sub"] == tokens.claims["sub"]
