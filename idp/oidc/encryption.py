@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.base import OAuth2Error
 from joserfc import jwe
+from joserfc.errors import JoseError
 from joserfc.jwk import Key
 
 from idp.oidc.client_keys import JwtRefused
@@ -82,7 +83,10 @@ def encrypt_claims(
 def _encrypt(key: Key, content: str, algorithm: str, enc: str | None, told: Mapping[str, str]) -> str:
     enc = enc or DEFAULT_CONTENT_ALGORITHM
     header = {"alg": algorithm, "enc": enc, **told} | ({"kid": key.kid} if key.kid else {})
-    return jwe.encrypt_compact(header, content, key, registry=jwe.JWERegistry(algorithms=[algorithm, enc]))
+    try:
+        return jwe.encrypt_compact(header, content, key, registry=jwe.JWERegistry(algorithms=[algorithm, enc]))
+    except (JoseError, ValueError, TypeError):
+        raise CannotEncrypt(f"The client's key for {algorithm} cannot be used.") from None
 
 
 def _fitting(keys: Sequence[Key], algorithm: str) -> Sequence[Key]:

@@ -21,6 +21,6 @@ def is_first_time(
         expires_at: when it would be refused for its age; until then it is remembered.
     """
     seen_id = crypto.digest(f"{purpose}\n{issuer}\n{jti}")
-    statement = insert_into(db, SeenAssertion).values(id=seen_id, expires_at=expires_at).on_conflict_do_nothing()
-    noted: int = db.execute(statement).rowcount  # type: ignore[attr-defined]
-    return noted == 1
+    # RETURNING tells; the count of rows of an INSERT is not known with every engine.
+    insert = insert_into(db, SeenAssertion).values(id=seen_id, expires_at=expires_at)
+    return db.scalars(insert.on_conflict_do_nothing().returning(SeenAssertion.id)).first() is not None

@@ -10,7 +10,7 @@ from idp.oidc import client_keys
 from idp.oidc.encryption import CONTENT_ALGORITHMS, KEY_ALGORITHMS
 from idp.oidc.signatures import registry
 from tests.document_server import DocumentServer
-from tests.relying_party import decode, error_of
+from tests.relying_party import base64url, decode, error_of
 
 RSA_KEY = RSAKey.generate_key(2048, {"kid": "enc-rsa", "use": "enc"})
 EC_KEY = ECKey.generate_key("P-256", {"kid": "enc-ec", "use": "enc"})
@@ -138,6 +138,15 @@ def test_a_new_key_is_fetched(encrypted, published, monkeypatch):
     assert error_of(response) == "invalid_request"
     published.put("/keys", json.dumps(jwks(SIGNING_KEY, EC_KEY)), "application/json")
     assert rp.redeem(code)  # nothing was claimed for what could not be encrypted
+
+
+def test_a_key_that_nobody_could_use_is_no_fault_of_ours(encrypted):
+    number = base64url(b"\xff" * 512)  # a modulus and an exponent of 4,096 bits: read, and then refused at use
+    absurd = RSAKey.import_key({"kty": "RSA", "n": number, "e": base64url(b"\x7f" * 512), "use": "enc"})
+    rp = encrypted("id_token", "RSA-OAEP-256", key=absurd)
+    response = rp.request_tokens(rp.authorize().code)
+    assert response.status_code == 400
+    assert error_of(response) == "invalid_request"
 
 
 def test_keys_that_cannot_be_fetched_mean_no_tokens(encrypted, published):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from joserfc.jwk import ECKey
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -26,7 +27,7 @@ from tests.oidc.registering import ask_to_register, manage, registered
 from tests.oidc.test_device_grant import begin
 from tests.oidc.test_key_rotation import rotated_once
 from tests.oidc.test_races import assert_one_wins, post_at_once
-from tests.relying_party import RelyingParty, error_of
+from tests.relying_party import ASSERTION_TYPE, RelyingParty, error_of
 from tests.web.page_driver import sign_in
 from tests.web.test_client_logo import PNG
 
@@ -54,6 +55,33 @@ def test_sign_in_refresh_and_sign_out(relying_party: MakeRelyingParty, make_user
     assert not app.introspect(refreshed.access_token)["active"]
     assert error_of(app.request_refresh(tokens.refresh_token)) == "invalid_grant"  # reuse ends the family
     assert error_of(app.request_refresh(refreshed.refresh_token)) == "invalid_grant"
+
+
+def test_tokens_that_are_bound_to_a_key(relying_party: MakeRelyingParty, make_user: Callable[..., Any]) -> None:
+    make_user()
+    app = relying_party(
+        token_endpoint_auth_method="none",
+        application_type="native",
+        redirect_uris=("org.example.app:/callback",),
+        access_token_format="jwt",
+    )
+    app.dpop_key = ECKey.generate_key("P-256")
+    tokens = app.log_in(scope="openid offline_access", prompt="consent")
+    assert app.userinfo(tokens)
+    app.dpop_key, own = ECKey.generate_key("P-256"), app.dpop_key
+    assert error_of(app.request_refresh(tokens.refresh_token)) == "invalid_grant"
+    app.dpop_key = own
+    assert app.userinfo(app.refresh(tokens.refresh_token))
+
+
+def test_an_assertion_is_used_by_one_of_many(relying_party: MakeRelyingParty, app: Flask) -> None:
+    key = ECKey.generate_key("P-256")
+    service = relying_party(
+        key=key, token_endpoint_auth_method="private_key_jwt", grant_types=("client_credentials",), redirect_uris=()
+    )
+    form = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": service.assertion()}
+    answers = post_at_once(app, "/oauth/token", {"grant_type": "client_credentials", **form})
+    assert Counter(each.status_code for each in answers) == {200: 1, 401: len(answers) - 1}
 
 
 def test_old_sessions_end_once_though_many_workers_and_their_owners_are_at_it(
