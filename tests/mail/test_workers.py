@@ -95,6 +95,8 @@ def start_worker(settings: Settings, port: int) -> subprocess.Popen[bytes]:
         "IDP_SMTP_SECURITY": "none",
         "IDP_MAIL_FROM": "login@example.org",
     }
+    if settings.database_url:
+        environ["IDP_DATABASE_URL"] = settings.database_url
     return subprocess.Popen(
         [sys.executable, "-m", "idp", "worker"], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
