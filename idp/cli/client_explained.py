@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from idp.cli import output
 from idp.oidc import scopes as known_scopes
-from idp.oidc.clients import DEVICE_CODE_GRANT, IMPLICIT, ClientMetadata
+from idp.oidc.clients import DEVICE_CODE_GRANT, IMPLICIT, TOKEN_EXCHANGE_GRANT, ClientMetadata
 from idp.settings import Settings
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
@@ -70,6 +70,7 @@ def _grants(client: ClientMetadata) -> Iterator[str]:
         ),
         DEVICE_CODE_GRANT: "It connects devices that show no browser: people type a code elsewhere (device code).",
         "client_credentials": "It gets tokens in its own name (client_credentials).",
+        TOKEN_EXCHANGE_GRANT: "It exchanges access tokens for lesser ones, or for other APIs (token exchange).",
     }
     yield from (told.get(grant, f"It may use the grant {grant}.") for grant in client.grant_types)
 
@@ -110,6 +111,9 @@ def _tokens(client: ClientMetadata, settings: Settings) -> Iterator[str]:
         yield f"Refresh tokens: new at each use, worthless when unused for {lifetime}."
     if client.resources:
         yield f"It may ask for tokens for {', '.join(client.resources)}."
+    if client.protected_resources:
+        names = ", ".join(client.protected_resources)
+        yield f"It is an API itself: {names}. It may ask about tokens for that (introspection)."
 
 
 def _keys(client: ClientMetadata) -> str:
