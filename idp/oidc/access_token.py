@@ -36,6 +36,7 @@ class AccessToken:
         scope: what it permits; None where it is the grant's.
         resources: whom it is for (RFC 8707); empty where that is the grant's.
         dpop_jkt: thumbprint of the key that must be shown with it (RFC 9449 section 6); None for a bearer token.
+        came_from: ids of the tokens that it was exchanged for (RFC 8693), the first one first; it ends with any.
     """
 
     token_id: str
@@ -46,6 +47,7 @@ class AccessToken:
     scope: str | None = None
     resources: tuple[str, ...] = ()
     dpop_jkt: str | None = None
+    came_from: tuple[str, ...] = ()
 
 
 def mint_for_grant(
@@ -56,6 +58,7 @@ def mint_for_grant(
     *,
     resources: Sequence[str] = (),
     dpop_jkt: str | None = None,
+    came_from: Sequence[str] = (),
     client_id: str | None = None,
 ) -> str:
     """Make an access token for what a person granted.
@@ -64,8 +67,8 @@ def mint_for_grant(
         client_id: whose it is, where that is another client than the grant's.
     """
     named = bytes.fromhex(grant_id)
-    if resources or dpop_jkt or client_id:
-        more = _more(narrower_scope, resources, dpop_jkt, client_id)
+    if resources or dpop_jkt or came_from or client_id:
+        more = _more(narrower_scope, resources, dpop_jkt, came_from, client_id)
         return _mint(secret_key, _GRANT_WITH_MORE, expires_at, named + more)
     return _mint(secret_key, _GRANT, expires_at, named + (narrower_scope or "").encode())
 
@@ -78,10 +81,11 @@ def mint_for_client(
     *,
     resources: Sequence[str] = (),
     dpop_jkt: str | None = None,
+    came_from: Sequence[str] = (),
 ) -> str:
     """Make an access token for a client's own use (RFC 6749 section 4.4)."""
-    if resources or dpop_jkt:
-        more = _more(scope, resources, dpop_jkt, client_id)
+    if resources or dpop_jkt or came_from:
+        more = _more(scope, resources, dpop_jkt, came_from, client_id)
         return _mint(secret_key, _CLIENT_WITH_MORE, expires_at, more)
     return _mint(secret_key, _CLIENT, expires_at, f"{client_id} {scope}".encode())
 
@@ -118,11 +122,14 @@ def read(secret_key: str, token: str) -> AccessToken | None:
         told.get("s"),
         tuple(told.get("r", ())),
         told.get("j"),
+        tuple(told.get("x", ())),
     )
 
 
-def _more(scope: str | None, resources: Sequence[str], dpop_jkt: str | None, client_id: str | None = None) -> bytes:
-    told = {"c": client_id, "s": scope, "r": list(resources), "j": dpop_jkt}
+def _more(
+    scope: str | None, resources: Sequence[str], dpop_jkt: str | None, came_from: Sequence[str], client_id: str | None
+) -> bytes:
+    told = {"c": client_id, "s": scope, "r": list(resources), "j": dpop_jkt, "x": list(came_from)}
     return json.dumps({name: value for name, value in told.items() if value}, separators=(",", ":")).encode()
 
 

@@ -43,6 +43,8 @@ def mint(provider: "Provider", authorization: "Authorization", expires_at: int) 
         payload["scope"] = authorization.scope
     if authorization.dpop_jkt is not None:
         payload["cnf"] = {"jkt": authorization.dpop_jkt}
+    if authorization.came_from:
+        payload["came_from"] = list(authorization.came_from)
     if grant is not None:
         payload |= {
             "sub": subject_of(provider.settings, client, grant["user_id"]),
@@ -88,4 +90,5 @@ def read(provider: "Provider", token: str) -> AccessToken | None:
         scope=told.get("scope", ""),
         resources=(audience,) if isinstance(audience, str) else tuple(audience),
         dpop_jkt=told.get("cnf", {}).get("jkt"),
+        came_from=tuple(told.get("came_from", ())),
     )

@@ -46,6 +46,7 @@ class Authorization:
         dpop_jkt: thumbprint of the key that the access token is bound to (RFC 9449); None for a bearer token.
         issued_token_type: what came of an exchange (RFC 8693): an access token and nothing beside it.
         expires_at_most: the access token must not live longer, in seconds since the epoch.
+        came_from: ids of the access tokens that it is exchanged for.
     """
 
     client: ClientMetadata
@@ -58,6 +59,7 @@ class Authorization:
     dpop_jkt: str | None = None
     issued_token_type: str | None = None
     expires_at_most: int | None = None
+    came_from: Sequence[str] = ()
 
 
 def mint(provider: "Provider", db: Session, authorization: Authorization) -> dict[str, Any]:
@@ -108,7 +110,11 @@ def mint_access_token(provider: "Provider", authorization: Authorization, expire
     if client.has_readable_access_tokens:
         return jwt_access_token.mint(provider, authorization, expires_at)
     secret_key = provider.settings.secret_key
-    binding: dict[str, Any] = {"resources": authorization.resources, "dpop_jkt": authorization.dpop_jkt}
+    binding: dict[str, Any] = {
+        "resources": authorization.resources,
+        "dpop_jkt": authorization.dpop_jkt,
+        "came_from": authorization.came_from,
+    }
     if grant is None:
         return access_token.mint_for_client(secret_key, client.client_id, authorization.scope, expires_at, **binding)
     if authorization.issued_token_type is not None:

@@ -52,6 +52,7 @@ class ActiveToken:
         grant: columns of grant, session and person, as selected by `find_grant`; None for a client's own token.
         resources: whom it is for (RFC 8707); empty: for the provider itself.
         dpop_jkt: thumbprint of the key that must be shown with it; None for a bearer token.
+        came_from: ids of the tokens that it was exchanged for.
     """
 
     client: ClientMetadata
@@ -62,6 +63,7 @@ class ActiveToken:
     grant: Row | None
     resources: tuple[str, ...] = ()
     dpop_jkt: str | None = None
+    came_from: tuple[str, ...] = ()
 
     @property
     def client_id(self) -> str:
@@ -136,7 +138,7 @@ def find_active_token(db: Session, provider: "Provider", token: str) -> ActiveTo
         read = access_token.read(provider.settings.secret_key, token)
     else:
         read = jwt_access_token.read(provider, token)
-    if read is None:
+    if read is None or (read.came_from and _is_any_given_back(db, read.came_from)):
         return None
     grant = None
     if read.grant_id is None:
@@ -164,6 +166,7 @@ def find_active_token(db: Session, provider: "Provider", token: str) -> ActiveTo
         grant=grant,
         resources=read.resources,
         dpop_jkt=read.dpop_jkt,
+        came_from=read.came_from,
     )
 
 
@@ -207,3 +210,8 @@ def revoke_grants(db: Session, ended: EndedSessions) -> None:
             AuthorizationGrant.session_id.in_(ended.session_ids), AuthorizationGrant.is_offline.is_(False)
         )
     db.execute(query.values(revoked_at=clock.now()))
+
+
+def _is_any_given_back(db: Session, token_ids: Sequence[str]) -> bool:
+    query = select(RevokedAccessToken.token_id).where(RevokedAccessToken.token_id.in_(token_ids)).limit(1)
+    return db.scalars(query).first() is not None

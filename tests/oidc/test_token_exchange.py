@@ -4,6 +4,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from idp.oidc.clients import TOKEN_EXCHANGE_GRANT
+from idp.oidc.grants.token_exchange import EXCHANGES_MOST
 from tests.relying_party import error_of
 
 TEA, COFFEE = "https://tea.example.org/api", "https://coffee.example.org/api"
@@ -142,6 +143,40 @@ def test_it_ends_with_the_grant(app_):
     token = exchange(app_, tokens.access_token)["access_token"]
     app_.log_out(tokens.id_token)
     assert app_.introspect(token) == {"active": False}
+
+
+def test_it_ends_with_the_token_that_was_brought(app_):
+    first, other = app_.log_in().access_token, app_.redeem(app_.ask().code).access_token
+    second = exchange(app_, first)["access_token"]
+    third = exchange(app_, second)["access_token"]
+    app_.revoke(first)
+    for token in (first, second, third):
+        assert app_.introspect(token) == {"active": False}
+    assert app_.introspect(other)["active"] is True
+
+
+def test_to_give_it_back_leaves_what_was_brought(app_):
+    first = app_.log_in().access_token
+    second = exchange(app_, first)["access_token"]
+    third = exchange(app_, second)["access_token"]
+    app_.revoke(second)
+    assert app_.introspect(third) == {"active": False}
+    assert app_.introspect(first)["active"] is True
+
+
+def test_a_client_s_own_token_takes_with_it_what_came_of_it(app_):
+    own = app_.post("token_endpoint", grant_type="client_credentials").json["access_token"]
+    token = exchange(app_, own)["access_token"]
+    assert app_.introspect(token)["active"] is True
+    app_.revoke(own)
+    assert app_.introspect(token) == {"active": False}
+
+
+def test_there_is_an_end_to_exchanging(app_):
+    token = app_.log_in().access_token
+    for _ in range(EXCHANGES_MOST):
+        token = exchange(app_, token)["access_token"]
+    refused(request_exchange(app_, token), "invalid_request")
 
 
 # -- An API and the tokens that it is called with -----------------------------------------

@@ -2,7 +2,7 @@
 
 Who may exchange what: a client its own tokens, and an API the tokens that it was called with (it is named among their
 resources). What comes of it is never more than what was brought: not a scope more, not a second longer, and it hangs on
-the same grant, so that it ends with it. What is bound to a key stays bound.
+the same grant, so that it ends with that, and with the token that was brought. What is bound to a key stays bound.
 """
 
 from authlib.oauth2.rfc6749.errors import InvalidRequestError, InvalidScopeError
@@ -16,6 +16,7 @@ from idp.oidc.token_issuer import Authorization
 from idp.oidc.token_status import ActiveToken
 
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - a type's name
+EXCHANGES_MOST = 10  # one after the other: each leaves an id in the token
 _UNFIT = "The subject_token is no living access token that this client may exchange."
 
 
@@ -38,6 +39,7 @@ class TokenExchangeGrant(Grant):
             resources=self._resources(client, subject),
             issued_token_type=ACCESS_TOKEN_TYPE,
             expires_at_most=subject.expires_at,
+            came_from=(*subject.came_from, subject.token_id),
         )
 
     def _check_types(self) -> None:
@@ -58,6 +60,8 @@ class TokenExchangeGrant(Grant):
         is_called_with_it = found.grant is not None and found.is_for_any(client.protected_resources)
         if found.client_id != client.client_id and not is_called_with_it:
             raise InvalidRequestError(_UNFIT)
+        if len(found.came_from) >= EXCHANGES_MOST:
+            raise InvalidRequestError(f"The subject_token comes of {EXCHANGES_MOST} exchanges already.")
         return found
 
     def _check_possession(self, client: ClientMetadata, subject: ActiveToken) -> None:
