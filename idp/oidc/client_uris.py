@@ -9,6 +9,8 @@ from idp.settings import is_loopback
 
 REDIRECT_URI_MOST = 2_000  # characters: a browser must carry it, with our answer behind it
 URI_MOST = 500  # characters, as the columns have it
+# What a host may be made of; anything else would be read otherwise by somebody, such as a `;` in a page's policy.
+_HOST = re.compile(r"[A-Za-z0-9._*-]+|[0-9A-Fa-f:.]+")
 _STRANGE = re.compile(r"[\s\x00-\x1f\x7f\"<>\\^`{|}]")
 
 
@@ -45,6 +47,8 @@ def faults_of_called_uri(uri: str) -> Iterator[str]:
         yield fault
     elif url.scheme not in ("http", "https"):
         yield f"{uri!r} is no web address."
+    elif "*" in (url.hostname or ""):
+        yield f"{uri!r} holds a wildcard, and can be called nowhere."
     elif url.scheme == "http" and not is_loopback(url.hostname):
         yield f"{uri!r} must be https (http only on this machine itself)."
     elif len(uri) > URI_MOST:
@@ -108,6 +112,8 @@ def _read(uri: str) -> tuple[SplitResult | None, str]:
     if url.scheme in ("http", "https"):
         if not host:
             return None, f"{uri!r} names no host."
+        if not _HOST.fullmatch(host):
+            return None, f"{uri!r} holds characters that a host cannot have."
         if url.username is not None or url.password is not None:
             return None, f"{uri!r} holds a user name."
     return url, ""
