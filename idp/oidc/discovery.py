@@ -56,6 +56,7 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),
         "token_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
+        "introspection_signing_alg_values_supported": [settings.signing_algorithm],
         "introspection_endpoint_auth_methods_supported": list(clients.CONFIDENTIAL_METHODS),
         "introspection_endpoint_auth_signing_alg_values_supported": assertion_algorithms,
         "revocation_endpoint_auth_methods_supported": list(clients.AUTH_METHODS),

@@ -15,6 +15,7 @@ from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import CONFIDENTIAL_METHODS, ClientMetadata
 from idp.oidc.grants.grant import NO_STORE
 from idp.oidc.requests import ProtocolRequest
+from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
 from idp.oidc.token_issuer import REFRESH_PREFIX
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
 INACTIVE = {"active": False}
+JWT_TYPE = "application/token-introspection+jwt"  # as `Accept` asks for it (RFC 9701 section 4)
 
 
 class IntrospectionEndpoint(TokenEndpoint):
@@ -33,13 +35,22 @@ class IntrospectionEndpoint(TokenEndpoint):
 
     def __call__(  # type: ignore[override]  # one kind of request in, an answer out
         self, request: ProtocolRequest
-    ) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+    ) -> tuple[int, dict[str, Any] | str, list[tuple[str, str]]]:
         """Answer (section 2.2). The type is told by the token itself, so an unknown hint does no harm."""
         request.payload.check_single()
         client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS)
         token = request.payload.required("token")
         describe = self._refresh_token if token.startswith(REFRESH_PREFIX) else self._access_token
-        return 200, describe(request, client, token) or INACTIVE, NO_STORE
+        answer = describe(request, client, token) or INACTIVE
+        if JWT_TYPE in request.headers.get("Accept", ""):
+            return 200, self._sign(client, answer), [("Content-Type", JWT_TYPE), ("Cache-Control", "no-store")]
+        return 200, answer, NO_STORE
+
+    def _sign(self, client: ClientMetadata, answer: dict[str, Any]) -> str:
+        """Make of an answer what can be shown to others: whom it is for, and that it is ours (RFC 9701 section 5)."""
+        settings = self.server.settings
+        payload = {"iss": settings.issuer, "aud": client.client_id, "iat": clock.now(), "token_introspection": answer}
+        return sign(self.server.keys(settings.signing_algorithm), payload, JWT_TYPE.removeprefix("application/"))
 
     def _access_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> dict[str, Any] | None:
         found = token_status.find_active_token(request.db, self.server, token)

@@ -1,8 +1,12 @@
 """Token introspection (RFC 7662)."""
 
-import pytest
+import base64
+import json
 
-from tests.relying_party import error_of
+import pytest
+from joserfc import jws
+
+from tests.relying_party import decode, error_of
 
 DEAD = {"active": False}
 
@@ -83,3 +87,36 @@ def test_a_missing_token_is_named(rp):
 
 def test_the_answer_is_not_cached(rp):
     assert rp.post("introspection_endpoint", token="x").headers["Cache-Control"] == "no-store"
+
+
+def signed_answer(rp, token):
+    """Ask for an answer as a JWT, and check it (RFC 9701 section 5)."""
+    pair = base64.b64encode(f"{rp.metadata.client_id}:{rp.secret}".encode()).decode()
+    headers = {"Authorization": f"Basic {pair}", "Accept": "application/token-introspection+jwt"}
+    response = rp.browser.post("/oauth/introspect", data={"token": token}, headers=headers)
+    assert response.status_code == 200
+    assert response.mimetype == "application/token-introspection+jwt"
+    assert response.headers["Cache-Control"] == "no-store"
+    header = json.loads(decode(response.text.split(".")[0]))
+    assert header["typ"] == "token-introspection+jwt"
+    assert header["alg"] in rp.discovery["introspection_signing_alg_values_supported"]
+    key = next(each for each in rp.keys().keys if each.kid == header["kid"])
+    claims = json.loads(jws.deserialize_compact(response.text, key, algorithms=[header["alg"]]).payload)
+    assert claims["iss"] == rp.issuer
+    assert claims["aud"] == rp.metadata.client_id
+    assert isinstance(claims["iat"], int)
+    assert set(claims) == {"iss", "aud", "iat", "token_introspection"}  # so that nobody takes it for a token
+    return response.text, claims["token_introspection"]
+
+
+def test_an_answer_may_come_as_a_signed_jwt(rp):
+    token = rp.log_in(scope="openid email").access_token
+    assert signed_answer(rp, token)[1] == rp.introspect(token)
+    assert signed_answer(rp, "nonsense")[1] == DEAD
+
+
+def test_a_signed_answer_opens_nothing(rp):
+    answer, _ = signed_answer(rp, rp.log_in().access_token)
+    assert rp.request_userinfo(answer).status_code == 401
+    assert rp.introspect(answer) == DEAD
+    assert rp.read_answer(rp.send(prompt="none", id_token_hint=answer)).error == "invalid_request"

@@ -56,6 +56,7 @@ SCHEMA = {
     "op_tos_uri": URL,
     "revocation_endpoint": URL,
     "introspection_endpoint": URL,
+    "introspection_signing_alg_values_supported": TEXTS,  # RFC 9701
     "code_challenge_methods_supported": TEXTS,
     # Others
     "prompt_values_supported": TEXTS,  # Initiating User Registration via OpenID Connect 1.0

@@ -69,8 +69,8 @@ def protocol_request(payload: Parameters) -> ProtocolRequest:
 
 
 def json_response(status: int, body: Any, headers: list[tuple[str, str]]) -> Response:
-    """Return what an endpoint of the protocol answered."""
-    response = Response(json.dumps(body), status)
+    """Return what an endpoint of the protocol answered; a text is a JWT, and goes as it is."""
+    response = Response(body if isinstance(body, str) else json.dumps(body), status)
     for name, value in headers:
         response.headers[name] = value
     return response
