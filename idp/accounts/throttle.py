@@ -35,6 +35,7 @@ CLIENT_AUTHENTICATION_ADDRESS = "client_authentication_address"
 CLIENT_CHANGE = "client_change"
 CLIENT_REGISTRATION_ADDRESS = "client_registration_address"
 DEVICE_AUTHORIZATION_ADDRESS = "device_authorization_address"
+WAITING_REQUEST_ADDRESS = "waiting_request_address"
 USER_CODE_ACCOUNT = "user_code_account"
 USER_CODE_ADDRESS = "user_code_address"
 
@@ -42,6 +43,8 @@ MAIL_BURST = 5  # mails that strangers may cause to one mailbox at once
 MAIL_INTERVAL = 600  # seconds until they may cause the next
 CLIENTS_BURST = 50  # clients that one network may register at once, where anyone may
 CLIENTS_INTERVAL = 600  # seconds until it may register the next
+# Requests of apps that may wait for a person, as against attempts to sign in: no school or office comes near to that.
+REQUESTS_FOR_ATTEMPT = 20
 _MAILS = (REGISTRATION_ACCOUNT, RECOVERY_ACCOUNT, RESEND_ACCOUNT, CODE_ACCOUNT)
 
 
@@ -114,6 +117,9 @@ def sweep(db: Session, *, most: int) -> int:
 def _limits(settings: Settings, kind: str) -> tuple[int, int]:
     if kind == CLIENT_REGISTRATION_ADDRESS:
         return CLIENTS_BURST, CLIENTS_INTERVAL
+    if kind == WAITING_REQUEST_ADDRESS:
+        faster = max(1, settings.throttle_address_interval // REQUESTS_FOR_ATTEMPT)
+        return settings.throttle_address_burst * REQUESTS_FOR_ATTEMPT, faster
     if kind.endswith("_address"):
         return settings.throttle_address_burst, settings.throttle_address_interval
     if kind in _MAILS:

@@ -187,7 +187,7 @@ def frontchannel_logout_uri(client: ClientMetadata, uri: str | None) -> Faults:
     """On the origin of a redirect URI."""
     if uri is None:
         return
-    found = list(uris.faults_of_called_uri(uri))
+    found = list(web_address_without_fragment(uri))
     yield from found
     readable = filter(uris.can_be_read, client.redirect_uris)
     if not found and uris.origin_of(uri) not in map(uris.origin_of, readable):

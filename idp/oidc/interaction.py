@@ -13,6 +13,8 @@ from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, sentences
+from idp.accounts import throttle
+from idp.accounts.visitor import Visitor
 from idp.errors import ExpiredError
 from idp.models import ParkedRequest
 from idp.oidc.authorization_checks import READ
@@ -63,6 +65,7 @@ def park(
     provider: "Provider",
     request: AuthorizationRequest,
     browser_token: str,
+    visitor: Visitor,
     *,
     source: str = "query",
     request_uri: str | None = None,
@@ -70,9 +73,14 @@ def park(
     """Set a request aside for a person; returns its id.
 
     Args:
+        visitor: who brought it: nobody has proved to be anybody yet, so one network fills only so many rows.
         source: where its parameters came from.
         request_uri: the reference under which it was pushed, if it was.
+
+    Raises:
+        Throttled: too many requests from this network.
     """
+    throttle.spend(db, provider.settings, throttle.WAITING_REQUEST_ADDRESS, visitor.network)
     now = clock.now()
     interaction_id = parked_id(request_uri, browser_token) if request_uri else crypto.new_token()
     db.execute(

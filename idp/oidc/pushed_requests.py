@@ -12,6 +12,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
+from idp.accounts import throttle
 from idp.models import PushedRequest
 from idp.oidc.authorization_checks import READ
 from idp.oidc.authorization_request import RefusedRequest, validate
@@ -37,6 +38,7 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, d
     Raises:
         OAuth2Error: the client is not who it says, or the request would be refused at the authorization endpoint;
             faults that are shown there are told here.
+        Throttled: too many requests of public clients from this network.
     """
     payload = request.payload
     payload.check_single("client_id", "request", "request_uri")
@@ -57,6 +59,8 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, d
         validate(provider, client, parameters)
     except RefusedRequest as refused:
         raise refused.error from None
+    if client.is_public:  # nobody has proved to be anybody: only so many rows for one network
+        throttle.spend(request.db, provider.settings, throttle.WAITING_REQUEST_ADDRESS, request.visitor.network)
     token, now = crypto.new_token(), clock.now()
     lifetime = provider.settings.pushed_request_lifetime
     request.db.execute(

@@ -160,6 +160,7 @@ def _park(asked: AuthorizationRequest, came: Arrival) -> str:
         context.provider(),
         asked,
         context.ensure_browser_token(),
+        context.visitor(),
         source=came.source,
         request_uri=came.request_uri,
     )
