@@ -40,6 +40,7 @@ def register_security(app: Flask) -> None:
             del headers["X-Frame-Options"]
         if context.settings().is_https:
             headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
-        if "cache-control" not in there and not path.startswith(_CACHEABLE):
+        is_public = path.startswith(_CACHEABLE) and response.status_code < 400  # a page about a fault may name a person
+        if "cache-control" not in there and not is_public:
             headers.add("Cache-Control", "no-store")
         return carry_browser_state(context.carry_browser_cookie(response))
