@@ -105,7 +105,7 @@ def test_spoiled_grants(target):
             pairs = [*sound(target, "/oauth/token", "POST"), (b"grant_type", grant_type.encode()), *wanted]
             response = send(target, "/oauth/token", "POST", pairs)
             assert_harmless(response, target)
-            assert response.status_code in (400, 401)
+            assert response.status_code in (400, 401, 413)  # the last: two of the longest values at once
 
         spoil()
 
