@@ -30,11 +30,18 @@ _SECRETS = re.compile(
     re.IGNORECASE,
 )
 STRUCK = "[secret]"
+# New lines would begin lines that nobody wrote, and other control characters move a terminal's cursor.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def without_secrets(text: str) -> str:
     """Strike out what looks like a secret."""
     return _SECRETS.sub(lambda found: (found[found.lastgroup] if found.lastgroup else "") + STRUCK, text)
+
+
+def _on_one_line(text: str) -> str:
+    """Write control characters as JSON would, so that they do nothing."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class UtcFormatter(logging.Formatter):
@@ -49,6 +56,12 @@ class UtcFormatter(logging.Formatter):
         known = request_id.get()
         record.reference = f" [{known}]" if known else ""
         return without_secrets(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls
+        """Return the message as one line, whatever a visitor wrote into a path (CWE-117)."""
+        return _CONTROLS.sub(
+            lambda found: found[0].encode("unicode_escape").decode("ascii"), super().formatMessage(record)
+        )
 
 
 class JsonFormatter(UtcFormatter):
@@ -68,7 +81,7 @@ class JsonFormatter(UtcFormatter):
         told |= getattr(record, "fields", {})
         if record.exc_info:
             told["exception"] = without_secrets(self.formatException(record.exc_info))
-        return json.dumps(told, ensure_ascii=False, default=str)
+        return _on_one_line(json.dumps(told, ensure_ascii=False, default=str))
 
 
 class WithoutThreadAdvice(logging.Filter):

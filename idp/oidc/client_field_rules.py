@@ -8,7 +8,7 @@ from idp.accounts import names
 from idp.accounts.roles import fault_of_role
 from idp.oidc import client_uris as uris
 from idp.oidc import scopes as known_scopes
-from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, import_keys
+from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS
 from idp.oidc.client_rule_kinds import Faults, Rule, each, one_of
 from idp.oidc.clients import (
     AUTH_METHODS,
@@ -19,6 +19,7 @@ from idp.oidc.clients import (
     ClientMetadata,
 )
 from idp.oidc.encryption import CONTENT_ALGORITHMS, KEY_ALGORITHMS
+from idp.oidc.key_sets import import_keys
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _SECRET = re.compile(r"[\x20-\x7e]{16,512}")

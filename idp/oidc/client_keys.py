@@ -15,10 +15,11 @@ from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
+from joserfc.jwk import Key, OctKey
 
 from idp import crypto, turns
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.key_sets import import_keys
 from idp.oidc.outgoing import OutgoingError, fetch
 from idp.oidc.signatures import registry as registry  # noqa: PLC0414 - for whoever checks a client's JWT
 from idp.settings import Settings
@@ -29,9 +30,7 @@ SECRET_PURPOSE = "client secrets"  # noqa: S105 - what the sealed secret is for
 KEPT_FOR = 3_600  # seconds that fetched keys are used without asking again
 REFETCH_AFTER = 10  # seconds: an unknown `kid`, or keys that are away, make us ask anew, but not everyone who comes
 FETCHED_WITHIN = 3  # seconds that others wait for keys that somebody is fetching already
-_KEYS_MOST = 20
 _JWT_MOST = 16_384  # characters
-_KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 _KIND_OF = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 
 
@@ -180,31 +179,6 @@ def fitting_keys(keys: Sequence[Key], algorithm: str, kid: str | None) -> Sequen
         and key.get("use", "sig") == "sig"
         and key.get("alg", algorithm) == algorithm
     ]
-
-
-def import_keys(document: Any) -> Sequence[Key]:
-    """Import the public keys of a JWK Set (RFC 7517 section 5); kinds that are not known here are passed over.
-
-    Raises:
-        ValueError: it is no JWK Set, holds too many keys, or a private or symmetric one.
-    """
-    listed = document.get("keys") if isinstance(document, Mapping) else None
-    if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
-        raise ValueError("no JWK Set: an object with a list `keys`")
-    if len(listed) > _KEYS_MOST:
-        raise ValueError(f"more than {_KEYS_MOST} keys")
-    if any(each.get("kty") == "oct" or "d" in each for each in listed):
-        raise ValueError("a private or symmetric key, which nobody but its owner should have")
-    keys: list[Key] = []
-    for each in listed:
-        kind = _KINDS.get(str(each.get("kty")))
-        if kind is None:
-            continue
-        try:
-            keys.append(kind.import_key(dict(each)))
-        except (JoseError, ValueError, TypeError, KeyError):
-            raise ValueError("a key that cannot be read") from None
-    return keys
 
 
 def read_header(token: str) -> Mapping[str, Any]:

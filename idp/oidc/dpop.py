@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from idp import clock, crypto
 from idp.oidc import dpop_nonces
-from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, JwtRefused, fitting_keys, import_keys, read_claims, read_header
+from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, JwtRefused, fitting_keys, read_claims, read_header
+from idp.oidc.key_sets import import_keys
 from idp.oidc.requests import safe
 from idp.oidc.seen_assertions import is_first_time
 from idp.oidc.signatures import registry

@@ -11,11 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from joserfc.jwk import ECKey, Key, RSAKey
 
 from idp import clock
-from idp.oidc import dpop_nonces
+from idp.errors import InvalidInputError
+from idp.oidc import dpop_nonces, key_sets
 from idp.oidc.authorization_checks import READ
+from idp.oidc.client_rules import check_metadata
 from tests.oidc.hostile.attacking import assert_harmless
 from tests.oidc.hostile.conftest import raw_server
 from tests.oidc.hostile.forging import by_hand, compact, forgeries, part
@@ -301,3 +305,39 @@ def test_keys_that_are_no_keys(proofs):
         for signature in (b"\x00" * 64, b""):
             for alg in ("ES256", "EdDSA", "RS256"):
                 assert not proofs.shows(compact({"typ": "dpop+jwt", "alg": alg, "jwk": jwk}, claims, signature)), jwk
+
+
+def _written(point):
+    """Write a point of Ed25519 as RFC 8032 section 5.1.2 does."""
+    return point.to_bytes(32, "little")
+
+
+def test_keys_that_anybody_can_sign_for(metadata):
+    """Keys of small order (Ed25519): a signature of zeros fits now and then, so none of them is taken for a key."""
+    for point in key_sets._WORTHLESS_POINTS:
+        fits = 0
+        for sign_bit, number in itertools.product((0, 1), range(64)):
+            try:
+                key = Ed25519PublicKey.from_public_bytes(_written(point | sign_bit << 255))
+                key.verify(_written(1) + bytes(32), f"message {number}".encode())
+                fits += 1
+            except (InvalidSignature, ValueError):
+                continue
+        assert fits or point >= key_sets._P, "the attack is real, but for spellings that OpenSSL does not read"
+        for sign_bit in (0, 1):
+            jwk = {"kty": "OKP", "crv": "Ed25519", "x": part(_written(point | sign_bit << 255))}
+            with pytest.raises(ValueError, match="anybody can sign"):
+                key_sets.import_keys({"keys": [jwk]})
+            with pytest.raises(InvalidInputError):
+                check_metadata(metadata(jwks={"keys": [jwk]}))
+
+
+@pytest.mark.parametrize("bits", [16, 512, 1_024, 2_040, 9_000, 60_000])
+def test_rsa_keys_that_are_too_short_or_too_long_are_no_keys(metadata, bits):
+    """RFC 7518 section 3.3: whoever registers or publishes one; zeros in front make it no longer."""
+    modulus = (1 << bits) - 1
+    for length in {bits // 8, max(bits // 8, 300)}:
+        jwk = {"kty": "RSA", "n": part(modulus.to_bytes(length, "big")), "e": "AQAB"}
+        with pytest.raises(InvalidInputError) as caught:
+            check_metadata(metadata(jwks={"keys": [jwk]}))
+        assert "another size" in str(caught.value.faults["jwks"])

@@ -1,0 +1,60 @@
+"""Public keys as others publish them (RFC 7517): what is weak, secret or no key at all does not come in."""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+
+RSA_LEAST, RSA_MOST = 2_048, 8_192  # bits: shorter ones can be broken (RFC 7518 section 3.3), longer ones cost much
+_KEYS_MOST = 20
+_KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+# The points of Ed25519 whose order is 8 or less, without their sign, and in every way to write them: with such a "key",
+# anybody makes signatures that fit (RFC 8032 section 5.1.7 lets checks pass there).
+_P = 2**255 - 19
+_EIGHTH = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
+_WORTHLESS_POINTS = (0, 1, _EIGHTH, _P - _EIGHTH, _P - 1, _P, _P + 1)
+
+
+def import_keys(document: Any) -> Sequence[Key]:
+    """Import the public keys of a JWK Set (section 5); kinds that are not known here are passed over.
+
+    Raises:
+        ValueError: it is no JWK Set, holds too many keys, a private or symmetric one, or one that protects nothing.
+    """
+    listed = document.get("keys") if isinstance(document, Mapping) else None
+    if not isinstance(listed, list) or not all(isinstance(each, Mapping) for each in listed):
+        raise ValueError("no JWK Set: an object with a list `keys`")
+    if len(listed) > _KEYS_MOST:
+        raise ValueError(f"more than {_KEYS_MOST} keys")
+    if any(each.get("kty") == "oct" or "d" in each for each in listed):
+        raise ValueError("a private or symmetric key, which nobody but its owner should have")
+    keys: list[Key] = []
+    for each in listed:
+        kind = _KINDS.get(str(each.get("kty")))
+        if kind is None:
+            continue
+        _check_strength(each)
+        try:
+            keys.append(kind.import_key(dict(each)))
+        except (JoseError, ValueError, TypeError, KeyError):
+            raise ValueError("a key that cannot be read") from None
+    return keys
+
+
+def _check_strength(jwk: Mapping[str, Any]) -> None:
+    if jwk.get("kty") == "RSA" and not RSA_LEAST <= int.from_bytes(_decoded(jwk.get("n"))).bit_length() <= RSA_MOST:
+        raise ValueError(f"an RSA key of another size than {RSA_LEAST} to {RSA_MOST} bits")
+    if jwk.get("crv") == "Ed25519":
+        point = int.from_bytes(_decoded(jwk.get("x")), "little") & (2**255 - 1)
+        if point in _WORTHLESS_POINTS:
+            raise ValueError("a key for which anybody can sign")
+
+
+def _decoded(member: Any) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(member + "=" * (-len(member) % 4)) if isinstance(member, str) else b""
+    except (binascii.Error, ValueError):
+        return b""
