@@ -1,10 +1,13 @@
 """Signed JWTs (RFC 7515, RFC 7519): what joserfc is to accept, and the one way in which we sign."""
 
+import base64
 import copy
+import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from joserfc import jws, jwt
+from joserfc import jws
 
 from idp.oidc.keys import Key
 
@@ -32,5 +35,17 @@ def sign(key: Key, claims: Mapping[str, Any], typ: str = "JWT") -> str:
         typ: what kind of JWT it is (RFC 8725 section 3.11).
     """
     algorithm = str(key.get("alg"))
-    header = {"alg": algorithm, "kid": key.kid, "typ": typ}
-    return jwt.encode(header, dict(claims), key, registry=registry([algorithm]))
+    payload = _base64url(json.dumps(claims, separators=(",", ":")).encode())
+    content = f"{_header(algorithm, str(key.kid), typ)}.{payload}"
+    signature = _Registry.algorithms[algorithm].sign(content.encode("ascii"), key)
+    return f"{content}.{_base64url(signature)}"
+
+
+@lru_cache(maxsize=64)
+def _header(algorithm: str, kid: str, typ: str) -> str:
+    """Return the header of all JWTs of one kind that one key signs."""
+    return _base64url(json.dumps({"alg": algorithm, "kid": kid, "typ": typ}, separators=(",", ":")).encode())
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
