@@ -80,7 +80,8 @@ def park(
     Raises:
         Throttled: too many requests from this network.
     """
-    throttle.spend(db, provider.settings, throttle.WAITING_REQUEST_ADDRESS, visitor.network)
+    if request_uri is None:  # pushing one was charged, or proved who the app is; and a charge would commit its claim
+        throttle.spend(db, provider.settings, throttle.WAITING_REQUEST_ADDRESS, visitor.network)
     now = clock.now()
     interaction_id = parked_id(request_uri, browser_token) if request_uri else crypto.new_token()
     db.execute(

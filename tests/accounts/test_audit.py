@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import inspect, select, text, update
+from sqlalchemy import insert, inspect, select, text, update
 
 from idp import clock
 from idp.accounts import (
@@ -32,11 +32,14 @@ from idp.accounts.visitor import OPERATOR, SYSTEM, Visitor
 from idp.cli import backup, export, restore
 from idp.errors import InvalidInputError, RegistrationRefused, SignInRefused, Throttled
 from idp.mail import messages, outbox, queue
-from idp.models import MailMessage, User
-from idp.oidc import backchannel, client_store, consents, initial_tokens, keys
+from idp.models import LogoutNotice, MailMessage, SigningKey, User
+from idp.oidc import backchannel, client_store, consents, initial_tokens, key_rotation
+from idp.oidc.clients import DEVICE_CODE_GRANT
+from idp.oidc.keys import ALGORITHMS
 from tests import postgresql
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
+from tests.web import page_driver
 
 NEW = "seven purple elephants dancing"
 WRONG = "wr0ng-but-memorable-guess"
@@ -144,9 +147,36 @@ def revoke_token(stage):
     assert party.post("revocation_endpoint", token=party.log_in().access_token).status_code == 200
 
 
-def rotate_keys(stage, times):
-    for _ in range(times):
-        keys.rotate_keys(stage.db, stage.settings, OPERATOR)
+def publish_keys(stage):
+    for algorithm in ALGORITHMS:
+        key_rotation.advance(stage.db, stage.settings, OPERATOR, algorithm, is_wanted=True)
+
+
+def rotate_keys(stage):
+    publish_keys(stage)
+    stage.db.execute(update(SigningKey).where(SigningKey.state == "next").values(created_at=1))
+    for algorithm in ALGORITHMS:
+        key_rotation.advance(stage.db, stage.settings, OPERATOR, algorithm)
+
+
+def remove_keys(stage):
+    rotate_keys(stage)
+    stage.db.execute(update(SigningKey).where(SigningKey.state == "retired").values(retired_at=1))
+    key_rotation.remove_unneeded(stage.db, stage.settings, OPERATOR)
+
+
+def answer_device(stage, button):
+    party = stage.party(grant_types=(DEVICE_CODE_GRANT,), response_types=(), redirect_uris=(), scopes=("openid",))
+    page_driver.sign_in(party.browser)
+    codes = party.post("device_authorization_endpoint", scope="openid").json
+    page = party.browser.get("/device", query_string={"user_code": codes["user_code"]})
+    assert page_driver.press(party.browser, page, button).status_code == 303
+
+
+def refuse_user_code(stage):
+    party = stage.party()
+    page_driver.sign_in(party.browser)
+    assert party.browser.get("/device", query_string={"user_code": "BCDF-GHJK"}).status_code < 500
 
 
 def token_of_last_mail(stage):
@@ -257,8 +287,11 @@ def withdraw_consent(stage):
 
 
 def give_up_telling(stage):
-    notice = backchannel.Claimed("n", "app", stage.ada.id, "s", attempts=9, created_at=0, claimed_until=1)
-    backchannel._finish(stage.db, notice, "it does not answer")
+    client, _ = stage.make_client()
+    told = {"id": "n", "client_id": client.client_id, "user_id": stage.ada.id, "session_id": "s", "attempts": 9}
+    told |= {"created_at": 0, "claimed_until": 1}
+    stage.db.execute(insert(LogoutNotice).values(**told, state="waiting", next_attempt_at=0))
+    backchannel._finish(stage.db, backchannel.Claimed(**told), "it does not answer")
 
 
 def give_up_mailing(stage):
@@ -360,9 +393,15 @@ ACTIONS = {
     Event.CODE_REUSED: reuse_code,
     Event.REFRESH_TOKEN_REUSED: reuse_refresh_token,
     Event.TOKEN_REVOKED: revoke_token,
-    Event.KEY_CREATED: lambda stage: rotate_keys(stage, 1),
-    Event.KEY_ROTATED: lambda stage: rotate_keys(stage, 2),
+    Event.KEY_CREATED: publish_keys,
+    Event.KEY_ROTATED: rotate_keys,
+    Event.KEY_REVOKED: lambda stage: key_rotation.revoke_all(stage.db, stage.settings, OPERATOR),
+    Event.KEY_REMOVED: remove_keys,
+    Event.DEVICE_APPROVED: lambda stage: answer_device(stage, "device-allow"),
+    Event.DEVICE_DENIED: lambda stage: answer_device(stage, "device-deny"),
+    Event.USER_CODE_REFUSED: refuse_user_code,
 }
+OF_ALL_KEYS = {Event.KEY_CREATED, Event.KEY_ROTATED, Event.KEY_REVOKED, Event.KEY_REMOVED}
 BY_THE_PROVIDER = {
     Event.ACCOUNT_DELETED,
     Event.REGISTRATION_EXPIRED,
@@ -388,8 +427,7 @@ ABOUT_NO_PERSON = {
     Event.CLIENT_AUTHENTICATION_REFUSED,
     Event.REFRESH_TOKEN_REUSED,
     Event.TOKEN_REVOKED,
-    Event.KEY_CREATED,
-    Event.KEY_ROTATED,
+    *OF_ALL_KEYS,
 }
 
 
@@ -409,7 +447,7 @@ def test_the_action_writes_its_event_once(stage, db, event):
     ACTIONS[event](stage)
     db.commit()
     found = audit.list_events(db, event=event)
-    assert len(found) == (2 if event in (Event.KEY_CREATED, Event.KEY_ROTATED) else 1)  # two algorithms
+    assert len(found) == (len(ALGORITHMS) if event in OF_ALL_KEYS else 1)
     assert found[0].actor in (("system",) if event in BY_THE_PROVIDER else ("user", "operator"))
     assert (found[0].user_id is None) is (event in ABOUT_NO_PERSON)
     if event.startswith("client:"):
