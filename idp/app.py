@@ -66,7 +66,7 @@ def create_app(in_force: Settings | None = None) -> Flask:
     register_transaction(app)
     app.wsgi_app = FrontDoor(app.wsgi_app, in_force)  # type: ignore[method-assign]
     if in_force.is_sqlite:  # another database is waited for, and meanwhile other requests go on
-        app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
+        app.wsgi_app = OneAtATime(app.wsgi_app, body_most=BODY_MOST)  # type: ignore[method-assign]
     if in_force.proxy_hops:
         hops = in_force.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]
