@@ -8,6 +8,8 @@ from idp.oidc.clients import DEVICE_CODE_GRANT, IMPLICIT, TOKEN_EXCHANGE_GRANT, 
 from idp.settings import Settings
 
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+_GRANTS_OF_PEOPLE = frozenset({"authorization_code", IMPLICIT, DEVICE_CODE_GRANT})
+_FORMATS = {"opaque": "opaque", "jwt": "JWT"}
 _METHODS = {
     "client_secret_basic": "by a secret, in the Authorization header or in the form",
     "client_secret_post": "by a secret, in the form or in the Authorization header",
@@ -23,6 +25,24 @@ def explain(client: ClientMetadata, settings: Settings) -> Iterator[tuple[str, s
     yield "proof", _proof(client)
     yield from (("grants", sentence) for sentence in _grants(client))
     yield "scopes", _scopes(client)
+    is_for_people = bool(_GRANTS_OF_PEOPLE & {*client.grant_types})
+    if is_for_people:
+        yield from _consent(client)
+    else:
+        yield "people", "Nobody signs in to it."
+    yield from (("requests", sentence) for sentence in _requests(client))
+    yield from (("tokens", sentence) for sentence in _tokens(client, settings, is_for_people))
+    if is_for_people or TOKEN_EXCHANGE_GRANT in client.grant_types:
+        yield "subject", _subject(client)
+    yield "keys", _keys(client)
+    if is_for_people:
+        yield from (("sign-out", sentence) for sentence in _sign_out(client))
+    yield from (("people", sentence) for sentence in _people(client))
+    if client.initiate_login_uri:
+        yield "start", f"People start it from their account page, at {client.initiate_login_uri}."
+
+
+def _consent(client: ClientMetadata) -> Iterator[tuple[str, str]]:
     yield (
         "consent",
         (
@@ -31,25 +51,17 @@ def explain(client: ClientMetadata, settings: Settings) -> Iterator[tuple[str, s
             else "Not trusted: each person is asked before it learns anything."
         ),
     )
-    yield (
-        "PKCE",
-        ("Requests without PKCE are refused." if client.must_use_pkce else "PKCE is taken where it is offered."),
-    )
-    yield from (("requests", sentence) for sentence in _requests(client))
-    yield from (("tokens", sentence) for sentence in _tokens(client, settings))
-    yield (
-        "subject",
-        (
-            "People have a subject that no other app knows them by."
-            if client.subject_type == "pairwise"
-            else "People have the same subject here as at other apps."
-        ),
-    )
-    yield "keys", _keys(client)
-    yield from (("sign-out", sentence) for sentence in _sign_out(client))
-    yield from (("people", sentence) for sentence in _people(client))
-    if client.initiate_login_uri:
-        yield "start", f"People start it from their account page, at {client.initiate_login_uri}."
+    if "authorization_code" in client.grant_types:
+        yield (
+            "PKCE",
+            ("Requests without PKCE are refused." if client.must_use_pkce else "PKCE is taken where it is offered."),
+        )
+
+
+def _subject(client: ClientMetadata) -> str:
+    if client.subject_type == "pairwise":
+        return "People have a subject that no other app knows them by."
+    return "People have the same subject here as at other apps."
 
 
 def _proof(client: ClientMetadata) -> str:
@@ -94,18 +106,20 @@ def _requests(client: ClientMetadata) -> Iterator[str]:
         yield "It may send request objects that nobody signed (alg none)."
 
 
-def _tokens(client: ClientMetadata, settings: Settings) -> Iterator[str]:
+def _tokens(client: ClientMetadata, settings: Settings, is_for_people: bool) -> Iterator[str]:
     algorithm = client.id_token_signed_response_alg or settings.signing_algorithm
     what = "with profile claims in them" if client.has_id_token_claims else "claims come from userinfo"
     encrypted = f", encrypted with {e}" if (e := client.id_token_encrypted_response_alg) else ""
     lifetime = span(client.id_token_lifetime or settings.id_token_lifetime)
-    yield f"ID tokens: {algorithm}{encrypted}, good for {lifetime}, {what}."
+    if is_for_people:
+        yield f"ID tokens: {algorithm}{encrypted}, good for {lifetime}, {what}."
     lifetime = span(client.access_token_lifetime or settings.access_token_lifetime)
     bound = ", bound to its key (DPoP)" if client.dpop_bound_access_tokens else ""
+    form = _FORMATS[client.access_token_format]
     if client.is_access_token_session_bound:
-        yield f"Access tokens: {client.access_token_format}{bound}, good as long as the browser session."
+        yield f"Access tokens: {form}{bound}, good as long as the browser session."
     else:
-        yield f"Access tokens: {client.access_token_format}{bound}, good for {lifetime}."
+        yield f"Access tokens: {form}{bound}, good for {lifetime}."
     if client.may_act_offline:
         lifetime = span(client.refresh_token_lifetime or settings.refresh_token_lifetime)
         yield f"Refresh tokens: new at each use, worthless when unused for {lifetime}."

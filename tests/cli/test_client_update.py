@@ -247,7 +247,7 @@ def test_show_explains_what_the_options_change(instance: Path, succeed: Run, tmp
         "It must sign its requests (JAR).",
         "nobody signed (alg none)",
         "ID tokens: ES256, good for 1 hour, with profile claims in them.",
-        "Access tokens: jwt, bound to its key (DPoP), good as long as the browser session.",
+        "Access tokens: JWT, bound to its key (DPoP), good as long as the browser session.",
         "It may ask for tokens for urn:api.",
         "People have a subject that no other app knows them by.",
         "Its public keys are fetched from https://app.example.org/jwks.",
@@ -261,6 +261,21 @@ def test_show_explains_what_the_options_change(instance: Path, succeed: Run, tmp
         "People start it from their account page, at https://app.example.org/go.",
     ):
         assert sentence in told
+
+
+def test_show_tells_nothing_of_people_where_nobody_signs_in(instance: Path, succeed: Run) -> None:
+    succeed("client", "add", "Nightly job", "--id", "job", "--grant", "client_credentials")
+    told = succeed("client", "show", "job").stdout
+    assert "Nobody signs in to it." in told
+    for topic in ("consent", "PKCE", "ID tokens", "subject", "sign-out"):
+        assert topic not in told
+
+
+def test_show_tells_of_pkce_where_there_are_codes(instance: Path, succeed: Run) -> None:
+    succeed("client", "add", "TV", "--id", "tv", "--public", "--grant", "urn:ietf:params:oauth:grant-type:device_code")
+    told = succeed("client", "show", "tv").stdout
+    assert "each person is asked" in told
+    assert "PKCE" not in told
 
 
 def test_list_tells_who_registered_itself(wiki: Result, succeed: Run, database: Session) -> None:
