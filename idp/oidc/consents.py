@@ -46,6 +46,7 @@ class AppAccess:
     Attributes:
         client_id: the app.
         client_name: as people know it.
+        logo_uri: where it says that its logo is.
         scopes: what was allowed, or what a trusted app was given.
         claims: what was asked for one by one besides.
         since: when it was allowed, or first given.
@@ -53,6 +54,7 @@ class AppAccess:
 
     client_id: str
     client_name: str
+    logo_uri: str | None
     scopes: Sequence[str]
     claims: Sequence[str]
     since: int
@@ -100,19 +102,30 @@ def list_apps(db: Session, settings: Settings, user_id: str) -> list[AppAccess]:
     Apps of the operator's own house ask nobody; they are listed while tokens of theirs may be alive.
     """
     allowed = db.execute(
-        select(Client.client_id, Client.client_name, Consent.scope, Consent.claims, Consent.granted_at)
+        select(Client.client_id, Client.client_name, Client.logo_uri, Consent.scope, Consent.claims, Consent.granted_at)
         .join(Client, Client.client_id == Consent.client_id)
         .where(Consent.user_id == user_id)
     )
     found = {
         row.client_id: AppAccess(
-            row.client_id, row.client_name, known_scopes.split(row.scope), tuple(row.claims), row.granted_at
+            row.client_id,
+            row.client_name,
+            row.logo_uri,
+            known_scopes.split(row.scope),
+            tuple(row.claims),
+            row.granted_at,
         )
         for row in allowed
     }
     now = clock.now()
     given = db.execute(
-        select(Client.client_id, Client.client_name, AuthorizationGrant.scope, func.min(AuthorizationGrant.created_at))
+        select(
+            Client.client_id,
+            Client.client_name,
+            Client.logo_uri,
+            AuthorizationGrant.scope,
+            func.min(AuthorizationGrant.created_at),
+        )
         .join(Client, Client.client_id == AuthorizationGrant.client_id)
         .join(User, User.id == AuthorizationGrant.user_id)
         .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)
@@ -122,13 +135,13 @@ def list_apps(db: Session, settings: Settings, user_id: str) -> list[AppAccess]:
             AuthorizationGrant.expires_at > now,
             token_status.is_grant_alive(settings, now),
         )
-        .group_by(Client.client_id, Client.client_name, AuthorizationGrant.scope)
+        .group_by(Client.client_id, Client.client_name, Client.logo_uri, AuthorizationGrant.scope)
     )
     trusted: dict[str, AppAccess] = {}
-    for client_id, name, scope, since in given:
-        before = trusted.get(client_id, AppAccess(client_id, name, (), (), since))
+    for client_id, name, logo_uri, scope, since in given:
+        before = trusted.get(client_id, AppAccess(client_id, name, logo_uri, (), (), since))
         scopes = tuple(dict.fromkeys((*before.scopes, *known_scopes.split(scope))))
-        trusted[client_id] = AppAccess(client_id, name, scopes, (), min(before.since, since))
+        trusted[client_id] = AppAccess(client_id, name, logo_uri, scopes, (), min(before.since, since))
     return sorted((trusted | found).values(), key=lambda app: (app.client_name.casefold(), app.client_id))
 
 

@@ -68,7 +68,7 @@ _REFUSALS: Mapping[str, str] = {
 }
 
 
-# What a developer should change, by the parameter at fault.
+# What a developer should change, by the parameter at fault; commands stand between backticks.
 _REMEDIES: Mapping[str, str] = {
     "client_id": "remedy.client_id",
     "redirect_uri": "remedy.redirect_uri",
@@ -107,7 +107,6 @@ def error_page(
         title: the heading; left out, that the app made a mistake.
         message: what it means for the person; left out, that the app asked for what cannot be given.
         parameter: which parameter is at fault.
-        reference: under which the log tells more.
         client: the app that the person came from, where that is known: the page leads back to its home page.
     """
     page = render_template(

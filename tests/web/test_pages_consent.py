@@ -84,7 +84,7 @@ def test_page_shows_the_very_values(weather: RelyingParty) -> None:
         "admin editor",
         "1815-12-10",
         "while you are away",
-        "until you withdraw it",
+        "We remember your choice, so you are not asked again.",
     ):
         assert value in shown
 
@@ -94,13 +94,14 @@ def test_page_says_for_how_long_and_how_to_take_it_back(weather: RelyingParty) -
     assert "Weather app can look this up while you are signed in here." in shown
     assert "You can take it back any time in your account, under Apps with access ." in shown
     away = words(weather.follow(weather.send(scope="openid email offline_access", prompt="consent")))
-    assert "Weather app can look this up even when you are not signed in, until it has not done so for 30 days." in away
+    assert "Weather app can look this up even when you are not signed in." in away
+    assert "That ends when it has not done so for 30 days." in away
 
 
 def test_an_apps_own_lifetime_counts(signed_in: FlaskClient, relying_party: Callable[..., RelyingParty]) -> None:
     weather = relying_party(signed_in, is_trusted=False, refresh_token_lifetime=5 * 3_600)
     shown = words(weather.follow(weather.send(scope="openid offline_access", prompt="consent")))
-    assert "until it has not done so for 5 hours." in shown
+    assert "That ends when it has not done so for 5 hours." in shown
 
 
 def test_page_links_to_what_the_app_says_of_itself(

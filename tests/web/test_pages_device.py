@@ -221,7 +221,7 @@ def test_the_page_says_who_asks_for_what_and_from_where(signed_in: FlaskClient, 
         "Asked just now",
         "Allow it only if the device in front of you shows this very code right now",
         "never sends you a code",
-        "even when you are not signed in, until it has not done so for 30 days",
+        "even when you are not signed in. That ends when it has not done so for 30 days",
         "take it back any time in your account, under Apps with access",
         "Privacy policy of Television",
     ):
@@ -229,7 +229,7 @@ def test_the_page_says_who_asks_for_what_and_from_where(signed_in: FlaskClient, 
 
 
 def test_the_own_network_is_told_from_others(signed_in: FlaskClient, ask_for_code: AskForCode) -> None:
-    assert "127.0.0.1, in the network that you are in" in words(type_code(signed_in, ask_for_code(address="127.0.0.1")))
+    assert "127.0.0.1, the same network as yours" in words(type_code(signed_in, ask_for_code(address="127.0.0.1")))
 
 
 def test_allow_is_remembered_and_said(signed_in: FlaskClient, ask_for_code: AskForCode, db: Session) -> None:

@@ -214,7 +214,7 @@ def test_an_apps_mistake_leads_back_to_its_home_page(relying_party: Callable[...
     assert back_to(page) == HOME
     assert "Back to Weather app (weather.example.org)" in words(page)
     assert 'id="error-remedy"' in page.text
-    assert "to the letter" in words(page)
+    assert "<code>idp client show</code> lists for this client, to the letter" in page.text
 
 
 @pytest.mark.parametrize("uri", [None, "http://localhost:8501/"])
@@ -260,4 +260,6 @@ def test_a_request_that_is_over_leads_back_in_its_own_browser_only(
 @pytest.mark.parametrize("parameter", error_pages._REMEDIES)
 def test_each_remedy_is_a_sentence_in_every_language(parameter: str) -> None:
     for language in texts.languages():
-        assert texts.plain(language, error_pages._REMEDIES[parameter]).endswith(".")
+        remedy = texts.plain(language, error_pages._REMEDIES[parameter])
+        assert remedy.endswith(".")
+        assert remedy.count("idp ") == len(re.findall(r"`idp [^`]+`", remedy)), "commands stand between backticks"

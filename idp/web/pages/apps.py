@@ -20,7 +20,8 @@ class ShownApp:
     """An app in words."""
 
     client_id: str
-    name: str
+    client_name: str
+    logo_uri: str | None
     sees: tuple[Markup, ...]
     since: int
 
@@ -59,4 +60,4 @@ def _shown(app: AppAccess) -> ShownApp:
     # A claim that was asked for by its name is said by the kind of data that it belongs to.
     seen = {scope for scope in labels if scope in app.scopes or set(scopes.CLAIMS[scope]) & set(app.claims)}
     sees = tuple(label for scope, label in labels.items() if scope in seen)
-    return ShownApp(app.client_id, app.client_name, sees or (text("consent.openid"),), app.since)
+    return ShownApp(app.client_id, app.client_name, app.logo_uri, sees or (text("consent.openid"),), app.since)
