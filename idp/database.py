@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import QueuePool
 
 from idp import turns
 from idp.settings import Settings
@@ -34,7 +35,11 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     """Return the keyword arguments for `create_engine`."""
     if settings.is_sqlite:
         own: dict[str, Any] = {
-            "connect_args": {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False}
+            # As many as there are threads: whoever waited for one would keep their turn (see `idp.turns`), and those
+            # who could give one back wait for just that turn.
+            "poolclass": QueuePool,
+            "max_overflow": -1,
+            "connect_args": {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False},
         }
     else:
         patience = {"connect_timeout": CONNECT_WITHIN, "tcp_user_timeout": DEAD_AFTER, "keepalives_idle": 30}

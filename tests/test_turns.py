@@ -3,11 +3,13 @@
 import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 from sqlalchemy import text
 
 from idp import crypto, database, turns
+from idp.cli.serve import THREADS
 from idp.settings import Settings
 from idp.web.one_at_a_time import OneAtATime
 
@@ -147,6 +149,15 @@ def test_who_waits_for_the_databases_lock_steps_aside(tmp_path):
     with engine.connect() as db:
         assert db.scalar(text("SELECT count(*) FROM box")) == 2
         assert db.scalar(text("PRAGMA busy_timeout")) == 1000 * database.BUSY_TIMEOUT
+    engine.dispose()
+
+
+def test_nobody_waits_for_a_connection_with_a_turn_in_hand(tmp_path):
+    """Sixteen people may sign in at the same moment: each keeps a connection while the password is hashed."""
+    engine = database.open_engine(Settings(instance=tmp_path))
+    with turns.taken(), ExitStack() as held:
+        for _ in range(THREADS + 1):
+            held.enter_context(engine.connect()).execute(text("SELECT 1"))
     engine.dispose()
 
 
