@@ -64,10 +64,12 @@ class Provider(AuthorizationServer):
         if self._key_ring is None:
             self._load_keys(now)
         elif now - self._keys_looked_up > keys.RELOAD_EVERY:
+            # Noted before: one request looks, and the others go on with the keys that are known. Each of them holds a
+            # connection already, and would wait for a second one.
+            self._keys_looked_up = now
             try:
                 self._load_keys(now)
             except SQLAlchemyError as fault:  # known keys still sign and verify; the next look is in a minute
-                self._keys_looked_up = now
                 log.warning("The signing keys could not be read again: %s", fault.__class__.__name__)
         assert self._key_ring is not None
         return self._key_ring

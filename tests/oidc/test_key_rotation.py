@@ -285,6 +285,18 @@ def test_rotation_reaches_a_running_process_within_a_minute(rp, rotate, minutes)
     assert published(rp) > before
 
 
+def test_while_one_request_looks_for_new_keys_the_others_go_on(app, rp, minutes, monkeypatch) -> None:
+    rp.log_in()
+    provider = app.extensions["idp_provider"]
+    before, meanwhile, real = provider.key_ring, [], keys.load_keys
+    monkeypatch.setattr(
+        keys, "load_keys", lambda *args, **named: meanwhile.append(provider.key_ring) or real(*args, **named)
+    )
+    minutes()
+    assert provider.key_ring is not before
+    assert meanwhile == [before]
+
+
 def test_a_key_that_only_another_process_knows_is_looked_up_once(settings, make_app, rp, db, minutes, counted) -> None:
     """A hint signed by a key that another process activated a moment ago: the table is asked at once."""
     assert rp.log_in()  # this process has read its keys
