@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.rfc6749 import TokenEndpoint
 
 from idp import clock
+from idp.oidc import scopes as known_scopes
 from idp.oidc import token_status
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import CONFIDENTIAL_METHODS, ClientMetadata
@@ -18,6 +19,7 @@ from idp.oidc.requests import ProtocolRequest
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
 from idp.oidc.token_issuer import REFRESH_PREFIX
+from idp.statements import Row
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -78,7 +80,7 @@ class IntrospectionEndpoint(TokenEndpoint):
                 "acr": found.grant["acr"],
             }
             if found.client_id == client.client_id:  # an API learns no more than it needs (section 5)
-                answer |= {"username": found.grant["username"], "sid": found.grant["session_id"]}
+                answer |= {"sid": found.grant["session_id"], **_username(found.grant, found.scopes)}
         return answer
 
     def _refresh_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> dict[str, Any] | None:
@@ -98,8 +100,13 @@ class IntrospectionEndpoint(TokenEndpoint):
             "iat": row.created_at,
             "exp": row.expires_at,
             "sub": subject_of(self.server.settings, client, grant["user_id"]),
-            "username": grant["username"],
+            **_username(grant, known_scopes.split(row.scope)),
         }
         if row.dpop_jkt is not None:
             answer["cnf"] = {"jkt": row.dpop_jkt}
         return answer
+
+
+def _username(grant: Row, scopes: Sequence[str]) -> dict[str, str]:
+    """Return the user name for who was allowed to see it: else it would tell who stands behind a pairwise `sub`."""
+    return {"username": grant["username"]} if "preferred_username" in known_scopes.claims_of(scopes) else {}

@@ -12,13 +12,13 @@ DEAD = {"active": False}
 
 
 def test_an_access_token_is_described(rp, ada):
-    tokens = rp.log_in(scope="openid email")
+    tokens = rp.log_in(scope="openid profile")
     answer = rp.introspect(tokens.access_token)
     now = tokens.claims["iat"]
     assert answer == {
         "active": True,
         "token_type": "Bearer",
-        "scope": "openid email",
+        "scope": "openid profile",
         "client_id": rp.metadata.client_id,
         "iss": rp.issuer,
         "sub": ada.id,
@@ -40,6 +40,13 @@ def test_a_refresh_token_is_described(rp, ada, settings):
     assert answer["token_type"] == "refresh_token"
     assert answer["sub"] == ada.id
     assert answer["exp"] - answer["iat"] == settings.refresh_token_lifetime
+
+
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+@pytest.mark.parametrize(("scope", "told"), [("openid email", None), ("openid profile", "ada")])
+def test_the_user_name_is_for_who_may_see_the_profile(rp, kind, scope, told):
+    tokens = rp.log_in(scope=f"{scope} offline_access")
+    assert rp.introspect(tokens.response[kind]).get("username") == told
 
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
