@@ -16,10 +16,11 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _NAMES = (
     "password|passwd|new_password|current_password|client_secret|secret|code|code_verifier|token|access_token|"
-    "refresh_token|id_token|id_token_hint|client_assertion|csrf_token|digits|session|cookie"
+    "refresh_token|id_token|id_token_hint|client_assertion|csrf_token|digits|session|cookie|device_code|user_code|"
+    "registration_access_token|subject_token|logout_token"
 )
 _SECRETS = re.compile(
-    r"(?P<kept>idp_(?:at|rt|ac|cs)_)[\w.~+/-]+=*"  # tokens of ours bear their kind in front
+    r"(?P<kept>idp_[a-z]{2}_)[\w.~+/-]+=*"  # tokens of ours bear their kind in front
     r"|(?P<scheme>\b(?:Bearer|Basic) +)[\w.~+/-]{6,}=*"  # RFC 6750 section 2.1, RFC 7617
     r"|(?P<jwt>\beyJ)[\w-]{10,}\.[\w-]*\.?[\w-]*"  # RFC 7519: begins with {"
     rf"|(?P<name>[\"']?\b(?:{_NAMES})[\"']?\s*[=:]\s*[\"']?)[^\s\"'&;,)}}]+"  # in a query, a form, JSON, a dict
