@@ -1,7 +1,7 @@
 """Claims about a person: which ones a request asks for, and their values (OIDC Core section 5)."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -64,6 +64,18 @@ class ClaimsRequest:
         return frozenset(name for name in (*self.id_token, *self.userinfo) if name in known_scopes.CLAIM_NAMES) - {
             "sub"
         }
+
+    def within(self, permitted: Collection[str]) -> "ClaimsRequest":
+        """Return the request without the claims about a person that are not permitted; all others stay.
+
+        Args:
+            permitted: names of claims.
+        """
+        barred = self.names - set(permitted)
+        if not barred:
+            return self
+        kept = ({name: each[name] for name in each if name not in barred} for each in (self.id_token, self.userinfo))
+        return ClaimsRequest(*kept)
 
     def admits(self, subject: str) -> bool:
         """Tell whether the request may be about a subject: a `sub` claim with a value names the one that it means."""

@@ -126,6 +126,21 @@ def test_a_refreshed_id_token_tells_them_too(relying_party, somebody):
 # -- The claims parameter ----------------------------------------------------------------------
 
 
+def test_an_app_gets_by_name_only_what_it_might_have_by_a_scope(relying_party, somebody):
+    """Also an app that asks nobody, such as the operator's own."""
+    rp = relying_party(scopes=("openid", "email"))
+    wish = {"userinfo": {"roles": None, "email": None}, "id_token": {"roles": None, "name": None, "sub": None}}
+    tokens = rp.log_in(scope="openid", claims=json.dumps(wish))
+    assert set(tokens.claims) == OF_THE_TOKEN
+    assert set(rp.userinfo(tokens)) == {"sub", "email"}
+
+
+def test_consent_is_not_asked_for_what_an_app_cannot_have(relying_party, somebody):
+    rp = relying_party(is_trusted=False, scopes=("openid",))
+    rp.log_in(scope="openid")
+    assert rp.ask(scope="openid", prompt="none", claims=json.dumps({"userinfo": {"roles": None}})).code
+
+
 def test_claims_are_told_where_they_are_asked_for(relying_party, somebody):
     rp = relying_party()
     wish = {"userinfo": {"nickname": None}, "id_token": {"email": {"essential": True}, "auth_time": None}}

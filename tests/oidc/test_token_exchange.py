@@ -1,5 +1,7 @@
 """An access token for one with less in it, or for another API (RFC 8693)."""
 
+import json
+
 import pytest
 from joserfc.jwk import ECKey
 
@@ -74,6 +76,20 @@ def refused(response, error):
     """It is refused."""
     assert response.status_code == 400, response.text
     assert error_of(response) == error
+
+
+def test_what_an_app_asked_for_by_name_is_not_for_an_api_that_it_calls(app_, relying_party, settings):
+    api = relying_party(
+        grant_types=(TOKEN_EXCHANGE_GRANT,),
+        redirect_uris=(),
+        protected_resources=(TEA,),
+        resources=(settings.issuer,),
+        scopes=("openid",),
+    )
+    tokens = app_.log_in(scope="openid", resource=TEA, claims=json.dumps({"userinfo": {"email": None}}))
+    token = exchange(api, tokens.access_token, resource=settings.issuer)["access_token"]
+    told = api.browser.get("/oauth/userinfo", headers={"Authorization": f"Bearer {token}"}).json
+    assert set(told) == {"sub"}
 
 
 # -- A client's own tokens ----------------------------------------------------------------
