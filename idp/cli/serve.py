@@ -36,8 +36,8 @@ HEADER_BYTES = 64 * 1024
 def command(host: str, port: int | None, workers: int, no_worker: bool) -> None:
     """Run the provider's web server until it is stopped with Ctrl-C or SIGTERM.
 
-    A worker runs beside it, which sends mail and sweeps what expired. In production a reverse proxy with TLS stands
-    before it: set IDP_PROXY_HOPS to the number of proxies.
+    A worker runs beside it, and does what happens later: see `idp worker --help`. In production a reverse proxy with
+    TLS stands before it: set IDP_PROXY_HOPS to the number of proxies.
 
     \b
     Examples:

@@ -21,7 +21,10 @@ from idp.database import open_engine
 @click.option("--while-stdin-is-open", is_flag=True, help="End when whoever started it has gone, and stdin with it.")
 @output.json_option
 def command(once: bool, while_stdin_is_open: bool, as_json: bool) -> None:
-    """Do what happens later: send mail, sweep what expired, until stopped with Ctrl-C or SIGTERM.
+    """Do what happens later, until stopped with Ctrl-C or SIGTERM.
+
+    It sends mail, tells apps of sign-outs, ends sessions whose time is over, renews signing keys, fetches apps' logos,
+    and sweeps what expired.
 
     `idp serve` runs one by itself, unless told --no-worker. More of them do no harm, on one machine or on many: each
     mail is sent by one of them.
