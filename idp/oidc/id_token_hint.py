@@ -43,8 +43,8 @@ def read_hint(provider: "Provider", token: str) -> IdTokenHint | None:
             return None
         payload = jws.deserialize_compact(token, key, registry=registry([header["alg"]])).payload
         claims = json.loads(payload)
-        if claims["iss"] != provider.settings.issuer:
-            return None
+        if claims["iss"] != provider.settings.issuer or "exp" not in claims:
+            return None  # without an end it is a signed answer of userinfo, whose type is JWT as well
         return IdTokenHint(str(claims["sub"]), str(claims["aud"]), claims.get("sid"))
     except (JoseError, ValueError, KeyError, TypeError):
         return None

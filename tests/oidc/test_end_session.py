@@ -185,6 +185,17 @@ def test_a_pairwise_subject_is_a_hint_like_any_other(relying_party, ada):
     assert party.ask(prompt="none").error == "login_required"
 
 
+def test_a_signed_answer_of_userinfo_is_no_hint(relying_party, ada):
+    """We signed it too, for the same app; it speaks of no session, and would end any."""
+    party = relying_party(userinfo_signed_response_alg="RS256")
+    tokens = party.log_in()
+    headers = {"Authorization": f"Bearer {tokens.access_token}"}
+    told = party.browser.get("/oauth/userinfo", headers=headers)
+    assert told.mimetype == "application/jwt"
+    assert shown_error(party.request_logout(id_token_hint=told.text)).parameter == "id_token_hint"
+    assert party.ask(prompt="none").code
+
+
 def test_an_encrypted_hint_is_refused_with_the_way_out(rp):
     tokens = rp.log_in()
     key = RSAKey.generate_key(2048)
