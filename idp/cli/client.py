@@ -47,6 +47,7 @@ Examples:
   idp client add "Wiki" --redirect-uri https://wiki.example.org/callback
   idp client add "Phone app" --public --redirect-uri org.example.app:/callback
   idp client add "Nightly job" --grant client_credentials --json
+  idp client add "TV" --public --grant urn:ietf:params:oauth:grant-type:device_code
   idp client add --metadata wiki.json --trusted
 """,
 )
