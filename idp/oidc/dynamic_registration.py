@@ -129,8 +129,9 @@ def replace_registration(
 ) -> Registration:
     """Put another description in the place of a client's own (RFC 7592 section 2.2).
 
-    What the operator decided stays, but for trust: that was given to an app at known addresses. The registration access
-    token stays too: an answer that is lost on its way must not lock the app out.
+    What the operator decided stays, but for trust: that was given to an app at known addresses, for known scopes, and
+    nobody is asked about what a trusted app gets. The registration access token stays too: an answer that is lost on
+    its way must not lock the app out.
 
     Raises:
         RegistrationFault: says what is wrong, and with which member.
@@ -144,7 +145,7 @@ def replace_registration(
         defaults = ClientMetadata(client_id=before.client_id, client_name="", scopes=before.scopes)
         own = {name: getattr(defaults, name) for name in client_document.OF_SOFTWARE}
         wanted = self_description.read(settings, document, replace(before, **own), before)
-        if wanted.redirect_uris != before.redirect_uris:
+        if wanted.redirect_uris != before.redirect_uris or not set(wanted.scopes) <= set(before.scopes):
             wanted = replace(wanted, is_trusted=False)
         admit_client(settings, wanted)
         client, secret = client_store.update_client(db, settings, visitor, before, wanted)

@@ -525,6 +525,18 @@ def test_the_operator_s_decisions_stay_but_trust_is_for_known_addresses(
     assert not client_store.get_client(db, told["client_id"]).is_trusted
 
 
+def test_trust_is_for_known_scopes(open_app: Flask, db: Session, settings: Settings) -> None:
+    """A trusted app that helped itself to more scopes would get what nobody was asked about."""
+    told = registered(open_app, scope="openid email")
+    before = client_store.get_client(db, told["client_id"])
+    client_store.update_client(db, settings, OPERATOR, before, replace(before, is_trusted=True))
+    db.commit()
+    for scope, is_trusted in (("openid", True), ("openid phone", False)):
+        assert manage(open_app, told, "PUT", scope=scope).json["scope"] == scope
+        db.rollback()
+        assert client_store.get_client(db, told["client_id"]).is_trusted is is_trusted
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
