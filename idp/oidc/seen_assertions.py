@@ -12,7 +12,9 @@ from idp.models import SeenAssertion
 def is_first_time(
     db: Session, purpose: Literal["client assertion", "dpop proof"], issuer: str, jti: str, expires_at: int
 ) -> bool:
-    """Note that a JWT was shown: of any number who show it, one is the first.
+    """Note that a JWT was shown, and commit that: of any number who show it, one is the first.
+
+    What follows may wait for another host, such as for the client's keys, and no write lock is held for that long.
 
     Args:
         purpose: keeps those of different kinds apart.
@@ -23,4 +25,6 @@ def is_first_time(
     seen_id = crypto.digest(f"{purpose}\n{issuer}\n{jti}")
     # RETURNING tells; the count of rows of an INSERT is not known with every engine.
     insert = insert_into(db, SeenAssertion).values(id=seen_id, expires_at=expires_at)
-    return db.scalars(insert.on_conflict_do_nothing().returning(SeenAssertion.id)).first() is not None
+    is_first = db.scalars(insert.on_conflict_do_nothing().returning(SeenAssertion.id)).first() is not None
+    db.commit()
+    return is_first

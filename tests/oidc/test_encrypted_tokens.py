@@ -1,6 +1,8 @@
 """ID tokens and userinfo that are signed, encrypted, or both (OIDC Core sections 5.3.2 and 16.14, RFC 7516)."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 from joserfc import jws
@@ -8,6 +10,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from idp.oidc import client_keys
 from idp.oidc.encryption import CONTENT_ALGORITHMS, KEY_ALGORITHMS
+from idp.oidc.outgoing import Answer
 from idp.oidc.signatures import registry
 from tests.document_server import DocumentServer
 from tests.relying_party import base64url, decode, error_of
@@ -205,3 +208,23 @@ def test_signed_userinfo_opens_nothing(relying_party, ada):
     told = userinfo_jwt(rp, rp.log_in())
     assert rp.request_userinfo(told).status_code == 401
     assert rp.introspect(told) == {"active": False}
+
+
+def test_nobody_waits_to_write_while_keys_are_fetched(encrypted, settings, monkeypatch):
+    """Proof of the client and of its key are noted by then; a `jwks_uri` may take seconds to answer."""
+    method = {"token_endpoint_auth_method": "private_key_jwt", "is_trusted": True}
+    rp = encrypted("id_token", "ECDH-ES", jwks_uri="https://slow.example.org/keys", **method)
+    rp.key = rp.dpop_key = SIGNING_KEY
+    may_write = []
+
+    def fetch(*_args, **_named):
+        with closing(sqlite3.connect(settings.instance / "idp.sqlite3", timeout=0, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            may_write.append(True)
+        return Answer(200, "application/json", json.dumps(jwks(SIGNING_KEY)).encode())
+
+    code = rp.authorize().code
+    monkeypatch.setattr(client_keys, "fetch", fetch)
+    monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
+    assert rp.request_tokens(code).status_code == 400  # there is no key to encrypt to
+    assert len(may_write) == 2
