@@ -215,6 +215,29 @@ def test_nobody_waits_to_write_while_keys_are_fetched(encrypted, settings, monke
     method = {"token_endpoint_auth_method": "private_key_jwt", "is_trusted": True}
     rp = encrypted("id_token", "ECDH-ES", jwks_uri="https://slow.example.org/keys", **method)
     rp.key = rp.dpop_key = SIGNING_KEY
+    code = rp.authorize().code
+    may_write = watch_fetches(monkeypatch, settings)
+    assert rp.request_tokens(code).status_code == 400  # there is no key to encrypt to
+    assert len(may_write) == 2
+
+
+def test_nobody_waits_to_write_while_keys_for_an_answer_are_fetched(
+    relying_party_of_every_type, ada, settings, monkeypatch
+):
+    rp = relying_party_of_every_type(
+        response_types=("id_token",),
+        grant_types=("implicit",),
+        jwks_uri="https://slow.example.org/keys",
+        id_token_encrypted_response_alg="ECDH-ES",
+        id_token_encrypted_response_enc="A128GCM",
+    )
+    may_write = watch_fetches(monkeypatch, settings)
+    assert rp.authorize(response_type="id_token").error == "invalid_request"
+    assert may_write
+
+
+def watch_fetches(monkeypatch, settings):
+    """Have keys fetched that are of no use; the list that comes back tells whether others might write meanwhile."""
     may_write = []
 
     def fetch(*_args, **_named):
@@ -223,8 +246,6 @@ def test_nobody_waits_to_write_while_keys_are_fetched(encrypted, settings, monke
             may_write.append(True)
         return Answer(200, "application/json", json.dumps(jwks(SIGNING_KEY)).encode())
 
-    code = rp.authorize().code
     monkeypatch.setattr(client_keys, "fetch", fetch)
     monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
-    assert rp.request_tokens(code).status_code == 400  # there is no key to encrypt to
-    assert len(may_write) == 2
+    return may_write

@@ -20,7 +20,7 @@ from idp.oidc.authorization_request import (
 from idp.oidc.authorization_response import ReturnAddress
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.consents import GivenConsent
-from idp.oidc.encryption import CannotEncrypt
+from idp.oidc.encryption import CannotEncrypt, check_encryption
 from idp.oidc.interaction import Interaction
 from idp.oidc.next_step import (
     NOTHING_HAPPENED,
@@ -136,6 +136,8 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
     if not isinstance(step, Issue | Refuse):
         interaction_id = came.id if isinstance(came, Interaction) else _park(asked, came)
         return see_other(context.settings().issuer + f"{PAGES[type(step)]}?{urlencode({'i': interaction_id})}")
+    if isinstance(step, Issue):
+        step = _if_it_can_be_encrypted(asked, step)
     if isinstance(came, Interaction) and not interaction.finish(db, came.id):
         return _show("", "invalid_request", "This request has been answered already.", asked.client)
     if isinstance(step, Refuse):
@@ -152,6 +154,16 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
     redirect_uri = asked.return_address.redirect_uri
     seen = session_state_of(context.settings(), asked.client.client_id, redirect_uri, session)
     return _answer(asked.return_address, {**issued, **seen})
+
+
+def _if_it_can_be_encrypted(asked: AuthorizationRequest, step: Issue) -> Issue | Refuse:
+    """Look for the key to encrypt an ID token to before anything is written: it may have to be fetched."""
+    if asked.wants("id_token"):
+        try:
+            check_encryption(context.provider(), asked.client)
+        except CannotEncrypt as fault:
+            return Refuse(fault.error, fault.description)
+    return step
 
 
 def _park(asked: AuthorizationRequest, came: Arrival) -> str:
