@@ -64,6 +64,11 @@ def are_equal(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
 
 
+def base64url(raw: bytes) -> str:
+    """Return bytes as base64url without padding (RFC 7515 section 2)."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
 # -- Passwords ----------------------------------------------------------------
 
 

@@ -136,4 +136,4 @@ def _more(
 def _mint(secret_key: str, kind: int, expires_at: int, rest: bytes) -> str:
     message = _HEAD.pack(kind, clock.now(), expires_at, crypto.random_bytes(8)) + rest
     tagged = message + crypto.mac(secret_key, _PURPOSE, message)
-    return PREFIX + base64.urlsafe_b64encode(tagged).rstrip(b"=").decode("ascii")
+    return PREFIX + crypto.base64url(tagged)

@@ -1,6 +1,5 @@
 """Proofs of possession (RFC 9449): whoever shows a token shows too that they hold the key that it is bound to."""
 
-import base64
 import hashlib
 import math
 import re
@@ -160,7 +159,7 @@ def _check_claims(claims: Mapping[str, Any], method: str, url: str) -> int:
 
 def _is_hash_of(ath: Any, access_token: str) -> bool:
     digest = hashlib.sha256(access_token.encode("utf-8", "surrogatepass")).digest()
-    expected = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+    expected = crypto.base64url(digest)
     return isinstance(ath, str) and crypto.are_equal(ath, expected)
 
 

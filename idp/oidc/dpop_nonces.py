@@ -40,4 +40,4 @@ def _window() -> int:
 def _make(settings: Settings, window: int) -> str:
     message = _NUMBER.pack(window)
     tagged = message + crypto.mac(settings.secret_key, _PURPOSE, message)
-    return base64.urlsafe_b64encode(tagged).rstrip(b"=").decode("ascii")
+    return crypto.base64url(tagged)

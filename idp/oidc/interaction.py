@@ -4,7 +4,6 @@ Only an id travels in the URL. Whoever sends that id from another browser finds 
 cannot be finished by, or for, somebody else (RFC 9700 section 4.7).
 """
 
-import base64
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -107,7 +106,7 @@ def parked_id(request_uri: str, browser_token: str) -> str:
     Nobody else can tell it: it is made of the browser's own secret.
     """
     made = bytes.fromhex(crypto.digest(f"{browser_token} {request_uri}"))
-    return base64.urlsafe_b64encode(made).rstrip(b"=").decode("ascii")
+    return crypto.base64url(made)
 
 
 def is_waiting(db: Session, interaction_id: str, browser_digest: str) -> bool:

@@ -1,6 +1,5 @@
 """Signed JWTs (RFC 7515, RFC 7519): what joserfc is to accept, and the one way in which we sign."""
 
-import base64
 import copy
 import json
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 from joserfc import jws
 
+from idp import crypto
 from idp.oidc.keys import Key
 
 
@@ -35,17 +35,13 @@ def sign(key: Key, claims: Mapping[str, Any], typ: str = "JWT") -> str:
         typ: what kind of JWT it is (RFC 8725 section 3.11).
     """
     algorithm = str(key.get("alg"))
-    payload = _base64url(json.dumps(claims, separators=(",", ":")).encode())
+    payload = crypto.base64url(json.dumps(claims, separators=(",", ":")).encode())
     content = f"{_header(algorithm, str(key.kid), typ)}.{payload}"
     signature = _Registry.algorithms[algorithm].sign(content.encode("ascii"), key)
-    return f"{content}.{_base64url(signature)}"
+    return f"{content}.{crypto.base64url(signature)}"
 
 
 @lru_cache(maxsize=64)
 def _header(algorithm: str, kid: str, typ: str) -> str:
     """Return the header of all JWTs of one kind that one key signs."""
-    return _base64url(json.dumps({"alg": algorithm, "kid": kid, "typ": typ}, separators=(",", ":")).encode())
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    return crypto.base64url(json.dumps({"alg": algorithm, "kid": kid, "typ": typ}, separators=(",", ":")).encode())

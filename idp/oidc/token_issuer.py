@@ -1,6 +1,5 @@
 """The single mint: every access token, refresh token and ID token is made here."""
 
-import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -209,4 +208,4 @@ def _left_half(token: str, algorithm: str) -> str:
     """Return at_hash or c_hash (section 3.1.3.6): with the hash that the signature uses; Ed25519 uses SHA-512."""
     hashed = hashlib.sha512 if algorithm == "EdDSA" else hashlib.sha256
     whole = hashed(token.encode("ascii")).digest()
-    return base64.urlsafe_b64encode(whole[: len(whole) // 2]).rstrip(b"=").decode("ascii")
+    return crypto.base64url(whole[: len(whole) // 2])
