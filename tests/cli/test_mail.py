@@ -190,7 +190,8 @@ def test_a_sender(sender: str) -> None:
 
 def _worker_of(process: Popen[str]) -> int | None:
     """Return the worker's process among the server's children."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    # -ww: with COLUMNS in the environment, which some libraries put there, ps would cut the lines.
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     for line in listed.splitlines():
         pid, parent, arguments = line.split(None, 2)
         if int(parent) == process.pid and "worker --while-stdin-is-open" in arguments:

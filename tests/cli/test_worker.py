@@ -188,8 +188,10 @@ def test_a_job_that_comes_to_grief_holds_up_no_other_and_is_tried_again(
 ) -> None:
     done: list[str] = []
     stop = threading.Event()
+    slow_has_begun = threading.Event()
 
     def stumble(_engine: Engine, _settings: Settings, _stop: threading.Event | None) -> dict[str, int]:
+        slow_has_begun.wait()
         done.append("stumbled")
         if done.count("stumbled") == 3:
             stop.set()
@@ -197,6 +199,7 @@ def test_a_job_that_comes_to_grief_holds_up_no_other_and_is_tried_again(
 
     def slow(_engine: Engine, _settings: Settings, told: threading.Event | None) -> dict[str, int]:
         assert told is not None
+        slow_has_begun.set()
         told.wait()
         done.append("slow")
         return {}
