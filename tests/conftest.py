@@ -3,11 +3,9 @@
 import os
 import shutil
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
 from idp.web import context
 from tests import factories, postgresql
+from tests.ports import free_port
 from tests.relying_party import RelyingParty
 
 # No test asserts a time; and what CI finds must be found again by whoever looks.
@@ -40,6 +39,10 @@ hypothesis.settings.load_profile("house")
 # Whoever runs the tests in the background may have told them to ignore Ctrl-C; the commands that they start must not.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What is said here of terminals and proxies must decide nothing: pages of help have a width, and all servers are near.
+for name in [name for name in os.environ if name.lower().endswith("_proxy") or name in ("COLUMNS", "LINES")]:
+    del os.environ[name]
 
 SECRET_KEY = "a secret key for tests, and for nothing else"  # gitleaks:allow
 
@@ -209,9 +212,7 @@ def clock() -> Iterator[Clock]:
 @pytest.fixture
 def live_server(settings: Settings, make_app: Callable[[Settings], Flask]) -> Iterator[str]:
     """The provider behind a real socket on loopback; gives its base URL, which is the issuer too."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     app = make_app(replace(settings, issuer=f"http://localhost:{port}"))
     server = make_server("127.0.0.1", port, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -21,7 +21,7 @@ metrics.counters.open_shared(Path(sys.argv[1]), sys.argv[2])
 metrics.add(sys.argv[3], 5)
 metrics.add(metrics.PASSWORD_HASHES)
 print("counted", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 

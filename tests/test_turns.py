@@ -13,7 +13,7 @@ from idp.cli.serve import THREADS
 from idp.settings import Settings
 from idp.web.one_at_a_time import OneAtATime
 
-PATIENCE = 30  # seconds; how long a test waits for what must come
+PATIENCE = 120  # seconds; how long a test waits for what must come
 
 
 def test_one_at_a_time():

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import streamlit
 from fake_provider import ADA, FakeProvider, make_browser_cookie
 from streamlit.runtime.context import ContextProxy, StreamlitCookies
 from streamlit.testing.v1 import AppTest
 
+from streamlit_bridge import api
 from streamlit_bridge.memory import SharedMemory, open_shared_memory
 
 APPS = Path(__file__).parent / "apps"
@@ -23,6 +25,12 @@ OpenApp = Callable[..., AppTest]
 def _loopback_without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait long for a provider that answers: how slow this machine is decides nothing."""
+    monkeypatch.setattr(api, "TIMEOUT", httpx.Timeout(60))
 
 
 @pytest.fixture
@@ -89,9 +97,9 @@ def open_app(provider: FakeProvider, cookies: dict[str, str], recorded: Recorded
 
     def open_it(name: str, user: dict[str, Any] | None = None, url: str = "http://localhost:8501/") -> AppTest:
         if "\n" in name:
-            app = AppTest.from_string(name, default_timeout=15)
+            app = AppTest.from_string(name, default_timeout=60)
         else:
-            app = AppTest.from_file(APPS / f"{name}.py", default_timeout=15)
+            app = AppTest.from_file(APPS / f"{name}.py", default_timeout=60)
         app.secrets = {
             "auth": {"server_metadata_url": provider.metadata_url, "client_id": "tea", "client_secret": "tea-secret"}
         }

@@ -57,6 +57,7 @@ class FakeProvider:
         self.live_tokens: set[str] = set()
         self.enforces_tokens = False
         self.drops_connection = 0
+        self.is_closing = threading.Event()
         self._codes: dict[str, dict[str, str]] = {}
         self._key: RSAKey | None = None
         provider = self
@@ -77,6 +78,7 @@ class FakeProvider:
         self._thread.start()
 
     def close(self) -> None:
+        self.is_closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -194,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(Reply(302, headers={"Location": location}, raw=b""))
 
     def _send(self, reply: Reply) -> None:
-        time.sleep(reply.delay)
+        self.state.is_closing.wait(reply.delay)
         body = reply.raw if reply.raw is not None else json.dumps(reply.body).encode()
         try:
             self.send_response(reply.status)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +21,11 @@ from joserfc import jwt
 from streamlit_bridge import texts
 from streamlit_bridge.demo import find_main_script
 from streamlit_bridge.logout_token import EVENT
+from tests.ports import free_port
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = os.environ.get("IDP_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 APPS = Path(__file__).parent / "apps"
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
@@ -41,9 +40,7 @@ def start_app(provider: FakeProvider, tmp_path: Path) -> Iterator[StartApp]:
     provider.enforces_tokens = True
 
     def start(script: Path) -> str:
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         base = f"http://localhost:{port}"
         secrets_file = tmp_path / "secrets.toml"
         values = {
@@ -70,14 +67,14 @@ def start_app(provider: FakeProvider, tmp_path: Path) -> Iterator[StartApp]:
     yield start
     for process in processes:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(1_200):
         try:
-            with opener.open(url, timeout=1):
+            with opener.open(url, timeout=10):
                 return
         except OSError:
             assert process.poll() is None, log.read_text(encoding="utf-8")
@@ -96,7 +93,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     context = browser.new_context()
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(60_000)
     yield context.new_page()
     context.close()
 

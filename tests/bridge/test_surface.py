@@ -108,7 +108,7 @@ def test_signing_in_needs_a_recent_streamlit() -> None:
 
 @pytest.fixture
 def demo() -> AppTest:
-    return AppTest.from_file(find_main_script(), default_timeout=20)
+    return AppTest.from_file(find_main_script(), default_timeout=60)
 
 
 def test_demo_for_a_visitor(demo: AppTest, cookies: dict[str, str]) -> None:

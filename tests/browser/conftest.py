@@ -45,7 +45,7 @@ def open_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
     def make(**look: Any) -> BrowserContext:
         context = browser.new_context(**{"locale": "en-GB", **look})
         context.on("console", note)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         opened.append(context)
         return context
 

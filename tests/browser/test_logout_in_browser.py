@@ -4,11 +4,9 @@ import json
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socket import socket
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -22,6 +20,7 @@ from idp.oidc.clients import ClientMetadata
 from idp.oidc.session_state import hash_of
 from idp.settings import Settings
 from tests.browser.looking import WINDOWS, check, open_page, sign_in
+from tests.ports import free_port
 from tests.relying_party import s256
 
 pytestmark = pytest.mark.browser
@@ -55,7 +54,7 @@ def app() -> Iterator[App]:
             if self.path.startswith("/frame"):
                 here.heard.append((self.path, self.headers.get("Cookie", "")))
                 if here.hangs.is_set():
-                    here.goes_on.wait(20)
+                    here.goes_on.wait(120)
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.send_header("Set-Cookie", "app=; Max-Age=0" if self.path.startswith("/frame") else "app=signed-in")
@@ -85,9 +84,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 def secure_server(settings: Settings, make_app: Callable[[Settings], Flask]) -> Iterator[str]:
     """The provider behind TLS with a certificate of its own making; gives its issuer."""
-    with closing(socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     provider = make_app(replace(settings, issuer=f"https://localhost:{port}"))
     server = make_server("127.0.0.1", port, provider, threaded=True, ssl_context="adhoc")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -99,7 +99,20 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in running:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
+
+
+@pytest.fixture
+def adjust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have each Python process that starts from now on run some lines before anything else."""
+
+    def write(lines: str) -> None:
+        folder = tmp_path / "adjusted"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(lines)
+        monkeypatch.setenv("PYTHONPATH", str(folder), prepend=":")
+
+    return write
 
 
 @pytest.fixture

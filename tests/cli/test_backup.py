@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import tarfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +35,7 @@ from idp.web import context
 from tests import factories
 from tests.cli.conftest import PASSWORD, Run
 from tests.relying_party import RelyingParty
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -174,10 +174,12 @@ def test_a_backup_under_load_is_of_one_moment(instance: Path, succeed: Run, file
         thread.start()
     files, acknowledged = [], []
     for number in range(3):
-        time.sleep(0.3)
+        goal = len(written) + 5
+        until(lambda goal=goal: len(written) >= goal or errors)
         acknowledged.append(list(written))
         files.append(file.with_name(f"{number}.tar"))
         succeed("backup", str(files[-1]), "--with-secret-key")
+    until(lambda: len(written) > len(acknowledged[-1]) or errors)
     stop.set()
     for thread in threads:
         thread.join()

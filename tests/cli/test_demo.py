@@ -4,6 +4,7 @@ import importlib.util
 import signal
 import socket
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,7 +17,7 @@ from idp.cli import children, demo
 from idp.cli.children import Child, Children
 from idp.errors import IdpError
 from tests.cli.conftest import Run
-from tests.cli.test_serve import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_a_child_that_will_not_stop_is_killed(tmp_path: Path, monkeypatch: pytes
     with Children(tmp_path) as running:
         running.start(_child(tmp_path, script))
         while not (tmp_path / "up").exists():
-            pass
+            time.sleep(0.02)
         process = running._running["child"][1]
     assert process.returncode == -signal.SIGKILL
 
@@ -125,13 +126,13 @@ def test_the_whole_of_it(
     urls = (f"http://localhost:{app_port}", f"http://127.0.0.1:{second_port}", f"http://localhost:{port}")
     for url in urls:
         assert url in shown
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             assert answer.status == 200
     assert "admin" in shown
     folders = list(temporary.glob("idp-demo-*"))
     assert len(folders) == 1
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert "Traceback" not in stderr
     assert not folders[0].exists()

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +20,10 @@ from idp.models import SigningKey
 from idp.settings import Settings
 from tests import factories
 from tests.cli.conftest import Run
-from tests.cli.test_serve import free_port, get_when_ready
+from tests.cli.test_serve import get_when_ready
+from tests.ports import free_port
 from tests.relying_party import RelyingParty, Tokens, decode
+from tests.waiting import until
 
 BROWSERS = 3
 # A minute is long for a test: each process that starts here looks at the table every second instead.
@@ -50,11 +51,15 @@ class Load:
 
     def wait_for(self, kid: str, count: int) -> None:
         """Wait until so many more ID tokens were signed by a key."""
-        wanted, give_up_at = self.signed_by[kid] + count, time.monotonic() + 60
-        while self.signed_by[kid] < wanted:
-            assert not self.faults, self.faults
-            assert time.monotonic() < give_up_at, self.signed_by
-            time.sleep(0.05)
+        wanted = self.signed_by[kid] + count
+        until(lambda: self.faults or self.signed_by[kid] >= wanted, f"{self.signed_by}")
+        assert not self.faults, self.faults
+
+    def no_more_by(self, old: str, new: str) -> bool:
+        """Tell whether of the next tokens, of which each process signs some, none was signed by the old key."""
+        before = self.signed_by[old]
+        self.wait_for(new, 20)
+        return self.signed_by[old] == before
 
     def stop(self) -> None:
         """Let everybody finish."""
@@ -78,15 +83,12 @@ def relay(url: str) -> Client:
 @pytest.fixture
 def server(
     instance: Path,
-    tmp_path: Path,
+    adjust: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
     start: Callable[..., Popen[str]],
 ) -> Iterator[str]:
     """`idp serve --workers 2`; gives its URL."""
-    hurry = tmp_path / "hurry"
-    hurry.mkdir()
-    (hurry / "sitecustomize.py").write_text(HURRY)
-    monkeypatch.setenv("PYTHONPATH", str(hurry), prepend=":")
+    adjust(HURRY)
     url = f"http://localhost:{free_port()}"
     monkeypatch.setenv("IDP_ISSUER", url)
     process = start("serve", "--workers", "2", "--no-worker")
@@ -94,6 +96,11 @@ def server(
     yield url
     process.terminate()
     assert process.wait(timeout=60) == 0, process.communicate()
+
+
+def published(server: str) -> set[str]:
+    """Return the keys that one of the processes publishes."""
+    return {each["kid"] for each in json.loads(relay(server).get("/oauth/jwks").data)["keys"]}
 
 
 @pytest.fixture
@@ -121,10 +128,7 @@ def test_no_request_fails_and_no_key_signs_before_it_was_published(
 
     succeed("keys", "rotate")
     new = key(database, "next").kid
-    time.sleep(2.5)  # both processes have looked at the table
-    for _ in range(10):
-        published = {each["kid"] for each in json.loads(relay(server).get("/oauth/jwks").data)["keys"]}
-        assert {old, new} <= published, "each process publishes the next key"
+    until(lambda: all({old, new} <= published(server) for _ in range(10)), "a process does not publish the next key")
     load.wait_for(old, 10)
     assert load.signed_by[new] == 0
 
@@ -136,8 +140,5 @@ def test_no_request_fails_and_no_key_signs_before_it_was_published(
     succeed("worker", "--once")
     assert key(database, "active").kid == new
     load.wait_for(new, 10)
-    time.sleep(2.5)  # by now nobody signs with the old key any more
-    before = load.signed_by[old]
-    load.wait_for(new, 20)
-    assert load.signed_by[old] == before
+    until(lambda: load.no_more_by(old, new), "a process goes on with the old key")
     assert not load.faults

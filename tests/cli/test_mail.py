@@ -1,10 +1,10 @@
 """`idp mail`, and the settings and checks around it."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
@@ -20,8 +20,10 @@ from idp.errors import SettingsError
 from idp.mail import messages, outbox
 from idp.models import MailMessage
 from tests.cli.conftest import Run
-from tests.cli.test_serve import free_port, get_when_ready
+from tests.cli.test_serve import get_when_ready
 from tests.mail.conftest import HOST, Manners, manners, serve
+from tests.ports import free_port
+from tests.waiting import until
 
 __all__ = ["manners", "serve"]  # fixtures
 
@@ -38,7 +40,7 @@ def mail_server(instance: Path, monkeypatch: pytest.MonkeyPatch, serve: Serve) -
 
 def set_mail_server(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
     """Set the instance up for a mail server."""
-    given = {"HOST": HOST, "PORT": str(port), "SECURITY": "none", "TIMEOUT": "2"}
+    given = {"HOST": HOST, "PORT": str(port), "SECURITY": "none", "TIMEOUT": "60"}
     for name, value in given.items():
         monkeypatch.setenv(f"IDP_SMTP_{name}", value)
     monkeypatch.setenv("IDP_MAIL_FROM", "login@example.org")
@@ -190,22 +192,12 @@ def test_a_sender(sender: str) -> None:
 
 def _worker_of(process: Popen[str]) -> int | None:
     """Return the worker's process among the server's children."""
-    # -ww: with COLUMNS in the environment, which some libraries put there, ps would cut the lines.
-    listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    for line in listed.splitlines():
-        pid, parent, arguments = line.split(None, 2)
-        if int(parent) == process.pid and "worker --while-stdin-is-open" in arguments:
-            return int(pid)
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == process.pid and b"--while-stdin-is-open" in (path / "cmdline").read_bytes():
+                return int(path.name)
     return None
-
-
-def _wait_for(what: Callable[[], Any]) -> Any:
-    give_up_at = time.monotonic() + 30
-    while time.monotonic() < give_up_at:
-        if found := what():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not come")
 
 
 def _is_alive(pid: int) -> bool:
@@ -224,13 +216,13 @@ def test_the_server_has_a_worker_which_sends_mail_and_dies_with_it(
     process = start("serve")
     get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
     post(database)
-    _wait_for(lambda: list((instance / "outbox").glob("*.eml")))
-    first = _wait_for(lambda: _worker_of(process))
+    until(lambda: list((instance / "outbox").glob("*.eml")))
+    first = until(lambda: _worker_of(process))
     os.kill(first, signal.SIGKILL)
     # The dead one may be listed for a moment longer.
-    second = _wait_for(lambda: worker if (worker := _worker_of(process)) != first else None)
+    second = until(lambda: worker if (worker := _worker_of(process)) != first else None)
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=40)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert f"started again in {companion.START_AGAIN_AFTER} seconds" in stderr
     assert not _is_alive(second)
@@ -246,8 +238,8 @@ def test_the_worker_outlives_nobody(
         text=True,
     )
     post(database)
-    _wait_for(lambda: database.scalar(select(MailMessage.id).where(MailMessage.state == "sent")))
-    _, stderr = process.communicate(timeout=20)  # closes stdin
+    until(lambda: database.scalar(select(MailMessage.id).where(MailMessage.state == "sent")))
+    _, stderr = process.communicate(timeout=120)  # closes stdin
     assert (process.returncode, "Traceback" in stderr) == (0, False)
 
 
@@ -260,5 +252,5 @@ def test_a_server_without_a_worker(
     get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
     assert _worker_of(process) is None
     process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=40)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr

@@ -1,9 +1,9 @@
 """`idp serve`: refusals before it starts, and a real server that stops when it is told to."""
 
+import contextlib
 import json
 import signal
 import socket
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,8 +15,11 @@ import pytest
 
 from idp import logs
 from idp.cli import serve
+from idp.errors import NotReadyError
 from idp.settings import Settings
 from tests.cli.conftest import Run
+from tests.ports import free_port
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -28,25 +31,18 @@ def taken_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def get_when_ready(url: str, process: Popen[str]) -> Any:
     """Fetch JSON from a server that is about to start."""
-    give_up_at = time.monotonic() + 60
-    while time.monotonic() < give_up_at:
+
+    def look() -> Any:
         assert process.poll() is None, process.communicate()
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=10) as answer:
                 return json.loads(answer.read())
         except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the server did not start")
+            return None
+
+    return until(look, "the server did not start")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +95,7 @@ def test_serves_and_stops(
     discovery = get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration?code=hush", process)
     assert discovery["issuer"] == f"http://127.0.0.1:{port}"
     process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=40)
+    stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert not stdout
     assert "Listening at" in stderr
@@ -108,7 +104,10 @@ def test_serves_and_stops(
     assert "Python threads" not in stderr  # the server's advice, which does not fit a server that waits
 
 
-def test_a_stop_while_processes_still_load_is_not_missed(instance: Path, start: Callable[..., Popen[str]]) -> None:
+def test_a_stop_while_processes_still_load_is_not_missed(
+    instance: Path, start: Callable[..., Popen[str]], adjust: Callable[[str], None]
+) -> None:
+    adjust("from idp.cli import serve\nserve.STOP_WITHIN = 100\n")  # a slow machine loads them for a while first
     process = start("serve", "--port", str(free_port()), "--workers", "3", "--no-worker")
     assert process.stderr is not None
     shown = ""
@@ -117,10 +116,18 @@ def test_a_stop_while_processes_still_load_is_not_missed(instance: Path, start: 
         assert line, shown
         shown += line
     process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=40)
+    _, rest = process.communicate(timeout=120)
     assert process.returncode == 0, shown + rest
     assert "Killing" not in rest
     assert "ERROR" not in rest
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could begin at a port."""
+    with contextlib.suppress(NotReadyError):
+        serve.check_free("127.0.0.1", port)
+        return True
+    return False
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])
@@ -132,16 +139,39 @@ def test_a_killed_server_leaves_nothing_behind(
     process = start("serve", "--workers", workers)
     get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
     process.kill()
-    process.communicate(timeout=30)  # ends when nobody holds stdout and stderr any more: neither processes nor worker
-    serve.check_free("127.0.0.1", port)
+    process.communicate(timeout=120)  # ends when nobody holds stdout and stderr any more: neither processes nor worker
+    until(lambda: is_free(port), "somebody listens still")
+
+
+# Says in a file that a password is being hashed, and takes more than a second for it.
+SLOW_HASH = """
+import bcrypt, pathlib, time
+
+quickly = bcrypt.checkpw
+
+
+def slowly(*given):
+    pathlib.Path({file!r}).touch()
+    time.sleep(1)
+    return quickly(*given)
+
+
+bcrypt.checkpw = slowly
+"""
 
 
 @pytest.fixture
-def slow_sign_in(instance: Path, ada: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tuple[bytes, str]]:
-    """Prepare a sign-in whose hash takes a second or two; gives the request."""
+def hashing(tmp_path: Path) -> Path:
+    """A file that is there as soon as somebody's password is being hashed."""
+    return tmp_path / "hashing"
 
-    def prepare(port: int) -> tuple[bytes, str]:
-        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/sign-in", timeout=10)
+
+@pytest.fixture
+def slow_sign_in(instance: Path, ada: str, hashing: Path, adjust: Callable[[str], None]) -> Callable[[int], bytes]:
+    """Prepare a sign-in whose hash takes a second or more; gives the request."""
+
+    def prepare(port: int) -> bytes:
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/sign-in", timeout=60)
         cookie = page.headers["Set-Cookie"].partition(";")[0]
         token = page.read().decode().split('name="csrf_token" value="')[1].partition('"')[0]
         body = f"username=nobody&password=wrong&csrf_token={token}"
@@ -153,16 +183,17 @@ def slow_sign_in(instance: Path, ada: str, monkeypatch: pytest.MonkeyPatch) -> C
             f"Content-Length: {len(body)}",
             "Connection: close",
         )
-        return "\r\n".join((*lines, "", body)).encode(), token
+        return "\r\n".join((*lines, "", body)).encode()
 
-    monkeypatch.setenv("IDP_BCRYPT_COST", "14")
+    adjust(SLOW_HASH.format(file=str(hashing)))
     return prepare
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_a_request_at_hand_is_finished_first(
     start: Callable[..., Popen[str]],
-    slow_sign_in: Callable[[int], tuple[bytes, str]],
+    slow_sign_in: Callable[[int], bytes],
+    hashing: Path,
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
 ) -> None:
@@ -170,17 +201,17 @@ def test_a_request_at_hand_is_finished_first(
     monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
     process = start("serve")
     get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
-    request, _ = slow_sign_in(port)
+    request = slow_sign_in(port)
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
-        time.sleep(0.4)  # it is being hashed
+        until(hashing.exists)
         process.send_signal(number)
         answer = b""
         while chunk := connection.recv(65_536):
             answer += chunk
     assert answer.startswith(b"HTTP/1.1 422"), answer[:200]
     assert b"</html>" in answer
-    process.communicate(timeout=40)
+    process.communicate(timeout=120)
     assert process.returncode == 0
 
 

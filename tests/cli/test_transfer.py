@@ -170,11 +170,11 @@ def test_stopped_with_ctrl_c(
     people = "".join(f"    u{n}: {{email: u{n}@example.org, password: {PASSWORD}}}\n" for n in range(20_000))
     config.write_text(f"credentials:\n  usernames:\n{people}", "utf-8")
     process = start(*IMPORT, str(config))
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while _count(database) == 0 and time.monotonic() < until:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=120)
     assert process.returncode == 130, told
     assert "Run the same command again" in told
     assert "Traceback" not in told

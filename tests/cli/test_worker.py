@@ -155,7 +155,7 @@ def test_stops_cleanly(rows: None, database: Session, start: Callable[..., Popen
     while "Swept 1 parked_request" not in process.stderr.readline():
         assert process.poll() is None
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0
     assert "Stopped." in stderr
     assert "Traceback" not in stderr

@@ -6,7 +6,8 @@ import pytest
 
 from tests.clients.person import Person
 from tests.factories import PASSWORD
-from tests.journeys.conftest import House, free_port
+from tests.journeys.conftest import House
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ class Person:
         self.issuer = issuer
         self.username = username
         self.password = password
-        self.http = httpx.Client(trust_env=False, timeout=20)
+        self.http = httpx.Client(trust_env=False, timeout=60)
 
     def __enter__(self) -> "Person":
         return self

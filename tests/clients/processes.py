@@ -14,7 +14,7 @@ from typing import Any
 from tests.journeys.conftest import wait_for
 
 GRACE = 10  # seconds to end by itself
-WHOLE_CONVERSATION = 60  # seconds
+WHOLE_CONVERSATION = 180  # seconds
 
 
 @contextmanager

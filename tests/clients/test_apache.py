@@ -12,8 +12,9 @@ import pytest
 from tests.clients.apache import folder_for_all, is_inside, needs_apache, serve, serve_intranet
 from tests.clients.how_to import HowTo
 from tests.clients.person import Person
-from tests.clients.waiting import until
-from tests.journeys.conftest import House, free_port
+from tests.journeys.conftest import House
+from tests.ports import free_port
+from tests.waiting import until
 
 pytestmark = needs_apache
 

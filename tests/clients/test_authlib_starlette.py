@@ -7,8 +7,8 @@ import pytest
 
 from tests.clients.person import Person
 from tests.clients.starlette_app import serve_weather
-from tests.clients.waiting import until
 from tests.journeys.conftest import House
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 from tests.clients.how_to import HowTo
 from tests.clients.person import Person
 from tests.clients.processes import running
-from tests.clients.waiting import until
 from tests.journeys.conftest import House
+from tests.waiting import until
 
 # The smallest project around what the how-to adds.
 SETTINGS = """

@@ -5,8 +5,9 @@ from pathlib import Path
 from tests.clients.apache import is_inside, needs_apache, serve_intranet
 from tests.clients.person import Person
 from tests.clients.starlette_app import serve_weather
-from tests.clients.waiting import until
-from tests.journeys.conftest import House, free_port
+from tests.journeys.conftest import House
+from tests.ports import free_port
+from tests.waiting import until
 
 pytestmark = needs_apache
 

@@ -9,12 +9,12 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.clients.how_to import SECRET, HowTo
 from tests.clients.processes import running
-from tests.clients.waiting import until
 from tests.factories import PASSWORD
 from tests.journeys.conftest import ARGUMENTS, House
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
-PATIENCE = 30_000  # milliseconds
+PATIENCE = 60_000  # milliseconds
 
 
 @pytest.fixture(scope="module")

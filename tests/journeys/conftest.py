@@ -1,13 +1,11 @@
 """The real thing: provider and Streamlit apps as processes, set up by the command line, and a person in Chromium."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +13,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.factories import PASSWORD
+from tests.ports import free_port
 
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 FAST = {"IDP_BCRYPT_COST": "4", "IDP_REGISTRATION": "preauthorized"}
 ARGUMENTS = ["--no-sandbox", "--no-proxy-server", "--disable-background-networking", "--disable-component-update"]
 
@@ -39,7 +38,7 @@ class House:
         """Run an `idp` command, in a folder of somebody's choice, and return what it printed."""
         done = subprocess.run(
             [sys.executable, "-m", "idp", *arguments],
-            input=text, capture_output=True, text=True, env=self.environment, cwd=folder or self.folder, timeout=60,
+            input=text, capture_output=True, text=True, env=self.environment, cwd=folder or self.folder, timeout=120,
             check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -71,15 +70,7 @@ class House:
         for process in reversed(self.processes):
             process.terminate()
         for process in self.processes:
-            process.wait(timeout=30)
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+            process.wait(timeout=60)
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -87,7 +78,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(1_200):
         try:
-            with opener.open(url, timeout=2):
+            with opener.open(url, timeout=10):
                 return
         except OSError:
             assert process.poll() is None, log.read_text("utf-8")
@@ -129,7 +120,7 @@ def open_browser(browser: Browser) -> Iterator[Callable[[], BrowserContext]]:
 
     def make() -> BrowserContext:
         context = browser.new_context()
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)
         opened.append(context)
         return context
 

@@ -2,7 +2,6 @@
 
 import email
 import re
-import time
 from email import policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.journeys.conftest import House
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 APPS = Path(__file__).parent / "apps"
@@ -27,15 +27,17 @@ def app(house: House) -> str:
 def mailed_link(house: House, recipient: str, path: str) -> str:
     """Wait for a mail and return the link in it, as somebody copies it from their mailbox."""
     folder = house.folder / "instance" / "outbox"
-    for _ in range(300):
+
+    def look() -> str | None:
         for file in sorted(folder.glob("*.eml"), reverse=True):
             mail = cast(EmailMessage, email.message_from_bytes(file.read_bytes(), policy=policy.default))
             part = mail.get_body(("plain",))
             found = re.search(rf"{re.escape(house.issuer + path)}\S*", part.get_content()) if part else None
             if recipient in str(mail["To"]) and found:
                 return found.group()
-        time.sleep(0.1)
-    raise AssertionError(f"no mail for {recipient} with a link to {path}")
+        return None
+
+    return str(until(look, f"no mail for {recipient} with a link to {path}"))
 
 
 def form(page: Page, title: str) -> Locator:

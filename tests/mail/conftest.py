@@ -37,9 +37,9 @@ class Manners:
         refused: recipients and what they are answered.
         answer: what every content is answered.
         hangs_up: ends the connection `in the middle` of DATA, or `before its answer`; empty: not at all.
-        wait: seconds before it takes a mail.
+        wait: seconds before it takes a mail; `quick` of them it takes at once.
         received: everything that it took.
-        in_hand: set once a mail was in its hands.
+        in_hand: set once it has a mail in its hands that it does not take at once.
         connections: how many were made.
     """
 
@@ -47,6 +47,7 @@ class Manners:
     answer: str = "250 Thank you"
     hangs_up: str = ""
     wait: float = 0
+    quick: int = 0
     received: list[tuple[str, EmailMessage]] = field(default_factory=list)
     in_hand: threading.Event = field(default_factory=threading.Event)
     connections: int = 0
@@ -80,8 +81,9 @@ class Manners:
             mail = message_from_bytes(content, policy=policy.default)
             assert isinstance(mail, EmailMessage)
             self.received.append((envelope.rcpt_tos[0], mail))
-        self.in_hand.set()
-        await asyncio.sleep(self.wait)
+        if len(self.received) > self.quick:
+            self.in_hand.set()
+        await asyncio.sleep(self.wait if len(self.received) > self.quick else 0)
         if self.hangs_up == "before its answer":
             server.transport.abort()  # type: ignore[union-attr]
         return self.answer
@@ -113,7 +115,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop at once: whoever is connected notices."""
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -159,7 +161,7 @@ def by_smtp(settings: Settings) -> Callable[..., Settings]:
     """Return settings for a server on a port, without encryption unless told otherwise."""
 
     def make(port: int, **more: Any) -> Settings:
-        ours = {"smtp_host": HOST, "smtp_port": port, "smtp_security": "none", "smtp_timeout": 5}
+        ours = {"smtp_host": HOST, "smtp_port": port, "smtp_security": "none", "smtp_timeout": 60}
         return replace(settings, mail_from="Tea House <login@example.org>", **{**ours, **more})
 
     return make

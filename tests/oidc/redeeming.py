@@ -19,6 +19,6 @@ def begin(settings: Settings, barrier: Any) -> None:
 
 def redeem(form: dict[str, str]) -> tuple[int, str | None]:
     """Wait for the others, then send the token request; returns status and error."""
-    _barrier.wait(timeout=60)
+    _barrier.wait(timeout=240)
     response = _app.test_client().post("/oauth/token", data=form)
     return response.status_code, response.json.get("error")

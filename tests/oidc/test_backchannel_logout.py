@@ -20,6 +20,7 @@ from idp.oidc import backchannel
 from idp.oidc.outgoing import OutgoingError, post_form
 from idp.settings import Settings
 from tests.oidc.listening import App, read_logout_token
+from tests.ports import free_port
 from tests.relying_party import RelyingParty
 
 MakeRelyingParty = Callable[..., RelyingParty]
@@ -97,9 +98,7 @@ def test_after_two_days_it_is_given_up_loudly(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     make_user()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        dead = f"http://127.0.0.1:{probe.getsockname()[1]}/x"
+    dead = f"http://127.0.0.1:{free_port()}/x"
     rp = relying_party(backchannel_logout_uri=dead)
     tokens = rp.log_in()
     rp.request_logout(id_token_hint=tokens.response["id_token"])

@@ -246,7 +246,7 @@ def test_of_many_answers_at_once_one_counts(device: Device, app: Flask, db: Sess
         mine = app.test_client()
         for name, value in cookies.items():
             mine.set_cookie(name, value)
-        start.wait(timeout=30)
+        start.wait(timeout=120)
         outcomes[press(mine, page, "device-allow").status_code] += 1
 
     threads = [threading.Thread(target=answer) for _ in range(4)]

@@ -335,7 +335,7 @@ def at_once(engine: Engine, settings: Settings, workers: int = 6) -> Counter[str
 
     def run() -> None:
         try:
-            start.wait(timeout=30)
+            start.wait(timeout=120)
             done.update(key_rotation.rotate_due(engine, settings))
         except Exception as fault:
             faults.append(fault)

@@ -30,7 +30,7 @@ def at_once(act, count=THREADS):
 
     def run(number):
         try:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=120)
             results[number] = act(number)
         except BaseException as fault:
             faults.append(fault)
@@ -168,5 +168,5 @@ def test_a_code_is_redeemed_by_one_of_several_processes(posting, settings):
     with ProcessPoolExecutor(count, context, redeeming.begin, (settings, barrier)) as pool:
         for _ in range(ROUNDS):
             form = code_form(posting)
-            answers = list(pool.map(redeeming.redeem, [form] * count, timeout=120))
+            answers = list(pool.map(redeeming.redeem, [form] * count, timeout=300))
             assert sorted(answers) == [(200, None)] + [(400, "invalid_grant")] * (count - 1)

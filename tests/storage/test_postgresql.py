@@ -303,7 +303,7 @@ def test_a_logo_is_fetched_by_one_of_many_workers(relying_party: MakeRelyingPart
         done, start = Counter[str](), threading.Barrier(4)
 
         def fetch() -> None:
-            start.wait(timeout=30)
+            start.wait(timeout=120)
             done.update(client_logos.fetch_due(engine, settings))
 
         threads = [threading.Thread(target=fetch) for _ in range(4)]

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -103,6 +102,29 @@ def test_few_statements_a_batch(settings: Settings, db: Session) -> None:
     assert _count(db, UserRole) == 10_000
 
 
+# Dies when it is about to write the third of its lots of roles, and the accounts to them are written already.
+KILLED_AT_WORK = """
+import itertools, os, signal, sys
+from pathlib import Path
+
+from sqlalchemy import Engine, event
+
+from idp.settings import load
+from tests.transfer.conftest import import_text
+
+lots = itertools.count(1)
+
+
+@event.listens_for(Engine, "before_cursor_execute")
+def die(_connection, _cursor, statement, *_):
+    if statement.startswith("INSERT INTO user_role") and next(lots) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+import_text(load(), Path(sys.argv[1]).read_text())
+"""
+
+
 def test_killed_in_the_middle_and_run_again(settings: Settings, db: Session) -> None:
     """What was written stays whole, and the next run does the rest."""
     text = _people(3_000)
@@ -113,16 +135,8 @@ def test_killed_in_the_middle_and_run_again(settings: Settings, db: Session) -> 
         "IDP_INSTANCE": str(settings.instance),
         "IDP_SECRET_KEY": settings.secret_key,
     }
-    program = (
-        "import sys; from pathlib import Path; from idp.settings import load;"
-        "from tests.transfer.conftest import import_text; import_text(load(), Path(sys.argv[1]).read_text())"
-    )
-    process = subprocess.Popen([sys.executable, "-c", program, str(file)], env=environment)
-    until = time.monotonic() + 60
-    while _count(db, User) < 500 and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    done = subprocess.run([sys.executable, "-c", KILLED_AT_WORK, str(file)], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
     there = _count(db, User)
     assert 500 <= there < 3_000
     assert there % 500 == 0

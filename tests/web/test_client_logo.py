@@ -309,7 +309,7 @@ def test_of_many_workers_one_fetches_each(
     start, done = threading.Barrier(4), Counter[str]()
 
     def run() -> None:
-        start.wait(timeout=30)
+        start.wait(timeout=120)
         done.update(client_logos.fetch_due(engine, settings))
 
     threads = [threading.Thread(target=run) for _ in range(4)]

@@ -27,6 +27,7 @@ from idp.oidc.outgoing import OutgoingError, fetch, post_form
 from tests.oidc.hostile.conftest import raw_server
 from tests.oidc.registering import ask_to_register
 from tests.relying_party import ASSERTION_TYPE, error_of
+from tests.waiting import until
 
 KEY = ECKey.generate_key("P-256", {"kid": "k"})
 
@@ -241,7 +242,7 @@ def test_a_compressed_bomb_is_not_unpacked(settings):
 def test_who_takes_too_long_is_cut_off(settings, monkeypatch, part):
     """Slow answers (the guillotine): byte by byte, in whatever part of the answer, each step being in time."""
     monkeypatch.setattr(outgoing, "WHOLE_TIMEOUT", 0.5)
-    stop = threading.Event()
+    stop, ended = threading.Event(), threading.Event()
 
     def crawl(handler):
         pieces = {
@@ -255,12 +256,12 @@ def test_who_takes_too_long_is_cut_off(settings, monkeypatch, part):
             handler.wfile.write(piece)
             if stop.wait(0.05):
                 return
-        stop.wait(5)
+        stop.wait(600)
+        ended.set()
 
     with raw_server(crawl) as (url, _):
-        began = time.monotonic()
         outcome(lambda: fetch(settings, url, "*/*"))
-        assert time.monotonic() - began < 4, "it was cut off long before it had ended"
+        assert not ended.is_set(), "it was cut off long before it had ended"
         stop.set()
 
 
@@ -341,7 +342,7 @@ def test_a_wrong_certificate_is_refused(settings, certificates, name, is_trusted
     context.load_cert_chain(certificate, key)
     trusting = replace(settings, outgoing_ca_file=str(certificate) if is_trusted else "")
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(10)
+        server.settimeout(60)
 
         def serve():
             try:
@@ -368,20 +369,11 @@ def waiting_server(release):
     """A host that answers nobody until it is told to."""
 
     def wait(handler):
-        release.wait(10)
+        release.wait(120)
         handler.send_response(404)
         handler.end_headers()
 
     return raw_server(wait)
-
-
-def until(condition) -> None:
-    """Wait for something that another thread does."""
-    for _ in range(500):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it did not come to that")
 
 
 def test_a_slow_host_does_not_take_every_thread(settings):
@@ -420,7 +412,7 @@ def test_a_slow_name_server_holds_up_nobody_else(settings, monkeypatch):
 
     def resolve(*_, **__):
         began.set()
-        release.wait(10)
+        release.wait(120)
         raise socket.gaierror(-2, "no such name")
 
     monkeypatch.setattr(outgoing.socket, "getaddrinfo", resolve)
@@ -431,13 +423,13 @@ def test_a_slow_name_server_holds_up_nobody_else(settings, monkeypatch):
 
     with ThreadPoolExecutor(2) as pool:
         asking = pool.submit(ask)
-        assert began.wait(10)
+        assert began.wait(60)
 
         def serve():
             with turns.taken():
                 return "served"
 
-        assert pool.submit(serve).result(timeout=10) == "served"
+        assert pool.submit(serve).result(timeout=60) == "served"
         release.set()
         assert "cannot be resolved" in asking.result()
 
