@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,10 +20,11 @@ AWAY = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedE
 
 
 def free_port() -> int:
-    """Return a port at which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port at which nobody listens, and that no connection that goes out is given (Linux: from 32768)."""
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", random.randrange(10_000, 20_000)))
+            return int(probe.getsockname()[1])
 
 
 class Instance:
@@ -128,7 +130,7 @@ class Instance:
                 stderr=log,
                 start_new_session=True,
             )
-        if wait and not self.is_ready_within(90):
+        if wait and not self.is_ready_within(300):
             raise SystemExit(f"the server does not start:\n{self.last_words()}")
 
     def is_ready_within(self, seconds: float) -> bool:
@@ -147,7 +149,7 @@ class Instance:
 
     def wait_until_free(self) -> None:
         """Wait until nobody listens any more: web processes end with their server."""
-        give_up_at = time.monotonic() + 30
+        give_up_at = time.monotonic() + 120
         while time.monotonic() < give_up_at:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)):

@@ -56,7 +56,7 @@ class Target:
             _kill(target)
         assert self.instance.server is not None
         if what in ("main", "everything"):
-            self.instance.server.wait(30)
+            self.instance.server.wait(120)
             self.instance.wait_until_free()
             self.instance.start()
         return what
@@ -101,13 +101,16 @@ def run(target: Target, rounds: int, seed: int, only: str | None, say: Callable[
         threads = [threading.Thread(target=person.run, args=(stop,)) for person in people]
         for thread in threads:
             thread.start()
-        time.sleep(chance.uniform(0.3, 1.5))
-        what = target.kill(only)
-        time.sleep(chance.uniform(0.1, 0.5))
-        stop.set()
-        for thread in threads:
-            thread.join()
-        if not instance.is_ready_within(60):
+        try:
+            time.sleep(chance.uniform(0.3, 1.5))
+            wait_for_work(ledger)
+            what = target.kill(only)
+            time.sleep(chance.uniform(0.1, 0.5))
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        if not instance.is_ready_within(300):
             raise SystemExit(f"not ready again after round {number}, {what}:\n{instance.last_words()}")
         before = len(ledger.wrong)
         for person in people:
@@ -120,6 +123,15 @@ def run(target: Target, rounds: int, seed: int, only: str | None, say: Callable[
         say(f"{number:>4}  killed {what:<10}  {len(ledger.wrong)} wrong  {_counts(ledger)}{found}")
     compare_ledger(instance, ledger)
     return ledger
+
+
+def wait_for_work(ledger: Ledger) -> None:
+    """Wait until the server is at work and somebody has logged in: on a slow machine that takes a while."""
+    before, give_up_at = ledger.counts.total(), time.monotonic() + 300
+    while ledger.counts.total() <= before or not ledger.counts["login"]:
+        if time.monotonic() > give_up_at:
+            raise SystemExit(f"nothing is acknowledged any more: {_counts(ledger)}")
+        time.sleep(0.02)
 
 
 def _counts(ledger: Ledger) -> str:
