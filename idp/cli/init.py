@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from idp import crypto, migrations, settings
+from idp import crypto, settings
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import database_file
 from idp.database import open_session
 from idp.errors import NotReadyError
+from idp.migrations import runner
 from idp.oidc import keys
 from idp.settings import SECRET_KEY_NAME, Settings
 
@@ -96,7 +97,7 @@ def _upgrade(loaded: Settings) -> list[str]:
     file = database_file(loaded)
     if file is not None:
         file.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
-    before, after = migrations.upgrade(loaded)
+    before, after = runner.upgrade(loaded)
     if before == after:
         return []
     return [f"Made the database (schema {after})." if before is None else f"Upgraded the database to schema {after}."]

@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 from alembic import command
 
 from idp.database import open_engine
-from idp.migrations.runner import FOLDER, configuration, newest_revision, upgrade
+from idp.migrations.revisions import FOLDER, known_revisions
+from idp.migrations.runner import configuration, upgrade
 from idp.settings import Settings
 
 
@@ -26,7 +27,7 @@ def write_next_step(message: str) -> None:
         with engine.connect() as connection:
             command.revision(configuration(connection), message, autogenerate=True, rev_id=f"{steps + 1:04}")
         engine.dispose()
-    newest_revision.cache_clear()
+    known_revisions.cache_clear()
 
 
 if __name__ == "__main__":

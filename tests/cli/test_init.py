@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from idp import settings
 from idp.cli import init
 from idp.database import open_session
-from idp.migrations import runner
+from idp.migrations import revisions
 from idp.oidc import keys
 from tests.cli.conftest import Run
 
@@ -123,7 +123,7 @@ def test_a_newer_database_is_left_alone(instance: Path, database: Session, run: 
 
 
 def test_an_older_database_asks_for_init(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "newest_revision", lambda: "0999")
+    monkeypatch.setattr(revisions, "newest_revision", lambda: "0999")
     result = run("user", "list")
     assert result.exit_code == 1
     assert "run `idp init` to upgrade" in result.stderr

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, inspect, text
 from idp import migrations
 from idp.database import open_engine
 from idp.errors import NotReadyError
-from idp.migrations import runner
+from idp.migrations import revisions, runner
 from idp.models import Base
 from idp.settings import Settings
 
@@ -43,14 +43,14 @@ def _shape(engine: Engine) -> Shape:
 
 
 def test_models_and_migrations_agree(empty_database: Settings, engine: Engine) -> None:
-    migrations.upgrade(empty_database)
+    runner.upgrade(empty_database)
     with engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
     assert differences == []
 
 
 def test_a_migrated_database_looks_like_one_made_from_the_models(empty_database: Settings, engine: Engine) -> None:
-    migrations.upgrade(empty_database)
+    runner.upgrade(empty_database)
     migrated = _shape(engine)
     with engine.begin() as connection:
         Base.metadata.drop_all(connection)
@@ -65,8 +65,8 @@ def test_upgrading_from_nothing_and_twice(empty_database: Settings, engine: Engi
     with pytest.raises(NotReadyError, match="run `idp init`"):
         migrations.check_ready(engine)
     newest = migrations.newest_revision()
-    assert migrations.upgrade(empty_database) == (None, newest)
-    assert migrations.upgrade(empty_database) == (newest, newest)
+    assert runner.upgrade(empty_database) == (None, newest)
+    assert runner.upgrade(empty_database) == (newest, newest)
     assert migrations.is_current(engine)
     migrations.check_ready(engine)
 
@@ -79,7 +79,7 @@ def test_many_at_once(empty_database: Settings, engine: Engine) -> None:
     def upgrade() -> None:
         barrier.wait()
         try:
-            results.append(migrations.upgrade(empty_database)[0])
+            results.append(runner.upgrade(empty_database)[0])
         except Exception as error:
             results.append(error)
 
@@ -104,14 +104,14 @@ def test_a_failing_step_leaves_nothing_behind(
 
     monkeypatch.setattr(command, "upgrade", apply_and_fail)
     with pytest.raises(RuntimeError):
-        migrations.upgrade(empty_database)
+        runner.upgrade(empty_database)
     assert inspect(engine).get_table_names() == []
 
 
 def test_older_and_newer_databases_are_told_apart(empty_database: Settings, engine: Engine) -> None:
-    migrations.upgrade(empty_database)
+    runner.upgrade(empty_database)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "newest_revision", lambda: "9999")
+        patch.setattr(revisions, "newest_revision", lambda: "9999")
         with pytest.raises(NotReadyError, match="older schema"):
             migrations.check_ready(engine)
     with engine.begin() as connection:
@@ -119,29 +119,31 @@ def test_older_and_newer_databases_are_told_apart(empty_database: Settings, engi
     with pytest.raises(NotReadyError, match="newer schema"):
         migrations.check_ready(engine)
     with pytest.raises(NotReadyError, match="newer schema"):
-        migrations.upgrade(empty_database)
+        runner.upgrade(empty_database)
 
 
 def test_every_step_can_be_taken_back(empty_database: Settings, engine: Engine) -> None:
-    migrations.upgrade(empty_database)
+    runner.upgrade(empty_database)
     with engine.connect() as connection:
         command.downgrade(runner.configuration(connection), "base")
         connection.commit()
     assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
-    assert migrations.upgrade(empty_database)[0] is None
+    assert runner.upgrade(empty_database)[0] is None
 
 
 def test_steps_are_one_line_numbered_from_one() -> None:
-    steps = list(ScriptDirectory(str(runner.FOLDER)).walk_revisions())[::-1]
+    steps = list(ScriptDirectory(str(revisions.FOLDER)).walk_revisions())[::-1]
     assert [step.revision for step in steps] == [f"{number:04}" for number in range(1, len(steps) + 1)]
     assert all(Path(step.path).name.startswith(f"{step.revision}_") for step in steps)
+    assert revisions.known_revisions() == {step.revision for step in steps}  # read from the files' names alone
+    assert revisions.newest_revision() == steps[-1].revision
 
 
 def test_the_program_before_stands_each_new_schema(tmp_path: Path) -> None:
     """Servers are replaced one by one: a step adds tables, and columns that old INSERTs may leave out."""
     engine = open_engine(Settings(instance=tmp_path, secret_key="x" * 32))
     before: dict[str, dict[str, Any]] = {}
-    for step in list(ScriptDirectory(str(runner.FOLDER)).walk_revisions())[::-1]:
+    for step in list(ScriptDirectory(str(revisions.FOLDER)).walk_revisions())[::-1]:
         with engine.connect() as connection:
             runner._lock(connection)
             command.upgrade(runner.configuration(connection), step.revision)
@@ -166,7 +168,7 @@ def test_the_program_before_stands_each_new_schema(tmp_path: Path) -> None:
 def test_copying_a_table_does_not_cascade(tmp_path: Path, sqlite: Engine) -> None:
     """Later steps change SQLite's tables by copying: rows that hang on them must survive that."""
     settings = Settings(instance=tmp_path)
-    migrations.upgrade(settings)
+    runner.upgrade(settings)
     with sqlite.begin() as connection:
         connection.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
         connection.execute(
@@ -198,7 +200,7 @@ def test_a_step_that_orphans_rows_is_refused(sqlite: Engine) -> None:
 
 def test_foreign_keys_are_indexed_or_small(empty_database: Settings, engine: Engine) -> None:
     """Removing a user must not read whole tables of sessions, grants and tokens."""
-    migrations.upgrade(empty_database)
+    runner.upgrade(empty_database)
     found = inspect(engine)
     for table in ("browser_session", "user_role", "consent", "authorization_grant"):
         leading = {index["column_names"][0] for index in found.get_indexes(table)}
@@ -207,7 +209,7 @@ def test_foreign_keys_are_indexed_or_small(empty_database: Settings, engine: Eng
 
 
 def test_the_version_is_kept_where_alembic_keeps_it(empty_database: Settings, engine: Engine) -> None:
-    migrations.upgrade(empty_database)
+    runner.upgrade(empty_database)
     with engine.connect() as connection:
         version = connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")))
     assert version == migrations.newest_revision()
