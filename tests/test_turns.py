@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from idp import crypto, database, turns
-from idp.cli.serve import THREADS
+from idp.serving.server import THREADS
 from idp.settings import Settings
 from idp.web.one_at_a_time import OneAtATime
 

@@ -1,27 +1,18 @@
 """`idp serve`: the web server."""
 
 import errno
-import logging.config
 import socket
-from contextlib import nullcontext
 from urllib.parse import urlsplit
 
 import click
 
-from idp import logs
 from idp.accounts.visitor import SYSTEM
-from idp.cli import web_process
-from idp.cli.companion import Companion
 from idp.cli.instance import load_ready
 from idp.database import open_session
 from idp.errors import NotReadyError
 from idp.oidc import keys
+from idp.serving.start import Serving, become_server
 from idp.settings import Settings, is_loopback
-
-THREADS = 16  # about what the pool of database connections serves at once
-STOP_WITHIN = 20  # seconds that running requests have when the server stops
-HEADERS_WITHIN = 15_000  # milliseconds that a browser may take to send its headers
-HEADER_BYTES = 64 * 1024
 
 
 @click.command(short_help="Run the web server.")
@@ -50,9 +41,7 @@ def command(host: str, port: int | None, workers: int, no_worker: bool) -> None:
         keys.ensure_keys(db, loaded, SYSTEM)  # a newer version may sign with one algorithm more
     port = port or default_port(loaded)
     check_free(host, port)
-    logging.config.dictConfig(logs.configuration(loaded.log_level, loaded.log_format))
-    with nullcontext() if no_worker else Companion():
-        _run(loaded, host, port, workers)
+    become_server(Serving(host, port, workers, not no_worker, loaded.log_level, loaded.log_format))
 
 
 def default_port(loaded: Settings) -> int:
@@ -88,29 +77,3 @@ def check_free(host: str, port: int) -> None:
                     "port."
                 ) from None
             raise NotReadyError(f"This machine cannot listen at {host}:{port}: {fault.strerror}.") from None
-
-
-def _run(loaded: Settings, host: str, port: int, workers: int) -> None:
-    from granian import Granian  # noqa: PLC0415 - only this command serves
-    from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415
-    from granian.http import HTTP1Settings  # noqa: PLC0415
-    from granian.log import LogLevels  # noqa: PLC0415
-
-    address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][4][0]
-    web_process.hold_signals_while_forking()
-    Granian(
-        web_process.APPLICATION,
-        interface=Interfaces.WSGI,
-        address=str(address),
-        port=port,
-        workers=workers,
-        blocking_threads=THREADS,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN, max_buffer_size=HEADER_BYTES),
-        websockets=False,
-        log_level=LogLevels(loaded.log_level),
-        log_dictconfig=logs.configuration(loaded.log_level, loaded.log_format),
-        log_access=False,
-        respawn_failed_workers=True,
-        workers_kill_timeout=STOP_WITHIN,
-    ).serve(target_loader=web_process.load_application, wrap_loader=False)

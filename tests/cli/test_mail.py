@@ -15,10 +15,10 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from idp import settings
-from idp.cli import companion
 from idp.errors import SettingsError
 from idp.mail import messages, outbox
 from idp.models import MailMessage
+from idp.serving import companion
 from tests.cli.conftest import Run
 from tests.cli.test_serve import get_when_ready
 from tests.mail.conftest import HOST, Manners, manners, serve

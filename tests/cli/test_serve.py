@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import signal
 import socket
 import urllib.request
@@ -16,6 +17,7 @@ import pytest
 from idp import logs
 from idp.cli import serve
 from idp.errors import NotReadyError
+from idp.serving.start import Serving
 from idp.settings import Settings
 from tests.cli.conftest import Run
 from tests.ports import free_port
@@ -104,10 +106,35 @@ def test_serves_and_stops(
     assert "Python threads" not in stderr  # the server's advice, which does not fit a server that waits
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads Linux's list of what a process has loaded")
+def test_the_server_itself_loads_next_to_nothing(
+    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lives for months beside those that answer: it keeps neither the application nor what it checked with."""
+    port = free_port()
+    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
+    process = start("serve", "--no-worker")
+    get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    loaded = Path(f"/proc/{process.pid}/maps").read_text()
+    assert "_granian" in loaded
+    # Each of them has compiled parts, which a process maps: what does not show was not imported.
+    for library in ("sqlalchemy", "sqlite3", "cryptography", "_bcrypt", "markupsafe"):
+        assert library not in loaded
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text())
+    assert peak is not None
+    assert int(peak[1]) < 40 * 1024  # 28 MiB where this was written; with the application it would be 80
+
+
+def test_the_server_is_told_what_was_decided() -> None:
+    serving = Serving("::1", 8080, 3, False, "debug", "json")
+    assert Serving.of_words(serving.words()) == serving
+    assert Serving.of_words(serving._replace(has_worker=True).words()).has_worker
+
+
 def test_a_stop_while_processes_still_load_is_not_missed(
     instance: Path, start: Callable[..., Popen[str]], adjust: Callable[[str], None]
 ) -> None:
-    adjust("from idp.cli import serve\nserve.STOP_WITHIN = 100\n")  # a slow machine loads them for a while first
+    adjust("from idp.serving import server\nserver.STOP_WITHIN = 100\n")  # a slow machine loads them for a while first
     process = start("serve", "--port", str(free_port()), "--workers", "3", "--no-worker")
     assert process.stderr is not None
     shown = ""

@@ -391,7 +391,7 @@ def test_a_slow_host_does_not_take_every_thread(settings):
 
 def test_many_slow_hosts_do_not_take_every_thread_either(settings, monkeypatch):
     """Exhaustion by slow fetches of many hosts: the bound of them all is half of the threads that serve."""
-    from idp.cli.serve import THREADS
+    from idp.serving.server import THREADS
 
     assert outgoing.FETCHES_MOST <= THREADS // 2
     release = threading.Event()

@@ -4,9 +4,10 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 from types import FrameType, TracebackType
 from typing import Any
+
+from idp.serving.start import interpreter
 
 STOP_WITHIN = 10  # seconds; then whatever mail is in its hands goes again later
 START_AGAIN_AFTER = 5  # seconds
@@ -51,8 +52,8 @@ class Companion:
             self._process.wait()
 
     def _start(self) -> None:
-        self._process = subprocess.Popen(
-            (sys.executable, "-m", "idp", "worker", "--while-stdin-is-open"),
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            interpreter("idp", "worker", "--while-stdin-is-open"),
             stdin=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C reaches this process, which then tells the worker
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-APPLICATION = "idp.app"  # a name only: the command line lies below the application
+APPLICATION = "idp.app"  # a name only: the server lies below the application, and never loads it
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 GONE_WITHIN = 3  # seconds that running requests have once the server itself was killed
 

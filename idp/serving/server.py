@@ -1,0 +1,50 @@
+"""The server: it listens, starts the web processes, starts again those that end, and stops them all."""
+
+import logging.config
+import socket
+from contextlib import nullcontext
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from idp import logs
+from idp.serving import web_process
+from idp.serving.companion import Companion
+from idp.serving.start import Serving
+
+THREADS = 16  # about what the pool of database connections serves at once
+STOP_WITHIN = 20  # seconds that running requests have when the server stops
+HEADERS_WITHIN = 15_000  # milliseconds that a browser may take to send its headers
+HEADER_BYTES = 64 * 1024
+
+
+def serve(serving: Serving) -> None:
+    """Run the server until it is told to stop.
+
+    Args:
+        serving: says where and how.
+    """
+    log = logs.configuration(serving.log_level, serving.log_format)
+    logging.config.dictConfig(log)
+    address = socket.getaddrinfo(serving.host, serving.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][4][0]
+    server = Granian(
+        web_process.APPLICATION,
+        interface=Interfaces.WSGI,
+        address=str(address),
+        port=serving.port,
+        workers=serving.workers,
+        blocking_threads=THREADS,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN, max_buffer_size=HEADER_BYTES),
+        websockets=False,
+        log_level=LogLevels(serving.log_level),
+        log_dictconfig=log,
+        log_access=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_WITHIN,
+    )
+    with Companion() if serving.has_worker else nullcontext():
+        web_process.hold_signals_while_forking()
+        server.serve(target_loader=web_process.load_application, wrap_loader=False)
