@@ -5,7 +5,7 @@ import socket
 from contextlib import nullcontext
 
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
@@ -36,6 +36,7 @@ def serve(serving: Serving) -> None:
         port=serving.port,
         workers=serving.workers,
         blocking_threads=THREADS,
+        loop=Loops.asyncio,  # WSGI needs none: let no other be loaded that happens to be installed
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN, max_buffer_size=HEADER_BYTES),
         websockets=False,
