@@ -28,6 +28,7 @@ EXCEPTIONS = {
     ("idp/cli/progress.py", "time.monotonic"): "an interval: how often progress is told",
     ("idp/cli/database_copy.py", "os.environ"): "the environment that PostgreSQL's tools inherit",
     ("idp/cli/demo.py", "os.environ"): "the environment that child processes of the demo inherit",
+    ("idp/serving/start.py", "os.environ"): "the environment that the server inherits from the command",
 }
 
 
