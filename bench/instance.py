@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import requests
@@ -48,7 +48,7 @@ class Instance:
         self.server: subprocess.Popen[bytes] | None = None
         self.web: dict[str, str] = {}
         self.machine: dict[str, str] = {}
-        self.before: Sequence[str] = ()  # a command that runs the server, such as `faketime +1h`
+        self.server_environ: dict[str, str] = {}  # more for the server, and for no other command
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")} | {
             "IDP_INSTANCE": str(self.folder),
             "IDP_ISSUER": self.issuer,
@@ -123,8 +123,8 @@ class Instance:
         """
         with self.log.open("ab") as log:
             self.server = subprocess.Popen(
-                (*self.before, sys.executable, "-m", "idp", "serve", "--port", str(self.port), "--workers", "2"),
-                env=self.environ,
+                (sys.executable, "-m", "idp", "serve", "--port", str(self.port), "--workers", "2"),
+                env={**self.environ, **self.server_environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

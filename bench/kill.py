@@ -43,6 +43,7 @@ class Target:
     instance: Instance
     cluster: Cluster | None
     chance: random.Random
+    web_killed_at: float = 0.0
 
     def kill(self, only: str | None) -> str:
         """Kill -9 one web process, the worker, the main process, all at once, or the database; returns what."""
@@ -50,6 +51,9 @@ class Target:
         if what in THEIRS:
             self._kill_database(what)
             return what
+        if what == "web":  # granian takes two deaths within 5.5 seconds for a fault that restarts do not mend, and ends
+            time.sleep(max(0.0, self.web_killed_at + 8 - time.monotonic()))
+            self.web_killed_at = time.monotonic()
         running = self.instance.processes()
         everything = [each for found in running.values() for each in found]
         for target in everything if what == "everything" else [self.chance.choice(running[what] or [0])]:
