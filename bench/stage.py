@@ -103,7 +103,7 @@ class Stage:
             after: what happened.
             but: names of invariants that do not count here.
         """
-        if not self.instance.is_ready_within(60):
+        if not self.instance.is_ready_within(300):
             self.ledger.blame(f"not ready after {after}: {self.instance.last_words()[-500:]}")
             return
         for person in self.people:

@@ -1,7 +1,8 @@
 """Rows that are work to be done by one worker at a time: claimed for a while, put off, done with, forgotten.
 
 A worker claims a row by a lease, which ends by itself: if the worker dies, another takes the row when the time is over,
-and nothing is lost. A worker that took longer than its lease must not undo what another did meanwhile.
+and nothing is lost. A worker that took longer than its lease must not undo what another did meanwhile. A clock that was
+ahead and is set back puts nothing off for longer than the longest wait and a minute.
 
 Such a table has the columns `id`, `state` (`waiting`, and others when it is done), `attempts`, `next_attempt_at`,
 `claimed_until`, `finished_at` and `last_error`.
@@ -15,6 +16,8 @@ from sqlalchemy import ColumnElement, RowMapping, Update, delete, or_, select, u
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp import clock
+
+CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
 
 Conditions = tuple[ColumnElement[bool], ...]
 
@@ -135,16 +138,31 @@ class Leases:
         """
         return self.waits[min(attempts, len(self.waits) - 1)]
 
+    def bring_back(self, db: Session) -> int:
+        """Have rows that lie further ahead than any wait or lease tried now: the clock was set back since.
+
+        Returns:
+            How many.
+        """
+        farthest = clock.now() + max(self.waits) + CLOCKS_APART
+        is_ahead = or_(self.table.next_attempt_at > farthest, self.table.claimed_until > farthest)
+        found = select(self.table.id).where(self.table.state == "waiting", is_ahead)
+        if db.scalar(found.limit(1)) is None:
+            return 0  # the common case takes no write lock
+        statement = update(self.table).where(self.table.id.in_(found))
+        return int(db.execute(statement.values(next_attempt_at=clock.now(), claimed_until=None)).rowcount)  # type: ignore[attr-defined]
+
     def sweep(self, db: Session, *, most: int, kept_after_end: int) -> int:
-        """Forget rows that were finished long ago.
+        """Forget rows that were finished long ago, and bring back those that a wrong clock has put off.
 
         Args:
             most: at most so many.
             kept_after_end: seconds since then.
 
         Returns:
-            How many.
+            How many were forgotten.
         """
+        self.bring_back(db)
         old = select(self.table.id).where(
             self.table.state != "waiting", self.table.finished_at < clock.now() - kept_after_end
         )

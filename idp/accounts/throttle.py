@@ -10,7 +10,7 @@ while the first one is still hashing, and no write lock is held during a quarter
 
 from dataclasses import dataclass
 
-from sqlalchemy import case, delete, update
+from sqlalchemy import case, delete, or_, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, metrics
@@ -43,6 +43,7 @@ MAIL_BURST = 5  # mails that strangers may cause to one mailbox at once
 MAIL_INTERVAL = 600  # seconds until they may cause the next
 CLIENTS_BURST = 50  # clients that one network may register at once, where anyone may
 CLIENTS_INTERVAL = 600  # seconds until it may register the next
+CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
 # Requests of apps that may wait for a person, as against attempts to sign in: no school or office comes near to that.
 REQUESTS_FOR_ATTEMPT = 20
 _MAILS = (REGISTRATION_ACCOUNT, RECOVERY_ACCOUNT, RESEND_ACCOUNT, CODE_ACCOUNT)
@@ -77,14 +78,16 @@ def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
     burst, interval = _limits(settings, kind)
     bucket = f"{kind}:{crypto.digest(subject)[:32]}"
     now = clock.now()
-    base = case((Throttle.available_at > now, Throttle.available_at), else_=now)
+    # No attempt is charged further ahead than this: who wrote such a row had a clock that was set back since.
+    farthest = now + burst * interval + CLOCKS_APART
+    base = case((Throttle.available_at.between(now, farthest), Throttle.available_at), else_=now)
     statement = (
         insert_into(db, Throttle)
         .values(bucket=bucket, available_at=now + interval)
         .on_conflict_do_update(
             index_elements=[Throttle.bucket],
             set_={"available_at": base + interval},
-            where=Throttle.available_at + interval - now <= burst * interval,
+            where=or_(Throttle.available_at + interval - now <= burst * interval, Throttle.available_at > farthest),
         )
         .returning(Throttle.available_at)
     )
