@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from disks import UnavailableError
+from fault_backup import backup_under_load, backup_under_load_on_postgresql
 from fault_disk import damaged_log, damaged_page, full_disk, pulled_plug, read_only_disk, slow_disk
 from fault_time import jumping_clock, told_to_stop
 from stage import Stage
@@ -29,6 +30,8 @@ FAULTS: tuple[Callable[[Path], Stage], ...] = (
     damaged_log,
     jumping_clock,
     told_to_stop,
+    backup_under_load,
+    backup_under_load_on_postgresql,
 )
 ESSENTIAL = ("sign-in", "login", "refresh", "registration", "sign-out", "looked back", "told to come back", "away")
 

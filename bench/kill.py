@@ -143,14 +143,14 @@ def _counts(ledger: Ledger) -> str:
 
 
 @contextlib.contextmanager
-def own_database(server: str) -> Iterator[str]:
+def own_database(server: str, name: str = "run") -> Iterator[str]:
     """Make a database on a PostgreSQL server for one run; nothing for SQLite."""
     if not server:
         yield ""
         return
     import psycopg  # noqa: PLC0415 - for PostgreSQL only
 
-    name = f"idp_kill_{os.getpid()}"
+    name = f"idp_kill_{name}_{os.getpid()}"
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
     yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))

@@ -62,6 +62,7 @@ class Person:
         self.browser = requests.Session()
         self.is_signed_in = False
         self.subject = ""
+        self.access_token = ""  # the latest
         self.unused: list[str] = []  # refresh tokens
         self.used: list[str] = []
         self.unredeemed: list[tuple[float, str]] = []  # codes, and when they came
@@ -175,6 +176,7 @@ class Person:
     def _keep(self, answer: requests.Response) -> None:
         tokens = answer.json()
         self.unused = [*self.unused, tokens["refresh_token"]][-KEPT:]
+        self.access_token = tokens["access_token"]
         if self.chance.random() < 0.3:
             self._ask_userinfo(tokens["access_token"])
 
