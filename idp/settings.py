@@ -103,6 +103,17 @@ def _fault_of_database_url(value: str) -> str | None:
     return None
 
 
+def _fault_of_throttle_url(value: str) -> str | None:
+    if value == "" or value.startswith("unix:///"):
+        return None
+    try:
+        url = urlsplit(value)
+        is_whole, _ = url.scheme in ("redis", "rediss") and bool(url.hostname), url.port
+    except ValueError:
+        is_whole = False
+    return None if is_whole else "must be a URL such as redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH"
+
+
 def _fault_of_secret_key(value: str) -> str | None:
     return None if value == "" or len(value) >= 32 else "must have at least 32 characters; `idp init` makes one"
 
@@ -343,6 +354,14 @@ class Settings:
     )
     throttle_address_interval: int = setting(
         5, "After the burst, one more attempt for an address in so long.", unit="seconds", check=at_least(1)
+    )
+
+    throttle_url: str = setting(
+        "",
+        "A Redis or Valkey server for the attempts that throttles count: redis://HOST:6379/0, rediss:// with TLS, or "
+        "unix:///PATH. Default: the database.",
+        secret=True,
+        check=_fault_of_throttle_url,
     )
 
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

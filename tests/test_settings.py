@@ -200,6 +200,11 @@ def test_a_toml_value_of_another_type_is_a_fault(read, toml):
         ("throttle_account_interval", ("1",), ("0",)),
         ("throttle_address_burst", ("1",), ("0",)),
         ("throttle_address_interval", ("1",), ("0",)),
+        (
+            "throttle_url",
+            ("", "redis://host", "redis://me:secret@[::1]:6379/1", "rediss://host:6380", "unix:///run/redis.sock"),
+            ("host:6379", "http://host", "redis://", "redis://host:port", "unix://run/redis.sock"),
+        ),
         ("brand_accent", ("#000000", "#AbCdEf"), ("", "blue", "#fff", "#12345g", "#0000000")),
         ("brand_name", ("X", "x" * 60), ("", " ", "x" * 61)),
         ("brand_logo", ("", "logo.svg", "our-logo.png"), ("logo.gif", "../logo.svg", "a/b.svg", "/etc/x.svg", "svg")),
@@ -294,6 +299,7 @@ def test_what_follows_from_the_issuer():
         ("database_url", '"mysql://me:7391@host/db"'),
         ("database_url", '"postgresql://me:7391@host:port/db"'),
         ("database_url", "7391"),
+        ("throttle_url", '"valkey://me:7391@host"'),
     ],
 )
 def test_a_fault_of_a_secret_does_not_show_it(read, name, raw):
@@ -315,6 +321,7 @@ def test_what_holds_a_secret_is_marked():
         "database_url",
         "metrics_token",
         "smtp_password",
+        "throttle_url",
     }
 
 

@@ -6,6 +6,8 @@ account before have buckets of their own (OWASP "device cookies").
 
 An attempt is charged, and the charge committed, before the password is hashed: many at once cannot all slip through
 while the first one is still hashing, and no write lock is held during a quarter of a second of bcrypt.
+
+Buckets are rows of a table, or keys of a server such as Redis (`shared_buckets`); while that is away, rows again.
 """
 
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from sqlalchemy import case, delete, or_, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, metrics
+from idp.accounts import shared_buckets
+from idp.accounts.shared_buckets import SharedBuckets
 from idp.database import insert_into
 from idp.errors import Throttled
 from idp.models import Throttle
@@ -55,9 +59,13 @@ class Charge:
 
     bucket: str
     interval: int
+    shared: SharedBuckets | None = None
 
     def refund(self, db: Session) -> None:
         """Give the attempt back: it turned out to be honest."""
+        if self.shared is not None:
+            self.shared.refund(self.bucket, self.interval)
+            return
         db.execute(
             update(Throttle)
             .where(Throttle.bucket == self.bucket)
@@ -77,6 +85,21 @@ def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
     """
     burst, interval = _limits(settings, kind)
     bucket = f"{kind}:{crypto.digest(subject)[:32]}"
+    shared = shared_buckets.of(settings)
+    answer = shared.spend(bucket, burst, interval) if shared is not None else None
+    if answer is None:
+        shared, answer = None, _spend_in_table(db, bucket, burst, interval)
+    is_charged, available_at = answer
+    if not is_charged:
+        db.rollback()
+        metrics.add(f'idp_throttled_total{{bucket="{kind}"}}')
+        raise Throttled(max(1, available_at + interval - clock.now() - burst * interval))
+    db.commit()
+    return Charge(bucket, interval, shared)
+
+
+def _spend_in_table(db: Session, bucket: str, burst: int, interval: int) -> tuple[bool, int]:
+    """Charge one attempt to a row; returns whether that was possible, and when the bucket is full again."""
     now = clock.now()
     # No attempt is charged further ahead than this: who wrote such a row had a clock that was set back since.
     farthest = now + burst * interval + CLOCKS_APART
@@ -92,18 +115,10 @@ def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
         .returning(Throttle.available_at)
     )
     charged = db.execute(statement).first()
-    if charged is None:
-        available_at = (
-            db.scalar(
-                Throttle.__table__.select().with_only_columns(Throttle.available_at).where(Throttle.bucket == bucket)
-            )
-            or now
-        )
-        db.rollback()
-        metrics.add(f'idp_throttled_total{{bucket="{kind}"}}')
-        raise Throttled(max(1, available_at + interval - now - burst * interval))
-    db.commit()
-    return Charge(bucket, interval)
+    if charged is not None:
+        return True, charged.available_at
+    row = Throttle.__table__.select().with_only_columns(Throttle.available_at).where(Throttle.bucket == bucket)
+    return False, db.scalar(row) or now
 
 
 def sweep(db: Session, *, most: int) -> int:

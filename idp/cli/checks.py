@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from idp import clock, migrations
+from idp.accounts import shared_buckets
 from idp.cli import invariants
 from idp.cli.departures import find_departures
 from idp.cli.faults import explain
@@ -209,6 +210,17 @@ def _mail(loaded: Settings) -> Finding:
     return Finding("ok", f"{loaded.smtp_host} takes it")
 
 
+def _throttles(loaded: Settings) -> Finding:
+    shared = shared_buckets.of(loaded)
+    if shared is None:
+        return Finding("ok", "the database counts attempts")
+    try:
+        return Finding("ok", f"a server of their own counts attempts, version {shared.check()}")
+    except NotReadyError as fault:
+        advice = "Correct it: the database takes its place meanwhile, and each attempt waits for it now and then."
+        return Finding("fault", fault.message, advice)
+
+
 def _proxy(loaded: Settings) -> Finding:
     if loaded.is_https and loaded.proxy_hops == 0:
         return Finding(
@@ -277,6 +289,7 @@ CHECKS: tuple[Check, ...] = (
     Check("signing keys", _signing_keys),
     Check("clock", _clock),
     Check("mail", _mail),
+    Check("throttles", _throttles),
     Check("proxy headers", _proxy),
     Check("issuer", _issuer),
     Check("departures", _departures),

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from idp.accounts import shared_buckets
 from idp.accounts.visitor import SYSTEM
 from idp.cli.instance import load_ready
 from idp.database import open_session
@@ -36,6 +37,7 @@ def command(host: str, port: int | None, workers: int, no_worker: bool) -> None:
       idp serve --host 0.0.0.0 --port 8080 --workers 2
     """
     loaded = load_ready()
+    shared_buckets.of(loaded)  # a package that is missing is missed now
     with open_session(loaded) as db:
         keys.load_keys(db, loaded)
         keys.ensure_keys(db, loaded, SYSTEM)  # a newer version may sign with one algorithm more

@@ -1,6 +1,7 @@
 """`idp doctor`: one test a check, each with what is wrong and what to do about it."""
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,6 +17,7 @@ from idp.cli.checks import CHECKS, KEY_AGE, KEY_DELAY
 from idp.oidc import keys
 from idp.settings import Settings
 from tests.cli.conftest import Run
+from tests.redis_server import BINARY, RedisServer
 
 
 def _findings(run: Run) -> dict[str, dict[str, Any]]:
@@ -140,6 +142,32 @@ def test_clock(instance: Path, run: Run, offset: int, told: str) -> None:
         found = _findings(run)["clock"]
     assert found["verdict"] == "fault"
     assert told in found["told"]
+
+
+@pytest.mark.skipif(not BINARY, reason="neither valkey-server nor redis-server is installed")
+def test_the_throttles_server(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert _findings(run)["throttles"]["told"] == "the database counts attempts"
+    server = RedisServer(tmp_path)
+    monkeypatch.setenv("IDP_THROTTLE_URL", server.url)
+    found = _findings(run)["throttles"]
+    assert found["verdict"] == "fault"
+    assert "the database takes its place" in found["advice"]
+    server.start()
+    try:
+        found = _findings(run)["throttles"]
+    finally:
+        server.stop()
+    assert found["verdict"] == "ok"
+    assert "version" in found["told"]
+
+
+def test_the_throttles_package_is_missing(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_THROTTLE_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setitem(sys.modules, "redis", None)
+    assert "streamlit-idp[redis]" in _findings(run)["throttles"]["told"]
+    served = run("serve")
+    assert served.exit_code != 0
+    assert "streamlit-idp[redis]" in served.stderr
 
 
 @pytest.mark.parametrize(

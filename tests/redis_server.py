@@ -1,0 +1,56 @@
+"""A Redis or Valkey server for a test: on a socket in its folder, without a port, gone with the test."""
+
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+BINARY = shutil.which("valkey-server") or shutil.which("redis-server") or ""
+START_WITHIN = 20  # seconds
+
+
+class RedisServer:
+    """A server that can be stopped, frozen and started again.
+
+    Args:
+        folder: for its socket.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._socket = folder / "redis.socket"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"unix://{self._socket}"
+
+    def start(self, *options: str) -> None:
+        """Start it, empty, and wait until it answers."""
+        self._process = subprocess.Popen(
+            (BINARY, "--port", "0", "--unixsocket", str(self._socket), "--save", "", "--appendonly", "no", *options),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._socket.parent,
+        )
+        give_up_at = time.monotonic() + START_WITHIN
+        while not self._socket.exists():
+            assert self._process.poll() is None, "it ended by itself"
+            assert time.monotonic() < give_up_at, "it does not start"
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Kill it: what it held is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self._socket.unlink(missing_ok=True)
+
+    def freeze(self) -> None:
+        """Have it answer nobody, and close no connection."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
