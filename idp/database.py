@@ -25,7 +25,17 @@ from idp.settings import Settings
 
 CONNECT_WITHIN = 5  # seconds that a database server may take to let us in
 DEAD_AFTER = 15_000  # milliseconds that a database server may leave what we sent unacknowledged
-BUSY_TIMEOUT = 15  # seconds that a writer waits for SQLite's lock
+BUSY_TIMEOUT = 15  # seconds that a writer waits for another's lock
+# How long a PostgreSQL server waits for us, and lets us wait. A host whose power fails says no goodbye: without these
+# its rows would stay locked for two hours, and everybody who needs one of them would wait for as long.
+_SERVER_LIMITS = {
+    "lock_timeout": f"{BUSY_TIMEOUT}s",
+    "idle_in_transaction_session_timeout": "5min",  # for a process that stands still; its host is there
+    "tcp_user_timeout": f"{DEAD_AFTER}ms",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "2",
+}
 _WAIT = f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT}"
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
 _READS = ("SELECT", "PRAGMA", "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "RELEASE")
@@ -64,6 +74,8 @@ def open_engine(settings: Settings) -> Engine:
 
 def prepare_engine(engine: Engine) -> None:
     """Give an engine this project's habits. Safe to call more than once."""
+    if engine.dialect.name == "postgresql" and not event.contains(engine, "connect", _set_limits):
+        event.listen(engine, "connect", _set_limits)
     if engine.dialect.name != "sqlite" or event.contains(engine, "connect", _set_pragmas):
         return
     event.listen(engine, "connect", _set_pragmas)
@@ -180,6 +192,14 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _set_limits(connection: Any, _record: Any) -> None:
+    # Not by the connection's startup options: those are the operator's, in the URL, and some poolers refuse them.
+    asked = ", ".join(f"set_config('{name}', '{limit}', false)" for name, limit in _SERVER_LIMITS.items())
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {asked}")
+    connection.commit()
 
 
 def _refuse_missing(_dialect: Any, _record: Any, arguments: list[Any], _more: Any) -> None:

@@ -7,7 +7,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from idp.database import open_engine
+from idp.database import BUSY_TIMEOUT, open_engine
 from idp.errors import NotReadyError
 from idp.migrations import revisions
 from idp.migrations.revisions import FOLDER
@@ -63,7 +63,10 @@ def _lock(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
+        # Whoever is at it takes as long as it takes. For a table nobody waits long: all requests would queue behind.
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_TIMEOUT}s'")
 
 
 def _check_foreign_keys(connection: Connection) -> None:

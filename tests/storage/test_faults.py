@@ -284,6 +284,29 @@ class TestOnPostgres:
             )
         assert_all_is_well(party, browser, tokens)
 
+    def test_a_row_that_nobody_gives_back(self, app, stage, settings, monkeypatch):
+        """As when a host loses its power in the middle of a transaction, until the server notices."""
+        party, browser, token, tokens = stage
+        monkeypatch.setitem(database._SERVER_LIMITS, "lock_timeout", "300ms")
+        with app.app_context():
+            context.extension.engine.dispose()
+        with psycopg.connect(settings.database_url) as gone:
+            gone.execute('UPDATE "user" SET username = username')
+            assert_a_page(sign_in(browser, token))
+            assert party.userinfo(tokens)["sub"]
+            gone.rollback()
+        assert_all_is_well(party, browser, tokens)
+
+    def test_the_server_gives_up_on_hosts_that_are_gone(self, app, settings):
+        with app.app_context(), context.extension.engine.connect() as connection:
+            limits = {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in database._SERVER_LIMITS}
+            connection.rollback()
+            assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == limits["lock_timeout"] == "15s"
+        idle, every, times = (int(limits[f"tcp_keepalives_{what}"]) for what in ("idle", "interval", "count"))
+        assert 0 < idle + every * times <= 30
+        assert limits["tcp_user_timeout"] in ("15000", "15s")
+        assert limits["idle_in_transaction_session_timeout"] == "5min"
+
     def test_a_read_only_standby(self, app, stage, settings):
         party, browser, token, tokens = stage
         name = sql.Identifier(urlsplit(settings.database_url).path[1:])
