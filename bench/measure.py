@@ -62,9 +62,10 @@ class Answer:
 class Bench:
     """One provider with one person, one app and one browser."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database_url: str = "") -> None:
         self.settings = Settings(
             instance=folder,
+            database_url=database_url,
             secret_key=crypto.new_token(),
             throttle_account_burst=10**6,
             throttle_address_burst=10**6,
@@ -136,12 +137,12 @@ class Bench:
 
     # -- Operations ----------------------------------------------------------------------
 
-    def authorize(self) -> str:
+    def authorize(self, scope: str = SCOPE) -> str:
         """Get a code, through the sign-in page when nobody is signed in."""
         self.verifier = secrets.token_urlsafe(32)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
         query = urlencode({
-            "response_type": "code", "client_id": "bench", "redirect_uri": REDIRECT_URI, "scope": SCOPE,
+            "response_type": "code", "client_id": "bench", "redirect_uri": REDIRECT_URI, "scope": scope,
             "state": secrets.token_urlsafe(12), "nonce": secrets.token_urlsafe(12),
             "code_challenge": challenge, "code_challenge_method": "S256",
         })  # fmt: skip
@@ -174,7 +175,7 @@ class Bench:
 
 def operations(bench: Bench) -> Iterator[tuple[str, Callable[[], object], Callable[[], object] | None]]:
     """Yield name, operation, and what prepares each repetition outside of the measurement."""
-    tokens = bench.redeem(bench.authorize())
+    tokens = bench.redeem(bench.authorize(f"{SCOPE} offline_access"))
     bearer = "Bearer " + tokens["access_token"]
     state = {"code": "", "refresh": tokens["refresh_token"]}
 
