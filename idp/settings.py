@@ -10,16 +10,10 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from email.errors import MessageError
-from email.headerregistry import Address
-from email.utils import getaddresses
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import quote, urlsplit
-
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from idp.errors import SettingsError
 
@@ -96,6 +90,9 @@ def _fault_of_colour(value: str) -> str | None:
 def _fault_of_database_url(value: str) -> str | None:
     if value and not value.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://", "postgres://")):
         return "must begin with sqlite:/// or postgresql://"
+    from sqlalchemy import make_url  # noqa: PLC0415 - whoever names no database need not wait for its library
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     try:
         make_url(value or "sqlite://")
     except (ArgumentError, ValueError):
@@ -141,6 +138,10 @@ def _fault_of_logo(value: str) -> str | None:
 def _fault_of_mail_from(value: str) -> str | None:
     if value == "":
         return None
+    from email.errors import MessageError  # noqa: PLC0415 - most commands need no mail
+    from email.headerregistry import Address  # noqa: PLC0415
+    from email.utils import getaddresses  # noqa: PLC0415
+
     try:
         [(name, address)] = getaddresses([value])
         parsed = Address(name, addr_spec=address)

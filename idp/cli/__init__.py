@@ -3,31 +3,44 @@
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from idp import __version__
 from idp.cli.faults import explain
 
-# What each noun needs is loaded when it is asked for: `idp config` need not wait for the database's library.
-NOUNS: Mapping[str, str] = {
-    "init": "idp.cli.init",
-    "serve": "idp.cli.serve",
-    "worker": "idp.cli.worker",
-    "demo": "idp.cli.demo",
-    "config": "idp.cli.config",
-    "doctor": "idp.cli.doctor",
-    "user": "idp.cli.user",
-    "preauthorize": "idp.cli.preauthorize",
-    "import": "idp.cli.transfer",
-    "export": "idp.cli.export",
-    "backup": "idp.cli.backup",
-    "restore": "idp.cli.restore",
-    "client": "idp.cli.client",
-    "mail": "idp.cli.mail",
-    "keys": "idp.cli.keys",
-    "audit": "idp.cli.audit",
+
+class Noun(NamedTuple):
+    """What the command line knows of a noun before it is asked for.
+
+    Attributes:
+        module: holds its `command`.
+        short_help: what it is for.
+    """
+
+    module: str
+    short_help: str
+
+
+# What each noun needs is loaded when it is asked for: help need not wait for the database's library.
+NOUNS: Mapping[str, Noun] = {
+    "init": Noun("idp.cli.init", "Make the instance ready: folder, secret, database, keys."),
+    "serve": Noun("idp.cli.serve", "Run the web server."),
+    "worker": Noun("idp.cli.worker", "Do what happens later."),
+    "demo": Noun("idp.cli.demo", "Run the provider and a demo app, to try them."),
+    "config": Noun("idp.cli.config", "Print the settings in force."),
+    "doctor": Noun("idp.cli.doctor", "Check that all is well, and say what to do."),
+    "user": Noun("idp.cli.user", "Accounts."),
+    "preauthorize": Noun("idp.cli.preauthorize", "Addresses that may register."),
+    "import": Noun("idp.cli.transfer", "Accounts from elsewhere."),
+    "export": Noun("idp.cli.export", "All accounts, to take elsewhere."),
+    "backup": Noun("idp.cli.backup", "Everything, while the provider runs."),
+    "restore": Noun("idp.cli.restore", "A backup takes the place of what there is."),
+    "client": Noun("idp.cli.client", "Apps that people sign in to."),
+    "mail": Noun("idp.cli.mail", "Mail: test, list, show, try again."),
+    "keys": Noun("idp.cli.keys", "Signing keys."),
+    "audit": Noun("idp.cli.audit", "What happened, and who did it."),
 }
 
 FAILED, INTERRUPTED = 1, 130
@@ -44,8 +57,13 @@ class CommandLine(click.Group):
         """Load a noun."""
         if cmd_name not in NOUNS:
             return None
-        command: click.Command = importlib.import_module(NOUNS[cmd_name]).command
+        command: click.Command = importlib.import_module(NOUNS[cmd_name].module).command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of nouns; none is loaded for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, noun.short_help) for name, noun in NOUNS.items()])
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any

@@ -45,7 +45,6 @@ def read_since(_context: click.Context, _parameter: click.Parameter, value: str 
 
 
 @click.command(
-    short_help="What happened, and who did it.",
     epilog="\b\nExamples:\n  idp audit --since 2h\n  idp audit --event account:sign_in --user ada --json",
 )
 @click.option("--event", default="", help="A whole name, or its beginning up to a colon: account:sign_in.")

@@ -18,7 +18,6 @@ from idp.settings import Settings
 
 
 @click.command(
-    short_help="Everything, while the provider runs.",
     epilog="\b\nExamples:\n  idp backup /backups/idp-2026-11-24.tar\n  idp backup --with-secret-key /safe/idp.tar",
 )
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))

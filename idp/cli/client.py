@@ -30,7 +30,7 @@ _metadata_option = click.option(
 )
 
 
-@click.group(short_help="Apps that people sign in to.")
+@click.group
 def command() -> None:
     """Apps: add, add-streamlit, update, list, show, remove, rotate-secret, token."""
 

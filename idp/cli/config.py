@@ -12,7 +12,7 @@ from idp.settings import Settings
 HIDDEN = "(set, not shown)"
 
 
-@click.command(short_help="Print the settings in force.")
+@click.command
 @click.option("--verbose", is_flag=True, help="Say also what each setting is for, its unit and its default.")
 @output.json_option
 def command(verbose: bool, as_json: bool) -> None:

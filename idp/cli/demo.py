@@ -62,7 +62,7 @@ USERS = (
 )
 
 
-@click.command(short_help="Run the provider and a demo app, to try them.")
+@click.command
 @click.option("--port", type=PORT, default=8000, show_default=True, help="The provider's port.")
 @click.option("--app-port", type=PORT, default=8501, show_default=True, help="The demo app's port.")
 @click.option(

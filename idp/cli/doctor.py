@@ -12,7 +12,6 @@ MARKS = {"ok": "ok     ", "note": "note   ", "warning": "warning", "fault": "FAU
 
 
 @click.command(
-    short_help="Check that all is well, and say what to do.",
     epilog="Exit code 0 when there is no fault (warnings may be), otherwise 1.",
 )
 @click.option("--deep", is_flag=True, help="Read all the data, and check that nothing contradicts anything.")

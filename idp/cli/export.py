@@ -25,7 +25,6 @@ Write = Callable[[str], object]
 
 
 @click.command(
-    short_help="All accounts, to take elsewhere.",
     epilog="\b\nExamples:\n  idp export accounts.json\n  idp export --format lines | ssh there idp import accounts -",
 )
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), default="-")

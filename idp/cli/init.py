@@ -23,7 +23,7 @@ PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 
 
-@click.command(short_help="Make the instance ready: folder, secret, database, keys.")
+@click.command
 def command() -> None:
     """Make the instance ready: folder, secret key, database, signing keys.
 

@@ -18,7 +18,7 @@ WARNING = (
 )
 
 
-@click.group(short_help="Signing keys.")
+@click.group
 def command() -> None:
     """Signing keys: list, rotate."""
 

@@ -20,7 +20,7 @@ from idp.models import MailMessage
 STATES = ("waiting", "sent", "failed")
 
 
-@click.group(short_help="Mail: test, list, show, try again.")
+@click.group
 def command() -> None:
     """Mail: test whether it goes, list it, show it, try again."""
 

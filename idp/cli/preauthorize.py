@@ -45,7 +45,6 @@ def read_expiry(_context: click.Context, _parameter: click.Parameter, value: str
 
 
 @click.command(
-    short_help="Addresses that may register.",
     epilog="""
 \b
 Examples:

@@ -19,7 +19,6 @@ from idp.settings import SECRET_KEY_NAME, Settings
 
 
 @click.command(
-    short_help="A backup takes the place of what there is.",
     epilog="\b\nExamples:\n  idp restore /backups/idp-2026-11-24.tar\n  idp restore --with-secret-key /safe/idp.tar",
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))

@@ -16,7 +16,7 @@ from idp.serving.start import Serving, become_server
 from idp.settings import Settings, is_loopback
 
 
-@click.command(short_help="Run the web server.")
+@click.command
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
     "--port",

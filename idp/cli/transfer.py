@@ -29,7 +29,7 @@ _update = click.option(
 _EPILOG = "Exit code 3 says that something of the file was left out; the report says what."
 
 
-@click.group("import", short_help="Accounts from elsewhere.")
+@click.group("import")
 def command() -> None:
     """Bring accounts in: from streamlit-authenticator, or from another instance.
 

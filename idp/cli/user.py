@@ -17,7 +17,7 @@ PAGE = 500
 WHOM = "USERNAME is a user name, an e-mail address or an id."
 
 
-@click.group(short_help="Accounts.")
+@click.group
 def command() -> None:
     """Accounts: add, list, show, disable, enable, sign-out, set-password, roles."""
 

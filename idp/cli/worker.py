@@ -16,7 +16,7 @@ from idp.cli.instance import load_ready, wire
 from idp.database import open_engine
 
 
-@click.command(short_help="Do what happens later.")
+@click.command
 @click.option("--once", is_flag=True, help="Do what is due, say what it was, and end.")
 @click.option("--while-stdin-is-open", is_flag=True, help="End when whoever started it has gone, and stdin with it.")
 @output.json_option

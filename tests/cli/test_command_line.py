@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
@@ -107,6 +109,27 @@ def test_help_names_every_noun_and_the_exit_codes(run: Run) -> None:
     assert all(f"  {noun}" in shown for noun in NOUNS)
     assert "Exit codes:" in shown
     assert "130" in shown
+
+
+LIBRARIES = ("alembic", "authlib", "cryptography", "flask", "granian", "joserfc", "sqlalchemy")
+
+
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_what_needs_no_library_loads_none(instance: Path, word: str) -> None:
+    program = "import sys; from idp.cli import main; main([sys.argv[1]], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program, word], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "idp.cli.faults" in loaded
+    assert not loaded & set(LIBRARIES)
+
+
+@pytest.mark.parametrize("module", ["idp.app", "idp.cli.worker"])
+def test_neither_web_process_nor_worker_loads_what_takes_the_schemas_steps(module: str) -> None:
+    program = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program, module], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert module in loaded
+    assert not loaded & {"alembic", "mako", "idp.migrations.runner", "zxcvbn"}
 
 
 def test_version(run: Run) -> None:
