@@ -13,16 +13,27 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.models.base import Base, Digest, Flag, Id, LongText, Seconds, Strings
+
+_LIVES = text("ended_at IS NULL")
 
 
 class User(Base):
     """A person with an account. The profile's columns bear the names of the standard claims (OIDC Core section 5.1)."""
 
     __tablename__ = "user"
+    __table_args__ = (
+        Index(
+            "ix_user_pending",
+            "created_at",
+            sqlite_where=text("is_registration_pending = 1"),
+            postgresql_where=text("is_registration_pending"),
+        ),
+    )
 
     id: Mapped[Id]  # also the `sub` claim
     username: Mapped[str] = mapped_column(String(64))
@@ -76,7 +87,12 @@ class BrowserSession(Base):
     """One sign-in in one browser. Ended sessions are kept for a while: they say which browsers an account knows."""
 
     __tablename__ = "browser_session"
-    __table_args__ = (Index("ix_browser_session_user_browser", "user_id", "browser_digest"),)
+    __table_args__ = (
+        Index("ix_browser_session_user_browser", "user_id", "browser_digest"),
+        # Living sessions are few beside those that are kept: whoever ends what is due looks at these only.
+        Index("ix_browser_session_living_expires", "expires_at", sqlite_where=_LIVES, postgresql_where=_LIVES),
+        Index("ix_browser_session_living_seen", "last_seen_at", sqlite_where=_LIVES, postgresql_where=_LIVES),
+    )
 
     id: Mapped[Id]  # also the `sid` claim
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
@@ -107,12 +123,16 @@ class AuditEvent(Base):
     """Something that matters happened. No foreign keys: evidence outlives what it is about."""
 
     __tablename__ = "audit_event"
-    __table_args__ = (CheckConstraint("event LIKE '%:%:%'", name="event_has_three_parts"),)
+    __table_args__ = (
+        CheckConstraint("event LIKE '%:%:%'", name="event_has_three_parts"),
+        Index("ix_audit_event_event_at", "event", "at"),
+        Index("ix_audit_event_user_at", "user_id", "at"),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
     at: Mapped[Seconds] = mapped_column(index=True)
-    event: Mapped[str] = mapped_column(String(64), index=True)
-    user_id: Mapped[str | None] = mapped_column(String(32), index=True)
+    event: Mapped[str] = mapped_column(String(64))
+    user_id: Mapped[str | None] = mapped_column(String(32))
     client_id: Mapped[str | None] = mapped_column(String(128))
     actor: Mapped[str] = mapped_column(String(40))
     address: Mapped[str | None] = mapped_column(String(64))
@@ -172,7 +192,11 @@ class MailMessage(Base):
     """A mail to be delivered. Written in the transaction of what it tells, delivered by the worker."""
 
     __tablename__ = "mail_message"
-    __table_args__ = (Index("ix_mail_message_due", "state", "next_attempt_at"),)
+    __table_args__ = (
+        Index("ix_mail_message_due", "state", "next_attempt_at"),
+        Index("ix_mail_message_state_created", "state", "created_at"),
+        Index("ix_mail_message_recipient", "recipient", "created_at"),
+    )
 
     id: Mapped[Id]
     kind: Mapped[str] = mapped_column(String(40))  # which message it is, for lists and the audit
@@ -184,5 +208,5 @@ class MailMessage(Base):
     created_at: Mapped[Seconds]
     next_attempt_at: Mapped[Seconds]
     claimed_until: Mapped[Seconds | None]  # a worker is at it; after that another may try
-    finished_at: Mapped[Seconds | None]
+    finished_at: Mapped[Seconds | None] = mapped_column(index=True)
     last_error: Mapped[str | None] = mapped_column(String(500))

@@ -90,7 +90,9 @@ class Consent(Base):
     __tablename__ = "consent"
 
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), primary_key=True)
-    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"), primary_key=True)
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("client.client_id", ondelete="CASCADE"), primary_key=True, index=True
+    )
     scope: Mapped[LongText]
     claims: Mapped[Strings]  # asked for by name with the claims parameter
     granted_at: Mapped[Seconds]

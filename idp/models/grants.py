@@ -14,8 +14,8 @@ class ParkedRequest(Base):
     __tablename__ = "parked_request"
 
     id: Mapped[str] = mapped_column(String(43), primary_key=True)
-    browser_digest: Mapped[Digest]
-    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"))
+    browser_digest: Mapped[Digest] = mapped_column(index=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"), index=True)
     parameters: Mapped[dict[str, Any]]  # the request as it was sent, or as the request object said it
     source: Mapped[str] = mapped_column(String(20), server_default="query")  # query, pushed, request_object
     created_at: Mapped[Seconds]
@@ -33,7 +33,7 @@ class PushedRequest(Base):
     __tablename__ = "pushed_request"
 
     id: Mapped[Digest] = mapped_column(primary_key=True)  # digest of the request_uri's random part
-    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"))
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"), index=True)
     parameters: Mapped[dict[str, Any]]
     source: Mapped[str] = mapped_column(String(20), server_default="pushed")  # pushed, request_object
     created_at: Mapped[Seconds]
@@ -47,13 +47,13 @@ class DeviceAuthorization(Base):
     __tablename__ = "device_authorization"
 
     id: Mapped[Id]
-    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"))
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"), index=True)
     device_code_digest: Mapped[Digest] = mapped_column(unique=True)
     user_code_digest: Mapped[Digest] = mapped_column(unique=True)
     scope: Mapped[LongText]
     resources: Mapped[Strings]
     state: Mapped[str] = mapped_column(String(10))  # waiting, approved, denied
-    grant_id: Mapped[str | None] = mapped_column(ForeignKey("authorization_grant.id", ondelete="CASCADE"))
+    grant_id: Mapped[str | None] = mapped_column(ForeignKey("authorization_grant.id", ondelete="CASCADE"), index=True)
     interval: Mapped[int]  # seconds between two polls
     last_polled_at: Mapped[Seconds | None]
     created_at: Mapped[Seconds]
@@ -79,7 +79,10 @@ class AuthorizationGrant(Base):
     """
 
     __tablename__ = "authorization_grant"
-    __table_args__ = (Index("ix_authorization_grant_user_client", "user_id", "client_id"),)
+    __table_args__ = (
+        Index("ix_authorization_grant_user_client", "user_id", "client_id"),
+        Index("ix_authorization_grant_client_revoked", "client_id", "revoked_at"),
+    )
 
     id: Mapped[Id]
     client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"))
