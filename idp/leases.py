@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, RowMapping, Update, delete, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Update, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp import clock
+from idp.batches import delete_expired
 
 CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
 
@@ -163,8 +164,5 @@ class Leases:
             How many were forgotten.
         """
         self.bring_back(db)
-        old = select(self.table.id).where(
-            self.table.state != "waiting", self.table.finished_at < clock.now() - kept_after_end
-        )
-        statement = delete(self.table).where(self.table.id.in_(old.limit(most)))
-        return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+        # What waits has no such time, and what is put back among what waits loses it.
+        return delete_expired(self.table.id, self.table.finished_at, db, most=most, kept=kept_after_end)

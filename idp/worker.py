@@ -5,14 +5,14 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, delete, exists, select
+from sqlalchemy import Engine, exists
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
-from idp import clock
+from idp import batches
 from idp.accounts import deletion, registration, sessions, throttle
+from idp.batches import Batch, Walk, delete_expired, in_batches
 from idp.database import make_no_file, open_engine
 from idp.mail import delivery, queue
 from idp.models import (
@@ -33,7 +33,6 @@ from idp.models import (
 from idp.oidc import backchannel, client_logos, client_store, key_rotation
 from idp.settings import Settings
 
-BATCH = 200  # rows a transaction: short enough that nobody who signs in has to wait for it
 EVERY = 60  # seconds between two rounds of sweeping
 AFTER_A_FAULT = 30  # seconds until the next round, at least
 
@@ -46,64 +45,56 @@ class Sweep:
 
     Attributes:
         name: the table, for the log.
-        delete_some: deletes at most `most` rows and returns how many they were.
+        delete_some: deletes at most `most` rows, and returns how many they were; or a `Batch`, where some have to stay.
+        weight: as how many plain rows one of them counts, because others go with it: batches are smaller then.
     """
 
     name: str
-    delete_some: Callable[..., int]
+    delete_some: Callable[..., int | Batch]
+    weight: int = 1
+
+    def delete_batch(self, db: Session) -> Batch:
+        """Delete as many as a short transaction may."""
+        most = max(1, batches.BATCH // self.weight)
+        gone = self.delete_some(db, most=most)
+        return gone if isinstance(gone, Batch) else Batch(gone, gone < most)
 
 
 # An app that may act while the person is away goes on after their browser session: its grant names that session.
 _HAS_GRANTS = exists().where(AuthorizationGrant.session_id == BrowserSession.id)
-
 
 # Who is still to be told of a session's end is read from its grants: they stay until it has ended.
 _HAS_LIVING_SESSION = exists().where(
     BrowserSession.id == AuthorizationGrant.session_id, BrowserSession.ended_at.is_(None)
 )
 
-
-def _expired(
-    key: InstrumentedAttribute[str],
-    expires_at: InstrumentedAttribute[Any] | ColumnElement[Any],
-    db: Session,
-    *,
-    most: int,
-    unless: ColumnElement[bool] | None = None,
-) -> int:
-    old = select(key).where(expires_at < clock.now()).limit(most)
-    if unless is not None:
-        old = old.where(~unless)
-    return int(db.execute(delete(key.class_).where(key.in_(old))).rowcount)  # type: ignore[attr-defined]
-
-
-# For an hour a device is told that its code has expired, and not that nobody knows it.
-_DEVICE_FORGOTTEN_AT = DeviceAuthorization.expires_at + 3_600
+_GRANTS = Walk(AuthorizationGrant.id, AuthorizationGrant.expires_at, unless=_HAS_LIVING_SESSION)
+_SESSIONS = Walk(BrowserSession.id, BrowserSession.expires_at, unless=_HAS_GRANTS, kept=sessions.KEPT_AFTER_END)
+_DEVICES = partial(delete_expired, DeviceAuthorization.id, DeviceAuthorization.expires_at)
 
 SWEEPS: tuple[Sweep, ...] = (
-    Sweep("parked_request", partial(_expired, ParkedRequest.id, ParkedRequest.expires_at)),
-    Sweep("pushed_request", partial(_expired, PushedRequest.id, PushedRequest.expires_at)),
-    Sweep("device_authorization", partial(_expired, DeviceAuthorization.id, _DEVICE_FORGOTTEN_AT)),
-    Sweep("seen_assertion", partial(_expired, SeenAssertion.id, SeenAssertion.expires_at)),
-    Sweep("initial_access_token", partial(_expired, InitialAccessToken.id, InitialAccessToken.expires_at)),
-    Sweep("refresh_token", partial(_expired, RefreshToken.id, RefreshToken.expires_at)),
-    Sweep(
-        "authorization_grant",
-        partial(_expired, AuthorizationGrant.id, AuthorizationGrant.expires_at, unless=_HAS_LIVING_SESSION),
-    ),
-    Sweep("revoked_access_token", partial(_expired, RevokedAccessToken.token_id, RevokedAccessToken.expires_at)),
-    Sweep("one_time_link", partial(_expired, OneTimeLink.id, OneTimeLink.expires_at)),
-    Sweep("one_time_code", partial(_expired, OneTimeCode.id, OneTimeCode.expires_at)),
-    Sweep("kept_answer", partial(_expired, KeptAnswer.key_digest, KeptAnswer.expires_at)),
-    Sweep("preauthorization", partial(_expired, Preauthorization.id, Preauthorization.expires_at)),
+    Sweep("parked_request", partial(delete_expired, ParkedRequest.id, ParkedRequest.expires_at)),
+    Sweep("pushed_request", partial(delete_expired, PushedRequest.id, PushedRequest.expires_at)),
+    # For an hour a device is told that its code has expired, and not that nobody knows it.
+    Sweep("device_authorization", partial(_DEVICES, kept=3_600)),
+    Sweep("seen_assertion", partial(delete_expired, SeenAssertion.id, SeenAssertion.expires_at)),
+    Sweep("initial_access_token", partial(delete_expired, InitialAccessToken.id, InitialAccessToken.expires_at)),
+    Sweep("refresh_token", partial(delete_expired, RefreshToken.id, RefreshToken.expires_at)),
+    Sweep("authorization_grant", _GRANTS.delete_some, weight=2),
+    Sweep("revoked_access_token", partial(delete_expired, RevokedAccessToken.token_id, RevokedAccessToken.expires_at)),
+    Sweep("one_time_link", partial(delete_expired, OneTimeLink.id, OneTimeLink.expires_at)),
+    Sweep("one_time_code", partial(delete_expired, OneTimeCode.id, OneTimeCode.expires_at)),
+    Sweep("kept_answer", partial(delete_expired, KeptAnswer.key_digest, KeptAnswer.expires_at)),
+    Sweep("preauthorization", partial(delete_expired, Preauthorization.id, Preauthorization.expires_at)),
     Sweep("mail_message", queue.sweep),
     Sweep("logout_notice", backchannel.sweep),
-    Sweep("deleted_account", deletion.delete_due),
-    Sweep("pending_registration", registration.sweep_pending),
-    Sweep("unused_client", client_store.sweep_unused),
+    Sweep("deleted_account", deletion.delete_due, weight=40),
+    Sweep("pending_registration", registration.sweep_pending, weight=10),
+    Sweep("unused_client", client_store.sweep_unused, weight=20),
     Sweep("throttle", throttle.sweep),
-    Sweep("browser_session", partial(sessions.sweep, unless=_HAS_GRANTS)),
+    Sweep("browser_session", _SESSIONS.delete_some),
 )
+END_OF_SESSION = 20  # as many plain rows: its grants end with it, the audit tells of it, and apps are to be told
 
 
 def sweep_all(engine: Engine, stop: threading.Event | None = None) -> Mapping[str, int]:
@@ -116,15 +107,7 @@ def sweep_all(engine: Engine, stop: threading.Event | None = None) -> Mapping[st
     Returns:
         How many rows went, by kind.
     """
-    swept = dict.fromkeys((sweep.name for sweep in SWEEPS), 0)
-    for sweep in SWEEPS:
-        while stop is None or not stop.is_set():
-            with Session(engine) as db, db.begin():
-                gone = sweep.delete_some(db, most=BATCH)
-            swept[sweep.name] += gone
-            if gone < BATCH:
-                break
-    return swept
+    return {sweep.name: in_batches(engine, stop, sweep.delete_batch) for sweep in SWEEPS}
 
 
 @dataclass(frozen=True)
@@ -151,14 +134,13 @@ def _sweep(engine: Engine, _settings: Settings, stop: threading.Event | None) ->
 
 def _end_expired_sessions(engine: Engine, settings: Settings, stop: threading.Event | None) -> Mapping[str, int]:
     """End sessions whose time is over, in small batches of one transaction each."""
-    count = 0
-    while stop is None or not stop.is_set():
-        with Session(engine) as db, db.begin():
-            ended = sessions.end_expired(db, settings, most=BATCH)
-        count += ended
-        if ended < BATCH:
-            break
-    return {"session_expired": count}
+    most = max(1, batches.BATCH // END_OF_SESSION)
+
+    def end_some(db: Session) -> Batch:
+        ended = sessions.end_expired(db, settings, most=most)
+        return Batch(ended, ended < most)
+
+    return {"session_expired": in_batches(engine, stop, end_some)}
 
 
 def _rotate_keys(engine: Engine, settings: Settings, stop: threading.Event | None) -> Mapping[str, int]:

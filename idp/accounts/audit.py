@@ -118,13 +118,17 @@ def list_events(
         since: only events at or after this time, in seconds since the epoch.
         limit: at most so many.
     """
-    query = select(AuditEvent).where(AuditEvent.at >= since).order_by(AuditEvent.id.desc()).limit(limit)
-    if event:
-        query = query.where((AuditEvent.event == event) | AuditEvent.event.startswith(event + ":", autoescape=True))
+    latest = select(AuditEvent).where(AuditEvent.at >= since).limit(limit)
+    latest = latest.order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
+    names = [known.value for known in Event if known.value == event or known.startswith(f"{event}:")]
     if user_id:
-        query = query.where(AuditEvent.user_id == user_id)
-    rows: Sequence[AuditEvent] = db.scalars(query).all()
-    return rows
+        of_user = latest.where(AuditEvent.user_id == user_id)
+        return db.scalars(of_user.where(AuditEvent.event.in_(names)) if event else of_user).all()
+    if not event:
+        return db.scalars(latest).all()
+    # Each name's latest come straight from the index; those of all names together would have to be sorted.
+    found = [each for name in names for each in db.scalars(latest.where(AuditEvent.event == name))]
+    return sorted(found, key=lambda each: (each.at, each.id), reverse=True)[:limit]
 
 
 def as_dict(event: AuditEvent) -> dict[str, Any]:

@@ -70,7 +70,9 @@ def delete_due(db: Session, *, most: int) -> int:
         How many went.
     """
     now = clock.now()
-    due = select(User.id).where(User.deletion_due_at <= now).order_by(User.deletion_due_at).limit(most)
+    oldest = select(User.id).where(User.deletion_due_at <= now).order_by(User.deletion_due_at).limit(most)
+    if not (due := db.scalars(oldest.with_for_update(skip_locked=True)).all()):
+        return 0
     # Disabled first: it holds the rows, so that nobody signs in or revokes between here and the end.
     gone = (
         db.execute(

@@ -205,11 +205,15 @@ def sweep_pending(db: Session, *, most: int) -> int:
     old = (
         select(User.id)
         .where(User.is_registration_pending, User.created_at < clock.now() - PENDING_LIFETIME)
+        .order_by(User.created_at)
         .limit(most)
+        .with_for_update(skip_locked=True)
     )
+    if not (found := db.scalars(old).all()):
+        return 0
     gone = db.execute(
         delete(User)
-        .where(User.id.in_(old), User.is_registration_pending)
+        .where(User.id.in_(found), User.is_registration_pending)
         .returning(User.id, User.claimed_preauthorization)
         .execution_options(synchronize_session=False)
     ).all()

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, BindParameter, ColumnElement, and_, delete, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, and_, insert, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp import clock, crypto
 from idp.accounts import audit, ended_sessions, names
@@ -253,14 +253,16 @@ def end_expired(db: Session, settings: Settings, *, most: int) -> int:
         How many.
     """
     now = clock.now()
+    idle_since = now - settings.session_idle_lifetime
+    found = _living(db, BrowserSession.last_seen_at, idle_since, most)
+    if len(found) < most:
+        found = {*found, *_living(db, BrowserSession.expires_at, now, most - len(found))}
+    if not found:
+        return 0
     is_expired = and_(
         BrowserSession.ended_at.is_(None),
-        or_(BrowserSession.expires_at <= now, BrowserSession.last_seen_at <= now - settings.session_idle_lifetime),
+        or_(BrowserSession.expires_at <= now, BrowserSession.last_seen_at <= idle_since),
     )
-    # Whom another worker or a sign-out is at is left to them: nobody waits for anybody (SQLite has one writer anyway).
-    chosen = select(BrowserSession.id).where(is_expired).order_by(BrowserSession.id).limit(most)
-    if not (found := db.scalars(chosen.with_for_update(skip_locked=True, key_share=True)).all()):
-        return 0
     ended = db.execute(
         update(BrowserSession)
         .where(BrowserSession.id.in_(found), is_expired)
@@ -276,6 +278,15 @@ def end_expired(db: Session, settings: Settings, *, most: int) -> int:
     return len(ended)
 
 
+def _living(db: Session, time: InstrumentedAttribute[int], until: int, most: int) -> set[str]:
+    """Return the ids of sessions that have not ended and whose time lies at or before `until`, the oldest of them.
+
+    Whom another worker or a sign-out is at is left to them: nobody waits for anybody (SQLite has one writer anyway).
+    """
+    oldest = select(BrowserSession.id).where(BrowserSession.ended_at.is_(None), time <= until).order_by(time)
+    return set(db.scalars(oldest.limit(most).with_for_update(skip_locked=True, key_share=True)).all())
+
+
 def is_known_browser(db: Session, user_id: str, browser_digest: str) -> bool:
     """Tell whether this browser has signed in to this account before."""
     if not browser_digest:
@@ -288,16 +299,3 @@ def is_known_browser(db: Session, user_id: str, browser_digest: str) -> bool:
         ).first()
         is not None
     )
-
-
-def sweep(db: Session, *, most: int, unless: ColumnElement[bool] | None = None) -> int:
-    """Delete sessions that expired long ago; returns how many.
-
-    Args:
-        most: at most so many.
-        unless: keeps a session for which this holds: something still hangs on it.
-    """
-    old = select(BrowserSession.id).where(BrowserSession.expires_at < clock.now() - KEPT_AFTER_END).limit(most)
-    if unless is not None:
-        old = old.where(~unless)
-    return int(db.execute(delete(BrowserSession).where(BrowserSession.id.in_(old))).rowcount)  # type: ignore[attr-defined]

@@ -12,12 +12,13 @@ Buckets are rows of a table, or keys of a server such as Redis (`shared_buckets`
 
 from dataclasses import dataclass
 
-from sqlalchemy import case, delete, or_, update
+from sqlalchemy import case, or_, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, metrics
 from idp.accounts import shared_buckets
 from idp.accounts.shared_buckets import SharedBuckets
+from idp.batches import delete_expired
 from idp.database import insert_into
 from idp.errors import Throttled
 from idp.models import Throttle
@@ -123,13 +124,7 @@ def _spend_in_table(db: Session, bucket: str, burst: int, interval: int) -> tupl
 
 def sweep(db: Session, *, most: int) -> int:
     """Forget buckets that are full again; returns how many."""
-    full = (
-        Throttle.__table__.select()
-        .with_only_columns(Throttle.bucket)
-        .where(Throttle.available_at < clock.now())
-        .limit(most)
-    )
-    return int(db.execute(delete(Throttle).where(Throttle.bucket.in_(full.scalar_subquery()))).rowcount)  # type: ignore[attr-defined]
+    return delete_expired(Throttle.bucket, Throttle.available_at, db, most=most)
 
 
 def _limits(settings: Settings, kind: str) -> tuple[int, int]:

@@ -13,6 +13,8 @@ from contextlib import closing
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from idp import batches
+from idp.batches import Batch, in_batches
 from idp.errors import NotReadyError
 from idp.mail import queue
 from idp.mail.envelope import Envelope, compose
@@ -44,8 +46,9 @@ def deliver_due(engine: Engine, settings: Settings, stop: threading.Event | None
     if not is_nowhere and _has_due(engine):
         with closing(transport_of(settings)) as transport:
             _deliver(engine, settings, transport, stop or threading.Event(), counts)
+    least = 0 if is_nowhere else queue.LEAST_ATTEMPTS
     with Session(engine) as db, db.begin():
-        given_up = queue.give_up_old(db, least_attempts=0 if is_nowhere else queue.LEAST_ATTEMPTS)
+        given_up = queue.give_up_old(db, most=batches.BATCH, least_attempts=least)
     for mail_id, kind, reason in given_up:
         _lament(mail_id, kind, reason)
     counts["mail_failed"] += len(given_up)
@@ -82,7 +85,7 @@ def _deliver(
             try:
                 transport.open()
             except Unreachable as fault:
-                counts["mail_put_off"] += _put_off_all(engine, fault)
+                counts["mail_put_off"] += _put_off_all(engine, fault, stop)
                 return
         with Session(engine) as db, db.begin():
             claimed = queue.claim_next(db, longest_step(settings))
@@ -145,9 +148,12 @@ def _lament(mail_id: str, kind: str, reason: str) -> None:
     log.error("Mail %s (%s) is given up: %s. `idp mail retry %s` tries again.", mail_id, kind, reason, mail_id)
 
 
-def _put_off_all(engine: Engine, fault: Unreachable) -> int:
-    with Session(engine) as db, db.begin():
-        count = queue.put_off_all(db, fault.message)
+def _put_off_all(engine: Engine, fault: Unreachable, stop: threading.Event) -> int:
+    def put_off_some(db: Session) -> Batch:
+        done = queue.put_off_some(db, fault.message, most=batches.BATCH)
+        return Batch(done, done < batches.BATCH)
+
+    count = in_batches(engine, stop, put_off_some)
     log.error("No mail goes (%s); %d wait, and are tried again within minutes.", fault.message, count)
     return count
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock
@@ -16,6 +16,7 @@ WAIT_FOR_SERVER = 300  # seconds at most between two attempts to reach a mail se
 GIVE_UP_AFTER = 2 * 86_400  # seconds since the mail was posted
 LEAST_ATTEMPTS = 3  # an old mail that was put back, or found by a worker that was away, has a chance too
 KEPT_AFTER_END = 30 * 86_400
+STATES = ("waiting", "sent", "failed")
 
 
 @dataclass(frozen=True)
@@ -82,22 +83,25 @@ def put_off(db: Session, claimed: Claimed, reason: str) -> None:
     _LEASES.put_off(db, claimed, reason)
 
 
-def put_off_all(db: Session, reason: str) -> int:
-    """Have all mails that are due tried again in a few minutes: nobody could be reached.
+def put_off_some(db: Session, reason: str, *, most: int) -> int:
+    """Have mails that are due tried again in a few minutes: nobody could be reached.
 
     Args:
         reason: why.
+        most: at most so many.
 
     Returns:
         How many.
     """
-    least = select(MailMessage.attempts).where(*_LEASES.are_due()).order_by(MailMessage.attempts).limit(1)
-    attempted = db.scalar(least) or 0
-    wait = min(_LEASES.wait_after(attempted), WAIT_FOR_SERVER)
+    due = select(MailMessage.id).where(*_LEASES.are_due()).order_by(MailMessage.next_attempt_at).limit(most)
+    if not (found := db.scalars(due.with_for_update(skip_locked=True)).all()):
+        return 0
+    wait = case((MailMessage.attempts == 0, min(_LEASES.wait_after(0), WAIT_FOR_SERVER)), else_=WAIT_FOR_SERVER)
     statement = (
         update(MailMessage)
-        .where(*_LEASES.are_due())
+        .where(MailMessage.id.in_(found), *_LEASES.are_due())
         .values(attempts=MailMessage.attempts + 1, next_attempt_at=clock.now() + wait, last_error=reason)
+        .execution_options(synchronize_session=False)
     )
     return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
 
@@ -112,27 +116,31 @@ def give_up(db: Session, claimed: Claimed, reason: str) -> None:
         _write_down(db, claimed.id, claimed.kind, reason)
 
 
-def give_up_old(db: Session, *, least_attempts: int = LEAST_ATTEMPTS) -> Sequence[tuple[str, str, str]]:
+def give_up_old(db: Session, *, most: int, least_attempts: int = LEAST_ATTEMPTS) -> Sequence[tuple[str, str, str]]:
     """Give up mails that were tried for two days.
 
     Args:
+        most: at most so many.
         least_attempts: only those that were tried so often.
 
     Returns:
         Id, kind and reason of each.
     """
+    are_old = (
+        *_LEASES.are_unclaimed(),
+        MailMessage.attempts >= least_attempts,
+        MailMessage.created_at <= clock.now() - GIVE_UP_AFTER,
+    )
+    found = db.scalars(select(MailMessage.id).where(*are_old).order_by(MailMessage.created_at).limit(most)).all()
+    if not found:
+        return ()  # the common case takes no write lock
     statement = (
         update(MailMessage)
-        .where(
-            *_LEASES.are_unclaimed(),
-            MailMessage.attempts >= least_attempts,
-            MailMessage.created_at <= clock.now() - GIVE_UP_AFTER,
-        )
+        .where(MailMessage.id.in_(found), *are_old)
         .values(state="failed", finished_at=clock.now())
         .returning(MailMessage.id, MailMessage.kind, MailMessage.last_error)
+        .execution_options(synchronize_session=False)
     )
-    if db.scalar(select(MailMessage.id).where(statement.whereclause).limit(1)) is None:  # type: ignore[arg-type]
-        return ()  # the common case takes no write lock
     given_up = [(each.id, each.kind, each.last_error or "no mail server is set") for each in db.execute(statement)]
     for mail_id, kind, reason in given_up:
         _write_down(db, mail_id, kind, reason)
@@ -146,10 +154,10 @@ def list_mail(db: Session, *, state: str = "", limit: int = 100) -> Sequence[Mai
         state: only those that are `waiting`, `sent` or `failed`.
         limit: at most so many.
     """
-    query = select(MailMessage).order_by(MailMessage.created_at.desc(), MailMessage.id).limit(limit)
-    if state:
-        query = query.where(MailMessage.state == state)
-    return db.scalars(query).all()
+    newest = select(MailMessage).order_by(MailMessage.created_at.desc(), MailMessage.id).limit(limit)
+    states = (state,) if state else STATES
+    found = [mail for each in states for mail in db.scalars(newest.where(MailMessage.state == each))]
+    return sorted(found, key=lambda mail: (-mail.created_at, mail.id))[:limit]
 
 
 def waiting_since(db: Session) -> int | None:

@@ -11,15 +11,12 @@ class LogoutNotice(Base):
 
     __tablename__ = "logout_notice"
     __table_args__ = (
-        Index("ix_logout_notice_due", "state", "next_attempt_at"),
-        Index(
-            "ix_logout_notice_client_due", "client_id", "state", "next_attempt_at"
-        ),  # one app's, whatever others have
+        Index("ix_logout_notice_client_due", "state", "client_id", "next_attempt_at"),
         Index("ix_logout_notice_state_created", "state", "created_at"),
     )
 
     id: Mapped[Id]  # also the token's `jti`: the same at each attempt, so that an app knows one that it has seen
-    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"))
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"), index=True)
     user_id: Mapped[str] = mapped_column(String(32))  # no foreign key: a deleted account's apps are told, too
     session_id: Mapped[str] = mapped_column(String(32))
     state: Mapped[str] = mapped_column(String(10))  # waiting, sent, failed

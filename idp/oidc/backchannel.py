@@ -6,10 +6,11 @@ and again if need be: a crash loses none, and nobody who signs out waits for an 
 
 import logging
 import threading
-from collections.abc import Collection, Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, exists, func, select
 from sqlalchemy.orm import Session
 
 from idp import clock
@@ -55,9 +56,10 @@ _LEASES = Leases(LogoutNotice, WAITS)
 
 
 def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = None) -> Mapping[str, int]:
-    """Send every notice that is due; an app that does not answer holds up its own ones only.
+    """Send every notice that is due, of each app one in turn; an app that does not answer holds up its own ones only.
 
-    It is asked once a round: many notices for it, each of which takes its time to fail, must not keep others waiting.
+    It is asked once a round: many notices for it, each of which takes its time to fail, must not keep others waiting,
+    nor must anybody read past them.
 
     Args:
         engine: the database.
@@ -69,17 +71,20 @@ def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = 
     """
     counts = dict.fromkeys(("notice_sent", "notice_put_off", "notice_failed"), 0)
     ring: keys.KeyRing | None = None
-    silent: set[str] = set()
-    while stop is None or not stop.is_set():
+    with Session(engine) as db:
+        waiting = deque(_apps_to_tell(db))
+    while waiting and (stop is None or not stop.is_set()):
         with Session(engine) as db, db.begin():
-            claimed = _claim_next(db, unless_for=silent)
+            claimed = _claim_next(db, waiting[0])
             if claimed is None:
-                return counts
+                waiting.popleft()
+                continue
             ring = ring or keys.load_keys(db, settings)
             client = load_client(db, claimed.client_id)
         fault = _send(settings, ring, client, claimed)
+        waiting.rotate(-1)
         if fault is not None:
-            silent.add(claimed.client_id)
+            waiting.pop()
         with Session(engine) as db, db.begin():
             counts[_finish(db, claimed, fault)] += 1
     return counts
@@ -115,8 +120,18 @@ def sweep(db: Session, *, most: int) -> int:
     return _LEASES.sweep(db, most=most, kept_after_end=KEPT_AFTER_END)
 
 
-def _claim_next(db: Session, unless_for: Collection[str] = ()) -> Claimed | None:
-    row = _LEASES.claim_next(db, LEASE, _COLUMNS, only=(LogoutNotice.client_id.not_in(unless_for),))
+def _apps_to_tell(db: Session) -> Sequence[str]:
+    """Return the apps for which a notice is due: the index is asked for one app after the other."""
+    waits = LogoutNotice.state == "waiting"
+    app = select(func.min(LogoutNotice.client_id).label("client_id")).where(waits).cte("app", recursive=True)
+    next_one = select(func.min(LogoutNotice.client_id)).where(waits, LogoutNotice.client_id > app.c.client_id)
+    apps = app.union_all(select(next_one.scalar_subquery()).where(app.c.client_id.is_not(None)))
+    is_due = exists().where(LogoutNotice.client_id == apps.c.client_id, *_LEASES.are_due())
+    return db.scalars(select(apps.c.client_id).where(apps.c.client_id.is_not(None), is_due)).all()
+
+
+def _claim_next(db: Session, client_id: str) -> Claimed | None:
+    row = _LEASES.claim_next(db, LEASE, _COLUMNS, only=(LogoutNotice.client_id == client_id,))
     return None if row is None else Claimed(**row)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto, settings, worker
+from idp import batches, clock, crypto, settings, worker
 from idp.accounts import sessions, users
 from idp.models import (
     AuthorizationGrant,
@@ -133,7 +133,7 @@ def test_every_table_that_expires_is_swept() -> None:
 
 
 def test_in_small_batches_of_a_transaction_each(rows: None, database: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     database.add_all([RevokedAccessToken(token_id=f"{n:032}", expires_at=1) for n in range(5)])
     database.commit()
     engine = database.get_bind()

@@ -11,7 +11,7 @@ import pytest
 from joserfc import jws
 from sqlalchemy import event, func, select, update
 
-from idp import worker
+from idp import batches, worker
 from idp.accounts import deletion, passwords, sessions, users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
@@ -168,7 +168,7 @@ def test_proving_oneself_once_more_tells_nobody(told, work, listening_app, clock
 
 def test_many_old_sessions_end_in_small_batches(told, db, settings, clock, work, listening_app, monkeypatch, make_user):
     make_user("bob")
-    monkeypatch.setattr(worker, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     people = ["ada", "bob", "ada", "bob", "ada"]
     parties = [in_another_browser(told) for _ in people]
     tokens = [party.log_in(name) for party, name in zip(parties, people, strict=True)]
@@ -230,12 +230,12 @@ def test_somebody_who_comes_back_at_the_last_moment_stays(told, db, settings, cl
 
 
 def test_where_nothing_is_due_nobody_is_kept_from_writing(told, settings, db):
-    """One SELECT, which takes no lock where it finds nothing."""
+    """Looking takes no lock where it finds nothing."""
     told.log_in()
     asked = []
     event.listen(db.get_bind(), "before_cursor_execute", lambda *given: asked.append(given[2].split()[0]))
     assert sessions.end_expired(db, settings, most=10) == 0
-    assert asked == ["SELECT"]
+    assert set(asked) == {"SELECT"}
 
 
 # -- What may act while the person is away --------------------------------------------------------

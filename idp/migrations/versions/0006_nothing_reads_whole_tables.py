@@ -29,7 +29,8 @@ _INDEXES = (
     ("ix_mail_message_state_created", "mail_message", ["state", "created_at"], None, None),
     ("ix_mail_message_recipient", "mail_message", ["recipient", "created_at"], None, None),
     ("ix_mail_message_finished_at", "mail_message", ["finished_at"], None, None),
-    ("ix_logout_notice_client_due", "logout_notice", ["client_id", "state", "next_attempt_at"], None, None),
+    ("ix_logout_notice_client_due", "logout_notice", ["state", "client_id", "next_attempt_at"], None, None),
+    ("ix_logout_notice_client_id", "logout_notice", ["client_id"], None, None),
     ("ix_logout_notice_state_created", "logout_notice", ["state", "created_at"], None, None),
     ("ix_logout_notice_finished_at", "logout_notice", ["finished_at"], None, None),
     ("ix_authorization_grant_client_revoked", "authorization_grant", ["client_id", "revoked_at"], None, None),
@@ -40,21 +41,25 @@ _INDEXES = (
     ("ix_device_authorization_client_id", "device_authorization", ["client_id"], None, None),
     ("ix_device_authorization_grant_id", "device_authorization", ["grant_id"], None, None),
 )
-# What two of them do as well.
-_REPLACED = (("ix_audit_event_event", "event"), ("ix_audit_event_user_id", "user_id"))
+# What others of them do as well.
+_REPLACED = (
+    ("ix_audit_event_event", "audit_event", ["event"]),
+    ("ix_audit_event_user_id", "audit_event", ["user_id"]),
+    ("ix_logout_notice_due", "logout_notice", ["state", "next_attempt_at"]),
+)
 
 
 def upgrade() -> None:
     """Take the step."""
     for name, table, columns, sqlite, postgresql in _INDEXES:
         op.create_index(name, table, columns, sqlite_where=sqlite, postgresql_where=postgresql, if_not_exists=True)
-    for name, _column in _REPLACED:
-        op.drop_index(name, table_name="audit_event", if_exists=True)
+    for name, table, _columns in _REPLACED:
+        op.drop_index(name, table_name=table, if_exists=True)
 
 
 def downgrade() -> None:
     """Take the step back."""
-    for name, column in _REPLACED:
-        op.create_index(name, "audit_event", [column])
+    for name, table, columns in _REPLACED:
+        op.create_index(name, table, columns)
     for name, table, *_ in _INDEXES:
         op.drop_index(name, table_name=table)
