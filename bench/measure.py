@@ -96,6 +96,7 @@ class Bench:
         self.basic = "Basic " + base64.b64encode(f"bench:{self.secret}".replace(" ", "+").encode()).decode()
         self.cookies: dict[str, str] = {}
         self.verifier = ""
+        self.person = "bench"
 
     # -- HTTP, without a wire -----------------------------------------------------------
 
@@ -151,7 +152,7 @@ class Bench:
         if location.startswith(self.settings.issuer):
             page = self.call("GET", location).body.decode()
             hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page))
-            form = {**hidden, "username": "bench", "password": PASSWORD}
+            form = {**hidden, "username": self.person, "password": PASSWORD}
             answer = self.call("POST", f"{self.settings.issuer}/sign-in", form)
             answer = self.call(
                 "GET", self.settings.issuer + answer.header("Location").removeprefix(self.settings.issuer)

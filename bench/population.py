@@ -49,7 +49,7 @@ def prepare(folder: Path, people: int, url: str, say: Callable[[str], None]) -> 
         instance=instance, secret_key=key, database_url=url, registration="open", bcrypt_cost=4, log_level="error",
         throttle_account_burst=10**6, throttle_address_burst=10**6, metrics_token="bench",
     )  # fmt: skip
-    if mark.exists() and json.loads(mark.read_text()) == {"made": MADE}:
+    if mark.exists() and _is_fresh(json.loads(mark.read_text())):
         runner.upgrade(settings)
         return settings
     instance.mkdir(parents=True, exist_ok=True)
@@ -61,8 +61,28 @@ def prepare(folder: Path, people: int, url: str, say: Callable[[str], None]) -> 
             Base.metadata.drop_all(connection)
             connection.execute(sa.text("DROP TABLE IF EXISTS alembic_version"))
     runner.upgrade(settings)
+    engine.dispose()
     with database.open_session(settings) as db:
         ensure_keys(db, settings, OPERATOR)
+    fill(settings, people, say)
+    mark.write_text(json.dumps({"made": MADE, "at": int(time.time())}))
+    return settings
+
+
+def _is_fresh(mark: dict[str, int]) -> bool:
+    """Tell whether people are as this program makes them, and their sessions are alive still."""
+    return mark.get("made") == MADE and time.time() - mark.get("at", 0) < 3 * DAY
+
+
+def fill(settings: Settings, people: int, say: Callable[[str], None]) -> None:
+    """Write apps and people; indexes that are not unique are made when all is there, which is much quicker.
+
+    Args:
+        settings: of an instance that is empty, but has its schema.
+        people: how many.
+        say: is told how far it has come.
+    """
+    with database.open_session(settings) as db:
         for number in range(APPS):
             app = ClientMetadata(
                 client_id=f"app-{number}", client_name=f"App {number}", redirect_uris=("https://app.example.org/cb",),
@@ -71,14 +91,7 @@ def prepare(folder: Path, people: int, url: str, say: Callable[[str], None]) -> 
                 backchannel_logout_uri="http://127.0.0.1:9/logout",
             )  # fmt: skip
             register_client(db, settings, OPERATOR, app)
-    _fill(engine, people, say)
-    engine.dispose()
-    mark.write_text(json.dumps({"made": MADE}))
-    return settings
-
-
-def _fill(engine: sa.Engine, people: int, say: Callable[[str], None]) -> None:
-    """Write all rows; indexes that are not unique are made when everything is there, which is much quicker."""
+    engine = database.open_engine(settings)
     indexes = [index for table in Base.metadata.sorted_tables for index in table.indexes if not index.unique]
     is_sqlite = engine.dialect.name == "sqlite"
     now, told = int(time.time()), time.monotonic()
@@ -125,6 +138,11 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any
 def name_of(number: int) -> str:
     """Return a person's user name."""
     return f"person{number:07}"
+
+
+def session_token(number: int) -> str:
+    """Return the secret of a person's living session: the cookie's value."""
+    return _id("session", number)
 
 
 def _id(what: str, number: int) -> str:

@@ -5,7 +5,7 @@ that no other is at.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -105,11 +105,11 @@ class Walk:
             most: at so many.
         """
         is_over = self.expires_at < clock.now() - self.kept
-        ahead = select(self.key, self.expires_at, self.unless.label("is_kept")).where(is_over)
+        ahead = select(self.key, self.expires_at).where(is_over)
         if self._after is not None:
             ahead = ahead.where(tuple_(self.expires_at, self.key) > self._after)
         window = db.execute(ahead.order_by(self.expires_at, self.key).limit(most)).all()
-        gone = self._delete(db, [row[0] for row in window if not row.is_kept], is_over)
+        gone = self._delete(db, [row[0] for row in window], is_over) if window else 0
         is_end = len(window) < most
         self._after = None if is_end else (window[-1][1], window[-1][0])
         self._fruitless = 0 if gone or is_end else self._fruitless + 1
@@ -118,9 +118,10 @@ class Walk:
             self._fruitless = 0
         return Batch(gone, is_end or is_tired)
 
-    def _delete(self, db: Session, free: list[str], is_over: ColumnElement[bool]) -> int:
-        """Delete rows that nothing kept a moment ago, unless something does by now or another worker is at them."""
-        if not free:
+    def _delete(self, db: Session, seen: Sequence[str], is_over: ColumnElement[bool]) -> int:
+        """Delete rows that nothing keeps, unless something does by now or another worker is at them."""
+        # A statement of its own: PostgreSQL would look for what keeps them among all rows, not just for these.
+        if not (free := db.scalars(select(self.key).where(self.key.in_(seen), ~self.unless)).all()):
             return 0
         still = select(self.key).where(self.key.in_(free), is_over, ~self.unless).with_for_update(skip_locked=True)
         statement = delete(self.key.class_).where(self.key.in_(still)).execution_options(synchronize_session=False)

@@ -34,6 +34,7 @@ BOTH = (
     "tests.oidc.test_refresh_token",
     "tests.oidc.test_registration_fuzzed",
     "tests.storage.test_invariants",
+    "tests.storage.test_plans",
 )
 
 

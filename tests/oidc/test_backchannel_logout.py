@@ -122,7 +122,7 @@ def test_a_worker_that_died_loses_nothing(
     rp = relying_party(backchannel_logout_uri=listening_app.url)
     tokens = rp.log_in()
     rp.request_logout(id_token_hint=tokens.response["id_token"])
-    assert backchannel._claim_next(db) is not None  # and then the process was killed
+    assert backchannel._claim_next(db, rp.metadata.client_id) is not None  # and then the process was killed
     db.commit()
     assert send_due()["notice_sent"] == 0
     clock.advance(backchannel.LEASE + 1)
