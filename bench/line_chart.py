@@ -8,6 +8,7 @@ WIDTH, LEFT, RIGHT, TOP = 860, 70, 250, 50
 STYLE = """
 svg { background: #fff; font: 13px system-ui, sans-serif; }
 text { fill: #222; } .quiet { fill: #666; } .grid { stroke: #ddd; } .title { font-weight: 600; font-size: 15px; }
+.shade { fill: #8883; }
 @media (prefers-color-scheme: dark) {
   svg { background: #161a1f; } text { fill: #e8e8e8; } .quiet { fill: #a5abb3; } .grid { stroke: #353b43; }
 }
@@ -17,7 +18,7 @@ COLOURS = ("#4477dd", "#dd7722", "#229966", "#cc4477", "#8866cc", "#aa8822", "#2
 
 def draw(
     title: str, places: Sequence[str], lines: Mapping[str, Sequence[float]], *, unit: str = "ms", height: int = 0,
-    is_logarithmic: bool = False,
+    is_logarithmic: bool = False, shaded: tuple[int, int, str] | None = None,
 ) -> str:  # fmt: skip
     """Return the chart.
 
@@ -27,6 +28,7 @@ def draw(
         lines: figures at each place, by name.
         unit: of the figures.
         height: in pixels; by default what the names need.
+        shaded: from which place to which something happened, and what.
         is_logarithmic: equal distances for equal ratios; all figures must be positive.
     """
     height = height or max(300, TOP + 60 + 19 * len(lines))
@@ -49,6 +51,11 @@ def draw(
         f"<title>{escape(title)}</title><style>{STYLE}</style>",
         f'<text class="title" x="{LEFT}" y="25">{escape(title)}</text>',
     ]
+    if shaded:
+        first, last, what = x(shaded[0]), x(shaded[1]), escape(shaded[2])
+        size = f'width="{last - first:.1f}" height="{bottom - TOP}"'
+        drawn.append(f'<rect class="shade" x="{first:.1f}" y="{TOP}" {size}/>')
+        drawn.append(f'<text class="quiet" x="{first + 6:.1f}" y="{TOP + 16}">{what}</text>')
     for mark in _marks(low, high, is_logarithmic):
         drawn.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(mark):.1f}" y2="{y(mark):.1f}"/>')
         drawn.append(
