@@ -6,7 +6,7 @@ with a stranger's address takes nothing away from its owner, who may register as
 the row comes back (see `registration.sweep_pending`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from idp.models import Preauthorization, User
 from idp.settings import DAY, Settings
 
 INVITATION_LIFETIME = 7 * DAY
+_PAGE = 500
 _COLUMNS = (
     Preauthorization.id,
     Preauthorization.email,
@@ -185,10 +186,16 @@ def withdraw(db: Session, visitor: Visitor, email: str, *, client_id: str = "") 
     return True
 
 
+def each_preauthorization(db: Session) -> Iterator[Preauthorized]:
+    """Yield all listed addresses, expired ones too until they are swept, in the order of the addresses."""
+    in_order = select(*_COLUMNS).order_by(Preauthorization.email_key, Preauthorization.client_id)
+    for row in db.execute(in_order.execution_options(yield_per=_PAGE)):
+        yield Preauthorized(**row._mapping)
+
+
 def list_preauthorizations(db: Session) -> list[Preauthorized]:
-    """Return all listed addresses, expired ones too until they are swept, in the order of the addresses."""
-    rows = db.execute(select(*_COLUMNS).order_by(Preauthorization.email_key, Preauthorization.client_id))
-    return [Preauthorized(**row._mapping) for row in rows]
+    """Return all listed addresses, in the order of the addresses."""
+    return list(each_preauthorization(db))
 
 
 def find(db: Session, email: str, client_id: str = "") -> Preauthorized | None:

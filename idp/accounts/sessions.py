@@ -183,13 +183,20 @@ def touch(db: Session, session_id: str, last_seen_at: int) -> None:
         )
 
 
-def list_sessions(db: Session, settings: Settings, user_id: str) -> Sequence[BrowserSession]:
-    """Return the living sessions of a user, latest first."""
+def list_sessions(
+    db: Session, settings: Settings, user_id: str, *, most: int | None = None
+) -> Sequence[BrowserSession]:
+    """Return the living sessions of a user, latest first.
+
+    Args:
+        most: at most so many; None for all.
+    """
     rows: Sequence[BrowserSession] = db.scalars(
         select(BrowserSession)
         .join(User, User.id == BrowserSession.user_id)
         .where(BrowserSession.user_id == user_id, is_alive(settings, clock.now()))
         .order_by(BrowserSession.last_seen_at.desc(), BrowserSession.created_at.desc())
+        .limit(most)
     ).all()
     return rows
 

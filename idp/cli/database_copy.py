@@ -10,10 +10,12 @@ from pathlib import Path
 from sqlalchemy import inspect, make_url
 
 from idp import migrations
+from idp.cli import output, progress
 from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.settings import Settings
 
+LARGE = 100 << 20  # bytes that take some seconds to check
 WAIT = 15  # seconds for SQLite's lock
 WAL_NAMES = ("-wal", "-shm")
 
@@ -32,10 +34,13 @@ def copy_sqlite(file: Path, target: Path) -> None:
     """
     source = sqlite3.connect(file, timeout=WAIT, isolation_level=None)
     try:
-        source.execute("VACUUM INTO ?", [str(target)])
+        with progress.of_file(target, file.stat().st_size):
+            source.execute("VACUUM INTO ?", [str(target)])
     finally:
         source.close()
     target.chmod(0o600)
+    if target.stat().st_size > LARGE:
+        output.note("Checking the copy ...")
     check_sqlite(target)
 
 

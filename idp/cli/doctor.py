@@ -1,5 +1,7 @@
 """`idp doctor`: looks at everything that must be right, and says what to do."""
 
+from collections.abc import Iterator
+
 import click
 
 from idp import settings
@@ -24,30 +26,38 @@ def command(deep: bool, as_json: bool) -> None:
     With --deep it also looks for what must not be, whatever happened: codes used twice, sessions of disabled accounts,
     orphan tokens, gaps in the audit, damaged pages. The provider may be running meanwhile.
     """
-    findings = _look(deep=deep)
+    faults = 0
+    found: list[dict[str, str]] = []
+    for name, finding in _look(deep=deep):
+        faults += finding.verdict == "fault"
+        if as_json:
+            told = {"verdict": finding.verdict, "told": finding.told, "advice": finding.advice}
+            found.append({"check": name, **told})
+        else:
+            _print(name, finding)
     if as_json:
-        output.data(
-            [{"check": n, "verdict": f.verdict, "told": f.told, "advice": f.advice} for n, f in findings.items()]
-        )
-    else:
-        for name, finding in findings.items():
-            told = finding.told.replace("\n", "\n" + " " * INDENT)
-            click.echo(f"{MARKS[finding.verdict]}  {name:<17}  {told}")
-            if finding.advice:
-                click.echo(" " * INDENT + finding.advice)
-    faults = sum(finding.verdict == "fault" for finding in findings.values())
+        output.data(found)
     if faults:
         output.note(f"{faults} fault{'s' if faults > 1 else ''} found.")
         click.get_current_context().exit(1)
 
 
-def _look(*, deep: bool) -> dict[str, Finding]:
+def _print(name: str, finding: Finding) -> None:
+    """Print a finding as soon as it is there: with much data, some take minutes."""
+    told = finding.told.replace("\n", "\n" + " " * INDENT)
+    click.echo(f"{MARKS[finding.verdict]}  {name:<17}  {told}")
+    if finding.advice:
+        click.echo(" " * INDENT + finding.advice)
+
+
+def _look(*, deep: bool) -> Iterator[tuple[str, Finding]]:
     """Look at the configuration; when that is right, at everything that follows from it."""
     try:
         loaded = settings.load()
     except SettingsError as error:
-        return {"configuration": Finding("fault", "\n".join(error.faults), "Correct this first; then run it again.")}
+        yield "configuration", Finding("fault", "\n".join(error.faults), "Correct this first; then run it again.")
+        return
     told = f"{len(loaded.origins)} settings of your own" if loaded.origins else "defaults only"
-    findings = {"configuration": Finding("ok", f"{told}; see `idp config`")}
-    checks = (*CHECKS, *DEEP_CHECKS) if deep else CHECKS
-    return findings | {check.name: look_safely(check, loaded) for check in checks}
+    yield "configuration", Finding("ok", f"{told}; see `idp config`")
+    for check in (*CHECKS, *DEEP_CHECKS) if deep else CHECKS:
+        yield check.name, look_safely(check, loaded)

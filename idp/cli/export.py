@@ -15,13 +15,14 @@ from idp import crypto
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import OPERATOR
-from idp.cli import output
+from idp.cli import output, progress
 from idp.cli.instance import open_ready
 from idp.database import open_session
 from idp.transfer import exporting
 
 PRIVATE_FILE = 0o600
 Write = Callable[[str], object]
+Advance = Callable[[int], None]
 
 
 @click.command(
@@ -47,8 +48,11 @@ def command(file: Path, form: str, force: bool) -> None:
         raise click.UsageError(f"{click.format_filename(file)} exists: choose another name, or use --force.")
     with open_ready() as (settings, db):
         exporting.begin_snapshot(db)
-        with contextlib.nullcontext(sys.stdout) if is_stdout else _written(file) as stream:
-            count = (_write_document if form == "json" else _write_lines)(db, stream.write)
+        with (
+            contextlib.nullcontext(sys.stdout) if is_stdout else _written(file) as stream,
+            progress.shown("accounts", exporting.count_accounts(db)) as advance,
+        ):
+            count = (_write_document if form == "json" else _write_lines)(db, stream.write, advance)
     with open_session(settings) as db:  # the other one may only read
         audit.record(db, Event.ACCOUNTS_EXPORTED, OPERATOR, count=count)
     output.note(f"Exported {count:,} accounts" + ("." if is_stdout else f" to {click.format_filename(file)}."))
@@ -70,12 +74,13 @@ def _written(file: Path) -> Iterator[IO[str]]:
         raise
 
 
-def _write_document(db: Session, write: Write) -> int:
+def _write_document(db: Session, write: Write, advance: Advance) -> int:
     """Write one JSON document, with each account on a line of its own; return how many accounts there are."""
     write(f'{{"format": {_json(exporting.FORMAT)}, "version": {exporting.VERSION}, "accounts": [')
     count = 0
     for count, account in enumerate(exporting.export_accounts(db), start=1):
         write(("\n" if count == 1 else ",\n") + _json(account))
+        advance(1)
     write('\n], "preauthorizations": [')
     for position, each in enumerate(exporting.export_preauthorizations(db)):
         write((",\n" if position else "\n") + _json(each))
@@ -83,13 +88,14 @@ def _write_document(db: Session, write: Write) -> int:
     return count
 
 
-def _write_lines(db: Session, write: Write) -> int:
+def _write_lines(db: Session, write: Write, advance: Advance) -> int:
     """Write a JSON object a line, the first saying what it is; return how many accounts there are."""
     write(_json({"format": exporting.FORMAT, "version": exporting.VERSION}) + "\n")
     count = 0
     for account in exporting.export_accounts(db):
         write(_json({"account": account}) + "\n")
         count += 1
+        advance(1)
     for each in exporting.export_preauthorizations(db):
         write(_json({"preauthorization": each}) + "\n")
     return count

@@ -1,12 +1,16 @@
 """How data is printed: tables for people, JSON for programs; and messages, which go elsewhere."""
 
 import json
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import click
+
+ALIGNED = 500  # rows of a table that are read before the first is printed
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,16 +35,28 @@ def data_line(value: Any) -> None:
     click.echo(json.dumps(value, separators=(",", ":")))
 
 
+def data_stream(values: Iterable[Any]) -> None:
+    """Print a JSON array of any length, an element at a time."""
+    is_empty = True
+    for value in values:
+        click.echo("[\n" if is_empty else ",\n", nl=False)
+        click.echo(textwrap.indent(json.dumps(value, indent=2), "  "), nl=False)
+        is_empty = False
+    click.echo("[]" if is_empty else "\n]")
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows under headings.
+    """Print rows under headings, which are as wide as the first few hundred rows need.
 
     Args:
         columns: the headings.
         rows: their cells; lists are joined, None is left empty.
     """
-    cells = [[column.upper() for column in columns], *([_cell(value) for value in row] for row in rows)]
+    all_rows = iter(rows)
+    cells = [[_cell(value) for value in row] for row in islice(all_rows, ALIGNED)]
+    cells.insert(0, [column.upper() for column in columns])
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
+    for row in chain(cells, ([_cell(value) for value in row] for row in all_rows)):
         line = "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
 

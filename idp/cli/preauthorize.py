@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
 import click
 from sqlalchemy.orm import Session
@@ -120,13 +121,13 @@ def _has_account(db: Session, email: str) -> bool:
 
 def _print_list(as_json: bool) -> None:
     with open_ready() as (_settings, db):
-        found = preauthorization.list_preauthorizations(db)
-    if as_json:
-        output.data([each.as_dict() for each in found])
-    elif not found:
-        output.note("No address is listed: add one with `idp preauthorize ADDRESS`.")
-    else:
-        output.table(("address", "app", "roles", "listed", "until"), [_row(each) for each in found])
+        found = preauthorization.each_preauthorization(db)
+        if as_json:
+            output.data_stream(each.as_dict() for each in found)
+        elif (first := next(found, None)) is None:
+            output.note("No address is listed: add one with `idp preauthorize ADDRESS`.")
+        else:
+            output.table(("address", "app", "roles", "listed", "until"), map(_row, chain((first,), found)))
 
 
 def _row(listed: Preauthorized) -> tuple[object, ...]:

@@ -1,9 +1,11 @@
 """`idp user`: accounts, as the operator sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import click
+from sqlalchemy.orm import Session
 
 from idp.accounts import passwords, registration, roles, sessions, users
 from idp.accounts.users import Person
@@ -57,25 +59,28 @@ def add(
 @output.json_option
 def list_all(as_json: bool) -> None:
     """List all accounts."""
-    found: list[dict[str, Any]] = []
     with open_ready() as (_settings, db):
-        page = users.list_users(db, limit=PAGE)
-        while page:
-            roles_by_id = roles.roles_of_many(db, [user.id for user in page])
-            found += [_describe(user, roles_by_id[user.id]) for user in page]
-            page = users.list_users(db, after=page[-1].username, limit=PAGE) if len(page) == PAGE else ()
-    if as_json:
-        output.data(found)
-    elif not found:
-        output.note("There are no accounts yet: add one with `idp user add`.")
-    else:
-        output.table(
-            ("username", "email", "name", "roles", "created", "state"),
-            [
-                (u["username"], u["email"], u["name"], u["roles"], output.instant(u["created_at"]), _state(u))
-                for u in found
-            ],
-        )
+        found = _all(db)
+        if as_json:
+            output.data_stream(found)
+        elif (first := next(found, None)) is None:
+            output.note("There are no accounts yet: add one with `idp user add`.")
+        else:
+            output.table(("username", "email", "name", "roles", "created", "state"), map(_row, chain((first,), found)))
+
+
+def _all(db: Session) -> Iterator[dict[str, Any]]:
+    """Yield all accounts, which are read a page at a time: there may be a million."""
+    page = users.list_users(db, limit=PAGE)
+    while page:
+        roles_by_id = roles.roles_of_many(db, [user.id for user in page])
+        yield from (_describe(user, roles_by_id[user.id]) for user in page)
+        page = users.list_users(db, after=page[-1].username, limit=PAGE) if len(page) == PAGE else ()
+
+
+def _row(user: dict[str, Any]) -> tuple[Any, ...]:
+    created = output.instant(user["created_at"])
+    return user["username"], user["email"], user["name"], user["roles"], created, _state(user)
 
 
 @command.command(epilog=WHOM)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from idp.accounts import roles
-from idp.models import Preauthorization, User
+from idp.accounts import preauthorization, roles
+from idp.models import User
 from idp.transfer.checking import KEPT_COLUMNS
 
 FORMAT = "streamlit-idp accounts"
@@ -21,6 +21,12 @@ def begin_snapshot(db: Session) -> None:
         db.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
     else:
         db.execute(text("BEGIN"))
+
+
+def count_accounts(db: Session) -> int:
+    """Return how many accounts there are."""
+    count = select(func.count()).select_from(User).where(User.is_registration_pending.is_(False))
+    return db.scalar(count) or 0
 
 
 def export_accounts(db: Session) -> Iterator[dict[str, Any]]:
@@ -55,14 +61,15 @@ def export_accounts(db: Session) -> Iterator[dict[str, Any]]:
 def export_preauthorizations(db: Session) -> Iterator[dict[str, Any]]:
     """Yield every preauthorization, also those which registrations hold that are not confirmed yet."""
     pending = User.is_registration_pending.is_(True) & User.claimed_preauthorization.is_not(None)
-    for held in db.scalars(select(User.claimed_preauthorization).where(pending).order_by(User.email_key)):
+    waiting = select(User.claimed_preauthorization).where(pending).order_by(User.email_key)
+    for held in db.scalars(waiting.execution_options(yield_per=_PAGE)):
         for claimed in held or ():
             yield {key: claimed.get(key) for key in ("email", "client_id", "roles", "created_at", "expires_at")}
-    for row in db.scalars(select(Preauthorization).order_by(Preauthorization.email_key, Preauthorization.client_id)):
+    for row in preauthorization.each_preauthorization(db):
         yield {
             "email": row.email,
             "client_id": row.client_id,
-            "roles": row.roles,
+            "roles": list(row.roles),
             "created_at": row.created_at,
             "expires_at": row.expires_at,
         }

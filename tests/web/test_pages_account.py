@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from idp.models import BrowserSession, User
 from idp.settings import Settings
+from idp.web.pages import sessions
 from idp.web.pages.devices import describe_device
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
@@ -147,6 +148,20 @@ def test_sessions_are_told_apart(ada: FlaskClient, phone: FlaskClient) -> None:
     assert "Unknown browser 127.0.0.1" in shown
     assert page.text.count('value="others"') == 1
     assert page.text.index("Safari on iPhone") < page.text.index("Unknown browser"), "one's own comes first"
+
+
+def test_of_very_many_sessions_the_latest_are_shown(
+    ada: FlaskClient, phone: FlaskClient, monkeypatch: pytest.MonkeyPatch, db: Session
+) -> None:
+    assert "There are more" not in ada.get("/account/sessions").text
+    monkeypatch.setattr(sessions, "LISTED", 1)
+    own = db.scalars(select(BrowserSession).where(BrowserSession.user_agent != IPHONE)).one()
+    own.last_seen_at -= 60  # the telephone was used later
+    db.commit()
+    page = ada.get("/account/sessions")
+    assert "This browser" in words(page), "one's own is always there"
+    assert "Safari on iPhone" in words(page)
+    assert "There are more than these 1: only the latest are shown." in words(page)
 
 
 def test_one_session_is_ended(ada: FlaskClient, phone: FlaskClient, db: Session) -> None:

@@ -17,6 +17,7 @@ from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, se
 from idp.web.signing_out import leave
 
 OTHERS = "others"
+LISTED = 100  # sessions that are shown: a program that signs in again and again may have any number
 _ENDED_BY_USER = "ended_by_user"
 
 
@@ -55,11 +56,16 @@ def submit_sessions() -> Response:
 
 
 def _list(current: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
-    rows = sessions.list_sessions(context.database(), context.settings(), current.user_id)
-    reached = list_reached_apps(context.database(), [row.id for row in rows])
-    listed = (_shown(row, current.id, reached.get(row.id, ())) for row in rows)
+    db = context.database()
+    found = sessions.list_sessions(db, context.settings(), current.user_id, most=LISTED + 1)
+    rows = {row.id: row for row in found[:LISTED]}
+    if current.id not in rows and (own := db.get(BrowserSession, current.id)) is not None:
+        rows[current.id] = own
+    reached = list_reached_apps(db, list(rows))
+    listed = (_shown(row, current.id, reached.get(row.id, ())) for row in rows.values())
     shown = sorted(listed, key=lambda each: not each.is_current)
-    return page("sessions.html", status, session=current, tab="sessions", sessions=shown, faults=faults)
+    more = {"listed": LISTED, "has_more": len(found) > LISTED}
+    return page("sessions.html", status, session=current, tab="sessions", sessions=shown, faults=faults, **more)
 
 
 def _shown(row: BrowserSession, current_id: str, apps: Sequence[ReachedApp]) -> ShownSession:
