@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import line_chart
 import plans
+import plots
 import population
 import sqlalchemy as sa
 from measure import PASSWORD, REDIRECT_URI, SCOPE, Answer, Bench
@@ -274,9 +274,9 @@ def _of_worker(crowd: Crowd) -> Iterator[Operation]:
 
         return run
 
-    yield "sweep, a refresh token", sweep("refresh_token"), prepare_tokens, batches.BATCH
-    yield "sweep, a throttle bucket", sweep("throttle"), prepare_throttle, batches.BATCH
-    yield "sweep, a grant", sweep_grants, prepare_grants, batches.BATCH // 2
+    yield "sweep of a refresh token", sweep("refresh_token"), prepare_tokens, batches.BATCH
+    yield "sweep of a throttle bucket", sweep("throttle"), prepare_throttle, batches.BATCH
+    yield "sweep of a grant", sweep_grants, prepare_grants, batches.BATCH // 2
     yield "end of an idle session", end_idle, prepare_sessions, idle
     tell = backchannel._claim_next
     yield "logout queue, a pick", pick(lambda db: [tell(db, app) for app in backchannel._apps_to_tell(db)]), None, 1
@@ -381,6 +381,23 @@ def _range(counts: list[int]) -> str:
     return str(counts[0]) if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
 
 
+def draw_figures(file: Path, engine: str, figures: list[dict[str, Any]]) -> None:
+    """Draw the table: a line that runs level is an operation that does not care how many people there are."""
+    groups = {
+        "What apps ask for": ("SSO", "refresh", "userinfo", "introspection", "client_credentials"),
+        "What people do": ("password", "registration", "account page", "sessions page"),
+        "What operators and the worker do": ("idp ", "sweep", "end of", "logout queue", "mail queue"),
+    }
+    panels = []
+    for title, beginnings in groups.items():
+        chosen = [each for each in figures if each["operation"].startswith(beginnings)]
+        if chosen:
+            lines = [plots.Series(each["operation"].partition(",")[0], list(each["cpu_ms"].items())) for each in chosen]
+            panels.append(plots.Panel(title, "CPU ms", lines, is_logarithmic=True))
+    title = f"Cost of operations on {engine} as people become more"
+    plots.draw(file, title, "people", panels, is_x_logarithmic=True)
+
+
 def main() -> None:
     """Build what is missing, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -409,10 +426,8 @@ def main() -> None:
         crowd.engine.dispose()
     engine = "PostgreSQL" if given.database else "SQLite"
     if given.plot:
-        lines = {each["operation"]: list(each["cpu_ms"].values()) for each in figures}
         file = IMAGES / f"growth-{engine.lower()}.svg"
-        title = f"CPU milliseconds per operation on {engine}, by the number of people"
-        file.write_text(line_chart.draw(title, [f"{size:,}" for size in sizes], lines, is_logarithmic=True))
+        draw_figures(file, engine, figures)
         say(f"drew {file}")
     if given.json:
         print(json.dumps({"engine": engine, "figures": figures}, indent=1))

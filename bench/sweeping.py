@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-import line_chart
+import plots
 import population
 import sqlalchemy as sa
 from growth import IMAGES, database_for
@@ -285,7 +285,7 @@ def main() -> None:
     engine = "PostgreSQL" if given.database else "SQLite"
     if given.plot:
         file = IMAGES / f"sweeping-{engine.lower()}.svg"
-        file.write_text(_plot(engine, load, spans))
+        _plot(file, engine, load, spans)
         say(f"drew {file}")
     swept = spans[1] - spans[0]
     if given.json:
@@ -355,19 +355,19 @@ def _wait_for(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
     raise SystemExit(f"the server does not start:\n{log.read_text()[-3000:]}")
 
 
-def _plot(engine: str, load: Load, span: tuple[float, float]) -> str:
-    """Draw median and 99th percentile of every two seconds."""
+def _plot(file: Path, engine: str, load: Load, span: tuple[float, float]) -> None:
+    """Draw median and 99th percentile of every two seconds, and when the sweep was at work."""
     by_time: dict[int, list[float]] = {}
     for each in load.answered:
         by_time.setdefault(int(each.at // 2), []).append(1000 * each.took)
-    places = sorted(by_time)
-    lines = {
-        "99th percentile": [sorted(by_time[at])[int(len(by_time[at]) * 0.99)] for at in places],
-        "median": [statistics.median(by_time[at]) for at in places],
-    }
-    title = f"Latency on {engine} while old rows are swept"
-    shaded = (places.index(int(span[0] // 2)), places.index(int(span[1] // 2)), "sweep")
-    return line_chart.draw(title, [f"{2 * at} s" for at in places], lines, shaded=shaded)
+    found = [(2 * at, sorted(took)) for at, took in sorted(by_time.items())]
+    lines = [
+        plots.Series("99th percentile", [(at, took[int(len(took) * 0.99)]) for at, took in found]),
+        plots.Series("median", [(at, statistics.median(took)) for at, took in found]),
+        plots.Series("the sweep is at work", [(span[0], 1), (span[1], 1)]),
+    ]  # fmt: skip
+    panel = plots.Panel("Latency", "ms", lines, is_logarithmic=True)
+    plots.draw(file, f"Requests on {engine} while old rows are swept", "seconds", [panel])
 
 
 if __name__ == "__main__":

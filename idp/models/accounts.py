@@ -207,6 +207,6 @@ class MailMessage(Base):
     attempts: Mapped[int]
     created_at: Mapped[Seconds]
     next_attempt_at: Mapped[Seconds]
-    claimed_until: Mapped[Seconds | None]  # a worker is at it; after that another may try
+    claimed_until: Mapped[Seconds | None] = mapped_column(index=True)  # a worker is at it; after that another may try
     finished_at: Mapped[Seconds | None] = mapped_column(index=True)
     last_error: Mapped[str | None] = mapped_column(String(500))

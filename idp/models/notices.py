@@ -12,6 +12,7 @@ class LogoutNotice(Base):
     __tablename__ = "logout_notice"
     __table_args__ = (
         Index("ix_logout_notice_client_due", "state", "client_id", "next_attempt_at"),
+        Index("ix_logout_notice_due", "state", "next_attempt_at"),
         Index("ix_logout_notice_state_created", "state", "created_at"),
     )
 
@@ -23,6 +24,6 @@ class LogoutNotice(Base):
     attempts: Mapped[int]
     created_at: Mapped[Seconds]
     next_attempt_at: Mapped[Seconds]
-    claimed_until: Mapped[Seconds | None]  # a worker is at it; after that another may try
+    claimed_until: Mapped[Seconds | None] = mapped_column(index=True)  # a worker is at it; after that another may try
     finished_at: Mapped[Seconds | None] = mapped_column(index=True)
     last_error: Mapped[str | None] = mapped_column(String(300))

@@ -28,10 +28,12 @@ _INDEXES = (
     ("ix_audit_event_user_at", "audit_event", ["user_id", "at"], None, None),
     ("ix_mail_message_state_created", "mail_message", ["state", "created_at"], None, None),
     ("ix_mail_message_recipient", "mail_message", ["recipient", "created_at"], None, None),
+    ("ix_mail_message_claimed_until", "mail_message", ["claimed_until"], None, None),
     ("ix_mail_message_finished_at", "mail_message", ["finished_at"], None, None),
     ("ix_logout_notice_client_due", "logout_notice", ["state", "client_id", "next_attempt_at"], None, None),
     ("ix_logout_notice_client_id", "logout_notice", ["client_id"], None, None),
     ("ix_logout_notice_state_created", "logout_notice", ["state", "created_at"], None, None),
+    ("ix_logout_notice_claimed_until", "logout_notice", ["claimed_until"], None, None),
     ("ix_logout_notice_finished_at", "logout_notice", ["finished_at"], None, None),
     ("ix_authorization_grant_client_revoked", "authorization_grant", ["client_id", "revoked_at"], None, None),
     ("ix_consent_client_id", "consent", ["client_id"], None, None),
@@ -42,24 +44,20 @@ _INDEXES = (
     ("ix_device_authorization_grant_id", "device_authorization", ["grant_id"], None, None),
 )
 # What others of them do as well.
-_REPLACED = (
-    ("ix_audit_event_event", "audit_event", ["event"]),
-    ("ix_audit_event_user_id", "audit_event", ["user_id"]),
-    ("ix_logout_notice_due", "logout_notice", ["state", "next_attempt_at"]),
-)
+_REPLACED = (("ix_audit_event_event", ["event"]), ("ix_audit_event_user_id", ["user_id"]))
 
 
 def upgrade() -> None:
     """Take the step."""
     for name, table, columns, sqlite, postgresql in _INDEXES:
         op.create_index(name, table, columns, sqlite_where=sqlite, postgresql_where=postgresql, if_not_exists=True)
-    for name, table, _columns in _REPLACED:
-        op.drop_index(name, table_name=table, if_exists=True)
+    for name, _columns in _REPLACED:
+        op.drop_index(name, table_name="audit_event", if_exists=True)
 
 
 def downgrade() -> None:
     """Take the step back."""
-    for name, table, columns in _REPLACED:
-        op.create_index(name, table, columns)
+    for name, columns in _REPLACED:
+        op.create_index(name, "audit_event", columns)
     for name, table, *_ in _INDEXES:
         op.drop_index(name, table_name=table)
