@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from idp import settings
 from idp.accounts import ended_sessions, sessions, sign_in, users
 from idp.accounts.visitor import Visitor
+from idp.cli import output
 from idp.errors import SignInRefused
 from idp.models import AuthorizationGrant, BrowserSession
 from tests.cli.conftest import PASSWORD, Run
@@ -107,7 +108,16 @@ def test_list_goes_on_past_one_page(ada: str, succeed: Run, monkeypatch: pytest.
     monkeypatch.setattr("idp.cli.user.PAGE", 2)
     for name in ("bob", "carol", "dave"):
         succeed("user", "add", name, "--email", f"{name}@example.org", "--password-stdin", stdin=PASSWORD)
-    assert len(json.loads(succeed("user", "list", "--json").stdout)) == 4
+    printed = succeed("user", "list", "--json").stdout
+    assert len(json.loads(printed)) == 4
+    assert printed == json.dumps(json.loads(printed), indent=2) + "\n", "as if it had been printed at once"
+    monkeypatch.setattr(output, "ALIGNED", 2)
+    assert [line.split()[0] for line in succeed("user", "list").stdout.splitlines()][1:] == [
+        "ada",
+        "bob",
+        "carol",
+        "dave",
+    ]
 
 
 def test_an_empty_list(instance: Path, succeed: Run) -> None:

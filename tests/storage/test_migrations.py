@@ -1,5 +1,6 @@
 """Models and migrations agree, and upgrading is safe: from nothing, twice, and many at once."""
 
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from idp.errors import NotReadyError
 from idp.migrations import revisions, runner
 from idp.models import Base
 from idp.settings import Settings
+from tests import postgresql
 
 Shape = dict[str, Any]
 
@@ -213,3 +215,28 @@ def test_the_version_is_kept_where_alembic_keeps_it(empty_database: Settings, en
     with engine.connect() as connection:
         version = connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table("alembic_version")))
     assert version == migrations.newest_revision()
+
+
+@pytest.mark.postgres
+def test_indexes_may_be_made_beforehand_as_the_documentation_says(tmp_path: Path) -> None:
+    """Where tables are large, while the old program works: the step then finds nothing left to do."""
+    if not postgresql.SERVER:
+        pytest.skip("IDP_TEST_POSTGRES_URL names no PostgreSQL server")
+    page = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text("utf-8")
+    statements = re.findall(r"^CREATE INDEX CONCURRENTLY [^;]+;", page, re.MULTILINE)
+    assert len(statements) > 10
+    with postgresql.new_database() as url:
+        settings = Settings(instance=tmp_path, secret_key="x" * 32, database_url=url)
+        engine = open_engine(settings)
+        with engine.connect() as connection:
+            command.upgrade(runner.configuration(connection), "0005")
+            connection.commit()
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+        made = _shape(engine)
+        runner.upgrade(settings)
+        upgraded = _shape(engine)
+        engine.dispose()
+    for table, shape in upgraded.items():
+        assert set(shape["indexes"]) <= set(made[table]["indexes"]), table
