@@ -55,6 +55,11 @@ class Person:
     used_token: str = ""
     is_signed_in: bool = False
 
+    def forget(self) -> None:
+        """Begin anew: a new browser, no tokens."""
+        self.cookies, self.is_signed_in = {}, False
+        self.access_token = self.refresh_token = self.used_token = ""
+
     @property
     def username(self) -> str:
         """The account's name."""
@@ -132,10 +137,7 @@ class Mixed:
         try:
             yield person, name
         except (WrongAnswerError, FailedError):
-            # Nothing is known of them any more: a new browser, no tokens.
-            number, subject = person.number, person.subject
-            person.__init__(number)  # type: ignore[misc]
-            person.subject = subject
+            person.forget()
             raise
         finally:
             with self.lock:
