@@ -40,6 +40,7 @@ def _move(folder: Path, database: str, other_database: str) -> Stage:
     copy = _beside(instance, folder / "restored", other_database)
     try:
         stage.begin()
+        copy.web, copy.machine = instance.web, instance.machine
         with stage.load():
             stage.wait_for("refresh", 5, 120)
         # Some keep still from now on: what was acknowledged to them must be good in the copy, and unused.
@@ -93,7 +94,6 @@ def _beside(instance: Instance, folder: Path, database: str) -> Instance:
     folder.mkdir()
     other.port, other.issuer = instance.port, instance.issuer
     other.environ["IDP_ISSUER"] = instance.issuer
-    other.web, other.machine = instance.web, instance.machine
     return other
 
 
