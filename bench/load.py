@@ -128,7 +128,7 @@ def sign_everybody_in(mixed: Mixed, run: Run) -> None:
                 waiting.pop()
             run.do(mixed, "sign-in", time.monotonic())
 
-    _in_threads(work, 8)
+    _in_threads(work, 4)
 
 
 def measure_capacity(mixed: Mixed, run: Run, seconds: float) -> float:
@@ -260,6 +260,9 @@ def main() -> None:
                 rate = given.share * capacity
                 title = f"{rate:.0f} things a second, {100 * given.share:.0f} % of capacity"
                 print(f"capacity {capacity:.1f}/s; holding {rate:.1f}/s for {given.minutes:g} minutes", flush=True)
+            if run.failed:
+                print(f"{len(run.failed)} were not answered in time while as much as possible was asked", flush=True)
+                run.failed.clear()
             samples = hold(instance, mixed, run, rate, 60 * given.minutes)
             check_afterwards(instance, mixed, sink, run)
         finally:

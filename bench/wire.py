@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 FORM = "application/x-www-form-urlencoded"
-PATIENCE = 60  # seconds
+PATIENCE = 120  # seconds
 
 
 class NoAnswerError(Exception):
