@@ -1,5 +1,7 @@
 """The composition root: reads top to bottom, and tells the whole story of the web application."""
 
+from functools import partial
+
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -10,17 +12,18 @@ from idp.settings import Settings
 from idp.web import context
 from idp.web.api import register_api
 from idp.web.application import Application
+from idp.web.direct import Direct
 from idp.web.error_pages import register_error_pages
+from idp.web.exchange import BODY_MOST, Exchanges, Site, cookie_names
 from idp.web.front_door import FrontDoor
 from idp.web.observation import Observation
 from idp.web.one_at_a_time import OneAtATime
 from idp.web.operations import register_operations
 from idp.web.pages import register_pages
-from idp.web.protocol import register_protocol
+from idp.web.protocol import ENDPOINTS, register_protocol
+from idp.web.protocol.cross_origin import cross_origin_headers
 from idp.web.security import register_security
 from idp.web.transaction import register_transaction
-
-BODY_MOST = 64 * 1024  # bytes; the longest honest form is far shorter
 
 
 def create_app(in_force: Settings | None = None) -> Flask:
@@ -54,7 +57,7 @@ def create_app(in_force: Settings | None = None) -> Flask:
     session_ends.listen()
 
     # The protocol, the pages for people, the API for apps.
-    app.extensions["idp_provider"] = compose(in_force, engine)
+    provider = app.extensions["idp_provider"] = compose(in_force, engine)
     register_protocol(app)
     register_pages(app)
     register_api(app)
@@ -64,6 +67,10 @@ def create_app(in_force: Settings | None = None) -> Flask:
     # Around every response, the innermost first: Flask runs what was registered last before the others.
     register_security(app)
     register_transaction(app)
+    app.wsgi_app = Direct(app.wsgi_app, in_force, ENDPOINTS, cross_origin_headers)  # type: ignore[method-assign]
+    open_database = partial(context.extension.session.session_factory, on=engine)
+    site = Site(in_force, provider, open_database, cookie_names(in_force))
+    app.wsgi_app = Exchanges(app.wsgi_app, site)  # type: ignore[method-assign]
     app.wsgi_app = FrontDoor(app.wsgi_app, in_force)  # type: ignore[method-assign]
     if in_force.is_sqlite:  # another database is waited for, and meanwhile other requests go on
         app.wsgi_app = OneAtATime(app.wsgi_app, body_most=BODY_MOST)  # type: ignore[method-assign]

@@ -4,50 +4,51 @@ It is the one cookie that scripts may read and that comes along into frames of o
 app's page compares it. It proves nothing: no request is ever answered by it.
 """
 
-from flask import Response, g, request
+from werkzeug.http import dump_cookie
 
 from idp import clock
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.oidc.session_state import browser_state_of
 from idp.web import context
+from idp.web.exchange import current
 
 
-def carry_browser_state(response: Response) -> Response:
-    """Let the cookie follow what this request has learned of the browser's session; where it learned nothing, nothing.
+def browser_state_cookie() -> list[tuple[str, str]]:
+    """Return the header that lets the cookie follow what this request has learned of the browser's session.
 
-    It lasts as long as the session would if nobody came back, so that it goes when the session expires.
+    Where it learned nothing, there is none. The cookie lasts as long as the session would if nobody came back, so that
+    it goes when the session expires.
     """
-    if context.settings().session_management == "off":
-        return response
-    token = g.get("session_token")
-    if token:  # a new secret: the session has begun, or goes on under it
-        session = sessions.find_session(context.database(), context.settings(), token)
-    elif token == "":
+    exchange = current()
+    settings, cookies = exchange.site.settings, exchange.site.cookies
+    if settings.session_management == "off":
+        return []
+    if exchange.session_token:  # a new secret: the session has begun, or goes on under it
+        session = sessions.find_session(context.database(), settings, exchange.session_token)
+    elif exchange.session_token == "":
         session = None
-    elif "session" in g and request.cookies.get(context.cookie_names(context.settings()).session):
-        session = g.session
+    elif exchange.has_asked_for_session and exchange.cookie(cookies.session):
+        session = exchange.session
     else:
-        return response
+        return []
     if session is not None:
-        _set(response, browser_state_of(context.settings(), session), _lasts(session))
-    elif context.cookie_names(context.settings()).browser_state in request.cookies:
-        _set(response, "", 0)
-    return response
+        return [_cookie(browser_state_of(settings, session), _lasts(session))]
+    return [_cookie("", 0)] if exchange.cookie(cookies.browser_state) else []
 
 
 def _lasts(session: CurrentSession) -> int:
     return max(0, min(session.expires_at - clock.now(), context.settings().session_idle_lifetime))
 
 
-def _set(response: Response, value: str, max_age: int) -> None:
+def _cookie(value: str, max_age: int) -> tuple[str, str]:
     """Frames of other sites see a cookie only with SameSite=None, which browsers take only with https.
 
     On loopback without it, apps on the same host name still see the cookie: sites know no ports.
     """
     is_https = context.settings().is_https
-    response.set_cookie(
-        context.cookie_names(context.settings()).browser_state,
+    cookie = dump_cookie(
+        context.cookies().browser_state,
         value,
         max_age=max_age,
         path="/",
@@ -55,3 +56,4 @@ def _set(response: Response, value: str, max_age: int) -> None:
         httponly=False,
         samesite="None" if is_https else "Lax",
     )
+    return "Set-Cookie", cookie

@@ -1,9 +1,12 @@
 """Headers that every response carries (OWASP HTTP Headers; RFC 9700 section 4.16 on framing)."""
 
+from collections.abc import Iterable
+
 from flask import Flask, Response, request
 
+from idp.settings import Settings
 from idp.web import context
-from idp.web.browser_state import carry_browser_state
+from idp.web.browser_state import browser_state_cookie
 
 # No script at all, nothing from another host, nobody may frame us. form-action is left out: Chromium applies it to the
 # redirect after a form too, and that redirect ends at the app (see docs/security.md).
@@ -26,21 +29,34 @@ MAY_BE_FRAMED = "/oauth/check-session"  # by any app, when it answers with a pol
 _CACHEABLE = ("/static/", "/brand/", *_PUBLIC_DOCUMENTS)
 
 
+def headers_beside(
+    settings: Settings, path: str, status: int, given: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Return the headers that an answer carries beside its own, which come first.
+
+    Args:
+        path: of the request.
+        status: of the answer.
+        given: its own.
+    """
+    own = {name.lower(): value for name, value in given}
+    headers = [(name, value) for name, lower, value in _BY_DEFAULT if lower not in own]
+    if path == MAY_BE_FRAMED and "frame-ancestors" not in own.get("content-security-policy", "frame-ancestors"):
+        headers.remove(("X-Frame-Options", HEADERS["X-Frame-Options"]))
+    if settings.is_https:
+        headers.append(("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY))
+    is_public = path.startswith(_CACHEABLE) and status < 400  # a page about a fault may name a person
+    if "cache-control" not in own and not is_public:
+        headers.append(("Cache-Control", "no-store"))
+    return headers
+
+
 def register_security(app: Flask) -> None:
-    """Set the headers on every response, error pages included."""
+    """Set the headers on every response of Flask's, error pages included."""
 
     @app.after_request
     def set_headers(response: Response) -> Response:
-        headers, path = response.headers, request.path
-        there = {name.lower() for name, _ in headers}
-        for name, lower, value in _BY_DEFAULT:
-            if lower not in there:
-                headers.add(name, value)
-        if path == MAY_BE_FRAMED and "frame-ancestors" not in headers["Content-Security-Policy"]:
-            del headers["X-Frame-Options"]
-        if context.settings().is_https:
-            headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
-        is_public = path.startswith(_CACHEABLE) and response.status_code < 400  # a page about a fault may name a person
-        if "cache-control" not in there and not is_public:
-            headers.add("Cache-Control", "no-store")
-        return carry_browser_state(context.carry_browser_cookie(response))
+        beside = headers_beside(context.settings(), request.path, response.status_code, response.headers)
+        for header in (*beside, *context.browser_cookie(), *browser_state_cookie()):
+            response.headers.add(*header)
+        return response

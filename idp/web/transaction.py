@@ -1,18 +1,14 @@
-"""One transaction a request: committed for every status below 500, so that refusals keep their evidence."""
+"""One transaction a request, also where Flask stands around it."""
 
 from flask import Flask, Response
 
-from idp.web import context
+from idp.web.exchange import current
 
 
 def register_transaction(app: Flask) -> None:
-    """Commit or roll back when the response is known; the session itself is closed by Flask-SQLAlchemy."""
+    """Commit or roll back when the response is known."""
 
     @app.after_request
     def end_transaction(response: Response) -> Response:
-        if context.extension.session.registry.has():
-            if response.status_code < 500:
-                context.database().commit()
-            else:
-                context.discard_transaction()
+        current().end_transaction(response.status_code)
         return response

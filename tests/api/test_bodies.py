@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from idp.app import BODY_MOST
+from idp.web.exchange import BODY_MOST
 from idp.web.api import ROUTES, bodies, schemas
 from tests.api.conftest import refusal
 

@@ -7,6 +7,7 @@ from flask import Response, make_response, render_template
 from markupsafe import Markup
 
 from idp.oidc.authorization_response import FormPost, Redirect
+from idp.web.exchange import Answer, Page
 from idp.web.security import CONTENT_SECURITY_POLICY
 
 # Who has JavaScript goes on at once; who has none presses the button. Understood by every browser since ES3.
@@ -16,21 +17,22 @@ _SCRIPT_DIGEST = base64.b64encode(hashlib.sha256(SUBMIT_SCRIPT.encode()).digest(
 FORM_POST_POLICY = f"{CONTENT_SECURITY_POLICY}; script-src 'sha256-{_SCRIPT_DIGEST}'"
 
 
-def answer(response: Redirect | FormPost) -> Response:
+def answer(response: Redirect | FormPost) -> Answer | Page:
     """Send the browser back to the client."""
     if isinstance(response, Redirect):
         return see_other(response.location)
+    return Page(lambda: _form_post(response))
+
+
+def see_other(location: str) -> Answer:
+    """Redirect with 303: a form that was posted here is not posted on (RFC 9700 section 4.12)."""
+    return Answer(303, [("Location", location), ("Cache-Control", "no-store")])
+
+
+def _form_post(response: FormPost) -> Response:
     page = make_response(render_template("form_post.html", response=response, script=Markup(SUBMIT_SCRIPT)))  # noqa: S704
     page.headers["Content-Security-Policy"] = FORM_POST_POLICY
     page.headers["Cache-Control"] = "no-store"
     # With no-referrer, as everywhere else, browsers post with `Origin: null`, and apps that look at it refuse that.
     page.headers["Referrer-Policy"] = "strict-origin"
     return page
-
-
-def see_other(location: str) -> Response:
-    """Redirect with 303: a form that was posted here is not posted on (RFC 9700 section 4.12)."""
-    response = Response(status=303)
-    response.headers["Location"] = location
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from authlib.oauth2.base import OAuth2Error
-from flask import Response, request
 
 from idp import clock
 from idp.accounts import audit, sessions
@@ -43,6 +42,7 @@ from idp.oidc.session_state import session_state_of
 from idp.oidc.subjects import subject_of
 from idp.web import context
 from idp.web.error_pages import error_page
+from idp.web.exchange import Answer, Page, current
 from idp.web.protocol.answering import answer, see_other
 from idp.web.protocol.reading import NOTHING, comes_without_cookies, read_form, read_query, repeat_by_get
 
@@ -64,7 +64,7 @@ class Arrival:
     request_uri: str | None
 
 
-def receive_request() -> Response:
+def receive_request() -> Answer | Page:
     """Take a new authorization request, by GET or POST (OIDC Core section 3.1.2.1)."""
     db, provider = context.database(), context.provider()
     session = context.current_session()
@@ -79,7 +79,7 @@ def receive_request() -> Response:
         return client
 
     try:
-        sent = read_form() if request.method == "POST" else read_query()
+        sent = read_form() if current().method == "POST" else read_query()
         if comes_without_cookies():
             return repeat_by_get(sent)
         client = identify_client(sent, find_client)
@@ -96,7 +96,7 @@ def receive_request() -> Response:
     return _act(asked, step, Arrival(sourced.source, pushed_as))
 
 
-def resume_request(interaction_id: str) -> Response:
+def resume_request(interaction_id: str) -> Answer | Page:
     """Go on with a parked request, when a page has done its part."""
     db, provider = context.database(), context.provider()
     parked = interaction.open_interaction(db, provider, interaction_id, context.visitor().browser_digest)
@@ -119,7 +119,7 @@ def _decide(asked: AuthorizationRequest, facts: Facts, consent: GivenConsent) ->
     )
 
 
-def _resume_pushed(sent: Parameters) -> Response | None:
+def _resume_pushed(sent: Parameters) -> Answer | None:
     """Go on with a pushed request that this browser brought before, and that still waits: a page was reloaded."""
     request_uri, browser_token = sent.get("request_uri"), context.browser_token()
     if not (browser_token and request_uri and is_pushed(request_uri)):
@@ -130,7 +130,7 @@ def _resume_pushed(sent: Parameters) -> Response | None:
     return see_other(context.settings().url(interaction.resume_path(interaction_id)))
 
 
-def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -> Response:
+def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -> Answer | Page:
     """Issue, refuse, or send the person to a page with nothing but the parked request's id."""
     db, provider = context.database(), context.provider()
     if not isinstance(step, Issue | Refuse):
@@ -178,7 +178,7 @@ def _park(asked: AuthorizationRequest, came: Arrival) -> str:
     )
 
 
-def _refuse(asked: AuthorizationRequest, step: Refuse) -> Response:
+def _refuse(asked: AuthorizationRequest, step: Refuse) -> Answer | Page:
     if step.error == "access_denied":
         session = context.current_session()
         audit.record(
@@ -191,22 +191,22 @@ def _refuse(asked: AuthorizationRequest, step: Refuse) -> Response:
     return _tell_no(asked, step)
 
 
-def _tell_no(asked: AuthorizationRequest, step: Refuse) -> Response:
+def _tell_no(asked: AuthorizationRequest, step: Refuse) -> Answer | Page:
     return _answer(asked.return_address, {"error": step.error, "error_description": step.description})
 
 
-def _tell_error(refused: RefusedRequest) -> Response:
+def _tell_error(refused: RefusedRequest) -> Answer | Page:
     error, description = refused.error.error or "", refused.error.description or ""
     return _answer(
         refused.address, {"error": error, "error_description": description} if description else {"error": error}
     )
 
 
-def _answer(address: ReturnAddress, parameters: dict[str, str]) -> Response:
+def _answer(address: ReturnAddress, parameters: dict[str, str]) -> Answer | Page:
     """Send the browser back to the client."""
     return answer(address.respond(context.settings().issuer, parameters))
 
 
-def _show(parameter: str, code: str, description: str, client: ClientMetadata | None = None) -> Response:
+def _show(parameter: str, code: str, description: str, client: ClientMetadata | None = None) -> Answer | Page:
     """Show a fault to the person, who may go back to the app's home page; where else to send them is not certain."""
-    return error_page(status=400, code=code, description=description, parameter=parameter, client=client)
+    return Page(lambda: error_page(status=400, code=code, description=description, parameter=parameter, client=client))

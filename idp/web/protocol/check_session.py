@@ -18,7 +18,7 @@ def show_check_session() -> Response:
     if context.settings().session_management == "off":
         raise NotFoundError("Session management is off.")
     script = inline_script("check_session.js")
-    cookie = context.cookie_names(context.settings()).browser_state
+    cookie = context.cookies().browser_state
     response = Response(render_template("check_session.html", script=script.content, cookie=cookie))
     response.headers["Content-Security-Policy"] = f"default-src 'none'; base-uri 'none'; script-src {script.source}"
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"

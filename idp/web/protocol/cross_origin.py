@@ -5,6 +5,8 @@ code or nothing, so any origin may, and no origin gets more than it brought. Pag
 account API are not among them.
 """
 
+from collections.abc import Sequence
+
 from flask import Flask, Response, request
 
 PATHS = (
@@ -23,18 +25,31 @@ _ADMITTED_HEADERS = "Authorization, Content-Type, DPoP"
 _ADMITTED_FOR = "7200"  # seconds that a browser remembers the answer; Chromium keeps none longer
 
 
+_ADMITTED = (
+    ("Access-Control-Allow-Origin", "*"),
+    ("Access-Control-Expose-Headers", _EXPOSED),
+    ("Cross-Origin-Resource-Policy", "cross-origin"),
+)
+
+
+def cross_origin_headers(path: str) -> Sequence[tuple[str, str]]:
+    """Return what every answer of an endpoint tells browsers about scripts of other origins.
+
+    Args:
+        path: the endpoint's.
+    """
+    return _ADMITTED if path in PATHS or path.startswith(_BELOW) else ()
+
+
 def register_cross_origin(app: Flask) -> None:
-    """Say so on every response of these endpoints, refusals included, and answer the browser's question beforehand."""
+    """Say so on Flask's responses too, refusals included, and answer the browser's question beforehand."""
 
     @app.after_request
     def admit_other_origins(response: Response) -> Response:
-        if request.path not in PATHS and not request.path.startswith(_BELOW):
-            return response
         headers = response.headers
-        headers["Access-Control-Allow-Origin"] = "*"
-        headers["Access-Control-Expose-Headers"] = _EXPOSED
-        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-        if request.method == "OPTIONS":
+        for name, value in (admitted := cross_origin_headers(request.path)):
+            headers[name] = value
+        if admitted and request.method == "OPTIONS":
             headers["Access-Control-Allow-Methods"] = headers.get("Allow", "")
             headers["Access-Control-Allow-Headers"] = _ADMITTED_HEADERS
             headers["Access-Control-Max-Age"] = _ADMITTED_FOR

@@ -11,13 +11,14 @@ from idp.oidc.reached_apps import list_reached_apps
 from idp.oidc.requests import Parameters
 from idp.web import context, forms, texts
 from idp.web.error_pages import error_page
+from idp.web.exchange import Answer
 from idp.web.protocol.reading import client_behind, comes_without_cookies, read_form, read_query, repeat_by_get
 from idp.web.signing_out import sign_out
 
 CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
 
 
-def receive_request() -> Response:
+def receive_request() -> Answer | Response:
     """Take a logout request, by GET or POST: end the session at once, or ask the person first."""
     try:
         parameters = read_form() if request.method == "POST" else read_query()

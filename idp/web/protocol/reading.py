@@ -1,16 +1,17 @@
-"""From Flask's request to the protocol's, and back."""
+"""From an HTTP request to the protocol's, and back."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
-from flask import Response, request
 
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.requests import FORM, Parameters, ProtocolRequest, parse_parameters
 from idp.web import context
+from idp.web.exchange import Answer, current
 
 NOTHING = Parameters([])
 
@@ -21,7 +22,7 @@ def read_query() -> Parameters:
     Raises:
         InvalidRequestError: it cannot be read.
     """
-    return parse_parameters(request.query_string)
+    return parse_parameters(current().environ.get("QUERY_STRING", ""))
 
 
 def read_form() -> Parameters:
@@ -30,23 +31,23 @@ def read_form() -> Parameters:
     Raises:
         InvalidRequestError: another content type than a form's, or it cannot be read.
     """
-    if request.mimetype != FORM:
+    exchange = current()
+    if exchange.content_type != FORM:
         raise InvalidRequestError(f"The body must be {FORM}.")
-    return parse_parameters(request.get_data(cache=False))
+    return parse_parameters(exchange.body())
 
 
 def comes_without_cookies() -> bool:
     """Tell whether a form was perhaps sent by another site: that brings no SameSite=Lax cookies along."""
-    return request.method == "POST" and not context.browser_token()
+    exchange = current()
+    return exchange.method == "POST" and not exchange.browser_token
 
 
-def repeat_by_get(parameters: Parameters) -> Response:
+def repeat_by_get(parameters: Parameters) -> Answer:
     """Let the browser send the same request by GET, with its cookies: without them nobody would seem signed in."""
-    response = Response(status=303)
     query = urlencode(parameters.datalist, doseq=True)
-    response.headers["Location"] = f"{context.settings().url(request.path)}?{query}"
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    location = f"{context.settings().url(current().path)}?{query}"
+    return Answer(303, [("Location", location), ("Cache-Control", "no-store")])
 
 
 def client_behind(parameters: Parameters) -> ClientMetadata | None:
@@ -57,26 +58,25 @@ def client_behind(parameters: Parameters) -> ClientMetadata | None:
 
 def protocol_request(payload: Parameters) -> ProtocolRequest:
     """Return the request as the protocol's endpoints take it."""
+    exchange = current()
     return ProtocolRequest(
-        method=request.method,
-        uri=context.settings().url(request.path),
-        headers=dict(request.headers),
+        method=exchange.method,
+        uri=exchange.site.settings.url(exchange.path),
+        headers={"Authorization": exchange.header("AUTHORIZATION"), "Accept": exchange.header("ACCEPT")},
         payload=payload,
-        db=context.database(),
-        visitor=context.visitor(),
-        dpop_proof=request.headers.get("DPoP"),
+        db=exchange.database,
+        visitor=exchange.visitor,
+        dpop_proof=exchange.environ.get("HTTP_DPOP"),
     )
 
 
-def json_response(status: int, body: Any, headers: list[tuple[str, str]]) -> Response:
+def json_response(status: int, body: Any, headers: Sequence[tuple[str, str]]) -> Answer:
     """Return what an endpoint of the protocol answered; a text is a JWT, and goes as it is."""
-    response = Response(body if isinstance(body, str) else json.dumps(body), status)
-    for name, value in headers:
-        response.headers[name] = value
-    return response
+    content = body if isinstance(body, str) else json.dumps(body)
+    return Answer(status, list(dict(headers).items()), content.encode())  # of two by one name, the last
 
 
-def error_response(error: OAuth2Error) -> Response:
+def error_response(error: OAuth2Error) -> Answer:
     """Return an OAuth error as JSON (RFC 6749 section 5.2)."""
     status, body, headers = error()
     return json_response(status, body, [*headers, ("Cache-Control", "no-store")])

@@ -2,23 +2,24 @@
 
 from collections.abc import Callable
 
-from flask import Response, request
+from flask import request
 
 from idp.oidc import dynamic_registration
 from idp.oidc.dynamic_registration import Registration, RegistrationFault
 from idp.web import context
+from idp.web.exchange import Answer
 from idp.web.protocol.reading import json_response
 
 _HEADERS = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
 
 
-def register_client() -> Response:
+def register_client() -> Answer:
     """The client registration endpoint (RFC 7591 section 3)."""
     db, settings, visitor = context.database(), context.settings(), context.visitor()
     return _answer(lambda: dynamic_registration.register(db, settings, visitor, _bearer(), _document()), 201)
 
 
-def manage_client(client_id: str) -> Response:
+def manage_client(client_id: str) -> Answer:
     """The client configuration endpoint (RFC 7592 section 2): read, replace, remove."""
     db, settings, visitor = context.database(), context.settings(), context.visitor()
 
@@ -34,17 +35,17 @@ def manage_client(client_id: str) -> Response:
     return _answer(manage, 200)
 
 
-def _answer(act: Callable[[], Registration | None], status: int) -> Response:
+def _answer(act: Callable[[], Registration | None], status: int) -> Answer:
     try:
         registration = act()
     except RegistrationFault as fault:
-        response = json_response(fault.status, fault.as_dict(), _HEADERS)
+        headers = list(_HEADERS)
         if fault.status == 401:
             error = f', error="{fault.error}"' if request.headers.get("Authorization") else ""
-            response.headers["WWW-Authenticate"] = f'Bearer realm="idp"{error}'
-        return response
+            headers.append(("WWW-Authenticate", f'Bearer realm="idp"{error}'))
+        return json_response(fault.status, fault.as_dict(), headers)
     if registration is None:
-        return Response(status=204, headers=[("Cache-Control", "no-store")])
+        return Answer(204, [("Cache-Control", "no-store")])
     return json_response(status, registration.as_dict(context.settings()), _HEADERS)
 
 

@@ -1,14 +1,14 @@
 """The endpoints that clients call themselves."""
 
 from authlib.oauth2.base import OAuth2Error
-from flask import Response
 
 from idp.oidc.pushed_requests import push_request as push
 from idp.web import context
+from idp.web.exchange import Answer
 from idp.web.protocol.reading import error_response, json_response, protocol_request, read_form
 
 
-def issue_tokens() -> Response:
+def issue_tokens() -> Answer:
     """The token endpoint (RFC 6749 section 3.2)."""
     try:
         request = protocol_request(read_form())
@@ -17,7 +17,7 @@ def issue_tokens() -> Response:
     return json_response(*context.provider().create_token_response(request))
 
 
-def push_request() -> Response:
+def push_request() -> Answer:
     """The pushed authorization request endpoint (RFC 9126)."""
     try:
         return json_response(*push(context.provider(), protocol_request(read_form())))
@@ -25,22 +25,22 @@ def push_request() -> Response:
         return error_response(error)
 
 
-def introspect_token() -> Response:
+def introspect_token() -> Answer:
     """The introspection endpoint (RFC 7662)."""
     return _call("introspection")
 
 
-def revoke_token() -> Response:
+def revoke_token() -> Answer:
     """The revocation endpoint (RFC 7009)."""
     return _call("revocation")
 
 
-def authorize_device() -> Response:
+def authorize_device() -> Answer:
     """The device authorization endpoint (RFC 8628)."""
     return _call("device_authorization")
 
 
-def _call(endpoint: str) -> Response:
+def _call(endpoint: str) -> Answer:
     try:
         request = protocol_request(read_form())
     except OAuth2Error as error:

@@ -1,0 +1,253 @@
+"""One request and its answer: what is read of the request, at most once each, and what the answer carries along.
+
+Every layer of the web application sees the same exchange, whether Flask stands around it or not.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+from werkzeug.wsgi import get_input_stream
+
+from idp import crypto
+from idp.accounts import sessions
+from idp.accounts.sessions import CurrentSession
+from idp.accounts.visitor import Visitor
+from idp.oidc.server import Provider
+from idp.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from flask import Response
+
+BODY_MOST = 64 * 1024  # bytes; the longest honest form is far shorter
+
+
+@dataclass(frozen=True)
+class CookieNames:
+    """Cookies are host-bound where the browser holds them to it: `__Host-` needs https (RFC 6265bis)."""
+
+    session: str
+    browser: str
+    browser_state: str
+
+
+def cookie_names(settings: Settings) -> CookieNames:
+    """Return the names of the cookies for an issuer."""
+    prefix = "__Host-" if settings.is_https else ""
+    return CookieNames(f"{prefix}idp_session", f"{prefix}idp_browser", f"{prefix}idp_browser_state")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all exchanges of one application share."""
+
+    settings: Settings
+    provider: Provider
+    open_database: Callable[[], Session]
+    cookies: CookieNames
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer of ready bytes."""
+
+    status: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class Page:
+    """An answer that a template makes, which needs Flask.
+
+    Attributes:
+        render: makes it.
+    """
+
+    render: Callable[[], "Response"]
+
+
+class Exchange:
+    """One request, and what is known about who sent it."""
+
+    __slots__ = (
+        "_body",
+        "_browser_token",
+        "_cookies",
+        "_database",
+        "_has_asked_for_session",
+        "_session",
+        "_visitor",
+        "environ",
+        "has_new_browser",
+        "session_token",
+        "site",
+    )
+
+    def __init__(self, site: Site, environ: "WSGIEnvironment") -> None:
+        self.site = site
+        self.environ = environ
+        self.session_token: str | None = None  # the session's new secret; empty when it was taken back
+        self.has_new_browser = False
+        self._body: bytes | None = None
+        self._browser_token: str | None = None
+        self._cookies: dict[str, str] | None = None
+        self._database: Session | None = None
+        self._has_asked_for_session = False
+        self._session: CurrentSession | None = None
+        self._visitor: Visitor | None = None
+
+    # -- What came --------------------------------------------------------------------
+
+    @property
+    def method(self) -> str:
+        """The request's method."""
+        return str(self.environ["REQUEST_METHOD"])
+
+    @property
+    def path(self) -> str:
+        """Its path, below the issuer's."""
+        return str(self.environ["PATH_INFO"])
+
+    def header(self, name: str) -> str:
+        """Return a header, or nothing.
+
+        Args:
+            name: as CGI has it, such as `USER_AGENT`.
+        """
+        return str(self.environ.get(f"HTTP_{name}", ""))
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the body, without parameters."""
+        return str(self.environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
+
+    def body(self) -> bytes:
+        """Return the body.
+
+        Raises:
+            RequestEntityTooLarge: it is longer than any honest one.
+        """
+        if self._body is None:
+            length = self.environ.get("CONTENT_LENGTH", "")
+            if length.isdecimal() and int(length) <= BODY_MOST:
+                self._body = bytes(self.environ["wsgi.input"].read(int(length)))
+            else:
+                self._body = get_input_stream(self.environ, max_content_length=BODY_MOST).read()
+        return self._body
+
+    def cookie(self, name: str) -> str:
+        """Return a cookie of ours, or nothing: their values are base64url, so nothing in them is quoted."""
+        if self._cookies is None:
+            self._cookies = {}
+            for pair in self.environ.get("HTTP_COOKIE", "").split(";"):
+                key, _, value = pair.strip().partition("=")
+                self._cookies.setdefault(key, value)
+        return self._cookies.get(name, "")
+
+    # -- Who sent it ------------------------------------------------------------------
+
+    @property
+    def visitor(self) -> Visitor:
+        """Who is asking; anew once the browser has got its cookie."""
+        if self._visitor is None:
+            token = self.browser_token
+            self._visitor = Visitor(
+                address=self.environ.get("REMOTE_ADDR", ""),
+                user_agent=self.header("USER_AGENT")[:300],
+                browser_digest=crypto.digest(token) if token else "",
+            )
+        return self._visitor
+
+    @property
+    def browser_token(self) -> str:
+        """The secret that tells this browser from others, or nothing when it has none yet."""
+        if self._browser_token is None:
+            self._browser_token = self.cookie(self.site.cookies.browser)
+        return self._browser_token
+
+    def ensure_browser_token(self) -> str:
+        """Return the secret that tells this browser from others; makes one that the answer then carries."""
+        if not self.browser_token:
+            self._browser_token, self.has_new_browser, self._visitor = crypto.new_token(), True, None
+        return self.browser_token
+
+    @property
+    def has_asked_for_session(self) -> bool:
+        """Whether the session has been looked for."""
+        return self._has_asked_for_session
+
+    @property
+    def session(self) -> CurrentSession | None:
+        """The living session of this browser, or None; asks the database once."""
+        if not self._has_asked_for_session:
+            token = self.cookie(self.site.cookies.session)
+            self._session = sessions.find_session(self.database, self.site.settings, token) if token else None
+            self._has_asked_for_session = True
+        return self._session
+
+    # -- What is written for it -------------------------------------------------------
+
+    @property
+    def database(self) -> Session:
+        """The database session; opened at first use."""
+        if self._database is None:
+            self._database = self.site.open_database()
+        return self._database
+
+    def end_transaction(self, status: int) -> None:
+        """Commit for every status below 500, so that refusals keep their evidence; otherwise undo."""
+        if self._database is None:
+            return
+        if status < 500:
+            self._database.commit()
+        else:
+            self.discard_transaction()
+
+    def discard_transaction(self) -> None:
+        """Undo what was written; that the database is gone undoes it as well."""
+        if self._database is None:
+            return
+        try:
+            self._database.rollback()
+        except SQLAlchemyError:
+            self._database.invalidate()
+
+    def close(self) -> None:
+        """Give the database back; what was not committed is undone."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+_current: ContextVar[Exchange] = ContextVar("exchange")
+current: Callable[[], Exchange] = _current.get  # the exchange that is going on
+
+
+class Exchanges:
+    """Begins an exchange for each request, and ends it.
+
+    Args:
+        application: what to call.
+        site: what all exchanges share.
+    """
+
+    def __init__(self, application: "WSGIApplication", site: Site) -> None:
+        self._application = application
+        self._site = site
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        """Pass the request on."""
+        exchange = Exchange(self._site, environ)
+        before = _current.set(exchange)
+        try:
+            return self._application(environ, start_response)
+        finally:
+            _current.reset(before)
+            exchange.close()
