@@ -68,8 +68,8 @@ def create_app(in_force: Settings | None = None) -> Flask:
     register_security(app)
     register_transaction(app)
     app.wsgi_app = Direct(app.wsgi_app, in_force, ENDPOINTS, cross_origin_headers)  # type: ignore[method-assign]
-    open_database = partial(context.extension.session.session_factory, on=engine)
-    site = Site(in_force, provider, open_database, cookie_names(in_force))
+    databases = database.SessionPool(partial(context.extension.session.session_factory, on=engine))
+    site = Site(in_force, provider, databases, cookie_names(in_force))
     app.wsgi_app = Exchanges(app.wsgi_app, site)  # type: ignore[method-assign]
     app.wsgi_app = FrontDoor(app.wsgi_app, in_force)  # type: ignore[method-assign]
     if in_force.is_sqlite:  # another database is waited for, and meanwhile other requests go on

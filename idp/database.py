@@ -7,7 +7,8 @@ gives by default (READ COMMITTED), which keeps both engines alike.
 """
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import Pool, QueuePool
 
 from idp import turns
 from idp.settings import Settings
@@ -26,6 +27,7 @@ from idp.settings import Settings
 CONNECT_WITHIN = 5  # seconds that a database server may take to let us in
 DEAD_AFTER = 15_000  # milliseconds that a database server may leave what we sent unacknowledged
 BUSY_TIMEOUT = 15  # seconds that a writer waits for another's lock
+LOOK_EVERY = 0.001  # seconds; about what a transaction takes
 # How long a PostgreSQL server waits for us, and lets us wait. A host whose power fails says no goodbye: without these
 # its rows would stay locked for two hours, and everybody who needs one of them would wait for as long.
 _SERVER_LIMITS = {
@@ -122,9 +124,13 @@ class LeanSession(Session):
 
     Prepared statements need no more than that, and most requests run nothing else. Whatever else is asked of the
     session takes SQLAlchemy's usual way, on that very connection: all of it is one transaction.
+
+    Closed, it is ready for the next request. A connection to SQLite stays with it meanwhile: nobody else lacks it, and
+    borrowing it anew costs more than a statement does.
     """
 
     _borrowed: Connection | None = None
+    _lender: Pool | None = None
 
     @property
     def engine(self) -> Engine:
@@ -133,12 +139,14 @@ class LeanSession(Session):
 
     def lean_connection(self) -> Connection:
         """Return the session's connection; borrows one at first use."""
-        if self._borrowed is None:
+        borrowed = self._borrowed
+        if borrowed is None:
             try:
-                self._borrowed = Connection(self.engine, connection=self.engine.raw_connection())
+                borrowed = self._borrowed = Connection(self.engine, connection=self.engine.raw_connection())
             except Exception as fault:
                 raise _as_sqlalchemys(self.engine, fault) from fault
-        return self._borrowed
+            self._lender = self.engine.pool
+        return borrowed
 
     def get_bind(self, *_: Any, **__: Any) -> Connection:
         """Return the connection that everything of this session runs on."""
@@ -169,11 +177,43 @@ class LeanSession(Session):
                 raise _as_sqlalchemys(self.engine, fault) from fault
 
     def close(self) -> None:
-        """Give the connection back; what was not committed is undone."""
-        super().close()
-        if self._borrowed is not None:
+        """Undo what was not committed, and give the connection back unless it may stay."""
+        if self.in_transaction() or self.identity_map or self.new:
+            super().close()
+        if self._borrowed is not None and not self._may_keep(self._borrowed):
             self._borrowed.close()
             self._borrowed = None
+
+    def _may_keep(self, connection: Connection) -> bool:
+        """Tell whether a connection is SQLite's, in order, of a pool that is still in use, and between transactions."""
+        if connection.dialect.name != "sqlite" or connection.invalidated or self.engine.pool is not self._lender:
+            return False
+        return not connection.connection.driver_connection.in_transaction  # type: ignore[union-attr]
+
+
+class SessionPool:
+    """Sessions that wait for their next request.
+
+    Args:
+        make: makes one.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._idle: list[LeanSession] = []  # pop and append are one step each, whatever the number of threads
+
+    def take(self) -> LeanSession:
+        """Return a session that nobody else uses."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            made: LeanSession = self._make()
+            return made
+
+    def give_back(self, session: LeanSession) -> None:
+        """Close a session, and keep it for the next request."""
+        session.close()
+        self._idle.append(session)
 
 
 @contextmanager
@@ -215,12 +255,35 @@ def _begin_immediate(
         return
     cursor.execute("PRAGMA busy_timeout=0")
     try:
+        _take_write_lock(cursor)
+    finally:
+        cursor.execute(_WAIT)
+
+
+def _take_write_lock(cursor: Any) -> None:
+    """Begin to write, when it is this connection's turn.
+
+    SQLite's own way to wait sleeps ever longer between two looks, up to a tenth of a second, while a transaction here
+    takes a thousandth: whoever came first would often be the last to see that the lock is free.
+
+    Raises:
+        sqlite3.OperationalError: somebody else has been writing all the while.
+    """
+    try:
         cursor.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as fault:
         if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY:
             raise
-        cursor.execute(_WAIT)
-        with turns.aside():  # whoever only reads need not wait with us
-            cursor.execute("BEGIN IMMEDIATE")
     else:
-        cursor.execute(_WAIT)
+        return
+    give_up_at = time.monotonic() + BUSY_TIMEOUT  # an interval, not a time of day
+    with turns.aside():  # whoever only reads need not wait with us
+        while True:
+            time.sleep(LOOK_EVERY)
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as fault:
+                if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                    raise
+            else:
+                return

@@ -93,11 +93,11 @@ class _Compiled:
     def run(self, connection: Connection, values: Mapping[str, Any]) -> tuple[int, list[Row]]:
         """Send it to the driver; returns how many rows it changed, and those that it gave."""
         sent = {**self._values, **values}
-        if sent.keys() != self._values.keys():
+        if len(sent) != len(self._values):
             raise TypeError(f"not values of this statement: {', '.join(sent.keys() - self._values.keys())}")
         for name, process in self._into:
             sent[name] = process(sent[name])
-        parameters: Any = sent if self._order is None else tuple(sent[name] for name in self._order)
+        parameters: Any = sent if self._order is None else [sent[name] for name in self._order]
         cursor = connection.connection.cursor()
         try:
             for listener in connection.dispatch.before_cursor_execute:
@@ -109,12 +109,10 @@ class _Compiled:
         finally:
             count = cursor.rowcount
             cursor.close()
-        rows: list[Row] = []
-        for each in given:
-            row = dict(zip(self._names, each, strict=True))
-            for name, process in self._out_of:
-                row[name] = process(row[name])
-            rows.append(row)
+        rows: list[Row] = [dict(zip(self._names, each)) for each in given]  # noqa: B905 - as many as were asked for
+        for name, process in self._out_of:
+            for row in rows:
+                row[name] = process(row[name])  # type: ignore[index]
         return count, rows
 
 

@@ -16,6 +16,7 @@ from idp import crypto
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
+from idp.database import LeanSession, SessionPool
 from idp.oidc.server import Provider
 from idp.settings import Settings
 
@@ -49,7 +50,7 @@ class Site:
 
     settings: Settings
     provider: Provider
-    open_database: Callable[[], Session]
+    databases: SessionPool
     cookies: CookieNames
 
 
@@ -98,7 +99,7 @@ class Exchange:
         self._body: bytes | None = None
         self._browser_token: str | None = None
         self._cookies: dict[str, str] | None = None
-        self._database: Session | None = None
+        self._database: LeanSession | None = None
         self._has_asked_for_session = False
         self._session: CurrentSession | None = None
         self._visitor: Visitor | None = None
@@ -198,7 +199,7 @@ class Exchange:
     def database(self) -> Session:
         """The database session; opened at first use."""
         if self._database is None:
-            self._database = self.site.open_database()
+            self._database = self.site.databases.take()
         return self._database
 
     def end_transaction(self, status: int) -> None:
@@ -222,7 +223,7 @@ class Exchange:
     def close(self) -> None:
         """Give the database back; what was not committed is undone."""
         if self._database is not None:
-            self._database.close()
+            self.site.databases.give_back(self._database)
             self._database = None
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from idp.web.exchange import BODY_MOST
 from idp.web.api import ROUTES, bodies, schemas
+from idp.web.exchange import BODY_MOST
 from tests.api.conftest import refusal
 
 BODIES = [(method, path.replace("<code_id>", "x")) for method, path, _ in ROUTES if method != "GET"]
