@@ -27,7 +27,8 @@ from idp.settings import Settings
 CONNECT_WITHIN = 5  # seconds that a database server may take to let us in
 DEAD_AFTER = 15_000  # milliseconds that a database server may leave what we sent unacknowledged
 BUSY_TIMEOUT = 15  # seconds that a writer waits for another's lock
-LOOK_EVERY = 0.001  # seconds; about what a transaction takes
+LOOK_EVERY = 0.001  # seconds between two looks whether it is free; about what a transaction takes
+STEP_ASIDE_AFTER = 0.05  # seconds of waiting after which requests that only read go on meanwhile
 # How long a PostgreSQL server waits for us, and lets us wait. A host whose power fails says no goodbye: without these
 # its rows would stay locked for two hours, and everybody who needs one of them would wait for as long.
 _SERVER_LIMITS = {
@@ -264,26 +265,34 @@ def _take_write_lock(cursor: Any) -> None:
     """Begin to write, when it is this connection's turn.
 
     SQLite's own way to wait sleeps ever longer between two looks, up to a tenth of a second, while a transaction here
-    takes a thousandth: whoever came first would often be the last to see that the lock is free.
+    takes a thousandth: whoever came first would often be the last to see that the lock is free. Whoever waits keeps
+    their turn at first (see `idp.turns`), so that of all threads of a process one looks; when the wait gets long, they
+    step aside, for those who only read.
 
     Raises:
         sqlite3.OperationalError: somebody else has been writing all the while.
     """
+    if _begins(cursor):
+        return
+    began_at = time.monotonic()  # an interval, not a time of day
+    while time.monotonic() < began_at + STEP_ASIDE_AFTER:
+        time.sleep(LOOK_EVERY)
+        if _begins(cursor):
+            return
+    with turns.aside():
+        while time.monotonic() < began_at + BUSY_TIMEOUT:
+            time.sleep(LOOK_EVERY)
+            if _begins(cursor):
+                return
+        cursor.execute("BEGIN IMMEDIATE")
+
+
+def _begins(cursor: Any) -> bool:
+    """Begin to write unless somebody else does; tells whether it did."""
     try:
         cursor.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as fault:
         if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY:
             raise
-    else:
-        return
-    give_up_at = time.monotonic() + BUSY_TIMEOUT  # an interval, not a time of day
-    with turns.aside():  # whoever only reads need not wait with us
-        while True:
-            time.sleep(LOOK_EVERY)
-            try:
-                cursor.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as fault:
-                if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
-                    raise
-            else:
-                return
+        return False
+    return True

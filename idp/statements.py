@@ -64,10 +64,11 @@ class Prepared:
         return count
 
     def _run(self, db: Session, values: Mapping[str, Any]) -> tuple[int, list[Row]]:
-        db.flush()  # what was done by objects so far counts; nothing to do on a hot path
-        # Once SQLAlchemy has a transaction of its own, it is asked: there may be a savepoint to make first.
-        is_lean = isinstance(db, LeanSession) and not db.in_transaction()
-        connection = db.lean_connection() if is_lean else db.connection()  # type: ignore[attr-defined]
+        if isinstance(db, LeanSession) and not db.in_transaction():
+            connection = db.lean_connection()
+        else:  # SQLAlchemy has begun a transaction of its own: there may be objects to write, or a savepoint to make
+            db.flush()
+            connection = db.connection()
         name = connection.dialect.name
         compiled = self._compiled.get(name)
         if compiled is None:

@@ -7,21 +7,30 @@ answered, and gives it up only for what needs no interpreter and takes long: a p
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 _turn = threading.Lock()
 _mine = threading.local()
 
 
-@contextmanager
-def taken() -> Iterator[None]:
-    """Wait for a turn, and keep it for the block."""
-    with _turn:
+class _Turn:
+    """A block that begins when its turn has come; at each request, so not by a generator."""
+
+    def __enter__(self) -> None:
+        _turn.acquire()
         _mine.is_held = True
-        try:
-            yield
-        finally:
-            _mine.is_held = False
+
+    def __exit__(self, *_: object) -> None:
+        _mine.is_held = False
+        _turn.release()
+
+
+_taken = _Turn()
+
+
+def taken() -> AbstractContextManager[None]:
+    """Wait for a turn, and keep it for the block."""
+    return _taken
 
 
 @contextmanager

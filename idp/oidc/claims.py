@@ -61,7 +61,7 @@ class ClaimsRequest:
     @cached_property
     def names(self) -> frozenset[str]:
         """The claims about a person that are asked for by name."""
-        return frozenset(name for name in (*self.id_token, *self.userinfo) if name in known_scopes.CLAIM_NAMES) - {
+        return frozenset(name for name in (*self.id_token, *self.userinfo) if name in known_scopes.KNOWN_CLAIMS) - {
             "sub"
         }
 
@@ -98,7 +98,7 @@ class ClaimsRequest:
         Demands on their values are met, or not, before there is a grant; whatever else was sent is kept nowhere.
         """
         stored = {
-            place: dict.fromkeys(name for name in demands if name in known_scopes.CLAIM_NAMES)
+            place: dict.fromkeys(name for name in demands if name in known_scopes.KNOWN_CLAIMS)
             for place, demands in (("id_token", self.id_token), ("userinfo", self.userinfo))
         }
         return stored if any(stored.values()) else None

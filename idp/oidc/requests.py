@@ -20,11 +20,16 @@ class Parameters(OAuth2Payload):
     """The parameters of a query or a form. One without a value counts as left out (RFC 6749 section 3.1)."""
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self._data: dict[str, str] = {}
         self._datalist: dict[str, list[str]] = {}
         for name, value in pairs:
-            if value:
-                self._datalist.setdefault(name, []).append(value)
-        self._data = {name: values[0] for name, values in self._datalist.items()}
+            if not value:
+                continue
+            if name in self._data:
+                self._datalist[name].append(value)
+            else:
+                self._data[name] = value
+                self._datalist[name] = [value]
 
     @classmethod
     def of_stored(cls, stored: Mapping[str, str | list[str]]) -> Self:
@@ -72,7 +77,7 @@ class Parameters(OAuth2Payload):
 
     def repeated(self) -> list[str]:
         """Return the parameters that were sent more than once and may not be."""
-        return [name for name, values in self._datalist.items() if len(values) > 1 and name not in REPEATABLE]
+        return [name for name, values in self._datalist.items() if values[1:] and name not in REPEATABLE]
 
     def check_single(self, *names: str) -> None:
         """Refuse parameters that were sent more than once (RFC 6749 section 3.2).
@@ -96,13 +101,13 @@ def parse_parameters(raw: bytes | str) -> Parameters:
     """
     try:
         text = raw.decode("ascii") if isinstance(raw, bytes) else raw
-        text.encode("ascii")
+        text.encode("ascii")  # a text may hold more than a query does
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MOST)
     except UnicodeError:
         raise InvalidRequestError("The parameters are not percent-encoded UTF-8.") from None
     except ValueError:
         raise InvalidRequestError(f"There are more than {_FIELDS_MOST} parameters.") from None
-    if any("\x00" in name or "\x00" in value for name, value in pairs):
+    if "%00" in text or "\x00" in text:
         raise InvalidRequestError("A parameter holds a NUL character.")
     return Parameters(pairs)
 
@@ -127,10 +132,18 @@ class ProtocolRequest(OAuth2Request):
         visitor: Visitor,
         dpop_proof: str | None = None,
     ) -> None:
-        super().__init__(method, uri)
+        # Not Authlib's own beginning: it parses the URI, which was made from the issuer, to look for https.
+        self.method = method
+        self.uri = uri
         self.headers: Mapping[str, str] = headers
         self.payload: Parameters = payload
         self.client: ClientMetadata | None = None  # type: ignore[assignment]  # Authlib wants its own mixin there
+        self.auth_method: str | None = None
+        self.user = None
+        self.authorization_code = None
+        self.refresh_token = None
+        self.credential = None
+        self._scope: str | None = None
         self.db = db
         self.visitor = visitor
         self.dpop_proof = dpop_proof

@@ -34,6 +34,7 @@ CLAIMS: Mapping[str, Sequence[str]] = {
 OF_CLIENTS = ("registration", "recovery", "recovery:password")
 SUPPORTED = tuple(CLAIMS)
 CLAIM_NAMES = tuple(dict.fromkeys(name for names in CLAIMS.values() for name in names))
+KNOWN_CLAIMS = frozenset(CLAIM_NAMES)
 
 
 def split(scope: str | None) -> tuple[str, ...]:

@@ -45,8 +45,8 @@ def session_state_of(settings: Settings, client_id: str, redirect_uri: str, sess
         redirect_uri: where the answer goes; an app with a private scheme has no page for our frame.
         session: whose browser it is.
     """
-    origin = origin_of(redirect_uri)
-    if settings.session_management == "off" or origin is None:
+    origin = None if settings.session_management == "off" else origin_of(redirect_uri)
+    if origin is None:
         return {}
     salt = crypto.new_id()
     return {"session_state": hash_of(client_id, origin, browser_state_of(settings, session), salt)}

@@ -35,13 +35,16 @@ def sign(key: Key, claims: Mapping[str, Any], typ: str = "JWT") -> str:
         typ: what kind of JWT it is (RFC 8725 section 3.11).
     """
     algorithm = str(key.get("alg"))
-    payload = crypto.base64url(json.dumps(claims, separators=(",", ":")).encode())
+    payload = crypto.base64url(_as_json(claims).encode())
     content = f"{_header(algorithm, str(key.kid), typ)}.{payload}"
     signature = _Registry.algorithms[algorithm].sign(content.encode("ascii"), key)
     return f"{content}.{crypto.base64url(signature)}"
 
 
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 @lru_cache(maxsize=64)
 def _header(algorithm: str, kid: str, typ: str) -> str:
     """Return the header of all JWTs of one kind that one key signs."""
-    return crypto.base64url(json.dumps({"alg": algorithm, "kid": kid, "typ": typ}, separators=(",", ":")).encode())
+    return crypto.base64url(_as_json({"alg": algorithm, "kid": kid, "typ": typ}).encode())

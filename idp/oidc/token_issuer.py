@@ -198,7 +198,7 @@ def id_token_claims(client: ClientMetadata, scope: str, grant: Row, *, is_alone:
     Args:
         is_alone: nothing else is issued (response_type=id_token): there is no token to call userinfo with.
     """
-    names = claims.stored_claims(grant["claims_request"]).id_token.keys() & set(known_scopes.CLAIM_NAMES)
+    names = claims.stored_claims(grant["claims_request"]).id_token.keys() & known_scopes.KNOWN_CLAIMS
     if client.has_id_token_claims or is_alone:
         names |= known_scopes.claims_of(known_scopes.split(scope))
     return names - {"sub"}

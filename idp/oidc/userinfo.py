@@ -54,7 +54,7 @@ def _claims_of(provider: "Provider", token: ActiveToken) -> dict[str, Any]:
         raise AccessRefused(403, "insufficient_scope", "This token stands for no person.", "openid")
     names = known_scopes.claims_of(token.scopes)
     if not token.came_from:  # what was asked for by name was given to that app, and for the token that it got
-        names |= claims.stored_claims(token.grant["claims_request"]).userinfo.keys() & set(known_scopes.CLAIM_NAMES)
+        names |= claims.stored_claims(token.grant["claims_request"]).userinfo.keys() & known_scopes.KNOWN_CLAIMS
     subject = subject_of(provider.settings, token.client, token.grant["user_id"])
     return {"sub": subject, **claims.build_claims(token.grant, names)}
 

@@ -29,6 +29,7 @@ def hold_signals_while_forking() -> None:
 
 def load_application() -> "WSGIApplication":
     """Return the application; from now on this process ends when the one that started it does, however suddenly."""
+    _let_threads_finish()
     if multiprocessing.parent_process() is not None:
         threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     return cast("WSGIApplication", importlib.import_module(APPLICATION).create_app())
@@ -48,6 +49,17 @@ def _end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(GONE_WITHIN)
     os._exit(1)
+
+
+def _let_threads_finish() -> None:
+    """Have a thread that wakes up wait for the one that runs, on Linux, instead of interrupting it at once.
+
+    The other one holds the interpreter, so that both would only have been put to sleep and woken again: that costs
+    as much as a token check does.
+    """
+    if hasattr(os, "sched_setscheduler"):
+        with contextlib.suppress(OSError):  # not permitted here
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _hold() -> None:
