@@ -27,7 +27,7 @@ from idp.settings import Settings
 CONNECT_WITHIN = 5  # seconds that a database server may take to let us in
 DEAD_AFTER = 15_000  # milliseconds that a database server may leave what we sent unacknowledged
 BUSY_TIMEOUT = 15  # seconds that a writer waits for another's lock
-LOOK_EVERY = 0.001  # seconds between two looks whether it is free; about what a transaction takes
+LOOK_EVERY = 0.0005  # seconds between two looks whether it is free; less than a transaction takes
 STEP_ASIDE_AFTER = 0.05  # seconds of waiting after which requests that only read go on meanwhile
 # How long a PostgreSQL server waits for us, and lets us wait. A host whose power fails says no goodbye: without these
 # its rows would stay locked for two hours, and everybody who needs one of them would wait for as long.
