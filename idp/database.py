@@ -21,7 +21,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import Pool, QueuePool
 
-from idp import turns
+from idp import clock, turns
 from idp.settings import Settings
 
 CONNECT_WITHIN = 5  # seconds that a database server may take to let us in
@@ -274,13 +274,13 @@ def _take_write_lock(cursor: Any) -> None:
     """
     if _begins(cursor):
         return
-    began_at = time.monotonic()  # an interval, not a time of day
-    while time.monotonic() < began_at + STEP_ASIDE_AFTER:
+    began_at = clock.ticks()
+    while clock.ticks() < began_at + STEP_ASIDE_AFTER:
         time.sleep(LOOK_EVERY)
         if _begins(cursor):
             return
     with turns.aside():
-        while time.monotonic() < began_at + BUSY_TIMEOUT:
+        while clock.ticks() < began_at + BUSY_TIMEOUT:
             time.sleep(LOOK_EVERY)
             if _begins(cursor):
                 return

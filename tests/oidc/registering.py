@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Flask
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from idp.oidc import client_store
@@ -54,8 +55,8 @@ def refused(response: TestResponse, error: str, said: str, status: int = 400) ->
 
 def party(app: Flask, told: dict[str, Any]) -> RelyingParty:
     """Return a strict relying party for what was registered."""
-    with app.app_context():
-        metadata = client_store.get_client(context.database(), told["client_id"])
+    with app.app_context(), Session(context.extension.engine) as db:
+        metadata = client_store.get_client(db, told["client_id"])
     return RelyingParty(app.test_client(), app.extensions["idp_settings"].issuer, metadata, told.get("client_secret"))
 
 
