@@ -102,34 +102,46 @@ class Living:
             context.extension.engine.dispose()
 
 
+class Before:
+    """A provider at which Ada is signed in to an app; `check` looks whether another one is the same."""
+
+    def __init__(self) -> None:
+        living = Living()
+        with open_session(provider_settings.load()) as db:
+            self.metadata, self.secret = factories.make_client(db, provider_settings.load())
+        self.party = RelyingParty(living.app.test_client(), living.issuer, self.metadata, self.secret)
+        self.tokens = self.party.log_in(scope="openid profile offline_access account")
+        self.keys = living.app.test_client().get("/oauth/jwks").json
+        self.living = living
+
+    def check(self) -> None:
+        """Go on where Ada was: with her cookie, her access token and her refresh token."""
+        after = Living()
+        try:
+            assert after.app.test_client().get("/oauth/jwks").json == self.keys
+            browser = after.app.test_client()
+            for cookie in self.party.browser._cookies.values():
+                browser.set_cookie(cookie.key, cookie.value)
+            again = RelyingParty(browser, after.issuer, self.metadata, self.secret)
+            assert again.userinfo(self.tokens)["preferred_username"] == "ada"
+            assert again.refresh(self.tokens.refresh_token).id_token  # the relying party verifies it by the JWKS
+            assert again.redeem(again.ask().code).access_token  # still signed in
+            fresh = RelyingParty(after.app.test_client(), after.issuer, self.metadata, self.secret)
+            assert fresh.log_in().id_token
+        finally:
+            after.close()
+
+
 def test_a_restored_instance_signs_and_verifies_as_before(
     instance: Path, ada: str, succeed: Run, file: Path, elsewhere
 ) -> None:
-    before = Living()
-    with open_session(provider_settings.load()) as db:
-        metadata, secret = factories.make_client(db, provider_settings.load())
-    party = RelyingParty(before.app.test_client(), before.issuer, metadata, secret)
-    tokens = party.log_in(scope="openid profile offline_access account")
-    keys = before.app.test_client().get("/oauth/jwks").json
+    before = Before()
     succeed("backup", str(file), "--with-secret-key")
-    before.close()
+    before.living.close()
     folder = elsewhere()
     told = succeed("restore", str(file), "--with-secret-key").stderr
     assert f"Took the secret key from the backup to {folder / 'secret_key'}" in told
-    after = Living()
-    try:
-        assert after.app.test_client().get("/oauth/jwks").json == keys
-        browser = after.app.test_client()
-        for cookie in party.browser._cookies.values():
-            browser.set_cookie(cookie.key, cookie.value)
-        again = RelyingParty(browser, after.issuer, metadata, secret)
-        assert again.userinfo(tokens)["preferred_username"] == "ada"
-        assert again.refresh(tokens.refresh_token).id_token  # the relying party verifies it by the JWKS
-        assert again.redeem(again.ask().code).access_token  # still signed in
-        fresh = RelyingParty(after.app.test_client(), after.issuer, metadata, secret)
-        assert fresh.log_in().id_token
-    finally:
-        after.close()
+    before.check()
     assert (folder / "secret_key").stat().st_mode & 0o777 == 0o600
     assert (folder / "idp.sqlite3").stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -150,6 +162,10 @@ def test_both_leave_a_row_in_the_audit(instance: Path, succeed: Run, file: Path,
 
 
 def test_a_backup_under_load_is_of_one_moment(instance: Path, succeed: Run, file: Path, elsewhere) -> None:
+    check_under_load(succeed, file, lambda number: elsewhere(f"copy-{number}"))
+
+
+def check_under_load(succeed: Run, file: Path, go: Callable[[int], object]) -> None:
     """Each registration writes account, role and audit row in one transaction: none is there without the others."""
     loaded = provider_settings.load()
     stop, written, errors = threading.Event(), [], []
@@ -186,7 +202,7 @@ def test_a_backup_under_load_is_of_one_moment(instance: Path, succeed: Run, file
     assert errors == []
     assert len(written) > len(acknowledged[-1]) > len(acknowledged[0]) > 0
     for number, each in enumerate(files):
-        elsewhere(f"copy-{number}")
+        go(number)
         succeed("restore", str(each), "--with-secret-key")
         assert set(acknowledged[number]) <= usernames()
         with open_session(provider_settings.load()) as db:
@@ -454,6 +470,23 @@ class TestOnPostgresql:
         assert usernames() == {"ada"}
         assert succeed("doctor").exit_code == 0
         assert first
+
+    def test_a_restored_database_signs_and_verifies_as_before(self, new_database, succeed: Run, file: Path) -> None:
+        new_database()
+        succeed("init")
+        succeed("user", "add", "ada", "--email", "ada@example.org", "--password-stdin", stdin=PASSWORD)
+        before = Before()
+        succeed("backup", str(file))
+        before.living.close()
+        new_database()
+        succeed("restore", str(file))
+        before.check()
+        assert succeed("doctor").exit_code == 0
+
+    def test_a_backup_under_load_is_of_one_moment(self, new_database, succeed: Run, file: Path) -> None:
+        new_database()
+        succeed("init")
+        check_under_load(succeed, file, lambda _number: new_database())
 
     def test_a_backup_of_another_engine(self, instance: Path, new_database, succeed: Run, run: Run, file: Path) -> None:
         succeed("backup", str(file))
