@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,9 @@ from bench.plans import GROWING, whole_tables
 from idp import batches, clock, crypto, database, worker
 from idp.accounts import audit, preauthorization, sessions, users
 from idp.accounts.visitor import OPERATOR
+from idp.cli.invariants import INVARIANTS
 from idp.mail import queue
+from idp.migrations import runner
 from idp.models import LogoutNotice, User
 from idp.oidc import backchannel, client_store, session_ends
 from idp.settings import Settings
@@ -258,4 +261,20 @@ def test_every_foreign_key_is_indexed(settings: Settings) -> None:
         leading.add(found.get_pk_constraint(table)["constrained_columns"][0])
         for key in found.get_foreign_keys(table):
             assert key["constrained_columns"][0] in leading, (table, key["constrained_columns"])
+    engine.dispose()
+
+
+@pytest.mark.sqlite
+def test_what_reads_everything_reads_it_once(tmp_path: Path) -> None:
+    """`idp doctor --deep` may take minutes on a million people, but not hours: no table is read again for each row."""
+    settings = Settings(instance=tmp_path, secret_key="x" * 32)
+    runner.upgrade(settings)
+    engine = database.open_engine(settings)
+    with engine.connect() as connection:
+        for invariant in INVARIANTS:
+            compiled = invariant.offenders(clock.now()).compile(engine, compile_kwargs={"literal_binds": True})
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all()
+            steps = [str(row[3]) for row in plan]
+            assert sum(step.startswith("SCAN") for step in steps) <= 1, (invariant.name, steps)
+            assert not any("ix_audit_event_event_at" in step for step in steps), "all events of a kind, for each row"
     engine.dispose()
