@@ -12,6 +12,7 @@ from idp.models import Base
 # Operators make these; none of them grows with people or with what people do.
 SMALL = {"client", "client_logo", "initial_access_token", "signing_key"}
 GROWING = frozenset(Base.metadata.tables) - SMALL
+NOTHING = 100.0  # in PostgreSQL's own measure: a hundred pages read in a row
 _EXPLAINED = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
 
 
@@ -20,7 +21,8 @@ def whole_tables(connection: Connection, sql: str, parameters: Any, *, is_small:
 
     Args:
         is_small: PostgreSQL reads a table of a few rows whole whatever indexes there are, so it is told to avoid that:
-            what is left is what it cannot avoid.
+            what is left is what it cannot avoid. Otherwise it chooses, and what it reckons to be next to nothing counts
+            as nothing.
     """
     if not sql.lstrip().upper().startswith(_EXPLAINED):
         return set()
@@ -32,18 +34,20 @@ def whole_tables(connection: Connection, sql: str, parameters: Any, *, is_small:
             connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         told = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}", parameters).scalar()
         plan = told if isinstance(told, list) else json.loads(str(told))
-        scanned = set(_scanned(plan[0]["Plan"]))
+        scanned = set(_scanned(plan[0]["Plan"], 0.0 if is_small else NOTHING))
     return {re.sub(r"_\d+$", "", name) for name in scanned} & GROWING
 
 
-def _scanned(node: dict[str, Any]) -> Iterator[str]:
+def _scanned(node: dict[str, Any], least: float) -> Iterator[str]:
     kind = node["Node Type"]
+    if node["Total Cost"] < least:
+        return
     if kind == "Seq Scan" or (kind in ("Index Scan", "Index Only Scan") and "Index Cond" not in node):
         yield str(node["Relation Name"])
     if kind == "Bitmap Heap Scan" and any("Index Cond" not in each for each in _bitmaps(node)):
         yield str(node["Relation Name"])
     for child in node.get("Plans", ()):
-        yield from _scanned(child)
+        yield from _scanned(child, least)
 
 
 def _bitmaps(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
