@@ -22,6 +22,7 @@ from idp.web.operations import register_operations
 from idp.web.pages import register_pages
 from idp.web.protocol import ENDPOINTS, register_protocol
 from idp.web.protocol.cross_origin import cross_origin_headers
+from idp.web.reception import Reception
 from idp.web.security import register_security
 from idp.web.transaction import register_transaction
 
@@ -73,7 +74,8 @@ def create_app(in_force: Settings | None = None) -> Flask:
     app.wsgi_app = Exchanges(app.wsgi_app, site)  # type: ignore[method-assign]
     app.wsgi_app = FrontDoor(app.wsgi_app, in_force)  # type: ignore[method-assign]
     if in_force.is_sqlite:  # another database is waited for, and meanwhile other requests go on
-        app.wsgi_app = OneAtATime(app.wsgi_app, body_most=BODY_MOST)  # type: ignore[method-assign]
+        app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = Reception(app.wsgi_app, body_most=BODY_MOST)  # type: ignore[method-assign]
     if in_force.proxy_hops:
         hops = in_force.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]

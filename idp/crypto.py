@@ -5,25 +5,20 @@ secrets that machines make carry enough entropy for one SHA-256 (OWASP Password 
 """
 
 import base64
-import contextlib
 import hashlib
 import hmac
-import os
 import secrets
-import threading
 import unicodedata
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import TypeVar
 
 import bcrypt
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from idp import metrics, turns
+from idp import hashing, metrics
 from idp.errors import NotReadyError
+from idp.hashing import Lane
 
 _PREHASHED = "sha256"  # marks a bcrypt hash that was taken over a SHA-256 digest
 _MAC_BYTES = 16
@@ -72,23 +67,37 @@ def base64url(raw: bytes) -> str:
 # -- Passwords ----------------------------------------------------------------
 
 
-def hash_password(password: str, cost: int) -> str:
+def hash_password(password: str, cost: int, lane: Lane = Lane.SURE) -> str:
     """Hash a password for storage.
 
     Args:
         password: as typed; Unicode is normalised to NFKC (NIST SP 800-63B section 3.1.1.2).
         cost: bcrypt's cost, the base-two logarithm of its rounds.
+        lane: where it waits when there is much to hash.
+
+    Raises:
+        Busy: too much waits in that lane.
     """
     with metrics.in_progress(metrics.PASSWORD_HASHES):
-        return f"{_PREHASHED}{_aside(bcrypt.hashpw, _prehash(password), bcrypt.gensalt(cost)).decode('ascii')}"
+        made = hashing.run(lane, bcrypt.hashpw, _prehash(password), bcrypt.gensalt(cost))
+    return f"{_PREHASHED}{made.decode('ascii')}"
 
 
-def verify_password(password: str, stored: str) -> bool:
-    """Tell whether `password` belongs to the hash `stored`, ours or a plain bcrypt hash brought from elsewhere."""
+def verify_password(password: str, stored: str, lane: Lane = Lane.SURE) -> bool:
+    """Tell whether `password` belongs to the hash `stored`, ours or a plain bcrypt hash brought from elsewhere.
+
+    Args:
+        lane: where it waits when there is much to hash.
+
+    Raises:
+        Busy: too much waits in that lane.
+    """
     with metrics.in_progress(metrics.PASSWORD_HASHES):
         if stored.startswith(_PREHASHED):
-            return _aside(bcrypt.checkpw, _prehash(password), stored.removeprefix(_PREHASHED).encode("ascii"))
-        return _aside(bcrypt.checkpw, password.encode("utf-8", "surrogatepass")[:72], stored.encode("ascii"))
+            bcrypts = stored.removeprefix(_PREHASHED).encode("ascii")
+            return hashing.run(lane, bcrypt.checkpw, _prehash(password), bcrypts)
+        plain = password.encode("utf-8", "surrogatepass")[:72]
+        return hashing.run(lane, bcrypt.checkpw, plain, stored.encode("ascii"))
 
 
 def is_password_hash_outdated(stored: str, cost: int) -> bool:
@@ -105,30 +114,6 @@ def dummy_password_hash(cost: int) -> str:
     It is a salt with random letters behind: making it takes no hashing, so the first use costs no more than the others.
     """
     return f"{_PREHASHED}{bcrypt.gensalt(cost).decode('ascii')}{secrets.token_hex(16)[:31]}"
-
-
-_Result = TypeVar("_Result")
-
-
-def _aside(hash_slowly: Callable[[bytes, bytes], _Result], password: bytes, salt: bytes) -> _Result:
-    """Hash on a thread of the pool, while whoever waits for it gives up their turn to run Python."""
-    with turns.aside():
-        return _hashing_threads().submit(hash_slowly, password, salt).result()
-
-
-@lru_cache
-def _hashing_threads() -> ThreadPoolExecutor:
-    """As many hashes at once as there are processors, and each gives way to whatever else there is to do.
-
-    A hash takes a fifth of a second of processor time: without a bound, many sign-ins at once would hold up every other
-    request. Made at first use, because servers fork.
-    """
-    return ThreadPoolExecutor(max(1, os.cpu_count() or 1), "hashing", initializer=_give_way)
-
-
-def _give_way() -> None:
-    with contextlib.suppress(OSError, AttributeError):  # a thread has a priority of its own on Linux
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _prehash(password: str) -> bytes:

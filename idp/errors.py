@@ -15,11 +15,14 @@
         ├── AlreadyExistsError     a name, address or id is taken
         ├── ExpiredError           too late: a parked request, a form
         └── Throttled              too many attempts; says when to come back
+            └── Busy               too much at once, whoever's it is; says when to come back
 
 Faults of the protocol are OAuth error codes, not these: see `idp.oidc.errors`.
 """
 
 from collections.abc import Mapping, Sequence
+
+BUSY_RETRY_AFTER = 5  # seconds
 
 
 class IdpError(Exception):
@@ -162,3 +165,15 @@ class Throttled(Refusal):
         wait = seconds if retry_after < 120 else f"{-(-retry_after // 60)} minutes"
         super().__init__(f"Too many attempts. Please wait {wait} and try again.")
         self.retry_after = retry_after
+
+
+class Busy(Throttled):
+    """There is more to do than can be done; nothing of the request was."""
+
+    code = "busy"
+    status = 503
+    title = "Too busy right now"
+
+    def __init__(self) -> None:
+        super().__init__(BUSY_RETRY_AFTER)
+        self.message = "The provider is too busy right now. Please try again in a few seconds."

@@ -23,6 +23,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 # Series that go up and down: what a dead process held counts no more.
 PASSWORD_HASHES = "idp_password_hashes_in_progress"  # noqa: S105 - a series' name
 GAUGES = frozenset({PASSWORD_HASHES})
+PASSWORD_HASHES_REFUSED = "idp_password_hashes_refused_total"  # noqa: S105
 
 log = logging.getLogger(__name__)
 

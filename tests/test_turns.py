@@ -1,6 +1,5 @@
 """One thread at a time runs Python in a request; who waits for something else lets the others have their turn."""
 
-import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -88,37 +87,14 @@ def test_a_hash_holds_up_nobody(monkeypatch):
 
     monkeypatch.setattr(crypto.bcrypt, "hashpw", slow)
     answered = []
-    thread = threading.Thread(target=lambda: answered.append(OneAtATime(hash_it, body_most=0)({}, None)))
+    thread = threading.Thread(target=lambda: answered.append(OneAtATime(hash_it)({}, None)))
     thread.start()
     assert is_hashing.wait(PATIENCE)
-    assert OneAtATime(lambda _environ, _start_response: [b"quick"], body_most=0)({}, None) == [b"quick"]
+    assert OneAtATime(lambda _environ, _start_response: [b"quick"])({}, None) == [b"quick"]
     assert answered == []
     may_end.set()
     thread.join()
     assert len(answered) == 1
-
-
-def test_hashes_at_once_are_bounded(monkeypatch):
-    inside, most, lock = 0, 0, threading.Lock()
-
-    def slow(_password, _salt):
-        nonlocal inside, most
-        with lock:
-            inside += 1
-            most = max(most, inside)
-        threading.Event().wait(0.005)
-        with lock:
-            inside -= 1
-        return b"$2b$04$" + b"x" * 53
-
-    monkeypatch.setattr(crypto.os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(crypto.bcrypt, "hashpw", slow)
-    crypto._hashing_threads.cache_clear()
-    with ThreadPoolExecutor(12) as pool:
-        list(pool.map(lambda _number: crypto.hash_password("a password", 4), range(24)))
-    crypto._hashing_threads().shutdown()
-    crypto._hashing_threads.cache_clear()
-    assert most == 2
 
 
 def test_who_waits_for_the_databases_lock_steps_aside(tmp_path):
@@ -153,60 +129,9 @@ def test_who_waits_for_the_databases_lock_steps_aside(tmp_path):
 
 
 def test_nobody_waits_for_a_connection_with_a_turn_in_hand(tmp_path):
-    """Sixteen people may sign in at the same moment: each keeps a connection while the password is hashed."""
+    """Whoever waits for something else, such as an answer of another host, keeps a connection meanwhile."""
     engine = database.open_engine(Settings(instance=tmp_path))
     with turns.taken(), ExitStack() as held:
         for _ in range(THREADS + 1):
             held.enter_context(engine.connect()).execute(text("SELECT 1"))
     engine.dispose()
-
-
-class SlowBody:
-    """A body of which a piece arrives at once, and the rest when it may."""
-
-    def __init__(self, pieces):
-        self.is_waiting, self.may_go_on = threading.Event(), threading.Event()
-        self._pieces = list(pieces)
-
-    def read(self, most):
-        if len(self._pieces) == 1:
-            self.is_waiting.set()
-            assert self.may_go_on.wait(PATIENCE)
-        piece, rest = (self._pieces[0][:most], self._pieces[0][most:]) if self._pieces else (b"", b"")
-        self._pieces[:1] = [rest] if rest else []
-        return piece
-
-
-def echo(environ, _start_response):
-    return [environ["wsgi.input"].read()]
-
-
-def test_who_sends_slowly_holds_up_nobody():
-    body, answered = SlowBody([b"grant_type=", b"refresh_token"]), []
-    environ = {"CONTENT_LENGTH": "24", "wsgi.input": body}
-    thread = threading.Thread(target=lambda: answered.append(OneAtATime(echo, body_most=100)(environ, None)))
-    thread.start()
-    assert body.is_waiting.wait(PATIENCE)
-    assert turns._turn.acquire(timeout=PATIENCE)
-    turns._turn.release()
-    assert answered == []
-    body.may_go_on.set()
-    thread.join()
-    assert answered == [[b"grant_type=refresh_token"]]
-
-
-@pytest.mark.parametrize(
-    ("headers", "sent", "received"),
-    [
-        ({"CONTENT_LENGTH": "3"}, b"abcdef", b"abc"),
-        ({"CONTENT_LENGTH": "10"}, b"abcdefghij", b"abcdefghij"),
-        ({"CONTENT_LENGTH": "11"}, b"abcdefghijk", b""),  # the length alone is reason enough to refuse it
-        ({"CONTENT_LENGTH": ""}, b"abc", b""),
-        ({"HTTP_TRANSFER_ENCODING": "chunked"}, b"abc", b""),
-        ({"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}, b"abc", b"abc"),
-        ({"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}, b"abcdefghijklm", b"abcdefghijk"),
-    ],
-)
-def test_a_body_is_received_as_far_as_it_may_be_read(headers, sent, received):
-    environ = {**headers, "wsgi.input": io.BytesIO(sent)}
-    assert OneAtATime(echo, body_most=10)(environ, None) == [received]

@@ -15,12 +15,13 @@ from idp.accounts.audit import Event
 from idp.accounts.users import Person
 from idp.accounts.visitor import Visitor
 from idp.errors import InvalidInputError, NotFoundError, PasswordRefused
+from idp.hashing import Lane
 from idp.mail import messages, outbox
 from idp.models import User
 from idp.settings import Settings
 
 MOST = 1024
-_ESTIMATED = 72  # zxcvbn takes time that grows with the square of the length: the first 72 characters say enough
+_ESTIMATED = 32  # zxcvbn takes time that grows faster than the length: the first characters say enough
 
 
 def check_new_password(
@@ -99,11 +100,12 @@ def change_password(
     Raises:
         InvalidInputError: the current password is wrong, or the new one is the same.
         PasswordRefused: the new one breaks the policy.
-        Throttled: too many wrong guesses.
+        Throttled: too many wrong guesses, or too many new passwords from this network.
     """
     user = require_password(db, settings, visitor, user_id, current, refused=Event.PASSWORD_CHANGE_REFUSED)
     if crypto.are_equal(current, new):
         raise InvalidInputError({"new_password": [sentences.PASSWORD_SAME()]})
+    throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
     check_new_password(settings, new, own_data_of(user), "new_password")
     password_hash = crypto.hash_password(new, settings.bcrypt_cost)
     replace_password(
@@ -213,13 +215,17 @@ def own_data_of(user: User) -> tuple[str | None, ...]:
     return (user.username, user.email, user.given_name, user.family_name)
 
 
-def is_right(settings: Settings, password: str, stored: str | None) -> bool:
+def is_right(settings: Settings, password: str, stored: str | None, lane: Lane = Lane.SURE) -> bool:
     """Check a password at sign-in, at the same cost whether the account exists or not.
 
     Args:
         stored: the account's hash; None when there is no account, or no password.
+        lane: where it waits when there is much to hash.
+
+    Raises:
+        Busy: too much waits in that lane.
     """
-    right = crypto.verify_password(password[:MOST], stored or crypto.dummy_password_hash(settings.bcrypt_cost))
+    right = crypto.verify_password(password[:MOST], stored or crypto.dummy_password_hash(settings.bcrypt_cost), lane)
     return right and stored is not None and len(password) <= MOST
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
-from idp.accounts import audit, names, one_time_links, passwords, throttle, users
+from idp.accounts import audit, names, one_time_links, passwords, sessions, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.one_time_links import LinkInfo
 from idp.accounts.same_work import NOBODY, trial
@@ -72,7 +72,7 @@ def reset_password(
 ) -> str:
     """Use a link: the password is the new one, all sessions end, and every other link of the account is dead.
 
-    The address is proven by it, too.
+    The address is proven by it, too, and the account knows the browser that it was used in.
 
     Returns:
         The account's id.
@@ -80,8 +80,10 @@ def reset_password(
     Raises:
         ExpiredError: the link is no good any more.
         PasswordRefused: the new password breaks the policy; the link stays good. The field is `new_password`.
+        Throttled: too many new passwords from this network.
     """
     user = db.get_one(User, peek_reset(db, token).user_id)
+    throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
     passwords.check_new_password(settings, new_password, passwords.own_data_of(user), "new_password")
     password_hash = crypto.hash_password(new_password, settings.bcrypt_cost)  # before the claim: it holds a lock
     link = one_time_links.claim_link(db, token, one_time_links.RESET_PASSWORD)
@@ -93,6 +95,7 @@ def reset_password(
         .where(User.id == link.user_id, User.email_verified_at.is_(None))
         .values(email_verified_at=clock.now())
     )
+    sessions.remember_browser(db, visitor, user.id)
     return user.id
 
 

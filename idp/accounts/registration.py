@@ -13,7 +13,7 @@ from typing import NoReturn
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto, sentences
+from idp import clock, crypto, hashing, sentences
 from idp.accounts import (
     audit,
     email_verification,
@@ -30,6 +30,7 @@ from idp.accounts.same_work import trial
 from idp.accounts.users import Person
 from idp.accounts.visitor import SYSTEM, Visitor
 from idp.errors import AlreadyExistsError, InvalidInputError, RegistrationRefused
+from idp.hashing import Lane
 from idp.mail import outbox
 from idp.models import User
 from idp.sentences import Sentence
@@ -111,16 +112,19 @@ def register(
         ExpiredError: the invitation is no good any more.
         AlreadyExistsError: the address that the invitation proves has an account; nobody else is told so.
         Throttled: too many registrations from this network, or with this address.
+        Busy: too many passwords wait to be hashed.
     """
     rules = rules or NO_RULES
     check_policy(settings, rules)
     asked_roles = _check_roles(rules, roles)
+    hashing.check_room(Lane.NEW)
+    throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
     person = passwords.check_newcomer(settings, person, password)
     invitation = preauthorization.peek_invitation(db, invitation_token) if invitation_token else None
     if invitation and names.email_key(invitation.email) != names.email_key(person.email):
         raise InvalidInputError({"email": [sentences.INVITATION_OTHER_ADDRESS()]})
     client_id = invitation.client_id if invitation else rules.client_id
-    throttle.spend(db, settings, throttle.REGISTRATION_ADDRESS, visitor.network)
+    charge = throttle.spend(db, settings, throttle.REGISTRATION_ADDRESS, visitor.network)
     throttle.spend(db, settings, throttle.REGISTRATION_ACCOUNT, names.email_key(person.email))
     listed = preauthorization.find(db, person.email, client_id)
     must_be_listed = must_be_preauthorized or effective_policy(settings, rules) == "preauthorized"
@@ -129,7 +133,7 @@ def register(
     if not (_is_of(person.email, domains) and (listed or _is_of(person.email, rules.domains))):
         _refuse(db, visitor, "domain", sentences.DOMAIN_NOT_ALLOWED())
     _check_username(db, person)
-    password_hash = crypto.hash_password(password, settings.bcrypt_cost)
+    password_hash = crypto.hash_password(password, settings.bcrypt_cost, charge.lane)
     is_proven = invitation is not None or is_address_proven
     name = names.full_name(person.given_name, person.family_name)
     with trial(db) as step:

@@ -306,3 +306,47 @@ def is_known_browser(db: Session, user_id: str, browser_digest: str) -> bool:
         ).first()
         is not None
     )
+<<<<<<< HEAD
+=======
+
+
+def remember_browser(db: Session, visitor: Visitor, user_id: str) -> None:
+    """Have the account know this browser from now on, as if somebody had signed in with it and out again.
+
+    Whoever has proven to own the account's mailbox is not to wait behind strangers who guess at its password.
+    """
+    if not visitor.browser_digest or is_known_browser(db, user_id, visitor.browser_digest):
+        return
+    now = clock.now()
+    db.execute(
+        insert(BrowserSession).values(
+            id=crypto.new_id(),
+            user_id=user_id,
+            token_digest=crypto.digest(crypto.new_token()),
+            browser_digest=visitor.browser_digest,
+            auth_time=now,
+            acr=PASSWORD_ACR,
+            amr=[],
+            user_agent=visitor.user_agent,
+            address=visitor.address,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now,
+            ended_at=now,
+            end_reason="never_began",
+        )
+    )
+
+
+def sweep(db: Session, *, most: int, unless: ColumnElement[bool] | None = None) -> int:
+    """Delete sessions that expired long ago; returns how many.
+
+    Args:
+        most: at most so many.
+        unless: keeps a session for which this holds: something still hangs on it.
+    """
+    old = select(BrowserSession.id).where(BrowserSession.expires_at < clock.now() - KEPT_AFTER_END).limit(most)
+    if unless is not None:
+        old = old.where(~unless)
+    return int(db.execute(delete(BrowserSession).where(BrowserSession.id.in_(old))).rowcount)  # type: ignore[attr-defined]
+>>>>>>> c0df6f9 (Let passwords wait in three bounded lanes, receive so many bodies at once, and close connections that take too long)

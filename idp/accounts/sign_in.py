@@ -2,11 +2,12 @@
 
 from sqlalchemy.orm import Session
 
-from idp import clock, sentences
+from idp import clock, hashing, sentences
 from idp.accounts import audit, names, passwords, sessions, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
-from idp.errors import AddressUnverified, SignInRefused, Throttled
+from idp.errors import AddressUnverified, Busy, SignInRefused, Throttled
+from idp.hashing import Lane
 from idp.models import User
 from idp.settings import DAY, Settings
 
@@ -29,11 +30,17 @@ def sign_in(
         SignInRefused: unknown name, wrong password or disabled account; text and cost are the same.
         AddressUnverified: the password is right, but the account waits for its address to be confirmed.
         Throttled: too many attempts.
+        Busy: too many passwords wait to be checked; nothing was charged.
     """
     user = users.find_by_sign_in_name(db, identifier)
-    charges = _spend(db, settings, visitor, identifier, user.id if user else None)
+    charges, lane = _spend(db, settings, visitor, identifier, user.id if user else None)
     stored = user.password_hash if user else None
-    right = passwords.is_right(settings, password, stored)
+    db.close()  # gives the connection back: there are fewer of them than of people who may wait here
+    try:
+        right = passwords.is_right(settings, password, stored, lane)
+    except Busy:
+        throttle.give_back(db, charges)
+        raise
     is_confirmed = (
         user is not None
         and stored is not None
@@ -64,17 +71,24 @@ def _reason(user: User, right: bool) -> str:
 
 def _spend(
     db: Session, settings: Settings, visitor: Visitor, identifier: str, user_id: str | None
-) -> list[throttle.Charge]:
-    """Charge an attempt to the account and to the network; a browser that the account knows has its own bucket."""
+) -> tuple[list[throttle.Charge], Lane]:
+    """Charge an attempt to the account and to the network, and say in which lane its password waits.
+
+    A browser that the account knows has a bucket of its own and none beside it: whatever strangers do, in its own
+    network too, does not keep it out.
+    """
+    # The bucket is that of the name as typed, not of the account behind it: a name and an address that shared one
+    # would betray that they belong together.
+    account = names.username_key(identifier)
+    is_known = sessions.is_known_browser(db, user_id or "", visitor.browser_digest)
+    if not is_known:
+        hashing.check_room(Lane.NEW)
     try:
-        charge = throttle.spend(db, settings, throttle.SIGN_IN_ADDRESS, visitor.network)
-        # The bucket is that of the name as typed, not of the account behind it: a name and an address that shared
-        # one would betray that they belong together.
-        account = names.username_key(identifier)
-        if sessions.is_known_browser(db, user_id or "", visitor.browser_digest):
+        if is_known:
             known = f"{account} {visitor.browser_digest}"
-            return [charge, throttle.spend(db, settings, throttle.SIGN_IN_KNOWN_BROWSER, known)]
-        return [charge, throttle.spend(db, settings, throttle.SIGN_IN_ACCOUNT, account)]
+            return [throttle.spend(db, settings, throttle.SIGN_IN_KNOWN_BROWSER, known)], Lane.SURE
+        network = throttle.spend(db, settings, throttle.SIGN_IN_ADDRESS, visitor.network)
+        return [network, throttle.spend(db, settings, throttle.SIGN_IN_ACCOUNT, account)], network.lane
     except Throttled:
         audit.record(db, Event.SIGN_IN_THROTTLED, visitor, user_id=user_id)
         raise

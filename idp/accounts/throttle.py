@@ -10,6 +10,7 @@ while the first one is still hashing, and no write lock is held during a quarter
 Buckets are rows of a table, or keys of a server such as Redis (`shared_buckets`); while that is away, rows again.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import case, or_, update
@@ -21,6 +22,7 @@ from idp.accounts.shared_buckets import SharedBuckets
 from idp.batches import delete_expired
 from idp.database import insert_into
 from idp.errors import Throttled
+from idp.hashing import Lane
 from idp.models import Throttle
 from idp.settings import Settings
 
@@ -28,6 +30,7 @@ SIGN_IN_ACCOUNT = "sign_in_account"
 SIGN_IN_KNOWN_BROWSER = "sign_in_known_browser"
 SIGN_IN_ADDRESS = "sign_in_address"
 PASSWORD_CHANGE = "password_change"  # noqa: S105 - a bucket's name
+PASSWORD_ESTIMATE_ADDRESS = "password_estimate_address"  # noqa: S105 - a bucket's name
 REGISTRATION_ACCOUNT = "registration_account"
 REGISTRATION_ADDRESS = "registration_address"
 RECOVERY_ACCOUNT = "recovery_account"
@@ -51,6 +54,7 @@ CLIENTS_INTERVAL = 600  # seconds until it may register the next
 CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
 # Requests of apps that may wait for a person, as against attempts to sign in: no school or office comes near to that.
 REQUESTS_FOR_ATTEMPT = 20
+DOUBTED_FROM = 5  # a network is doubtful while it has used more than this part of its burst: a fifth
 _MAILS = (REGISTRATION_ACCOUNT, RECOVERY_ACCOUNT, RESEND_ACCOUNT, CODE_ACCOUNT)
 
 
@@ -61,6 +65,7 @@ class Charge:
     bucket: str
     interval: int
     shared: SharedBuckets | None = None
+    lane: Lane = Lane.NEW  # in which its password is hashed: whose bucket has run low waits behind others
 
     def refund(self, db: Session) -> None:
         """Give the attempt back: it turned out to be honest."""
@@ -96,7 +101,8 @@ def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
         metrics.add(f'idp_throttled_total{{bucket="{kind}"}}')
         raise Throttled(max(1, available_at + interval - clock.now() - burst * interval))
     db.commit()
-    return Charge(bucket, interval, shared)
+    is_doubtful = (available_at - clock.now()) // interval * DOUBTED_FROM > burst
+    return Charge(bucket, interval, shared, Lane.DOUBTFUL if is_doubtful else Lane.NEW)
 
 
 def _spend_in_table(db: Session, bucket: str, burst: int, interval: int) -> tuple[bool, int]:
@@ -120,6 +126,13 @@ def _spend_in_table(db: Session, bucket: str, burst: int, interval: int) -> tupl
         return True, charged.available_at
     row = Throttle.__table__.select().with_only_columns(Throttle.available_at).where(Throttle.bucket == bucket)
     return False, db.scalar(row) or now
+
+
+def give_back(db: Session, charges: Iterable[Charge]) -> None:
+    """Refund attempts that came to nothing, and commit that: the request that made them ends in an error."""
+    for charge in charges:
+        charge.refund(db)
+    db.commit()
 
 
 def sweep(db: Session, *, most: int) -> int:

@@ -8,6 +8,8 @@ import signal
 import threading
 from typing import TYPE_CHECKING, cast
 
+from idp.serving import connections
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
@@ -27,12 +29,18 @@ def hold_signals_while_forking() -> None:
         os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_begin_anew)
 
 
-def load_application() -> "WSGIApplication":
-    """Return the application; from now on this process ends when the one that started it does, however suddenly."""
+def load_application(capacity: int) -> "WSGIApplication":
+    """Return the application; from now on this process ends when the one that started it does, however suddenly.
+
+    Args:
+        capacity: how many connections it accepts at once; those that take too long are closed.
+    """
     _let_threads_finish()
     if multiprocessing.parent_process() is not None:
         threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
-    return cast("WSGIApplication", importlib.import_module(APPLICATION).create_app())
+    application = importlib.import_module(APPLICATION).create_app()
+    connections.watch(capacity, are_peers_visitors=not application.extensions["idp_settings"].proxy_hops)
+    return cast("WSGIApplication", application)
 
 
 def _end_with_parent() -> None:

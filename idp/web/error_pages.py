@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from idp.database import is_fault_of_storage
-from idp.errors import IdpError, InvalidInputError, Refusal, SessionRequired, Throttled
+from idp.errors import BUSY_RETRY_AFTER, Busy, IdpError, InvalidInputError, Refusal, SessionRequired, Throttled
 from idp.logs import request_id
 from idp.oidc.clients import ClientMetadata
 from idp.web import texts
@@ -42,7 +42,6 @@ PROGRAM_PATHS = (
     "/readyz",
     "/metrics",
 )
-BUSY_RETRY_AFTER = 5  # seconds
 
 # Status to code and texts; what is missing here is `_OTHER`.
 _HTTP_ERRORS: Mapping[int, tuple[str, str, str]] = {
@@ -65,6 +64,7 @@ _REFUSALS: Mapping[str, str] = {
     "already_exists": "refusal.already_exists",
     "expired": "refusal.expired",
     "throttled": "error.throttled_title",
+    "busy": "error.busy_title",
 }
 
 
@@ -161,7 +161,9 @@ def show_refusal(refusal: Refusal) -> Response:
         return make_response(redirect(url_for("show_sign_in", next=request.path), 303))
     else:
         message = told(refusal.message)
-        if isinstance(refusal, Throttled):
+        if isinstance(refusal, Busy):
+            message = text("error.busy")
+        elif isinstance(refusal, Throttled):
             message = text("error.throttled", wait=wait(refusal.retry_after))
         client = getattr(refusal, "client", None)
         title = text(_REFUSALS.get(refusal.code, "refusal.refused"))

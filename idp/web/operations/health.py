@@ -7,9 +7,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from idp import migrations
 from idp.database import is_fault_of_storage
-from idp.errors import NotReadyError
+from idp.errors import BUSY_RETRY_AFTER, NotReadyError
 from idp.web import context
-from idp.web.error_pages import BUSY_RETRY_AFTER, problem
+from idp.web.error_pages import problem
 
 log = logging.getLogger(__name__)
 

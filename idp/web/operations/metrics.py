@@ -23,6 +23,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "idp_audit_events_total": ("counter", "What was written into the audit, by event."),
     "idp_throttled_total": ("counter", "Attempts that a throttle did not admit, by kind of bucket."),
     metrics.PASSWORD_HASHES: ("gauge", "Passwords that are being hashed now."),
+    metrics.PASSWORD_HASHES_REFUSED: ("counter", "Passwords that were not hashed, because too many waited."),
     "idp_mail_messages": ("gauge", "Mails by state: waiting or failed."),
     "idp_mail_oldest_waiting_seconds": ("gauge", "Age of the oldest mail that waits; 0 for none."),
     "idp_logout_notices": ("gauge", "Logout notices by state: waiting or failed."),

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, make_response, redirect, render_template, request, url_for
 from markupsafe import Markup
 
-from idp.errors import ExpiredError, InvalidInputError, Refusal, Throttled
+from idp.errors import Busy, ExpiredError, InvalidInputError, Refusal, Throttled
 from idp.oidc import interaction
 from idp.oidc.interaction import Interaction
 from idp.web import forms, texts
@@ -84,7 +84,8 @@ def form_again(refusal: Refusal, form: Callable[[Faults, int], Response]) -> Res
         return form(Faults.of(refusal), refusal.status)
     if not isinstance(refusal, Throttled):
         return form(Faults(general=[texts.told(refusal.message)]), refusal.status)
-    sentence = text("form.throttled", wait=wait(refusal.retry_after))
+    is_busy = isinstance(refusal, Busy)
+    sentence = text("form.busy") if is_busy else text("form.throttled", wait=wait(refusal.retry_after))
     response = form(Faults(general=[sentence]), refusal.status)
     response.headers["Retry-After"] = str(refusal.retry_after)
     return response

@@ -1,0 +1,108 @@
+"""Signing in while others guess: who waits behind whom, and what a refusal for lack of room leaves behind."""
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import select
+
+from idp import hashing
+from idp.accounts import recovery, sign_in, throttle
+from idp.errors import Busy, Refusal, Throttled
+from idp.hashing import Lane
+from idp.models import Throttle
+from tests.factories import PASSWORD
+
+NEW = "seven purple elephants dancing"
+
+
+@pytest.fixture
+def ada(make_user):
+    return make_user("Ada", email="ada@example.org")
+
+
+@pytest.fixture
+def neighbour(visitor, stranger):
+    """A stranger in the visitor's own network."""
+    return replace(stranger, address=visitor.address)
+
+
+def attempt(db, settings, visitor, name, password):
+    """Sign in; gives the kind of refusal, or that it went well."""
+    try:
+        sign_in.sign_in(db, settings, visitor, name, password)
+    except Refusal as refusal:
+        return type(refusal)
+    finally:
+        db.commit()
+    return True
+
+
+def test_a_known_browser_gets_in_where_its_network_fails_and_fails(db, settings, visitor, neighbour, ada, clock):
+    """Somebody in the same office, or the same café, guesses at passwords."""
+    assert attempt(db, settings, visitor, "ada", PASSWORD) is True
+    for number in range(settings.throttle_address_burst + 1):
+        refusal = attempt(db, settings, neighbour, f"somebody {number}", "wrong")
+    assert refusal is Throttled
+    assert attempt(db, settings, visitor, "ada", PASSWORD) is True
+
+
+def test_where_too_many_passwords_wait_nothing_is_charged_or_written(
+    db, settings, visitor, stranger, ada, work, monkeypatch
+):
+    def check_room(lane):
+        assert lane is Lane.NEW
+        raise Busy
+
+    assert attempt(db, settings, visitor, "ada", PASSWORD) is True
+    db.commit()
+    before = db.scalars(select(Throttle.bucket)).all()
+    monkeypatch.setattr(hashing, "check_room", check_room)
+    done = work(lambda: sign_in.sign_in(db, settings, stranger, "ada", PASSWORD))
+    assert done.checks == 0
+    assert not [each for each in done.statements if not each.startswith("SELECT")]
+    assert db.scalars(select(Throttle.bucket)).all() == before
+    assert attempt(db, settings, visitor, "ada", PASSWORD) is True  # a known browser waits in a lane of its own
+
+
+def test_an_attempt_that_came_to_nothing_is_given_back(db, settings, stranger, ada, monkeypatch):
+    def run(*_):
+        raise Busy
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hashing, "run", run)
+        for _ in range(settings.throttle_account_burst + 5):
+            with pytest.raises(Busy):
+                sign_in.sign_in(db, settings, stranger, "ada", PASSWORD)
+            db.rollback()
+    assert attempt(db, settings, stranger, "ada", PASSWORD) is True
+
+
+def test_networks_that_fail_wait_behind_others(db, settings, visitor, stranger, ada, clock, monkeypatch):
+    lanes = []
+    run = hashing.run
+    monkeypatch.setattr(hashing, "run", lambda lane, *given: lanes.append(lane) or run(lane, *given))
+    trusted = settings.throttle_address_burst // throttle.DOUBTED_FROM
+    for number in range(trusted + 2):
+        attempt(db, settings, stranger, f"somebody {number}", "wrong")
+    assert lanes == [Lane.NEW] * trusted + [Lane.DOUBTFUL] * 2
+    clock.advance(2 * settings.throttle_address_interval + 1)
+    attempt(db, settings, stranger, "ada", PASSWORD)
+    attempt(db, settings, visitor, "ada", PASSWORD)
+    attempt(db, settings, visitor, "ada", PASSWORD)
+    assert lanes[trusted + 2 :] == [Lane.NEW, Lane.NEW, Lane.SURE]
+
+
+def test_who_has_proven_the_mailbox_does_not_wait_behind_those_who_guess(
+    db, settings, visitor, stranger, ada, mailbox, clock
+):
+    """A targeted account and a browser that it does not know: the mailed link makes the browser known."""
+    for _ in range(settings.throttle_account_burst):
+        attempt(db, settings, stranger, "ada", "wrong")
+    assert attempt(db, settings, visitor, "ada", PASSWORD) is Throttled
+    recovery.request_password_reset(db, settings, visitor, "ada")
+    db.commit()
+    (mail,) = mailbox.all()
+    recovery.reset_password(db, settings, visitor, mail.token, NEW)
+    db.commit()
+    assert attempt(db, settings, stranger, "ada", NEW) is Throttled
+    assert attempt(db, settings, visitor, "ada", NEW) is True
