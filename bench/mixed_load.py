@@ -20,7 +20,6 @@ from instance import PASSWORD, REDIRECT_URI, Instance
 
 SCOPE = "openid profile email offline_access"
 LEEWAY = 5  # seconds
-SPARE = 90  # seconds before its end from which an access token is not used any more: an answer may take a while
 # How often each thing is done, of a thousand. A password costs two hundred times what a token does.
 SHARES: Mapping[str, int] = {
     "sso login": 420,
@@ -54,7 +53,6 @@ class Person:
     access_token: str = ""
     refresh_token: str = ""
     used_token: str = ""
-    good_until: float = 0.0  # the access token, by time.monotonic
     is_signed_in: bool = False
 
     def forget(self) -> None:
@@ -132,7 +130,7 @@ class Mixed:
         needs_tokens = name in ("userinfo", "introspection", "refresh", "revocation", "used again")
         if name not in ("sign-in", "registration", "wrong password") and not person.is_signed_in:
             name = "sign-in"
-        elif needs_tokens and (not person.access_token or person.good_until < time.monotonic()):
+        elif needs_tokens and not person.access_token:
             name = "sso login"
         elif name == "used again" and not person.used_token:
             name = "refresh"
@@ -295,7 +293,6 @@ class Mixed:
         if claims["sub"] != known:
             raise WrongAnswerError(f"an ID token of somebody else: {claims['sub']} for {known}")
         person.subject = known
-        person.good_until = time.monotonic() + tokens["expires_in"] - SPARE
         person.access_token, person.refresh_token = tokens["access_token"], tokens["refresh_token"]
         if nonce is not None:
             person.used_token = ""

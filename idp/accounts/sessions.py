@@ -306,8 +306,6 @@ def is_known_browser(db: Session, user_id: str, browser_digest: str) -> bool:
         ).first()
         is not None
     )
-<<<<<<< HEAD
-=======
 
 
 def remember_browser(db: Session, visitor: Visitor, user_id: str) -> None:
@@ -336,17 +334,3 @@ def remember_browser(db: Session, visitor: Visitor, user_id: str) -> None:
             end_reason="never_began",
         )
     )
-
-
-def sweep(db: Session, *, most: int, unless: ColumnElement[bool] | None = None) -> int:
-    """Delete sessions that expired long ago; returns how many.
-
-    Args:
-        most: at most so many.
-        unless: keeps a session for which this holds: something still hangs on it.
-    """
-    old = select(BrowserSession.id).where(BrowserSession.expires_at < clock.now() - KEPT_AFTER_END).limit(most)
-    if unless is not None:
-        old = old.where(~unless)
-    return int(db.execute(delete(BrowserSession).where(BrowserSession.id.in_(old))).rowcount)  # type: ignore[attr-defined]
->>>>>>> c0df6f9 (Let passwords wait in three bounded lanes, receive so many bodies at once, and close connections that take too long)
