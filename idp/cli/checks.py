@@ -120,8 +120,9 @@ def _database(loaded: Settings) -> Finding:
         return Finding("fault", f"{file} does not exist", "Run `idp init`.")
     engine = open_engine(loaded)
     try:
-        migrations.check_ready(engine)
-        return Finding("ok", f"{engine.dialect.name}, schema {migrations.newest_revision()}")
+        schema = migrations.check_ready(engine)
+        newer = "" if migrations.is_known(schema) else ", newer than this program, and made to serve it too"
+        return Finding("ok", f"{engine.dialect.name}, schema {schema}{newer}")
     finally:
         engine.dispose()
 

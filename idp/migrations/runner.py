@@ -25,24 +25,26 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
         settings: says which database.
 
     Returns:
-        The revision before (None: an empty database) and after.
+        The revision before (None: an empty database) and after. A newer schema that serves this program too is left
+        as it is.
 
     Raises:
-        NotReadyError: the database is newer than this program.
+        NotReadyError: the database is too new for this program.
     """
     engine = open_engine(settings)
     try:
         with engine.connect() as connection:
             _lock(connection)
             before = revisions.revision_of(connection)
-            if before != revisions.newest_revision():
-                revisions.refuse_newer(before)
+            if before is not None:
+                revisions.check_not_too_new(connection, before)
+            if before is None or before < revisions.newest_revision():
                 command.upgrade(configuration(connection), "head")
                 _check_foreign_keys(connection)
             connection.commit()
     finally:
         engine.dispose()
-    return before, revisions.newest_revision()
+    return before, max(before or "", revisions.newest_revision())
 
 
 def configuration(connection: Connection) -> Config:

@@ -7,6 +7,7 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = ${repr(branch_labels)}
 depends_on = ${repr(depends_on)}
+# A step that does not only add says here: oldest_program = ${repr(up_revision)}
 
 
 def upgrade() -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session as OrmSession
 from idp import metrics
 from idp.accounts import throttle
 from idp.errors import Throttled
+from idp.migrations import revisions
 from idp.models import MailMessage
 from idp.web.observation import HEADER
 from idp.web.operations.metrics import FAMILIES
@@ -107,11 +108,17 @@ def test_not_ready_while_the_database_is_away(client, monkeypatch):
     assert client.get("/readyz").status_code == 200
 
 
-def test_not_ready_with_an_older_schema_but_with_a_newer_one(client, db):
+def test_not_ready_with_an_older_schema_nor_with_a_newer_one_that_does_not_serve_it(client, db):
     db.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     db.commit()
     assert_not_ready(client, "run `idp init` to upgrade it")
     db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    db.commit()
+    assert_not_ready(client, "install the release of streamlit-idp that it was upgraded with")
+    revisions.note_step(db.connection(), "9999", "9999")
+    db.commit()
+    assert_not_ready(client, "install the release of streamlit-idp that it was upgraded with")
+    revisions.note_step(db.connection(), "9999", revisions.newest_revision())
     db.commit()
     assert client.get("/readyz").status_code == 200
     db.execute(text("DELETE FROM alembic_version"))

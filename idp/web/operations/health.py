@@ -22,10 +22,10 @@ def show_alive() -> Response:
 def show_ready() -> Response:
     """Say whether requests may be sent here: the database answers, has the schema, and the keys open.
 
-    A newer schema is well: steps only add, and while servers are replaced one by one old ones go on.
+    A newer schema is well if it says so itself: while servers are replaced one by one, old ones go on.
     """
     try:
-        migrations.check_not_older(context.extension.engine)
+        migrations.check_ready(context.extension.engine)
         context.provider().key_ring  # noqa: B018 - reads the keys, unless this process has them
     except NotReadyError as fault:
         return _not_ready(fault.message)
