@@ -20,6 +20,9 @@ LEFT_ALONE_FOR = 5.0  # seconds after it did not answer, so that not each reques
 _SPEND = """
 local available_at = tonumber(redis.call('GET', KEYS[1]) or '0')
 local now, burst, interval = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+if available_at > now + burst * interval + tonumber(ARGV[4]) then
+  available_at = now
+end
 if available_at + interval - now > burst * interval then
   return {0, available_at}
 end
@@ -67,18 +70,20 @@ class SharedBuckets:
         self._prefix = prefix
         self._left_alone_until = 0.0
 
-    def spend(self, bucket: str, burst: int, interval: int) -> tuple[bool, int] | None:
+    def spend(self, bucket: str, burst: int, interval: int, clocks_apart: int = 0) -> tuple[bool, int] | None:
         """Charge one attempt to a bucket.
 
         Args:
             bucket: its name.
             burst: attempts that a full bucket admits.
             interval: seconds until it admits one more.
+            clocks_apart: seconds that machines' clocks may differ by; what is charged further ahead than that counts
+                for nothing, because whoever did it had a clock that was set back since.
 
         Returns:
             Whether it was charged, and when the bucket is full again; None when the server does not answer.
         """
-        answer = self._ask(self._spend, bucket, [clock.now(), burst, interval])
+        answer = self._ask(self._spend, bucket, [clock.now(), burst, interval, clocks_apart])
         return None if answer is None else (bool(answer[0]), int(answer[1]))
 
     def refund(self, bucket: str, interval: int) -> None:
@@ -93,7 +98,7 @@ class SharedBuckets:
         """
         try:
             told = self._server.info("server")
-            self._spend(keys=[self._key("check")], args=[clock.now(), 10, 1])
+            self._spend(keys=[self._key("check")], args=[clock.now(), 10, 1, 0])
         except self._faults as fault:
             raise NotReadyError(f"It does not do its work: {fault}") from None
         return str(told.get("valkey_version") or told.get("redis_version", "of some version"))

@@ -92,7 +92,7 @@ def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
     burst, interval = _limits(settings, kind)
     bucket = f"{kind}:{crypto.digest(subject)[:32]}"
     shared = shared_buckets.of(settings)
-    answer = shared.spend(bucket, burst, interval) if shared is not None else None
+    answer = shared.spend(bucket, burst, interval, CLOCKS_APART) if shared is not None else None
     if answer is None:
         shared, answer = None, _spend_in_table(db, bucket, burst, interval)
     is_charged, available_at = answer
