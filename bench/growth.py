@@ -23,7 +23,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ from idp.oidc import backchannel, client_store
 from idp.oidc.client_store import register_client
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
-from idp.web import context
+from idp.web import exchange
 
 SIZES = (10, 1_000, 100_000, 1_000_000)
 POOL = 60  # people as whom operations are done
@@ -83,8 +83,7 @@ class Crowd(Bench):
         chosen = random.Random(1).sample(range(people), min(POOL, people))
         self.pool = [population.name_of(number) for number in chosen]
         self.session_of = {population.name_of(number): population.session_token(number) for number in chosen}
-        with self.app.app_context():
-            self.cookie = context.cookie_names(settings).session
+        self.cookie = exchange.cookie_names(settings).session
         self.turn = 0
         self.tokens = {name: self._begin(name) for name in self.pool}
 
@@ -370,11 +369,16 @@ def show(figures: list[dict[str, Any]], sizes: list[int]) -> None:
     print(f"{'CPU ms per operation':34}" + "".join(f"{size:>12,}" for size in sizes) + "   growth  statements")
     for each in figures:
         costs = list(each["cpu_ms"].values())
-        ratio = costs[-1] / costs[min(1, len(costs) - 1)]
+        ratio = costs[-1] / costs[_base(costs)]
         told = f"{each['operation']:34}" + "".join(f"{cost:12.3f}" for cost in costs)
         told += f"{100 * (ratio - 1):+8.0f} %{_range(each['statements']):>12}{'  !' if ratio > MOST else ''}"
         print(told + (f"  reads all of {', '.join(each['reads_whole'])}" if each["reads_whole"] else ""))
-    print(f"\ngrowth: the last column against {sizes[min(1, len(sizes) - 1)]:,} people; ! where it is more than 20 %")
+    print(f"\ngrowth: the last column against {sizes[_base(sizes)]:,} people; ! where it is more than 20 %")
+
+
+def _base(of_sizes: Sequence[float]) -> int:
+    """Return which size the last is compared with: the second of three or more, for the smallest is hardly a table."""
+    return 1 if len(of_sizes) > 2 else 0
 
 
 def _range(counts: list[int]) -> str:

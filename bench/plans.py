@@ -26,6 +26,8 @@ def whole_tables(connection: Connection, sql: str, parameters: Any, *, is_small:
     """
     if not sql.lstrip().upper().startswith(_EXPLAINED):
         return set()
+    if isinstance(parameters, list):
+        parameters = tuple(parameters)
     if connection.dialect.name == "sqlite":
         plan = [str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)]
         scanned = {found[1] for step in plan if (found := re.match(r"SCAN (\w+)", step))}
