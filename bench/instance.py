@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import requests
@@ -40,7 +40,7 @@ class Instance:
     def __init__(
         self, folder: Path, database: str = "", settings: Mapping[str, str] | None = None, people: int = 4
     ) -> None:
-        self.port = free_port()
+        self.host, self.port = "127.0.0.1", free_port()
         self.issuer = f"http://127.0.0.1:{self.port}"
         self.folder = folder / "instance"
         self.log = folder / "log"
@@ -48,6 +48,7 @@ class Instance:
         self.server: subprocess.Popen[bytes] | None = None
         self.web: dict[str, str] = {}
         self.machine: dict[str, str] = {}
+        self.before: Sequence[str] = ()  # what the server's command line begins with, so that it runs elsewhere
         self.server_environ: dict[str, str] = {}  # more for the server, and for no other command
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")} | {
             "IDP_INSTANCE": str(self.folder),
@@ -59,6 +60,20 @@ class Instance:
             **({"IDP_DATABASE_URL": database} if database else {}),
             **(settings or {}),
         }
+
+    @property
+    def door(self) -> str:
+        """Where the server itself listens; browsers may come by the issuer, through a proxy."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def session_cookie(self) -> str:
+        """The name of the cookie that holds a session."""
+        return "__Host-idp_session" if self.issuer.startswith("https:") else "idp_session"
+
+    def new_browser(self) -> requests.Session:
+        """Return a browser that nobody has used."""
+        return requests.Session()
 
     @property
     def database_file(self) -> Path:
@@ -121,9 +136,10 @@ class Instance:
         Args:
             wait: whether to wait until it is ready; it ends the program if it does not start.
         """
+        where = ("--host", self.host, "--port", str(self.port))
         with self.log.open("ab") as log:
             self.server = subprocess.Popen(
-                (sys.executable, "-m", "idp", "serve", "--port", str(self.port), "--workers", "2"),
+                (*self.before, sys.executable, "-m", "idp", "serve", *where, "--workers", "2"),
                 env={**self.environ, **self.server_environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -138,7 +154,7 @@ class Instance:
         give_up_at = time.monotonic() + seconds
         while time.monotonic() < give_up_at and self.server is not None and self.server.poll() is None:
             with contextlib.suppress(*AWAY):
-                if requests.get(f"{self.issuer}/readyz", timeout=5).status_code == 200:
+                if requests.get(f"{self.door}/readyz", timeout=5).status_code == 200:
                     return True
             time.sleep(0.1)
         return False
@@ -152,7 +168,7 @@ class Instance:
         give_up_at = time.monotonic() + 120
         while time.monotonic() < give_up_at:
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)):
+                if probe.connect_ex((self.host, self.port)):
                     return
             time.sleep(0.05)
         raise SystemExit(f"web processes outlive their server:\n{self.last_words()}")

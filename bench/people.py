@@ -59,7 +59,7 @@ class Person:
     def __init__(self, instance: Instance, ledger: Ledger, number: int, seed: int) -> None:
         self.instance, self.ledger, self.number = instance, ledger, number
         self.chance = random.Random(seed * 1000 + number)
-        self.browser = requests.Session()
+        self.browser = instance.new_browser()
         self.is_signed_in = False
         self.subject = ""
         self.access_token = ""  # the latest
@@ -107,7 +107,7 @@ class Person:
 
     def sign_in(self) -> None:
         """Sign in with the password, in a browser that nobody used before."""
-        self.browser = requests.Session()
+        self.browser = self.instance.new_browser()
         page = self.send("GET", "/sign-in")
         form = {"username": f"p{self.number}", "password": PASSWORD, "csrf_token": _csrf(page)}
         answer = self.send("POST", "/sign-in", data=form)
@@ -243,7 +243,7 @@ class Person:
             self.ledger.blame(f"the account of somebody who is signed in: {page.status_code}")
             self.is_signed_in = False
             return
-        cookie = self.browser.cookies.get("idp_session", "")
+        cookie = self.browser.cookies.get(self.instance.session_cookie, "")
         self.is_signed_in = False
         # A code lives no longer than the session that it came of.
         self.unredeemed.clear()
@@ -305,8 +305,9 @@ def compare_ledger(instance: Instance, ledger: Ledger) -> None:
     if twice := ledger.registered & waiting:
         ledger.blame(f"{len(twice)} addresses have registered and are listed still: {sorted(twice)[:3]}")
     for cookie in ledger.signed_out[-200:]:
-        answer = requests.get(
-            f"{instance.issuer}/account", cookies={"idp_session": cookie}, allow_redirects=False, timeout=PATIENCE
+        cookies = {instance.session_cookie: cookie}
+        answer = instance.new_browser().get(
+            f"{instance.issuer}/account", cookies=cookies, allow_redirects=False, timeout=PATIENCE
         )
         if answer.status_code == 200:
             ledger.blame("a session that was signed out of is alive")

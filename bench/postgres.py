@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from instance import free_port
@@ -19,11 +20,14 @@ class Cluster:
 
     Args:
         folder: must not exist; what is above it must be open to that account.
+        address: at which it listens.
+        before: what a command line begins with, so that it runs where that address is.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
-        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+    def __init__(self, folder: Path, address: str = "127.0.0.1", before: Sequence[str] = ()) -> None:
+        self.folder, self.address, self.port, self.before = folder, address, free_port(), before
+        self.url = f"postgresql://postgres@{address}:{self.port}/postgres"
+        self.options = {"listen_addresses": address, "unix_socket_directories": str(folder), "fsync": "on"}
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         initdb = str(found[-1]) if found else shutil.which("initdb")
         if initdb is None:
@@ -36,9 +40,9 @@ class Cluster:
         self._run("initdb", "-D", str(folder), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale", "C.UTF-8")
 
     def _run(self, program: str, *arguments: str, may_fail: bool = False) -> None:
+        account = ("runuser", "-u", "postgres", "--") if os.getuid() == 0 else ()
         done = subprocess.run(
-            (str(self.programs / program), *arguments),
-            user="postgres" if os.getuid() == 0 else None,
+            (*self.before, *account, str(self.programs / program), *arguments),
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # a pipe would stay open as long as the server runs
@@ -56,9 +60,8 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
-        log = str(self.folder / "log")
-        self._run("pg_ctl", "-D", str(self.folder), "-w", "-l", log, "-o", f"{options} -c fsync=on", "start")
+        options = " ".join((f"-p {self.port}", *(f"-c {name}={value}" for name, value in self.options.items())))
+        self._run("pg_ctl", "-D", str(self.folder), "-w", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self, mode: str = "immediate") -> None:
         """Stop the server; `immediate` writes nothing more, as in a crash."""
