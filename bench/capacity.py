@@ -32,7 +32,7 @@ from idp.accounts.visitor import OPERATOR
 from idp.settings import DAY, Settings
 
 USERS = (10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
-REPEATED = 200  # of each operation, to see which rows it leaves
+REPEATED = 100  # of each operation, to see which rows it leaves
 PEOPLE = 200  # to see what an account takes
 YEAR = 365
 GIGA = 10**9
@@ -132,7 +132,7 @@ def measure(settings: Settings) -> Measured:
                 person = Person(f"someone{number}", f"someone{number}@example.org", "Some", "One")
                 registration.add_user(db, cheap, OPERATOR, person, "correct horse battery staple")
         counts = _counts(connection)
-        sizes = {table: _bytes(connection, table) / count for table, count in counts.items() if count >= PEOPLE}
+        sizes = {table: _bytes(connection, table) / count for table, count in counts.items() if count >= REPEATED}
     engine.dispose()
     return Measured(rows, sizes, cpu)
 

@@ -88,7 +88,7 @@ class Trial:
 
     def kill_host(self, host: Host, seconds: float) -> None:
         """Kill every process of a host; start it again after a while. Requests that it had at hand are lost."""
-        with self.broken(f"{host.place.name} killed", PEOPLE):
+        with self.broken(f"{host.place.name} killed", 2 * PEOPLE):
             host.kill_all()
             time.sleep(seconds)
             host.start()
