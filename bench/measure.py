@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from joserfc import jwt
@@ -62,14 +63,14 @@ class Answer:
 class Bench:
     """One provider with one person, one app and one browser."""
 
-    def __init__(self, folder: Path, database_url: str = "") -> None:
+    def __init__(self, folder: Path, **more: Any) -> None:
         self.settings = Settings(
             instance=folder,
-            database_url=database_url,
             secret_key=crypto.new_token(),
             throttle_account_burst=10**6,
             throttle_address_burst=10**6,
             log_level="error",
+            **more,
         )
         runner.upgrade(self.settings)
         self.secret = "a secret of enough length"
