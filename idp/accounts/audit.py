@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from idp import clock, metrics
 from idp.accounts.visitor import Visitor
 from idp.models import AuditEvent
+from idp.statements import Prepared
 
 
 class Event(StrEnum):
@@ -75,6 +76,12 @@ class Event(StrEnum):
     KEY_REMOVED = "provider:key:remove"
 
 
+_INSERT = Prepared(
+    insert(AuditEvent),
+    columns=("at", "event", "user_id", "client_id", "actor", "address", "user_agent", "details"),
+)
+
+
 def record(
     db: Session,
     event: Event,
@@ -92,17 +99,16 @@ def record(
         client_id: which app it concerns.
         details: what else helps to understand it; never a secret.
     """
-    db.execute(
-        insert(AuditEvent).values(
-            at=clock.now(),
-            event=event.value,
-            user_id=user_id,
-            client_id=client_id,
-            actor=visitor.actor[:40],
-            address=visitor.address[:64] or None,
-            user_agent=visitor.user_agent[:300] or None,
-            details=details,
-        )
+    _INSERT.run(
+        db,
+        at=clock.now(),
+        event=event.value,
+        user_id=user_id,
+        client_id=client_id,
+        actor=visitor.actor[:40],
+        address=visitor.address[:64] or None,
+        user_agent=visitor.user_agent[:300] or None,
+        details=details,
     )
     metrics.add(f'idp_audit_events_total{{event="{event.value}"}}')
 

@@ -76,6 +76,30 @@ def alive_now(settings: Settings) -> dict[str, int]:
     return {"now": now, "idle_since": now - settings.session_idle_lifetime}
 
 
+_INSERT = Prepared(
+    insert(BrowserSession),
+    columns=(
+        "id",
+        "user_id",
+        "created_at",
+        "token_digest",
+        "browser_digest",
+        "auth_time",
+        "acr",
+        "amr",
+        "user_agent",
+        "address",
+        "last_seen_at",
+        "expires_at",
+    ),
+)
+_IS_KNOWN_BROWSER = Prepared(
+    select(BrowserSession.id)
+    .where(BrowserSession.user_id == value("user_id"), BrowserSession.browser_digest == value("browser_digest"))
+    .limit(1)
+)
+
+
 def start_session(
     db: Session,
     settings: Settings,
@@ -112,7 +136,7 @@ def start_session(
         if replaces:
             end_session(db, visitor, replaces, reason="replaced")
         session_id = crypto.new_id()
-        db.execute(insert(BrowserSession).values(id=session_id, user_id=user_id, created_at=now, **proof))
+        _INSERT.run(db, id=session_id, user_id=user_id, created_at=now, **proof)
     audit.record(db, Event.SIGN_IN, visitor, user_id=user_id, session_id=session_id)
     return token, session_id
 
@@ -298,14 +322,7 @@ def is_known_browser(db: Session, user_id: str, browser_digest: str) -> bool:
     """Tell whether this browser has signed in to this account before."""
     if not browser_digest:
         return False
-    return (
-        db.execute(
-            select(BrowserSession.id)
-            .where(BrowserSession.user_id == user_id, BrowserSession.browser_digest == browser_digest)
-            .limit(1)
-        ).first()
-        is not None
-    )
+    return _IS_KNOWN_BROWSER.first(db, user_id=user_id, browser_digest=browser_digest) is not None
 
 
 def remember_browser(db: Session, visitor: Visitor, user_id: str) -> None:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, sentences
@@ -27,6 +27,7 @@ from idp.oidc.authorization_request import (
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.next_step import Facts
 from idp.oidc.requests import Parameters
+from idp.statements import Prepared, value
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -59,6 +60,44 @@ class RequestGone(ExpiredError):
         self.client = client
 
 
+_INSERT = Prepared(
+    insert(ParkedRequest),
+    columns=(
+        "id",
+        "browser_digest",
+        "client_id",
+        "parameters",
+        "source",
+        "created_at",
+        "expires_at",
+        "is_account_chosen",
+        "is_consented",
+        "is_denied",
+    ),
+)
+# A request that this browser parked, and that is neither answered nor too old.
+_WAITS = (
+    ParkedRequest.browser_digest == value("browser"),
+    ParkedRequest.finished_at.is_(None),
+    ParkedRequest.expires_at > value("now"),
+)
+_FIND = Prepared(
+    select(
+        ParkedRequest.parameters,
+        ParkedRequest.session_id,
+        ParkedRequest.is_account_chosen,
+        ParkedRequest.is_consented,
+        ParkedRequest.is_denied,
+    ).where(ParkedRequest.id == value("parked"), *_WAITS)
+)
+_FIND_LATEST = Prepared(select(ParkedRequest.id).where(*_WAITS).order_by(ParkedRequest.created_at.desc()).limit(1))
+_FINISH = Prepared(
+    update(ParkedRequest)
+    .where(ParkedRequest.id == value("parked"), ParkedRequest.finished_at.is_(None))
+    .values(finished_at=value("now"))
+)
+
+
 def park(
     db: Session,
     provider: "Provider",
@@ -83,19 +122,18 @@ def park(
         throttle.spend(db, provider.settings, throttle.WAITING_REQUEST_ADDRESS, visitor.network)
     now = clock.now()
     interaction_id = parked_id(request_uri, browser_token) if request_uri else crypto.new_token()
-    db.execute(
-        insert(ParkedRequest).values(
-            id=interaction_id,
-            browser_digest=crypto.digest(browser_token),
-            client_id=request.client.client_id,
-            parameters=request.parameters.as_stored(READ),
-            source=source,
-            created_at=now,
-            expires_at=now + provider.settings.interaction_lifetime,
-            is_account_chosen=False,
-            is_consented=False,
-            is_denied=False,
-        )
+    _INSERT.run(
+        db,
+        id=interaction_id,
+        browser_digest=crypto.digest(browser_token),
+        client_id=request.client.client_id,
+        parameters=request.parameters.as_stored(READ),
+        source=source,
+        created_at=now,
+        expires_at=now + provider.settings.interaction_lifetime,
+        is_account_chosen=False,
+        is_consented=False,
+        is_denied=False,
     )
     return interaction_id
 
@@ -111,10 +149,7 @@ def parked_id(request_uri: str, browser_token: str) -> str:
 
 def is_waiting(db: Session, interaction_id: str, browser_digest: str) -> bool:
     """Tell whether a parked request of this browser still waits for its answer."""
-    return (
-        db.scalar(select(ParkedRequest.id).where(*_waits(browser_digest), ParkedRequest.id == interaction_id))
-        is not None
-    )
+    return _FIND.first(db, parked=interaction_id, browser=browser_digest, now=clock.now()) is not None
 
 
 def open_interaction(db: Session, provider: "Provider", interaction_id: str, browser_digest: str) -> Interaction:
@@ -125,18 +160,10 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
     """
     if not _ID.fullmatch(interaction_id):
         raise ExpiredError(sentences.REQUEST_GONE(), detail="no id of a parked request")
-    row = db.execute(
-        select(
-            ParkedRequest.parameters,
-            ParkedRequest.session_id,
-            ParkedRequest.is_account_chosen,
-            ParkedRequest.is_consented,
-            ParkedRequest.is_denied,
-        ).where(ParkedRequest.id == interaction_id, *_waits(browser_digest))
-    ).first()
+    row = _FIND.first(db, parked=interaction_id, browser=browser_digest, now=clock.now())
     if row is None:
         raise RequestGone(_client_of(db, provider, interaction_id, browser_digest))
-    parameters = Parameters.of_stored(row.parameters)
+    parameters = Parameters.of_stored(row["parameters"])
     try:
         client = identify_client(parameters, lambda client_id: provider.clients.find(db, client_id))
         request = validate(provider, client, parameters)
@@ -146,10 +173,10 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
     return Interaction(
         id=interaction_id,
         request=request,
-        session_id=row.session_id,
-        is_account_chosen=row.is_account_chosen,
-        is_consented=row.is_consented,
-        is_denied=row.is_denied,
+        session_id=row["session_id"],
+        is_account_chosen=row["is_account_chosen"],
+        is_consented=row["is_consented"],
+        is_denied=row["is_denied"],
     )
 
 
@@ -169,9 +196,8 @@ def find_waiting(db: Session, browser_digest: str) -> str | None:
     Who comes back by a mailed link goes on there. The link carries nothing of it, so it leads nowhere in the browser of
     anybody else.
     """
-    return db.scalar(
-        select(ParkedRequest.id).where(*_waits(browser_digest)).order_by(ParkedRequest.created_at.desc()).limit(1)
-    )
+    found: str | None = _FIND_LATEST.scalar(db, browser=browser_digest, now=clock.now())
+    return found
 
 
 def note_sign_in(db: Session, interaction_id: str, session_id: str) -> None:
@@ -196,27 +222,12 @@ def note_denial(db: Session, interaction_id: str) -> None:
 
 def finish(db: Session, interaction_id: str) -> bool:
     """Claim a parked request for its answer: it is answered once. Returns whether this call was the first."""
-    claimed = db.execute(
-        update(ParkedRequest)
-        .where(ParkedRequest.id == interaction_id, ParkedRequest.finished_at.is_(None))
-        .values(finished_at=clock.now())
-        .returning(ParkedRequest.id)
-    )
-    return claimed.first() is not None
+    return _FINISH.run(db, parked=interaction_id, now=clock.now()) == 1
 
 
 def resume_path(interaction_id: str) -> str:
     """Return the path of the dispatcher, to which every page returns."""
     return f"/oauth/authorize/{interaction_id}"
-
-
-def _waits(browser_digest: str) -> tuple[ColumnElement[bool], ...]:
-    """The conditions for a request that this browser parked, and that is neither answered nor too old."""
-    return (
-        ParkedRequest.browser_digest == browser_digest,
-        ParkedRequest.finished_at.is_(None),
-        ParkedRequest.expires_at > clock.now(),
-    )
 
 
 def _note(db: Session, interaction_id: str, **facts: str | bool) -> None:
