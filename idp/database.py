@@ -8,7 +8,7 @@ gives by default (READ COMMITTED), which keeps both engines alike.
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -91,10 +91,14 @@ def make_no_file(engine: Engine) -> None:
         event.listen(engine, "do_connect", _refuse_missing)
 
 
-def insert_into(db: Session, table: type[DeclarativeBase]) -> SqliteInsert | PostgresqlInsert:
-    """Begin an INSERT that may say what to do on a conflict: both engines have it, SQLAlchemy's own `insert` not."""
-    insert = postgresql_insert if db.get_bind().dialect.name == "postgresql" else sqlite_insert
-    return insert(table)
+EitherInsert = SqliteInsert | PostgresqlInsert
+# An INSERT that may say what to do on a conflict: both engines have it, SQLAlchemy's own `insert` not.
+INSERTS: Mapping[str, Callable[[Any], EitherInsert]] = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
+
+
+def insert_into(db: Session, table: type[DeclarativeBase]) -> EitherInsert:
+    """Begin an INSERT that may say what to do on a conflict."""
+    return INSERTS[db.get_bind().dialect.name](table)
 
 
 def is_fault_of_storage(error: BaseException) -> bool:

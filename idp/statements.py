@@ -34,11 +34,14 @@ class Prepared:
     """A statement with `value`s to be given at each run.
 
     Args:
-        statement: a SELECT, or an INSERT, UPDATE or DELETE with or without RETURNING.
+        statement: a SELECT, or an INSERT, UPDATE or DELETE with or without RETURNING; or one for each kind of engine,
+            by its name, where they differ.
         columns: for an INSERT without `values`: the columns that it is given.
     """
 
-    def __init__(self, statement: Executable, *, columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, statement: Executable | Mapping[str, Executable], *, columns: Sequence[str] | None = None
+    ) -> None:
         self._statement = statement
         self._columns = columns
         self._compiled: dict[str, _Compiled] = {}
@@ -72,7 +75,8 @@ class Prepared:
         name = connection.dialect.name
         compiled = self._compiled.get(name)
         if compiled is None:
-            compiled = self._compiled[name] = _Compiled(self._statement, self._columns, connection.dialect)
+            statement = self._statement[name] if isinstance(self._statement, Mapping) else self._statement
+            compiled = self._compiled[name] = _Compiled(statement, self._columns, connection.dialect)
         return compiled.run(connection, values)
 
 

@@ -13,18 +13,20 @@ Buckets are rows of a table, or keys of a server such as Redis (`shared_buckets`
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import case, or_, update
+from sqlalchemy import BigInteger, case, or_, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from idp import clock, crypto, metrics
 from idp.accounts import shared_buckets
 from idp.accounts.shared_buckets import SharedBuckets
 from idp.batches import delete_expired
-from idp.database import insert_into
+from idp.database import INSERTS, EitherInsert
 from idp.errors import Throttled
 from idp.hashing import Lane
 from idp.models import Throttle
 from idp.settings import Settings
+from idp.statements import Prepared, value
 
 SIGN_IN_ACCOUNT = "sign_in_account"
 SIGN_IN_KNOWN_BROWSER = "sign_in_known_browser"
@@ -72,11 +74,7 @@ class Charge:
         if self.shared is not None:
             self.shared.refund(self.bucket, self.interval)
             return
-        db.execute(
-            update(Throttle)
-            .where(Throttle.bucket == self.bucket)
-            .values(available_at=Throttle.available_at - self.interval)
-        )
+        _REFUND.run(db, charged=self.bucket, interval=self.interval)
 
 
 def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
@@ -105,27 +103,38 @@ def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
     return Charge(bucket, interval, shared, Lane.DOUBTFUL if is_doubtful else Lane.NEW)
 
 
+def _charging(insert: EitherInsert) -> ReturningInsert[tuple[int]]:
+    """Return the statement that charges an attempt to a row, or does nothing where the bucket is empty."""
+    now, farthest, interval, span = (value(name, BigInteger()) for name in ("now", "farthest", "interval", "span"))
+    base = case((Throttle.available_at.between(now, farthest), Throttle.available_at), else_=now)
+    return (
+        insert.values(bucket=value("charged"), available_at=value("first"))
+        .on_conflict_do_update(
+            index_elements=[Throttle.bucket],
+            set_={"available_at": base + interval},
+            where=or_(Throttle.available_at + interval - now <= span, Throttle.available_at > farthest),
+        )
+        .returning(Throttle.available_at)
+    )
+
+
+_CHARGE = Prepared({name: _charging(insert(Throttle)) for name, insert in INSERTS.items()})
+_REFUND = Prepared(
+    update(Throttle)
+    .where(Throttle.bucket == value("charged"))
+    .values(available_at=Throttle.available_at - value("interval", BigInteger()))
+)
+
+
 def _spend_in_table(db: Session, bucket: str, burst: int, interval: int) -> tuple[bool, int]:
     """Charge one attempt to a row; returns whether that was possible, and when the bucket is full again."""
     now = clock.now()
     # No attempt is charged further ahead than this: who wrote such a row had a clock that was set back since.
-    farthest = now + burst * interval + CLOCKS_APART
-    base = case((Throttle.available_at.between(now, farthest), Throttle.available_at), else_=now)
-    statement = (
-        insert_into(db, Throttle)
-        .values(bucket=bucket, available_at=now + interval)
-        .on_conflict_do_update(
-            index_elements=[Throttle.bucket],
-            set_={"available_at": base + interval},
-            where=or_(Throttle.available_at + interval - now <= burst * interval, Throttle.available_at > farthest),
-        )
-        .returning(Throttle.available_at)
-    )
-    charged = db.execute(statement).first()
+    times = {"now": now, "farthest": now + burst * interval + CLOCKS_APART, "interval": interval}
+    charged: int | None = _CHARGE.scalar(db, charged=bucket, first=now + interval, span=burst * interval, **times)
     if charged is not None:
-        return True, charged.available_at
-    row = Throttle.__table__.select().with_only_columns(Throttle.available_at).where(Throttle.bucket == bucket)
-    return False, db.scalar(row) or now
+        return True, charged
+    return False, db.scalar(select(Throttle.available_at).where(Throttle.bucket == bucket)) or now
 
 
 def give_back(db: Session, charges: Iterable[Charge]) -> None:

@@ -16,11 +16,12 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=80)  # lone surrogates to
 
 
 @example("ǰ")  # case folding takes this letter apart
+@example("@¸")  # an address, of which less is folded
 @given(ANY_TEXT)
 def test_the_key_of_a_key_is_the_key_and_is_normal(text):
     key = names.username_key(text)
     assert names.username_key(key) == key
-    assert unicodedata.is_normalized("NFKC", key)
+    assert unicodedata.is_normalized("NFC" if "@" in key else "NFKC", key)
 
 
 @given(ANY_TEXT)
