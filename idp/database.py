@@ -185,6 +185,10 @@ class LeanSession(Session):
         """Undo what was not committed, and give the connection back unless it may stay."""
         if self.in_transaction() or self.identity_map or self.new:
             super().close()
+        self.give_back_connection()
+
+    def give_back_connection(self) -> None:
+        """Give the connection back to the pool, unless it may stay."""
         if self._borrowed is not None and not self._may_keep(self._borrowed):
             self._borrowed.close()
             self._borrowed = None
@@ -210,10 +214,11 @@ class SessionPool:
     def take(self) -> LeanSession:
         """Return a session that nobody else uses."""
         try:
-            return self._idle.pop()
+            session = self._idle.pop()
         except IndexError:
-            made: LeanSession = self._make()
-            return made
+            session = self._make()
+        session.give_back_connection()  # of a pool that was put away meanwhile
+        return session
 
     def give_back(self, session: LeanSession) -> None:
         """Close a session, and keep it for the next request."""

@@ -66,6 +66,14 @@ class Prepared:
         count, _ = self._run(db, values)
         return count
 
+    def statement_for(self, engine: str) -> Executable:
+        """Return the statement that one kind of engine is sent.
+
+        Args:
+            engine: `sqlite` or `postgresql`.
+        """
+        return self._statement[engine] if isinstance(self._statement, Mapping) else self._statement
+
     def _run(self, db: Session, values: Mapping[str, Any]) -> tuple[int, list[Row]]:
         if isinstance(db, LeanSession) and not db.in_transaction():
             connection = db.lean_connection()
@@ -75,8 +83,7 @@ class Prepared:
         name = connection.dialect.name
         compiled = self._compiled.get(name)
         if compiled is None:
-            statement = self._statement[name] if isinstance(self._statement, Mapping) else self._statement
-            compiled = self._compiled[name] = _Compiled(statement, self._columns, connection.dialect)
+            compiled = self._compiled[name] = _Compiled(self.statement_for(name), self._columns, connection.dialect)
         return compiled.run(connection, values)
 
 

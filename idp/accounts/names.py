@@ -58,7 +58,9 @@ def email_key(email: str) -> str:
 
 def domain_key(domain: str) -> str:
     """Return the key under which domains are compared: as DNS has it, without an @ or a dot around it."""
-    lowered = _lowered(_storable(domain)).strip().strip("@.")
+    lowered = _lowered(_storable(domain))
+    while (inner := lowered.strip().strip("@.")) != lowered:  # whatever stands around it, and in whichever order
+        lowered = inner
     try:
         return idna.encode(lowered, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):

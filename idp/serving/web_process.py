@@ -1,6 +1,7 @@
 """One of the web server's processes: it loads the application, misses no signal to stop, and outlives no server."""
 
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import os
@@ -40,6 +41,8 @@ def load_application(capacity: int) -> "WSGIApplication":
         threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     application = importlib.import_module(APPLICATION).create_app()
     connections.watch(capacity, are_peers_visitors=not application.extensions["idp_settings"].proxy_hops)
+    gc.collect()
+    gc.freeze()  # what was loaded stays: the collector need not look through all of it again and again
     return cast("WSGIApplication", application)
 
 

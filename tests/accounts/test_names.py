@@ -17,6 +17,7 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=80)  # lone surrogates to
 
 @example("ǰ")  # case folding takes this letter apart
 @example("@¸")  # an address, of which less is folded
+@example("@. 0")
 @given(ANY_TEXT)
 def test_the_key_of_a_key_is_the_key_and_is_normal(text):
     key = names.username_key(text)

@@ -1,6 +1,5 @@
 """Whatever runs again and again finds its rows by an index, on both engines: nothing costs more as tables grow."""
 
-import gc
 import importlib
 import pkgutil
 import threading
@@ -109,8 +108,9 @@ def test_a_statement_that_reads_a_whole_table_is_found(settings: Settings) -> No
 def _prepared() -> Iterator[Prepared]:
     for module in pkgutil.walk_packages(idp.__path__, "idp."):
         if "migrations" not in module.name and "__main__" not in module.name:
-            importlib.import_module(module.name)
-    yield from (each for each in gc.get_objects() if isinstance(each, Prepared))
+            yield from (
+                each for each in vars(importlib.import_module(module.name)).values() if isinstance(each, Prepared)
+            )
 
 
 def test_every_prepared_statement(settings: Settings) -> None:
@@ -118,8 +118,9 @@ def test_every_prepared_statement(settings: Settings) -> None:
     count = 0
     with engine.connect() as connection:
         for prepared in _prepared():
-            compiled = _Compiled(prepared._statement, prepared._columns, connection.dialect)
-            binds = prepared._statement.compile(  # type: ignore[attr-defined]
+            statement = prepared.statement_for(connection.dialect.name)
+            compiled = _Compiled(statement, prepared._columns, connection.dialect)
+            binds = statement.compile(  # type: ignore[attr-defined]
                 dialect=connection.dialect, column_keys=prepared._columns
             ).binds
             values = {name: _some(binds[name].type) if name in binds else "x" for name in compiled._values}

@@ -14,7 +14,8 @@ from idp.web import texts
 WEB = Path(idp.web.__file__).parent
 SOURCES = {path: path.read_text("utf-8") for path in (*WEB.rglob("*.py"), *WEB.rglob("*.html"))}
 LITERAL = re.compile(r"""["']([a-z_]+\.[a-z_]+)["']""")
-REFUSALS = {each.__name__ for each in vars(errors).values() if isinstance(each, type)}
+# All but what only operators read, in the log and at a terminal.
+REFUSALS = {each.__name__ for each in vars(errors).values() if isinstance(each, type)} - {"NotReadyError"}
 ASKED = re.compile(r"""\btext\(\s*["']([^"']+)["']((?:[^()]|\([^()]*\))*)\)""")
 
 
