@@ -29,6 +29,7 @@ DEAD_AFTER = 15_000  # milliseconds that a database server may leave what we sen
 BUSY_TIMEOUT = 15  # seconds that a writer waits for another's lock
 LOOK_EVERY = 0.0005  # seconds between two looks whether it is free; less than a transaction takes
 STEP_ASIDE_AFTER = 0.05  # seconds of waiting after which requests that only read go on meanwhile
+LOOK_AGAIN_EVERY = 0.01  # seconds between two looks from then on
 # How long a PostgreSQL server waits for us, and lets us wait. A host whose power fails says no goodbye: without these
 # its rows would stay locked for two hours, and everybody who needs one of them would wait for as long.
 _SERVER_LIMITS = {
@@ -288,12 +289,14 @@ def _take_write_lock(cursor: Any) -> None:
         time.sleep(LOOK_EVERY)
         if _begins(cursor):
             return
-    with turns.aside():
-        while clock.ticks() < began_at + BUSY_TIMEOUT:
-            time.sleep(LOOK_EVERY)
-            if _begins(cursor):
-                return
-        cursor.execute("BEGIN IMMEDIATE")
+    while clock.ticks() < began_at + BUSY_TIMEOUT:
+        with turns.aside():
+            time.sleep(LOOK_AGAIN_EVERY)
+        # Only with the turn: who held SQLite's lock and waited for a turn would stop whoever has the turn and waits for
+        # that lock.
+        if _begins(cursor):
+            return
+    cursor.execute("BEGIN IMMEDIATE")
 
 
 def _begins(cursor: Any) -> bool:
