@@ -1,5 +1,6 @@
 """One thread at a time runs Python in a request; who waits for something else lets the others have their turn."""
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -135,3 +136,29 @@ def test_nobody_waits_for_a_connection_with_a_turn_in_hand(tmp_path):
         for _ in range(THREADS + 1):
             held.enter_context(engine.connect()).execute(text("SELECT 1"))
     engine.dispose()
+
+
+def test_sqlites_lock_is_only_taken_by_whoever_has_the_turn(tmp_path, monkeypatch):
+    """Else whoever has that lock would wait for a turn that somebody keeps who waits for that lock."""
+    monkeypatch.setattr(database, "STEP_ASIDE_AFTER", 0.01)
+    has_turn = []
+    real = database._begins
+
+    def begins(cursor):
+        has_turn.append(turns._mine.is_held)
+        return real(cursor)
+
+    monkeypatch.setattr(database, "_begins", begins)
+    other, own = (
+        sqlite3.connect(tmp_path / "file", isolation_level=None, check_same_thread=False, timeout=0) for _ in range(2)
+    )
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.2, other.rollback)
+    release.start()
+    with turns.taken():
+        database._take_write_lock(own.cursor())
+    release.join()
+    assert own.in_transaction
+    assert has_turn.count(True) == len(has_turn) > 2
+    own.close()
+    other.close()
