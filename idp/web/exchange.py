@@ -82,10 +82,10 @@ class Exchange:
         "_browser_token",
         "_cookies",
         "_database",
-        "_has_asked_for_session",
         "_session",
         "_visitor",
         "environ",
+        "has_asked_for_session",
         "has_new_browser",
         "session_token",
         "site",
@@ -100,7 +100,7 @@ class Exchange:
         self._browser_token: str | None = None
         self._cookies: dict[str, str] | None = None
         self._database: LeanSession | None = None
-        self._has_asked_for_session = False
+        self.has_asked_for_session = False
         self._session: CurrentSession | None = None
         self._visitor: Visitor | None = None
 
@@ -180,17 +180,12 @@ class Exchange:
         return self.browser_token
 
     @property
-    def has_asked_for_session(self) -> bool:
-        """Whether the session has been looked for."""
-        return self._has_asked_for_session
-
-    @property
     def session(self) -> CurrentSession | None:
         """The living session of this browser, or None; asks the database once."""
-        if not self._has_asked_for_session:
+        if not self.has_asked_for_session:
             token = self.cookie(self.site.cookies.session)
             self._session = sessions.find_session(self.database, self.site.settings, token) if token else None
-            self._has_asked_for_session = True
+            self.has_asked_for_session = True
         return self._session
 
     # -- What is written for it -------------------------------------------------------

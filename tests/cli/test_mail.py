@@ -20,7 +20,7 @@ from idp.mail import messages, outbox
 from idp.models import MailMessage
 from idp.serving import companion
 from tests.cli.conftest import Run
-from tests.cli.test_serve import get_when_ready
+from tests.cli.test_serve import start_server
 from tests.mail.conftest import HOST, Manners, manners, serve
 from tests.ports import free_port
 from tests.waiting import until
@@ -211,10 +211,7 @@ def _is_alive(pid: int) -> bool:
 def test_the_server_has_a_worker_which_sends_mail_and_dies_with_it(
     instance: Path, start: Callable[..., Popen[str]], database: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
-    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
-    process = start("serve")
-    get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    process, _ = start_server(start, monkeypatch)
     post(database)
     until(lambda: list((instance / "outbox").glob("*.eml")))
     first = until(lambda: _worker_of(process))
@@ -246,10 +243,7 @@ def test_the_worker_outlives_nobody(
 def test_a_server_without_a_worker(
     instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_port()
-    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
-    process = start("serve", "--no-worker")
-    get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    process, _ = start_server(start, monkeypatch, "--no-worker")
     assert _worker_of(process) is None
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=120)

@@ -47,6 +47,17 @@ def get_when_ready(url: str, process: Popen[str]) -> Any:
     return until(look, "the server did not start")
 
 
+def start_server(
+    start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch, *options: str
+) -> tuple[Popen[str], int]:
+    """Start `idp serve` at a port of its own, and return both once it answers."""
+    port = free_port()
+    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
+    process = start("serve", *options)
+    get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    return process, port
+
+
 @pytest.mark.parametrize(
     ("issuer", "port"),
     [
@@ -111,10 +122,7 @@ def test_the_server_itself_loads_next_to_nothing(
     instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lives for months beside those that answer: it keeps neither the application nor what it checked with."""
-    port = free_port()
-    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
-    process = start("serve", "--no-worker")
-    get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    process, _ = start_server(start, monkeypatch, "--no-worker")
     loaded = Path(f"/proc/{process.pid}/maps").read_text()
     assert "_granian" in loaded
     # Each of them has compiled parts, which a process maps: what does not show was not imported.
@@ -161,10 +169,7 @@ def is_free(port: int) -> bool:
 def test_a_killed_server_leaves_nothing_behind(
     instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
-    port = free_port()
-    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
-    process = start("serve", "--workers", workers)
-    get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    process, port = start_server(start, monkeypatch, "--workers", workers)
     process.kill()
     process.communicate(timeout=120)  # ends when nobody holds stdout and stderr any more: neither processes nor worker
     until(lambda: is_free(port), "somebody listens still")
@@ -224,10 +229,7 @@ def test_a_request_at_hand_is_finished_first(
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
 ) -> None:
-    port = free_port()
-    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
-    process = start("serve")
-    get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    process, port = start_server(start, monkeypatch)
     request = slow_sign_in(port)
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
