@@ -19,6 +19,7 @@ from idp.hashing import Lane
 from idp.mail import messages, outbox
 from idp.models import User
 from idp.settings import Settings
+from idp.statements import Prepared, value
 
 MOST = 1024
 _ESTIMATED = 32  # zxcvbn takes time that grows faster than the length: the first characters say enough
@@ -229,6 +230,13 @@ def is_right(settings: Settings, password: str, stored: str | None, lane: Lane =
     return right and stored is not None and len(password) <= MOST
 
 
+_HOLD = Prepared(
+    update(User)
+    .where(User.id == value("holds"), User.password_hash == value("checked"), User.disabled_at.is_(None))
+    .values(password_hash=value("fresh"))
+)
+
+
 def confirm(db: Session, settings: Settings, user_id: str, password: str, stored: str) -> bool:
     """Hold on to an account whose password was right, and tell whether it still is what it was before the hashing.
 
@@ -237,12 +245,7 @@ def confirm(db: Session, settings: Settings, user_id: str, password: str, stored
     """
     is_outdated = crypto.is_password_hash_outdated(stored, settings.bcrypt_cost)
     fresh = crypto.hash_password(password, settings.bcrypt_cost) if is_outdated else stored
-    held = db.execute(
-        update(User)
-        .where(User.id == user_id, User.password_hash == stored, User.disabled_at.is_(None))
-        .values(password_hash=fresh)
-    )
-    return bool(held.rowcount)  # type: ignore[attr-defined]
+    return _HOLD.run(db, holds=user_id, checked=stored, fresh=fresh) == 1
 
 
 def _words(datum: str) -> list[str]:

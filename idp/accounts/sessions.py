@@ -7,6 +7,7 @@ What hangs on a session (tokens of apps) is ended by listeners (`ended_sessions`
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, ColumnElement, and_, insert, or_, select, update
@@ -19,7 +20,7 @@ from idp.accounts.ended_sessions import EndedSessions
 from idp.accounts.visitor import SYSTEM, Visitor
 from idp.models import BrowserSession, User
 from idp.settings import Settings
-from idp.statements import Prepared, value
+from idp.statements import Prepared, Row, value
 
 TOUCH_EVERY = 300  # seconds between two writes of last_seen_at
 KEPT_AFTER_END = 90 * 86_400  # seconds that an ended session says which browsers an account knows
@@ -163,7 +164,7 @@ def _renew(db: Session, session_id: str, user_id: str, proof: dict[str, Any]) ->
     return renewed.first() is not None
 
 
-_CURRENT = select(
+CURRENT = select(  # what `session_of` makes a session of; other statements may select more beside it
     BrowserSession.id,
     BrowserSession.user_id,
     User.username,
@@ -180,20 +181,26 @@ _CURRENT = select(
 ).join(User, User.id == BrowserSession.user_id)
 
 
-_BY_TOKEN = Prepared(_CURRENT.where(BrowserSession.token_digest == value("token_digest"), IS_ALIVE))
-_BY_ID = Prepared(_CURRENT.where(BrowserSession.id == value("session_id"), IS_ALIVE))
+_fields = itemgetter(*CurrentSession.__dataclass_fields__)
+_BY_TOKEN = Prepared(CURRENT.where(BrowserSession.token_digest == value("token_digest"), IS_ALIVE))
+_BY_ID = Prepared(CURRENT.where(BrowserSession.id == value("session_id"), IS_ALIVE))
 
 
 def find_session(db: Session, settings: Settings, token: str) -> CurrentSession | None:
     """Return the living session that a cookie's secret opens, or None."""
     row = _BY_TOKEN.first(db, token_digest=crypto.digest(token), **alive_now(settings))
-    return None if row is None else CurrentSession(**row)
+    return None if row is None else session_of(row)
 
 
 def find_session_by_id(db: Session, settings: Settings, session_id: str) -> CurrentSession | None:
     """Return a living session by its id, or None."""
     row = _BY_ID.first(db, session_id=session_id, **alive_now(settings))
-    return None if row is None else CurrentSession(**row)
+    return None if row is None else session_of(row)
+
+
+def session_of(row: Row) -> CurrentSession:
+    """Return the session that a row of `CURRENT` describes."""
+    return CurrentSession(*_fields(row))
 
 
 def touch(db: Session, session_id: str, last_seen_at: int) -> None:

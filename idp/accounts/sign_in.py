@@ -8,8 +8,8 @@ from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.errors import AddressUnverified, Busy, SignInRefused, Throttled
 from idp.hashing import Lane
-from idp.models import User
 from idp.settings import DAY, Settings
+from idp.statements import Row
 
 TEMPORARY_LIFETIME = 3 * DAY  # seconds that a one-time password opens an account for
 
@@ -32,9 +32,9 @@ def sign_in(
         Throttled: too many attempts.
         Busy: too many passwords wait to be checked; nothing was charged.
     """
-    user = users.find_by_sign_in_name(db, identifier)
-    charges, lane = _spend(db, settings, visitor, identifier, user.id if user else None)
-    stored = user.password_hash if user else None
+    user = users.find_signing_in(db, identifier)
+    charges, lane = _spend(db, settings, visitor, identifier, user["id"] if user else None)
+    stored = user["password_hash"] if user else None
     db.close()  # gives the connection back: there are fewer of them than of people who may wait here
     try:
         right = passwords.is_right(settings, password, stored, lane)
@@ -45,28 +45,28 @@ def sign_in(
         user is not None
         and stored is not None
         and right
-        and user.disabled_at is None
-        and passwords.confirm(db, settings, user.id, password, stored)
+        and user["disabled_at"] is None
+        and passwords.confirm(db, settings, user["id"], password, stored)
     )
     if user is None or not is_confirmed:
         reason = "unknown_user" if user is None else _reason(user, right)
-        audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user.id if user else None, reason=reason)
+        audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user["id"] if user else None, reason=reason)
         raise SignInRefused(sentences.SIGN_IN_REFUSED())
-    if user.is_password_temporary and clock.now() - (user.password_changed_at or 0) > TEMPORARY_LIFETIME:
-        audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user.id, reason="temporary_password_expired")
+    if user["is_password_temporary"] and clock.now() - (user["password_changed_at"] or 0) > TEMPORARY_LIFETIME:
+        audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user["id"], reason="temporary_password_expired")
         raise SignInRefused(sentences.SIGN_IN_REFUSED())
     for charge in charges:
         charge.refund(db)
-    if user.is_registration_pending:
-        audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user.id, reason="address_unverified")
+    if user["is_registration_pending"]:
+        audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user["id"], reason="address_unverified")
         raise AddressUnverified(sentences.ADDRESS_UNVERIFIED())
-    return sessions.start_session(db, settings, visitor, user.id, replaces=replaces)
+    return sessions.start_session(db, settings, visitor, user["id"], replaces=replaces)
 
 
-def _reason(user: User, right: bool) -> str:
+def _reason(user: Row, right: bool) -> str:
     if not right:
         return "wrong_password"
-    return "changed_meanwhile" if user.disabled_at is None else "user_disabled"
+    return "changed_meanwhile" if user["disabled_at"] is None else "user_disabled"
 
 
 def _spend(

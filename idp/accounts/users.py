@@ -15,6 +15,7 @@ from idp.accounts.visitor import Visitor
 from idp.database import insert_into
 from idp.errors import AlreadyExistsError, NotFoundError
 from idp.models import User
+from idp.statements import Prepared, Row, value
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,25 @@ def find_user(db: Session, identifier: str) -> User | None:
 def find_by_sign_in_name(db: Session, identifier: str) -> User | None:
     """Return the user with this user name or address, or None."""
     return db.scalars(select(User).where(has_sign_in_name(identifier)).limit(1)).first()
+
+
+_SIGNING_IN = Prepared(
+    select(
+        User.id,
+        User.password_hash,
+        User.password_changed_at,
+        User.is_password_temporary,
+        User.is_registration_pending,
+        User.disabled_at,
+    )
+    .where(or_(User.username_key == value("name"), User.email_key == value("name")))
+    .limit(1)
+)
+
+
+def find_signing_in(db: Session, identifier: str) -> Row | None:
+    """Return what a sign-in has to know of the account with this user name or address, or None."""
+    return _SIGNING_IN.first(db, name=names.username_key(identifier))
 
 
 def has_sign_in_name(identifier: str) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ cannot be finished by, or for, somebody else (RFC 9700 section 4.7).
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
@@ -200,24 +200,35 @@ def find_waiting(db: Session, browser_digest: str) -> str | None:
     return found
 
 
+def _noting(**facts: Any) -> Prepared:
+    still_waits = update(ParkedRequest).where(ParkedRequest.id == value("parked"), ParkedRequest.finished_at.is_(None))
+    return Prepared(still_waits.values(**facts))
+
+
+_SIGNED_IN = _noting(session_id=value("in_session"), is_consented=False)
+_ACCOUNT_CHOSEN = _noting(is_account_chosen=True)
+_CONSENTED = _noting(is_consented=True)
+_DENIED = _noting(is_denied=True)
+
+
 def note_sign_in(db: Session, interaction_id: str, session_id: str) -> None:
     """Somebody signed in for this request; what another person agreed to before does not count for them."""
-    _note(db, interaction_id, session_id=session_id, is_consented=False)
+    _SIGNED_IN.run(db, parked=interaction_id, in_session=session_id)
 
 
 def note_account_chosen(db: Session, interaction_id: str) -> None:
     """The person wants to go on with the account that they are signed in to."""
-    _note(db, interaction_id, is_account_chosen=True)
+    _ACCOUNT_CHOSEN.run(db, parked=interaction_id)
 
 
 def note_consent(db: Session, interaction_id: str) -> None:
     """The person allowed what this request asks for."""
-    _note(db, interaction_id, is_consented=True)
+    _CONSENTED.run(db, parked=interaction_id)
 
 
 def note_denial(db: Session, interaction_id: str) -> None:
     """The person cancelled, or denied what this request asks for."""
-    _note(db, interaction_id, is_denied=True)
+    _DENIED.run(db, parked=interaction_id)
 
 
 def finish(db: Session, interaction_id: str) -> bool:
@@ -228,11 +239,3 @@ def finish(db: Session, interaction_id: str) -> bool:
 def resume_path(interaction_id: str) -> str:
     """Return the path of the dispatcher, to which every page returns."""
     return f"/oauth/authorize/{interaction_id}"
-
-
-def _note(db: Session, interaction_id: str, **facts: str | bool) -> None:
-    db.execute(
-        update(ParkedRequest)
-        .where(ParkedRequest.id == interaction_id, ParkedRequest.finished_at.is_(None))
-        .values(**facts)
-    )

@@ -73,7 +73,7 @@ class Direct:
                 headers = self._complete(environ["PATH_INFO"], outcome)
                 current().end_transaction(outcome.status)
                 start_response(_LINES[outcome.status], headers)
-                return (outcome.body,)
+                return [outcome.body]
         except Exception as fault:
             environ[_OUTCOME] = _raising(fault)
         else:

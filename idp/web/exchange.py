@@ -183,10 +183,18 @@ class Exchange:
     def session(self) -> CurrentSession | None:
         """The living session of this browser, or None; asks the database once."""
         if not self.has_asked_for_session:
-            token = self.cookie(self.site.cookies.session)
-            self._session = sessions.find_session(self.database, self.site.settings, token) if token else None
-            self.has_asked_for_session = True
+            token = self.brought_session_token
+            self.session = sessions.find_session(self.database, self.site.settings, token) if token else None
         return self._session
+
+    @session.setter
+    def session(self, found: CurrentSession | None) -> None:
+        self._session, self.has_asked_for_session = found, True
+
+    @property
+    def brought_session_token(self) -> str:
+        """The secret of a session that the browser brought, good or not; nothing when it has none."""
+        return self.cookie(self.site.cookies.session)
 
     # -- What is written for it -------------------------------------------------------
 

@@ -28,6 +28,18 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}").fullmatch
 log = logging.getLogger(__name__)
 
 
+def _in_one_piece(body: Iterable[bytes]) -> list[bytes]:
+    """Return all of an answer: a server sends a list with its headers, and whatever else it has to ask for after them.
+
+    Answers here are small and complete; none is made while it is sent.
+    """
+    try:
+        return [b"".join(body)]
+    finally:
+        if hasattr(body, "close"):
+            body.close()
+
+
 class Observation:
     """Gives each request an id, counts it, and sees to it that it is answered.
 
@@ -70,11 +82,11 @@ class Observation:
             body = self._application(environ, begin)
         except Exception:
             log.exception("%s failed outside of the application", environ.get("REQUEST_METHOD", ""))
-            body = (LAST_WORDS,)
+            body = [LAST_WORDS]
             plain = [("Content-Type", "text/plain"), ("Retry-After", "5"), ("Cache-Control", "no-store")]
             begin("503 Service Unavailable", plain)
         self._note(environ, status, clock.ticks() - started)
-        return body
+        return body if isinstance(body, list) else _in_one_piece(body)
 
     def _note(self, environ: "WSGIEnvironment", status: str, seconds: float) -> None:
         path = environ.get("PATH_INFO", "")

@@ -52,7 +52,7 @@ class Reception:
                     body = self._receive(environ)
             except Busy:
                 start_response("503 Service Unavailable", [*_HEADERS, ("Content-Length", str(len(REFUSAL)))])
-                return (REFUSAL,)
+                return [REFUSAL]
             environ["wsgi.input"] = io.BytesIO(body)
         return self._application(environ, start_response)
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.request_objects import public_jwks, signed
 
-MOST_STATEMENTS = 6
+MOST_STATEMENTS = 5
 MOST_COMMITS = 2
 
 

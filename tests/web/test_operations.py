@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session as OrmSession
+from werkzeug.test import EnvironBuilder
 
 from idp import metrics
 from idp.accounts import throttle
@@ -281,3 +282,24 @@ def test_what_fails_outside_of_the_application_is_answered_all_the_same(app, cap
     assert answer.headers[HEADER]
     assert "Traceback" not in answer.text
     assert "failed outside of the application" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/.well-known/openid-configuration",
+        "/oauth/userinfo",
+        "/oauth/authorize?client_id=nobody",
+        "/register",
+        "/static/pages.css",
+        "/nothing/here",
+    ],
+)
+def test_an_answer_is_one_piece(app, path):
+    """A server sends a list together with its headers; of anything else it sends the headers first, and then asks."""
+    told = []
+    environ = EnvironBuilder(path.partition("?")[0], query_string=path.partition("?")[2]).get_environ()
+    body = app(environ, lambda status, headers: told.append((status, dict(headers))))
+    assert isinstance(body, list)
+    [(_, headers)] = told
+    assert int(headers["Content-Length"]) == len(b"".join(body)) > 0

@@ -66,20 +66,20 @@ class Arrival:
 
 def receive_request() -> Answer | Page:
     """Take a new authorization request, by GET or POST (OIDC Core section 3.1.2.1)."""
-    db, provider = context.database(), context.provider()
-    session = context.current_session()
+    db, provider, exchange = context.database(), context.provider(), current()
     consent = GivenConsent()
     sent, client = NOTHING, None
 
     def find_client(client_id: str) -> ClientMetadata | None:
         nonlocal consent
-        if session is None:
+        if not (token := exchange.brought_session_token):
             return provider.clients.find(db, client_id)
-        client, consent = provider.clients.find_with_consent(db, client_id, session.user_id)
+        found = provider.clients.find_with_session(db, context.settings(), client_id, token)
+        client, exchange.session, consent = found
         return client
 
     try:
-        sent = read_form() if current().method == "POST" else read_query()
+        sent = read_form() if exchange.method == "POST" else read_query()
         if comes_without_cookies():
             return repeat_by_get(sent)
         client = identify_client(sent, find_client)
