@@ -19,11 +19,6 @@ from idp.statements import Prepared, value
 
 _KEPT_MOST = 10_000
 _VERSION = Prepared(select(Client.version).where(Client.client_id == value("client_id")))
-_VERSION_AND_CONSENT = Prepared(
-    select(Client.version, Consent.scope, Consent.claims)
-    .outerjoin(Consent, and_(Consent.client_id == Client.client_id, Consent.user_id == value("user_id")))
-    .where(Client.client_id == value("client_id"))
-)
 _SESSION_AND_BOTH = Prepared(
     sessions.CURRENT.add_columns(Client.version, Consent.scope, Consent.claims)
     .outerjoin(Client, Client.client_id == value("client_id"))
@@ -41,15 +36,6 @@ class ClientRegistry:
     def find(self, db: Session, client_id: str) -> ClientMetadata | None:
         """Return a client, or None."""
         return self.at_version(db, client_id, _VERSION.scalar(db, client_id=client_id))
-
-    def find_with_consent(
-        self, db: Session, client_id: str, user_id: str
-    ) -> tuple[ClientMetadata | None, GivenConsent]:
-        """Return a client and what a user allowed it, in one statement."""
-        row = _VERSION_AND_CONSENT.first(db, client_id=client_id, user_id=user_id)
-        if row is None:
-            return None, GivenConsent()
-        return self.at_version(db, client_id, row["version"]), GivenConsent.of(row["scope"], row["claims"])
 
     def find_with_session(
         self, db: Session, settings: Settings, client_id: str, session_token: str

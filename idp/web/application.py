@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Flask, Request, has_request_context
 from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface, SessionMixin
 from werkzeug.routing import MapAdapter, Rule
+
+_OPTIONS = ("_anchor", "_external", "_method", "_scheme")  # of `url_for`
 
 
 class NoSessions(SessionInterface):
@@ -35,6 +38,7 @@ class Application(Flask):
     def __init__(self, name: str) -> None:
         super().__init__(name, static_folder=None)
         self._fixed: dict[tuple[str, str], Rule] | None = None
+        self._paths: dict[str, str] | None = None
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Return what matches the request's address against the rules, or None when its rule is known already."""
@@ -54,7 +58,16 @@ class Application(Flask):
         return None
 
     def url_for(self, endpoint: str, **values: Any) -> str:
-        """Return the path of an endpoint; what builds it is made when a page asks for the first one."""
+        """Return the path of an endpoint; what builds it is made when a page asks for one with variables."""
+        if self._paths is None:
+            self._paths = {rule.endpoint: rule.rule for rule in self.url_map.iter_rules() if "<" not in rule.rule}
+        if (
+            (path := self._paths.get(endpoint)) is not None
+            and has_request_context()
+            and values.keys().isdisjoint(_OPTIONS)
+        ):
+            given = {name: value for name, value in values.items() if value is not None}
+            return request_ctx.request.script_root + path + (f"?{urlencode(given)}" if given else "")
         if has_request_context() and request_ctx.url_adapter is None:
             request_ctx.url_adapter = super().create_url_adapter(request_ctx.request)
         return super().url_for(endpoint, **values)

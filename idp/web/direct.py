@@ -46,6 +46,7 @@ class Direct:
         application: Flask's, which knows the same endpoints as views.
         settings: the provider's.
         endpoints: by method and path.
+        below: by method and folder; each takes the last part of the path.
         headers_of: what further headers the answers at a path carry.
     """
 
@@ -54,23 +55,30 @@ class Direct:
         application: "WSGIApplication",
         settings: Settings,
         endpoints: Mapping[tuple[str, str], Endpoint],
+        below: Mapping[tuple[str, str], Endpoint],
         headers_of: Callable[[str], Iterable[tuple[str, str]]],
     ) -> None:
         self._application = application
         self._settings = settings
         self._endpoints = endpoints
+        self._below = below
         self._headers_of = headers_of
         self._beside: dict[tuple[object, ...], list[tuple[str, str]]] = {}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer the request, or pass it on."""
-        endpoint = self._endpoints.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        values: tuple[str, ...] = ()
+        endpoint = self._endpoints.get((method, path))
         if endpoint is None:
+            folder, _, last = path.rpartition("/")
+            endpoint, path, values = self._below.get((method, folder)), folder, (last,)
+        if endpoint is None or not all(values):
             return self._application(environ, start_response)
         try:
-            outcome = endpoint()
+            outcome = endpoint(*values)
             if isinstance(outcome, Answer):
-                headers = self._complete(environ["PATH_INFO"], outcome)
+                headers = self._complete(path, outcome)
                 current().end_transaction(outcome.status)
                 start_response(_LINES[outcome.status], headers)
                 return [outcome.body]
@@ -81,7 +89,12 @@ class Direct:
         return self._application(environ, start_response)
 
     def _complete(self, path: str, answer: Answer) -> list[tuple[str, str]]:
-        """Return all headers of an answer. Which ones it needs beside its own is worked out once for each kind."""
+        """Return all headers of an answer. Which ones it needs beside its own is worked out once for each kind.
+
+        Args:
+            path: the endpoint's, or its folder.
+            answer: its own.
+        """
         kind = (path, answer.status < 400, *[name for name, _ in answer.headers])
         beside = self._beside.get(kind)
         if beside is None:

@@ -83,8 +83,13 @@ def text(key: str, **filling: Any) -> Markup:
 
 def render(chosen: str, key: str, **filling: Any) -> Markup:
     """Return a sentence in a language, or in the fallback when the language lacks it."""
-    sentence = sentences(chosen).get(key) or sentences(FALLBACK)[key]
-    return escape(sentence).format(**filling) if filling else escape(sentence)
+    sentence = _escaped(chosen, key)
+    return sentence.format(**filling) if filling else sentence
+
+
+@cache
+def _escaped(chosen: str, key: str) -> Markup:
+    return escape(sentences(chosen).get(key) or sentences(FALLBACK)[key])
 
 
 def plain(chosen: str, key: str) -> str:

@@ -19,9 +19,13 @@ DIRECT: tuple[tuple[str, Endpoint, tuple[str, ...]], ...] = (
     ("/oauth/revoke", token.revoke_token, ("POST",)),
     ("/oauth/userinfo", userinfo.show_userinfo, ("GET", "POST")),
 )
+# The same below a folder: what the last part of the path says, they are told.
+DIRECT_BELOW: tuple[tuple[str, Endpoint, tuple[str, ...]], ...] = (
+    ("/oauth/authorize/<interaction_id>", authorize.resume_request, ("GET",)),
+)
 ROUTES: tuple[tuple[str, Endpoint, tuple[str, ...]], ...] = (
     *DIRECT,
-    ("/oauth/authorize/<interaction_id>", authorize.resume_request, ("GET",)),
+    *DIRECT_BELOW,
     ("/oauth/register", registration.register_client, ("POST",)),
     ("/oauth/register/<client_id>", registration.manage_client, ("GET", "PUT", "DELETE")),
     ("/oauth/check-session", check_session.show_check_session, ("GET",)),
@@ -29,6 +33,7 @@ ROUTES: tuple[tuple[str, Endpoint, tuple[str, ...]], ...] = (
     ("/oauth/end-session/confirm", end_session.submit_confirmation, ("POST",)),
 )
 ENDPOINTS = {(method, path): endpoint for path, endpoint, methods in DIRECT for method in methods}
+BELOW = {(method, path.rpartition("/")[0]): endpoint for path, endpoint, methods in DIRECT_BELOW for method in methods}
 
 
 def register_protocol(app: Flask) -> None:

@@ -98,12 +98,12 @@ def receive_request() -> Answer | Page:
 
 def resume_request(interaction_id: str) -> Answer | Page:
     """Go on with a parked request, when a page has done its part."""
-    db, provider = context.database(), context.provider()
+    db, provider, exchange = context.database(), context.provider(), current()
     parked = interaction.open_interaction(db, provider, interaction_id, context.visitor().browser_digest)
-    session = context.current_session()
     consent = GivenConsent()
-    if session is not None:
-        _, consent = provider.clients.find_with_consent(db, parked.client.client_id, session.user_id)
+    if token := exchange.brought_session_token:
+        found = provider.clients.find_with_session(db, context.settings(), parked.client.client_id, token)
+        _, exchange.session, consent = found
     return _act(parked.request, _decide(parked.request, parked, consent), parked)
 
 
