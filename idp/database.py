@@ -40,6 +40,9 @@ _SERVER_LIMITS = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "2",
 }
+IDLE_MOST = (
+    4  # sessions that keep SQLite's connection between requests; requests take turns, so more are needed in bursts only
+)
 _WAIT = f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT}"
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
 _READS = ("SELECT", "PRAGMA", "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "RELEASE")
@@ -52,6 +55,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             # As many as there are threads: whoever waited for one would keep their turn (see `idp.turns`), and those
             # who could give one back wait for just that turn.
             "poolclass": QueuePool,
+            "pool_size": 1,
             "max_overflow": -1,
             "connect_args": {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False},
         }
@@ -191,6 +195,11 @@ class LeanSession(Session):
     def give_back_connection(self) -> None:
         """Give the connection back to the pool, unless it may stay."""
         if self._borrowed is not None and not self._may_keep(self._borrowed):
+            self.let_go_of_connection()
+
+    def let_go_of_connection(self) -> None:
+        """Give the connection back to the pool."""
+        if self._borrowed is not None:
             self._borrowed.close()
             self._borrowed = None
 
@@ -224,7 +233,11 @@ class SessionPool:
     def give_back(self, session: LeanSession) -> None:
         """Close a session, and keep it for the next request."""
         session.close()
-        self._idle.append(session)
+        if len(self._idle) < IDLE_MOST:
+            self._idle.append(session)
+        else:  # a connection holds pages in memory: what a burst has opened is closed again
+            session.let_go_of_connection()
+            self._idle.insert(0, session)
 
 
 @contextmanager

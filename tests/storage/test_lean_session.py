@@ -7,7 +7,7 @@ from sqlalchemy import Engine, event, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.database import LeanSession, SessionPool
+from idp.database import IDLE_MOST, LeanSession, SessionPool
 from idp.migrations import runner
 from idp.models import RevokedAccessToken
 from idp.settings import Settings
@@ -139,6 +139,34 @@ def test_sessions_are_used_again_and_never_by_two(lean):
     pool.give_back(second)
     assert {pool.take(), pool.take()} == set(made)
     assert len(made) == 2
+
+
+def test_what_a_burst_has_opened_is_closed_again(empty_database, engine):
+    """Each open connection keeps pages in memory, so a process keeps few; the next requests still find one open."""
+    runner.upgrade(empty_database)
+
+    class TestedSession(LeanSession):
+        @cached_property
+        def engine(self):
+            return engine
+
+    pool = SessionPool(lambda: TestedSession(expire_on_commit=False))
+    burst = [pool.take() for _ in range(3 * IDLE_MOST)]
+    for each in burst:
+        add_prepared(each, str(id(each)))
+        each.commit()
+    assert engine.pool.checkedout() == len(burst)
+    for each in burst:
+        pool.give_back(each)
+    kept = IDLE_MOST if engine.dialect.name == "sqlite" else 0
+    assert engine.pool.checkedout() == kept
+    if kept:
+        assert engine.pool.checkedin() <= 1
+    again = [pool.take() for _ in burst]
+    assert set(again) == set(burst)
+    assert again[0]._borrowed is not None or not kept
+    for each in again:
+        pool.give_back(each)
 
 
 def test_a_nested_transaction_of_sqlalchemys_within_it(lean, engine):
