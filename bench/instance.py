@@ -60,6 +60,7 @@ class Instance:
             **({"IDP_DATABASE_URL": database} if database else {}),
             **(settings or {}),
         }
+        self.options: tuple[str, ...] = ()  # of `idp serve`
 
     @property
     def door(self) -> str:
@@ -139,7 +140,7 @@ class Instance:
         where = ("--host", self.host, "--port", str(self.port))
         with self.log.open("ab") as log:
             self.server = subprocess.Popen(
-                (*self.before, sys.executable, "-m", "idp", "serve", *where, "--workers", "2"),
+                (*self.before, sys.executable, "-m", "idp", "serve", *where, "--workers", "2", *self.options),
                 env={**self.environ, **self.server_environ},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -123,7 +123,7 @@ class Trial:
     def replace_hosts(self) -> None:
         """Stop and start one host after the other, as an upgrade does."""
         for host in self.site.hosts:
-            with self.broken(f"{host.place.name} replaced", self.site.lost_at_a_stop):
+            with self.broken(f"{host.place.name} replaced", 0):
                 host.stop()
                 host.start()
             self.calm(2)

@@ -25,11 +25,22 @@ from idp.settings import Settings, is_loopback
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many processes.")
 @click.option("--no-worker", is_flag=True, help="Start no worker beside: `idp worker` runs elsewhere.")
-def command(host: str, port: int | None, workers: int, no_worker: bool) -> None:
+@click.option(
+    "--drain",
+    type=click.IntRange(0, 300),
+    default=0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to go on after SIGTERM, with 503 at /readyz, so that a proxy sends nothing more by then.",
+)
+def command(host: str, port: int | None, workers: int, no_worker: bool, drain: int) -> None:
     """Run the provider's web server until it is stopped with Ctrl-C or SIGTERM.
 
     A worker runs beside it, and does what happens later: see `idp worker --help`. In production a reverse proxy with
     TLS stands before it: set IDP_PROXY_HOPS to the number of proxies.
+
+    SIGTERM and Ctrl-C end it when the requests at hand are finished. Behind a proxy that asks /readyz, give it a moment
+    to look (--drain); a second signal ends that.
 
     \b
     Examples:
@@ -43,7 +54,7 @@ def command(host: str, port: int | None, workers: int, no_worker: bool) -> None:
         keys.ensure_keys(db, loaded, SYSTEM)  # a newer version may sign with one algorithm more
     port = port or default_port(loaded)
     check_free(host, port)
-    become_server(Serving(host, port, workers, not no_worker, loaded.log_level, loaded.log_format))
+    become_server(Serving(host, port, workers, not no_worker, drain, loaded.log_level, loaded.log_format))
 
 
 def default_port(loaded: Settings) -> int:

@@ -2,9 +2,12 @@
 
 import logging.config
 import resource
+import signal
 import socket
+import threading
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
@@ -12,7 +15,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from idp import hashing, logs, receiving
-from idp.serving import web_process
+from idp.serving import draining, web_process
 from idp.serving.companion import Companion
 from idp.serving.start import Serving
 
@@ -24,6 +27,31 @@ STOP_WITHIN = 20  # seconds that running requests have when the server stops
 HEADERS_WITHIN = 15_000  # milliseconds that a browser may take to send its headers
 HEADER_BYTES = 64 * 1024
 
+log = logging.getLogger(__name__)
+
+
+class _Server(Granian):  # type: ignore[misc,valid-type]  # a class or another, by the interpreter's kind
+    """The library's server, which may go on for a while after SIGTERM.
+
+    Args:
+        drain: seconds for which it does; a second signal, or Ctrl-C, stops it at once.
+    """
+
+    def __init__(self, application: str, *, drain: int, **options: Any) -> None:
+        super().__init__(application, **options)
+        self._drain = drain
+
+    def signal_handler_interrupt(self, *signalled: Any, **more: Any) -> None:
+        """Stop, or say that this server stops soon."""
+        if self._drain and signalled[:1] == (signal.SIGTERM,) and not draining.is_going_on():
+            draining.begin()
+            log.info("Stopping in %d seconds: /readyz says so, everything else is answered.", self._drain)
+            last = threading.Timer(self._drain, super().signal_handler_interrupt)
+            last.daemon = True
+            last.start()
+        else:
+            super().signal_handler_interrupt(*signalled, **more)
+
 
 def serve(serving: Serving) -> None:
     """Run the server until it is told to stop.
@@ -31,12 +59,13 @@ def serve(serving: Serving) -> None:
     Args:
         serving: says where and how.
     """
-    log = logs.configuration(serving.log_level, serving.log_format)
-    logging.config.dictConfig(log)
+    logged = logs.configuration(serving.log_level, serving.log_format)
+    logging.config.dictConfig(logged)
     address = socket.getaddrinfo(serving.host, serving.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][4][0]
     connections = _room_for_connections()
-    server = Granian(
+    server = _Server(
         web_process.APPLICATION,
+        drain=serving.drain,
         interface=Interfaces.WSGI,
         address=str(address),
         port=serving.port,
@@ -49,7 +78,7 @@ def serve(serving: Serving) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=HEADERS_WITHIN, max_buffer_size=HEADER_BYTES),
         websockets=False,
         log_level=LogLevels(serving.log_level),
-        log_dictconfig=log,
+        log_dictconfig=logged,
         log_access=False,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_WITHIN,

@@ -22,6 +22,7 @@ class Serving(NamedTuple):
         port: to listen at.
         workers: how many web processes.
         has_worker: whether a worker runs beside them.
+        drain: seconds between being told to stop and stopping, in which `/readyz` says so.
         log_level: the setting.
         log_format: the setting.
     """
@@ -30,6 +31,7 @@ class Serving(NamedTuple):
     port: int
     workers: int
     has_worker: bool
+    drain: int
     log_level: str
     log_format: str
 
@@ -46,6 +48,7 @@ class Serving(NamedTuple):
             port=int(said["port"]),
             workers=int(said["workers"]),
             has_worker=said["has_worker"] == "1",
+            drain=int(said["drain"]),
             log_level=said["log_level"],
             log_format=said["log_format"],
         )

@@ -192,7 +192,7 @@ def show_http_error(error: HTTPException) -> Response:
 
 def show_not_ready(error: IdpError) -> Response:
     """The instance cannot serve; the log says which command helps."""
-    log.error("%s %s: %s %s", request.method, request.path, error.message, error.detail)
+    log.error("Not ready (%s %s): %s %s", request.method, request.path, error.message, error.detail)
     return _come_back(_show(503, "not_ready", "error.not_ready_title", "error.not_ready"))
 
 
@@ -201,10 +201,10 @@ def show_database_error(error: SQLAlchemyError) -> Response:
     if isinstance(error, IntegrityError):
         # A conflict that no check foresaw: two did the same at once, and the second does well to try again. What
         # the database says of it would name the values.
-        log.error("%s %s: two did the same at once", request.method, request.path)
+        log.error("Two did the same at once (%s %s).", request.method, request.path)
     elif is_fault_of_storage(error):
         reason = getattr(error, "orig", None) or error
-        log.error("%s %s: the database does not do its work: %s", request.method, request.path, reason)
+        log.error("The database does not do its work (%s %s): %s", request.method, request.path, reason)
     else:
         return show_unexpected(error)
     return _come_back(_show(503, "busy", "error.busy_title", "error.busy"))

@@ -5,9 +5,11 @@ import json
 import re
 import signal
 import socket
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from multiprocessing import get_start_method
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -117,6 +119,34 @@ def test_serves_and_stops(
     assert "Python threads" not in stderr  # the server's advice, which does not fit a server that waits
 
 
+def readiness(port: int) -> int:
+    """Ask whether requests may be sent to a server."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+
+
+@pytest.mark.skipif(get_start_method() != "fork", reason="web processes share no memory with the server here")
+@pytest.mark.parametrize("ends", ["by itself", "at a second signal"])
+def test_says_that_it_will_stop_before_it_does(
+    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """A proxy that asks sends requests elsewhere by then; who comes meanwhile is answered."""
+    drain = "5" if ends == "by itself" else "300"
+    process, port = start_server(start, monkeypatch, "--workers", "2", "--drain", drain)
+    assert readiness(port) == 200
+    process.send_signal(signal.SIGTERM)
+    until(lambda: readiness(port) == 503, "it does not say so")
+    assert get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
+    if ends == "at a second signal":
+        process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert f"Stopping in {drain} seconds" in stderr
+
+
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads Linux's list of what a process has loaded")
 def test_the_server_itself_loads_next_to_nothing(
     instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch
@@ -134,7 +164,7 @@ def test_the_server_itself_loads_next_to_nothing(
 
 
 def test_the_server_is_told_what_was_decided() -> None:
-    serving = Serving("::1", 8080, 3, False, "debug", "json")
+    serving = Serving("::1", 8080, 3, False, 5, "debug", "json")
     assert Serving.of_words(serving.words()) == serving
     assert Serving.of_words(serving._replace(has_worker=True).words()).has_worker
 

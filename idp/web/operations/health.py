@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from idp import migrations
 from idp.database import is_fault_of_storage
 from idp.errors import BUSY_RETRY_AFTER, NotReadyError
+from idp.serving import draining
 from idp.web import context
 from idp.web.error_pages import problem
 
@@ -24,6 +25,8 @@ def show_ready() -> Response:
 
     A newer schema is well if it says so itself: while servers are replaced one by one, old ones go on.
     """
+    if draining.is_going_on():
+        return _not_ready("This server stops in a moment.")
     try:
         migrations.check_ready(context.extension.engine)
         context.provider().key_ring  # noqa: B018 - reads the keys, unless this process has them
