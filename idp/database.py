@@ -6,10 +6,12 @@ instead of failing with "database is locked" when it turns from reader to writer
 gives by default (READ COMMITTED), which keeps both engines alike.
 """
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ _SERVER_LIMITS = {
 IDLE_MOST = (
     4  # sessions that keep SQLite's connection between requests; requests take turns, so more are needed in bursts only
 )
+_SHORT = 64  # characters of JSON that are remembered
 _WAIT = f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT}"
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
 _READS = ("SELECT", "PRAGMA", "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "RELEASE")
@@ -70,7 +73,20 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "connect_args": patience,
         }
     # An error's text would carry addresses and digests into the log.
-    return {"hide_parameters": True, **own}
+    return {"hide_parameters": True, "json_deserializer": _read_json, **own}
+
+
+def _read_json(text: str) -> Any:
+    """Read a column's JSON. The same short lists come again and again: the methods of a sign-in, no resources."""
+    words = _words(text) if len(text) <= _SHORT else None
+    return json.loads(text) if words is None else list(words)
+
+
+@lru_cache
+def _words(text: str) -> tuple[str, ...] | None:
+    """Return the strings of a list; None where it is something else."""
+    read = json.loads(text)
+    return tuple(read) if isinstance(read, list) and all(isinstance(each, str) for each in read) else None
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -141,6 +157,7 @@ class LeanSession(Session):
 
     _borrowed: Connection | None = None
     _lender: Pool | None = None
+    _sqlite: sqlite3.Connection | None = None  # the driver's own, where it is SQLite's
 
     @property
     def engine(self) -> Engine:
@@ -156,6 +173,8 @@ class LeanSession(Session):
             except Exception as fault:
                 raise _as_sqlalchemys(self.engine, fault) from fault
             self._lender = self.engine.pool
+            driver = borrowed.connection.driver_connection
+            self._sqlite = driver if isinstance(driver, sqlite3.Connection) else None
         return borrowed
 
     def get_bind(self, *_: Any, **__: Any) -> Connection:
@@ -163,9 +182,11 @@ class LeanSession(Session):
         return self.lean_connection()
 
     def commit(self) -> None:
-        """Commit what objects and statements did."""
-        self.flush()
+        """Commit what objects and statements did; nothing, where they only read from SQLite."""
         is_usual = self.in_transaction()
+        if not is_usual and (self._borrowed is None or (self._sqlite is not None and not self._sqlite.in_transaction)):
+            return
+        self.flush()
         if is_usual:
             super().commit()
         if self._borrowed is not None and not self._borrowed.invalidated:
@@ -201,13 +222,13 @@ class LeanSession(Session):
         """Give the connection back to the pool."""
         if self._borrowed is not None:
             self._borrowed.close()
-            self._borrowed = None
+            self._borrowed = self._sqlite = None
 
     def _may_keep(self, connection: Connection) -> bool:
         """Tell whether a connection is SQLite's, in order, of a pool that is still in use, and between transactions."""
-        if connection.dialect.name != "sqlite" or connection.invalidated or self.engine.pool is not self._lender:
+        if self._sqlite is None or connection.invalidated or self.engine.pool is not self._lender:
             return False
-        return not connection.connection.driver_connection.in_transaction  # type: ignore[union-attr]
+        return not self._sqlite.in_transaction
 
 
 class SessionPool:

@@ -127,21 +127,23 @@ _CLAIM = Prepared(
 )
 
 
-def claim_code(db: Session, visitor: Visitor, code: str, client_id: str) -> Row | None:
+def claim_code(db: Session, code: str, client_id: str) -> Row | None:
     """Claim a code for one client: of any number who try at once, one gets the row.
-
-    A second use betrays that somebody else had the code: everything that came of it ends (RFC 6749 section 4.1.2).
 
     Returns:
         The grant's columns, or None when the code is unknown, of another client, used or revoked.
     """
-    code_digest = crypto.digest(code)
-    row = _CLAIM.first(db, presented=code_digest, presented_by=client_id, now=clock.now())
-    if row is not None:
-        return row
+    return _CLAIM.first(db, presented=crypto.digest(code), presented_by=client_id, now=clock.now())
+
+
+def end_reused(db: Session, visitor: Visitor, code: str, client_id: str) -> None:
+    """End what came of a code that could not be claimed because it had been used.
+
+    A second use betrays that somebody else had the code: everything that came of it ends (RFC 6749 section 4.1.2).
+    """
     used = db.execute(
         select(AuthorizationGrant.id, AuthorizationGrant.user_id).where(
-            AuthorizationGrant.code_digest == code_digest,
+            AuthorizationGrant.code_digest == crypto.digest(code),
             AuthorizationGrant.client_id == client_id,
             AuthorizationGrant.code_claimed_at.is_not(None),
         )
@@ -149,4 +151,3 @@ def claim_code(db: Session, visitor: Visitor, code: str, client_id: str) -> Row 
     if used is not None:
         token_status.revoke_grant(db, used.id)
         audit.record(db, Event.CODE_REUSED, visitor, user_id=used.user_id, client_id=client_id)
-    return None

@@ -1,6 +1,6 @@
 """What the protocol reads of an HTTP request: parsed once, strictly, and independent of the web framework."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Self
 from urllib.parse import unquote
 
@@ -127,6 +127,7 @@ class ProtocolRequest(OAuth2Request):
     Args:
         uri: the endpoint's public URL, made from the issuer: never from what the request claims its host to be.
         payload: the parameters: of the query or form at the authorization endpoint, of the form elsewhere.
+        find_visitor: tells who asks, where that matters: of a request that is refused, as a rule.
         dpop_proof: the header `DPoP` (RFC 9449).
     """
 
@@ -138,7 +139,7 @@ class ProtocolRequest(OAuth2Request):
         headers: Mapping[str, str],
         payload: Parameters,
         db: Session,
-        visitor: Visitor,
+        find_visitor: Callable[[], Visitor],
         dpop_proof: str | None = None,
     ) -> None:
         # Not Authlib's own beginning: it parses the URI, which was made from the issuer, to look for https.
@@ -154,8 +155,13 @@ class ProtocolRequest(OAuth2Request):
         self.credential = None
         self._scope: str | None = None
         self.db = db
-        self.visitor = visitor
+        self._find_visitor = find_visitor
         self.dpop_proof = dpop_proof
+
+    @property
+    def visitor(self) -> Visitor:
+        """Who asks."""
+        return self._find_visitor()
 
     @property
     def args(self) -> dict[str, str | None]:

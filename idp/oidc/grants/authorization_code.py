@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
 from idp import clock, crypto
 from idp.oidc import jwt_access_token, token_status
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.codes import claim_code
+from idp.oidc.codes import claim_code, end_reused
 from idp.oidc.grants.grant import Grant
 from idp.oidc.token_issuer import Authorization, id_token_claims
 from idp.statements import Row
@@ -28,7 +28,9 @@ class AuthorizationCodeGrant(Grant):
         verifier = self.request.payload.get("code_verifier")
         if verifier is not None and not _VERIFIER.fullmatch(verifier):
             raise InvalidRequestError("The code_verifier must have 43 to 128 unreserved characters.")
-        grant = claim_code(self.request.db, self.request.visitor, code, client.client_id)
+        grant = claim_code(self.request.db, code, client.client_id)
+        if grant is None:
+            end_reused(self.request.db, self.request.visitor, code, client.client_id)
         if grant is None or grant["code_expires_at"] <= clock.now():
             raise InvalidGrantError(_UNUSABLE)
         if redirect_uri != grant["redirect_uri"]:

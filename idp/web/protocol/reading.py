@@ -65,7 +65,7 @@ def protocol_request(payload: Parameters) -> ProtocolRequest:
         headers={"Authorization": exchange.header("AUTHORIZATION"), "Accept": exchange.header("ACCEPT")},
         payload=payload,
         db=exchange.database,
-        visitor=exchange.visitor,
+        find_visitor=lambda: exchange.visitor,
         dpop_proof=exchange.environ.get("HTTP_DPOP"),
     )
 
