@@ -62,7 +62,15 @@ class Authorization:
 
 
 def mint(provider: "Provider", db: Session, authorization: Authorization) -> dict[str, Any]:
-    """Make the token response (RFC 6749 section 5.1, OIDC Core section 3.1.3.3)."""
+    """Make the token response (RFC 6749 section 5.1, OIDC Core section 3.1.3.3).
+
+    What was claimed and written is committed here, before anything is signed: a signature takes longer than the whole
+    transaction, and SQLite has one place to write.
+    """
+    may_refresh = authorization.refresh_scope is not None and authorization.grant is not None
+    refresh_token = _mint_refresh_token(provider, db, authorization) if may_refresh else None
+    provider.key_ring  # noqa: B018 - looked at beforehand: whoever cannot sign claims nothing
+    db.commit()
     expires_at = access_token_expires_at(provider, authorization)
     token = mint_access_token(provider, authorization, expires_at)
     response: dict[str, Any] = {
@@ -74,8 +82,8 @@ def mint(provider: "Provider", db: Session, authorization: Authorization) -> dic
         response["scope"] = authorization.scope
     if authorization.issued_token_type is not None:
         return response | {"issued_token_type": authorization.issued_token_type}
-    if authorization.refresh_scope is not None and authorization.grant is not None:
-        response["refresh_token"] = _mint_refresh_token(provider, db, authorization)
+    if refresh_token is not None:
+        response["refresh_token"] = refresh_token
     if authorization.grant is not None and "openid" in known_scopes.split(authorization.scope):
         names = id_token_claims(authorization.client, authorization.scope, authorization.grant)
         response["id_token"] = mint_id_token(
