@@ -127,9 +127,14 @@ class Instance:
                 "--scope", "offline_access", "--trusted", *shared,
             )
         )  # fmt: skip
-        self.machine = json.loads(
-            self.command("client", "add", "Desk", "--grant", "client_credentials", "--scope", "registration", *shared)
-        )
+        self.machine = self.add_machine("Desk")
+
+    def add_machine(self, name: str) -> dict[str, str]:
+        """Add an app that registers people; returns its id and secret."""
+        shared = ("--auth-method", "client_secret_post", "--json")
+        command = ("client", "add", name, "--grant", "client_credentials", "--scope", "registration", *shared)
+        machine: dict[str, str] = json.loads(self.command(*command))
+        return machine
 
     def start(self, wait: bool = True) -> None:
         """Start `idp serve` with two web processes and its worker.

@@ -31,6 +31,7 @@ from instance import PASSWORD, Instance
 
 CLOSED_THREADS = 12  # for the capacity
 FULL_LENGTH = 30  # minutes
+DESKS = 10  # apps that people register with
 METRICS_TOKEN = "for-this-run-and-no-other"
 PLOT = Path(__file__).resolve().parent.parent / "docs" / "images" / "load.svg"
 
@@ -113,6 +114,11 @@ def make_instance(folder: Path, people: int, sink: MailSink) -> Instance:
         assert hashed, PASSWORD
         db.execute(update(User).values(password_hash=hashed))
     return instance
+
+
+def registering_apps(instance: Instance) -> list[dict[str, str]]:
+    """Add the apps that people register with: throttles let each have one in five seconds, beside the first fifty."""
+    return [instance.machine, *(instance.add_machine(f"Desk {number}") for number in range(1, DESKS))]
 
 
 def sign_everybody_in(mixed: Mixed, run: Run) -> None:
@@ -251,7 +257,7 @@ def main() -> None:
         instance = make_instance(Path(folder), given.people, sink)
         try:
             instance.start()
-            mixed = Mixed(instance, given.people, seed=1)
+            mixed = Mixed(instance, given.people, seed=1, desks=registering_apps(instance))
             sign_everybody_in(mixed, run)
             rate = given.rate
             title = f"{rate:.0f} things a second"

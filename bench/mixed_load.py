@@ -78,17 +78,19 @@ class Mixed:
         instance: the provider; its server runs.
         people: how many there are.
         seed: of what is left to chance.
+        desks: the apps that register people.
     """
 
-    def __init__(self, instance: Instance, people: int, seed: int) -> None:
+    def __init__(self, instance: Instance, people: int, seed: int, desks: Sequence[Mapping[str, str]]) -> None:
         self.instance = instance
+        self.desks = desks
         self.wire = Wire(instance.issuer)
         self.chance = random.Random(seed)
         self.idle = [Person(number) for number in range(people)]
         self.lock = threading.Lock()
         self.registered: list[str] = []
         self.subjects: dict[int, str] = {}
-        self._desk_token, self._desk_until = "", 0.0
+        self._desk_tokens: dict[str, tuple[str, float]] = {}  # token and until when it is used, by app
         keys = self.wire.call("GET", "/oauth/jwks", address="10.255.0.1")
         self.keys = KeySet.import_key_set(json.loads(keys.body))
         self.operations: Mapping[str, Callable[[Person], None]] = {
@@ -312,19 +314,21 @@ class Mixed:
         return told
 
     def _desk(self) -> str:
-        """Return the registering app's access token, a new one every few minutes."""
+        """Return the access token of a registering app, a new one every few minutes."""
+        desk = self.chance.choice(self.desks)
         with self.lock:
-            if time.monotonic() < self._desk_until:
-                return self._desk_token
-        desk = self.instance.machine
+            token, until = self._desk_tokens.get(desk["client_id"], ("", 0.0))
+        if time.monotonic() < until:
+            return token
         form = {"grant_type": "client_credentials", "scope": "registration"}
         client = {"client_id": desk["client_id"], "client_secret": desk["client_secret"]}
         answer = self._call("POST", "/oauth/token", "10.255.0.4", form={**form, **client})
         if answer.status != 200:
             raise WrongAnswerError(f"client credentials: {answer.status} {answer.body[:200]!r}")
+        token = str(json.loads(answer.body)["access_token"])
         with self.lock:
-            self._desk_token, self._desk_until = json.loads(answer.body)["access_token"], time.monotonic() + 120
-            return self._desk_token
+            self._desk_tokens[desk["client_id"]] = token, time.monotonic() + 120
+        return token
 
     def _browse(self, person: Person, method: str, target: str, form: Mapping[str, str] | None = None) -> Answer:
         return self._call(method, target, person.address, cookies=person.cookies, form=form)

@@ -6,6 +6,7 @@ instead of failing with "database is locked" when it turns from reader to writer
 gives by default (READ COMMITTED), which keeps both engines alike.
 """
 
+import contextlib
 import json
 import sqlite3
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
@@ -45,7 +46,7 @@ _SERVER_LIMITS = {
 IDLE_MOST = (
     4  # sessions that keep SQLite's connection between requests; requests take turns, so more are needed in bursts only
 )
-_SHORT = 64  # characters of JSON that are remembered
+_SHORT = 64  # characters or bytes of JSON that are remembered
 _WAIT = f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT}"
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
 _READS = ("SELECT", "PRAGMA", "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "RELEASE")
@@ -76,14 +77,14 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     return {"hide_parameters": True, "json_deserializer": _read_json, **own}
 
 
-def _read_json(text: str) -> Any:
+def _read_json(text: str | bytes) -> Any:
     """Read a column's JSON. The same short lists come again and again: the methods of a sign-in, no resources."""
     words = _words(text) if len(text) <= _SHORT else None
     return json.loads(text) if words is None else list(words)
 
 
 @lru_cache
-def _words(text: str) -> tuple[str, ...] | None:
+def _words(text: str | bytes) -> tuple[str, ...] | None:
     """Return the strings of a list; None where it is something else."""
     read = json.loads(text)
     return tuple(read) if isinstance(read, list) and all(isinstance(each, str) for each in read) else None
@@ -157,7 +158,7 @@ class LeanSession(Session):
 
     _borrowed: Connection | None = None
     _lender: Pool | None = None
-    _sqlite: sqlite3.Connection | None = None  # the driver's own, where it is SQLite's
+    _is_used = False  # since the last commit
 
     @property
     def engine(self) -> Engine:
@@ -173,8 +174,7 @@ class LeanSession(Session):
             except Exception as fault:
                 raise _as_sqlalchemys(self.engine, fault) from fault
             self._lender = self.engine.pool
-            driver = borrowed.connection.driver_connection
-            self._sqlite = driver if isinstance(driver, sqlite3.Connection) else None
+        self._is_used = True
         return borrowed
 
     def get_bind(self, *_: Any, **__: Any) -> Connection:
@@ -182,13 +182,14 @@ class LeanSession(Session):
         return self.lean_connection()
 
     def commit(self) -> None:
-        """Commit what objects and statements did; nothing, where they only read from SQLite."""
+        """Commit what objects and statements did since the last time; nothing, where they only read from SQLite."""
         is_usual = self.in_transaction()
-        if not is_usual and (self._borrowed is None or (self._sqlite is not None and not self._sqlite.in_transaction)):
+        if not is_usual and (not self._is_used or self._has_only_read()):
             return
         self.flush()
         if is_usual:
             super().commit()
+        self._is_used = False
         if self._borrowed is not None and not self._borrowed.invalidated:
             if not is_usual:
                 for listener in self.engine.dispatch.commit:
@@ -198,6 +199,14 @@ class LeanSession(Session):
             except Exception as fault:
                 raise _as_sqlalchemys(self.engine, fault) from fault
 
+    def _has_only_read(self) -> bool:
+        """Tell whether nothing is there to commit. PostgreSQL's transactions begin with reading, and have to end."""
+        borrowed = self._borrowed
+        if borrowed is None or borrowed.invalidated:
+            return True
+        driver = borrowed.connection.driver_connection
+        return isinstance(driver, sqlite3.Connection) and not driver.in_transaction
+
     def rollback(self) -> None:
         """Undo what objects and statements did."""
         super().rollback()
@@ -206,6 +215,12 @@ class LeanSession(Session):
                 self._borrowed.connection.rollback()
             except Exception as fault:
                 raise _as_sqlalchemys(self.engine, fault) from fault
+
+    def invalidate(self) -> None:
+        """Give up the connection, with what was not committed: nobody uses it again."""
+        super().invalidate()
+        if self._borrowed is not None and not self._borrowed.invalidated:
+            self._borrowed.invalidate()
 
     def close(self) -> None:
         """Undo what was not committed, and give the connection back unless it may stay."""
@@ -222,17 +237,20 @@ class LeanSession(Session):
         """Give the connection back to the pool."""
         if self._borrowed is not None:
             self._borrowed.close()
-            self._borrowed = self._sqlite = None
+            self._borrowed = None
+            self._is_used = False
 
     def _may_keep(self, connection: Connection) -> bool:
         """Tell whether a connection is SQLite's, in order, of a pool that is still in use, and between transactions."""
-        if self._sqlite is None or connection.invalidated or self.engine.pool is not self._lender:
+        if connection.dialect.name != "sqlite" or connection.invalidated or self.engine.pool is not self._lender:
             return False
-        return not self._sqlite.in_transaction
+        return self._has_only_read()
 
 
 class SessionPool:
     """Sessions that wait for their next request.
+
+    A connection holds pages in memory, so few sessions keep theirs: what a burst has opened is closed again.
 
     Args:
         make: makes one.
@@ -240,25 +258,27 @@ class SessionPool:
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self._idle: list[LeanSession] = []  # pop and append are one step each, whatever the number of threads
+        # Pop and append are one step each, whatever the number of threads; one kept too many does no harm.
+        self._connected: list[LeanSession] = []
+        self._bare: list[LeanSession] = []
 
     def take(self) -> LeanSession:
         """Return a session that nobody else uses."""
-        try:
-            session = self._idle.pop()
-        except IndexError:
-            session = self._make()
-        session.give_back_connection()  # of a pool that was put away meanwhile
-        return session
+        for idle in (self._connected, self._bare):
+            with contextlib.suppress(IndexError):
+                session = idle.pop()
+                session.give_back_connection()  # of a pool that was put away meanwhile
+                return session
+        return cast(LeanSession, self._make())
 
     def give_back(self, session: LeanSession) -> None:
         """Close a session, and keep it for the next request."""
         session.close()
-        if len(self._idle) < IDLE_MOST:
-            self._idle.append(session)
-        else:  # a connection holds pages in memory: what a burst has opened is closed again
+        if len(self._connected) < IDLE_MOST:
+            self._connected.append(session)
+        else:
             session.let_go_of_connection()
-            self._idle.insert(0, session)
+            self._bare.append(session)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The single mint: every access token, refresh token and ID token is made here."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from idp.oidc import access_token, claims, jwt_access_token
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.encryption import encrypt_jwt
+from idp.oidc.keys import Key
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
 from idp.statements import Prepared, Row
@@ -64,13 +65,10 @@ class Authorization:
 def mint(provider: "Provider", db: Session, authorization: Authorization) -> dict[str, Any]:
     """Make the token response (RFC 6749 section 5.1, OIDC Core section 3.1.3.3).
 
-    What was claimed and written is committed here, before anything is signed: a signature takes longer than the whole
-    transaction, and SQLite has one place to write.
+    What was claimed and written is committed before the ID token is signed, when nothing else is left to be done: a
+    signature takes longer than the whole transaction, and SQLite has one place to write.
     """
-    may_refresh = authorization.refresh_scope is not None and authorization.grant is not None
-    refresh_token = _mint_refresh_token(provider, db, authorization) if may_refresh else None
-    provider.key_ring  # noqa: B018 - looked at beforehand: whoever cannot sign claims nothing
-    db.commit()
+    client, grant = authorization.client, authorization.grant
     expires_at = access_token_expires_at(provider, authorization)
     token = mint_access_token(provider, authorization, expires_at)
     response: dict[str, Any] = {
@@ -82,18 +80,14 @@ def mint(provider: "Provider", db: Session, authorization: Authorization) -> dic
         response["scope"] = authorization.scope
     if authorization.issued_token_type is not None:
         return response | {"issued_token_type": authorization.issued_token_type}
-    if refresh_token is not None:
-        response["refresh_token"] = refresh_token
-    if authorization.grant is not None and "openid" in known_scopes.split(authorization.scope):
-        names = id_token_claims(authorization.client, authorization.scope, authorization.grant)
-        response["id_token"] = mint_id_token(
-            provider,
-            authorization.client,
-            authorization.grant,
-            names,
-            nonce=authorization.nonce,
-            access_token=token,
-        )
+    if authorization.refresh_scope is not None and grant is not None:
+        response["refresh_token"] = _mint_refresh_token(provider, db, authorization)
+    if grant is not None and "openid" in known_scopes.split(authorization.scope):
+        names = id_token_claims(client, authorization.scope, grant)
+        unsigned = _prepare_id_token(provider, client, grant, names, nonce=authorization.nonce, access_token=token)
+        if client.id_token_encrypted_response_alg is None:
+            db.commit()
+        response["id_token"] = _finish_id_token(provider, client, unsigned)
     return response
 
 
@@ -170,6 +164,28 @@ def mint_id_token(
     Raises:
         CannotEncrypt: the client has no key for it; `check_encryption` tells beforehand.
     """
+    unsigned = _prepare_id_token(provider, client, grant, names, nonce=nonce, access_token=access_token, code=code)
+    return _finish_id_token(provider, client, unsigned)
+
+
+@dataclass(frozen=True)
+class _Unsigned:
+    """An ID token with all that goes into it, and the key that will sign it."""
+
+    key: Key
+    payload: Mapping[str, Any]
+
+
+def _prepare_id_token(
+    provider: "Provider",
+    client: ClientMetadata,
+    grant: Row,
+    names: Iterable[str],
+    *,
+    nonce: str | None = None,
+    access_token: str | None = None,
+    code: str | None = None,
+) -> _Unsigned:
     now = clock.now()
     algorithm = client.id_token_signed_response_alg or provider.settings.signing_algorithm
     payload: dict[str, Any] = {
@@ -191,7 +207,11 @@ def mint_id_token(
         payload["nonce"] = nonce
     if names:
         payload.update(claims.build_claims(grant, names))
-    signed = sign(provider.keys(algorithm), payload)
+    return _Unsigned(provider.keys(algorithm), payload)
+
+
+def _finish_id_token(provider: "Provider", client: ClientMetadata, unsigned: _Unsigned) -> str:
+    signed = sign(unsigned.key, unsigned.payload)
     if client.id_token_encrypted_response_alg is None:
         return signed
     encryption = client.id_token_encrypted_response_alg, client.id_token_encrypted_response_enc

@@ -43,7 +43,7 @@ class _Server(Granian):  # type: ignore[misc,valid-type]  # a class or another, 
 
     def signal_handler_interrupt(self, *signalled: Any, **more: Any) -> None:
         """Stop, or say that this server stops soon."""
-        if self._drain and signalled[:1] == (signal.SIGTERM,) and not draining.is_going_on():
+        if self._drain and signalled[:1] == (signal.SIGTERM,) and not draining.has_begun():
             draining.begin()
             log.info("Stopping in %d seconds: /readyz says so, everything else is answered.", self._drain)
             last = threading.Timer(self._drain, super().signal_handler_interrupt)
@@ -62,6 +62,8 @@ def serve(serving: Serving) -> None:
     logged = logs.configuration(serving.log_level, serving.log_format)
     logging.config.dictConfig(logged)
     address = socket.getaddrinfo(serving.host, serving.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][4][0]
+    if serving.drain and not draining.can_be_heard():
+        log.warning("--drain waits, but /readyz cannot say so here: web processes are not forked.")
     connections = _room_for_connections()
     server = _Server(
         web_process.APPLICATION,

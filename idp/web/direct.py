@@ -68,17 +68,17 @@ class Direct:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer the request, or pass it on."""
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        values: tuple[str, ...] = ()
+        folder, values = path, tuple[str, ...]()
         endpoint = self._endpoints.get((method, path))
         if endpoint is None:
             folder, _, last = path.rpartition("/")
-            endpoint, path, values = self._below.get((method, folder)), folder, (last,)
+            endpoint, values = self._below.get((method, folder)), (last,)
         if endpoint is None or not all(values):
             return self._application(environ, start_response)
         try:
             outcome = endpoint(*values)
             if isinstance(outcome, Answer):
-                headers = self._complete(path, outcome)
+                headers = self._complete(path, folder, outcome)
                 current().end_transaction(outcome.status)
                 start_response(_LINES[outcome.status], headers)
                 return [outcome.body]
@@ -88,14 +88,15 @@ class Direct:
             environ[_OUTCOME] = lambda: outcome
         return self._application(environ, start_response)
 
-    def _complete(self, path: str, answer: Answer) -> list[tuple[str, str]]:
+    def _complete(self, path: str, folder: str, answer: Answer) -> list[tuple[str, str]]:
         """Return all headers of an answer. Which ones it needs beside its own is worked out once for each kind.
 
         Args:
-            path: the endpoint's, or its folder.
-            answer: its own.
+            path: of the request.
+            folder: what all requests of this kind have in common: the path, or where it is below.
+            answer: its own headers among it.
         """
-        kind = (path, answer.status < 400, *[name for name, _ in answer.headers])
+        kind = (folder, answer.status < 400, *[name for name, _ in answer.headers])
         beside = self._beside.get(kind)
         if beside is None:
             further = [*answer.headers, *self._headers_of(path)]

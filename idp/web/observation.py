@@ -80,13 +80,15 @@ class Observation:
 
         try:
             body = self._application(environ, begin)
+            if not isinstance(body, list):
+                body = _in_one_piece(body)
         except Exception:
             log.exception("%s failed outside of the application", environ.get("REQUEST_METHOD", ""))
             body = [LAST_WORDS]
             plain = [("Content-Type", "text/plain"), ("Retry-After", "5"), ("Cache-Control", "no-store")]
             begin("503 Service Unavailable", plain)
         self._note(environ, status, clock.ticks() - started)
-        return body if isinstance(body, list) else _in_one_piece(body)
+        return body
 
     def _note(self, environ: "WSGIEnvironment", status: str, seconds: float) -> None:
         path = environ.get("PATH_INFO", "")

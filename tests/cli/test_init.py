@@ -46,7 +46,8 @@ def test_may_be_repeated(instance: Path, succeed: Run) -> None:
 
 
 def test_closes_a_folder_that_was_open(empty: Path, succeed: Run) -> None:
-    empty.mkdir(0o755)
+    empty.mkdir()
+    empty.chmod(0o755)  # whatever the umask is
     (empty / "README.md").write_text("kept")
     assert "0700" in succeed("init").stderr
     assert _mode(empty) == 0o700

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import select
 
+from idp.errors import NotReadyError
 from idp.models import AuditEvent, AuthorizationGrant
 from tests.relying_party import error_of, s256, shown_error
 
@@ -290,3 +291,17 @@ def test_a_client_without_the_code_grant_is_refused(relying_party, ada):
 @pytest.mark.parametrize("response_type", ["token", "id_token", "code id_token", "code token", "CODE"])
 def test_other_response_types_are_refused(rp, response_type):
     assert rp.ask(response_type=response_type).error == "unsupported_response_type"
+
+
+def test_a_code_that_nobody_could_sign_for_is_good_for_another_try(rp, app, monkeypatch):
+    """A client that is told 503 asks again with the same code; that is no second use."""
+
+    def refuse_to_sign(_algorithm):
+        raise NotReadyError("There is no key.")
+
+    rp.log_in()
+    code = rp.ask().code
+    with monkeypatch.context() as broken:
+        broken.setattr(app.extensions["idp_provider"], "keys", refuse_to_sign)
+        assert rp.request_tokens(code).status_code == 503
+    assert rp.is_good(rp.redeem(code))

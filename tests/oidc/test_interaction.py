@@ -181,3 +181,13 @@ def test_two_requests_in_two_tabs_do_not_mix(rp, relying_party):
     rp.read_answer(rp.sign_in(first))  # checks state
     resumed = other.follow(resume(other.browser, second.request.args["i"]))
     assert other.redeem(other.read_answer(resumed).code)
+
+
+@pytest.mark.parametrize(
+    "path", ["/oauth/authorize/", "/oauth/authorize/a/b", "/oauth/authorize/%ff", "/oauth/authorize/nobody"]
+)
+def test_what_names_no_request_is_a_page_that_says_so(client, path):
+    answer = client.get(path)
+    assert answer.status_code in (400, 404, 410), answer.text
+    assert answer.mimetype == "text/html"
+    assert client.head(path).status_code == answer.status_code

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from idp.accounts import passwords, users
 from idp.accounts.visitor import OPERATOR
+from idp.errors import NotReadyError
 from idp.models import AuditEvent, RefreshToken
 from tests.relying_party import RelyingParty, error_of
 
@@ -207,3 +208,16 @@ def test_the_access_token_that_it_gives_is_as_short_as_the_provider_says(setting
     app = make_app(replace(settings, access_token_lifetime=77))
     rp = RelyingParty(app.test_client(), settings.issuer, *make_client())
     assert rp.refresh(rp.log_in(scope=OFFLINE).refresh_token).response["expires_in"] == 77
+
+
+def test_a_token_that_nobody_could_sign_for_is_good_for_another_try(rp, app, monkeypatch):
+    """A client that is told 503 asks again with the same token; that is no second use, and ends nothing."""
+
+    def refuse_to_sign(_algorithm):
+        raise NotReadyError("There is no key.")
+
+    tokens = rp.log_in(scope="openid offline_access")
+    with monkeypatch.context() as broken:
+        broken.setattr(app.extensions["idp_provider"], "keys", refuse_to_sign)
+        assert rp.request_refresh(tokens.refresh_token).status_code == 503
+    assert rp.is_good(rp.refresh(tokens.refresh_token))

@@ -1,5 +1,6 @@
 """A request's session: prepared statements and all else run in one transaction, whichever comes first."""
 
+import json
 from functools import cached_property
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy import Engine, event, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.database import IDLE_MOST, LeanSession, SessionPool
+from idp.database import IDLE_MOST, LeanSession, SessionPool, _read_json
 from idp.migrations import runner
 from idp.models import RevokedAccessToken
 from idp.settings import Settings
@@ -141,8 +142,8 @@ def test_sessions_are_used_again_and_never_by_two(lean):
     assert len(made) == 2
 
 
-def test_what_a_burst_has_opened_is_closed_again(empty_database, engine):
-    """Each open connection keeps pages in memory, so a process keeps few; the next requests still find one open."""
+@pytest.fixture
+def session_pool(empty_database, engine):
     runner.upgrade(empty_database)
 
     class TestedSession(LeanSession):
@@ -150,23 +151,74 @@ def test_what_a_burst_has_opened_is_closed_again(empty_database, engine):
         def engine(self):
             return engine
 
-    pool = SessionPool(lambda: TestedSession(expire_on_commit=False))
-    burst = [pool.take() for _ in range(3 * IDLE_MOST)]
+    return SessionPool(lambda: TestedSession(expire_on_commit=False))
+
+
+def test_what_a_burst_has_opened_is_closed_again(session_pool, engine):
+    """Each open connection keeps pages in memory, so a process keeps few; what comes later still finds one open."""
+    burst = [session_pool.take() for _ in range(3 * IDLE_MOST)]
     for each in burst:
         add_prepared(each, str(id(each)))
         each.commit()
     assert engine.pool.checkedout() == len(burst)
     for each in burst:
-        pool.give_back(each)
+        session_pool.give_back(each)
     kept = IDLE_MOST if engine.dialect.name == "sqlite" else 0
     assert engine.pool.checkedout() == kept
-    if kept:
-        assert engine.pool.checkedin() <= 1
-    again = [pool.take() for _ in burst]
-    assert set(again) == set(burst)
-    assert again[0]._borrowed is not None or not kept
-    for each in again:
-        pool.give_back(each)
+    taken_out = []
+    event.listen(engine, "checkout", lambda *_: taken_out.append(1))
+    for _ in range(20):
+        session = session_pool.take()
+        assert COUNT.scalar(session, now=0) == len(burst)
+        session_pool.give_back(session)
+    assert engine.pool.checkedout() == kept
+    assert len(taken_out) == (0 if kept else 20)
+    assert {session_pool.take() for _ in burst} == set(burst)
+
+
+def test_reading_alone_is_no_commit_on_sqlite(lean, engine):
+    told = []
+    event.listen(engine, "commit", told.append)
+    COUNT.scalar(lean, now=0)
+    lean.commit()
+    assert len(told) == (0 if engine.dialect.name == "sqlite" else 1)
+    add_prepared(lean, "a")
+    lean.commit()
+    count = len(told)
+    lean.commit()  # nothing has happened since
+    assert len(told) == count == (1 if engine.dialect.name == "sqlite" else 2)
+    assert others_see(engine) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_after_a_connection_was_given_up_the_session_goes_on(lean, engine, way):
+    way(lean, "lost")
+    lean.invalidate()
+    lean.commit()
+    lean.close()
+    way(lean, "kept")
+    lean.commit()
+    lean.lean_connection().invalidate()
+    assert COUNT.scalar(lean, now=0) == 1  # on another connection
+    lean.commit()
+    lean.close()
+    assert others_see(engine) == 1
+    assert COUNT.scalar(lean, now=0) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", '["pwd"]', '["pwd", "otp"]', "null", "{}", '{"a": [1]}', "[1, null]", '"a"', "[[]]"]
+)
+@pytest.mark.parametrize("padding", [0, 64 - 16, 100])
+def test_json_is_read_as_json_and_whoever_changes_it_changes_their_own(text, padding):
+    padded = text + " " * padding
+    for _ in range(3):
+        read = _read_json(padded)
+        assert read == json.loads(text) == _read_json(padded.encode())
+        if isinstance(read, list):
+            read.append("more")
+        elif isinstance(read, dict):
+            read["more"] = True
 
 
 def test_a_nested_transaction_of_sqlalchemys_within_it(lean, engine):

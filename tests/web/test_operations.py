@@ -291,7 +291,7 @@ def test_what_fails_outside_of_the_application_is_answered_all_the_same(app, cap
         "/oauth/userinfo",
         "/oauth/authorize?client_id=nobody",
         "/register",
-        "/static/pages.css",
+        "/brand/pages.css",
         "/nothing/here",
     ],
 )

@@ -25,7 +25,7 @@ def show_ready() -> Response:
 
     A newer schema is well if it says so itself: while servers are replaced one by one, old ones go on.
     """
-    if draining.is_going_on():
+    if draining.has_begun():
         return _not_ready("This server stops in a moment.")
     try:
         migrations.check_ready(context.extension.engine)

@@ -86,6 +86,7 @@ def receive_request() -> Answer | Page:
         sourced = gather(provider, db, client, sent)
         asked = validate(provider, client, sourced.parameters)
     except ShownFault as fault:
+        context.current_session()  # for the cookie that says so; until now it was asked for with the client
         return _resume_pushed(sent) or _show(fault.parameter, fault.error, fault.description, client)
     except RefusedRequest as refused:
         return _tell_error(refused)
