@@ -206,7 +206,7 @@ class Exchange:
         return self._database
 
     def end_transaction(self, status: int) -> None:
-        """Commit for every status below 500, so that refusals keep their evidence; otherwise undo what is not committed."""
+        """Commit for every status below 500, so that refusals keep their evidence; otherwise undo what was not."""
         if self._database is None:
             return
         if status < 500:
