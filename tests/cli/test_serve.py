@@ -134,7 +134,7 @@ def test_says_that_it_will_stop_before_it_does(
     instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
     """A proxy that asks sends requests elsewhere by then; who comes meanwhile is answered."""
-    drain = "15" if ends == "by itself" else "300"
+    drain = "10" if ends == "by itself" else "300"
     process, port = start_server(start, monkeypatch, "--workers", "2", "--drain", drain)
     assert readiness(port) == 200
     process.send_signal(signal.SIGTERM)

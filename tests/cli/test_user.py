@@ -130,11 +130,10 @@ def test_an_empty_list(instance: Path, succeed: Run) -> None:
 @pytest.mark.parametrize("by", ["username", "email", "id"])
 def test_show_by_name_address_or_id(ada: str, succeed: Run, database: Session, by: str) -> None:
     user = users.get_user(database, "ada")
+    user_id, name = user.id, getattr(user, by)
     _sign_in(database)
-    shown = json.loads(
-        succeed("user", "show", str(getattr(user, by)).upper() if by == "email" else getattr(user, by), "--json").stdout
-    )
-    assert shown["id"] == user.id
+    shown = json.loads(succeed("user", "show", name.upper() if by == "email" else name, "--json").stdout)
+    assert shown["id"] == user_id
     assert [each["user_agent"] for each in shown["sessions"]] == ["Lynx"]
     assert "password_hash" not in shown
     assert "Lynx" in succeed("user", "show", "ada").stdout
