@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
 from idp import clock as provider_clock
-from idp import database
+from idp import database, worker
 from idp.accounts.visitor import OPERATOR
 from idp.app import create_app
 from idp.migrations import runner
@@ -51,6 +51,14 @@ SECRET_KEY = "a secret key for tests, and for nothing else"  # gitleaks:allow
 def same_main_module(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test the main module back: Streamlit puts its script there, and new processes would run that script."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
+@pytest.fixture(autouse=True)
+def sweeps_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test's worker look at all rows: a walk remembers in its process how far it came, in tests before too."""
+    for walk in (worker._GRANTS, worker._SESSIONS):
+        monkeypatch.setattr(walk, "_after", None)
+        monkeypatch.setattr(walk, "_fruitless", 0)
 
 
 @pytest.fixture(scope="session")
