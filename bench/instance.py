@@ -27,6 +27,9 @@ def free_port() -> int:
             return int(probe.getsockname()[1])
 
 
+POSTS_SECRET = ("--auth-method", "client_secret_post", "--json")  # of `idp client add`
+
+
 class Instance:
     """A provider in a folder of its own, its processes, and two apps.
 
@@ -119,20 +122,18 @@ class Instance:
             name = f"p{number}"
             self.command("user", "add", name, "--email", f"{name}@example.org", "--password-stdin", stdin=PASSWORD)
         self.command("preauthorize", "-", stdin="\n".join(f"new{number}@example.org" for number in range(listed)))
-        shared = ("--auth-method", "client_secret_post", "--json")
         self.web = json.loads(
             self.command(
                 "client", "add", "Web", "--redirect-uri", REDIRECT_URI, "--grant", "authorization_code",
                 "--grant", "refresh_token", "--scope", "openid", "--scope", "profile", "--scope", "email",
-                "--scope", "offline_access", "--trusted", *shared,
+                "--scope", "offline_access", "--trusted", *POSTS_SECRET,
             )
         )  # fmt: skip
         self.machine = self.add_machine("Desk")
 
     def add_machine(self, name: str) -> dict[str, str]:
         """Add an app that registers people; returns its id and secret."""
-        shared = ("--auth-method", "client_secret_post", "--json")
-        command = ("client", "add", name, "--grant", "client_credentials", "--scope", "registration", *shared)
+        command = ("client", "add", name, "--grant", "client_credentials", "--scope", "registration", *POSTS_SECRET)
         machine: dict[str, str] = json.loads(self.command(*command))
         return machine
 

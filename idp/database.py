@@ -43,9 +43,8 @@ _SERVER_LIMITS = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "2",
 }
-IDLE_MOST = (
-    4  # sessions that keep SQLite's connection between requests; requests take turns, so more are needed in bursts only
-)
+# Sessions that keep SQLite's connection between requests: these take turns, so that more are needed in bursts only.
+IDLE_MOST = 4
 _SHORT = 64  # characters or bytes of JSON that are remembered
 _WAIT = f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT}"
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.

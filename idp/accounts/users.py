@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, literal, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, RowMapping, and_, delete, exists, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -59,6 +59,10 @@ def find_by_sign_in_name(db: Session, identifier: str) -> User | None:
     return db.scalars(select(User).where(has_sign_in_name(identifier)).limit(1)).first()
 
 
+def _is_named(key: str | BindParameter[Any]) -> ColumnElement[bool]:
+    return or_(User.username_key == key, User.email_key == key)
+
+
 _SIGNING_IN = Prepared(
     select(
         User.id,
@@ -68,7 +72,7 @@ _SIGNING_IN = Prepared(
         User.is_registration_pending,
         User.disabled_at,
     )
-    .where(or_(User.username_key == value("name"), User.email_key == value("name")))
+    .where(_is_named(value("name")))
     .limit(1)
 )
 
@@ -80,8 +84,7 @@ def find_signing_in(db: Session, identifier: str) -> Row | None:
 
 def has_sign_in_name(identifier: str) -> ColumnElement[bool]:
     """The condition for the account with this user name or address."""
-    key = names.username_key(identifier)
-    return or_(User.username_key == key, User.email_key == key)
+    return _is_named(names.username_key(identifier))
 
 
 def get_user(db: Session, identifier: str) -> User:

@@ -21,7 +21,7 @@ from idp.oidc.token_issuer import (
     access_token_expires_at,
     id_token_claims,
     mint_access_token,
-    mint_id_token,
+    prepare_id_token,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def issue(db: Session, provider: "Provider", request: AuthorizationRequest, sess
             "scope": authorization.scope,
         }
     if request.wants("id_token"):
-        answer["id_token"] = mint_id_token(
+        answer["id_token"] = prepare_id_token(
             provider,
             request.client,
             grant,
@@ -65,5 +65,5 @@ def issue(db: Session, provider: "Provider", request: AuthorizationRequest, sess
             nonce=request.nonce,
             access_token=access_token,
             code=code,
-        )
+        ).finish()
     return answer

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Self
-from urllib.parse import unquote
+from urllib.parse import parse_qsl
 
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from authlib.oauth2.rfc6749.requests import OAuth2Payload, OAuth2Request
@@ -102,23 +102,14 @@ def parse_parameters(raw: bytes | str) -> Parameters:
     try:
         text = raw.decode("ascii") if isinstance(raw, bytes) else raw
         text.encode("ascii")  # a text may hold more than a query does
-        if text.count("&") >= _FIELDS_MOST:
-            raise InvalidRequestError(f"There are more than {_FIELDS_MOST} parameters.")
-        pairs = [
-            (_decoded(name), _decoded(value)) for name, _, value in (each.partition("=") for each in text.split("&"))
-        ]
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MOST)
     except UnicodeError:
         raise InvalidRequestError("The parameters are not percent-encoded UTF-8.") from None
+    except ValueError:
+        raise InvalidRequestError(f"There are more than {_FIELDS_MOST} parameters.") from None
     if "%00" in text or "\x00" in text:
         raise InvalidRequestError("A parameter holds a NUL character.")
     return Parameters(pairs)
-
-
-def _decoded(text: str) -> str:
-    """Return what a name or a value stands for: most stand for themselves, and this runs for each of them."""
-    if "+" in text:
-        text = text.replace("+", " ")
-    return unquote(text, errors="strict") if "%" in text else text
 
 
 class ProtocolRequest(OAuth2Request):

@@ -84,10 +84,10 @@ def mint(provider: "Provider", db: Session, authorization: Authorization) -> dic
         response["refresh_token"] = _mint_refresh_token(provider, db, authorization)
     if grant is not None and "openid" in known_scopes.split(authorization.scope):
         names = id_token_claims(client, authorization.scope, grant)
-        unsigned = _prepare_id_token(provider, client, grant, names, nonce=authorization.nonce, access_token=token)
+        id_token = prepare_id_token(provider, client, grant, names, nonce=authorization.nonce, access_token=token)
         if client.id_token_encrypted_response_alg is None:
             db.commit()
-        response["id_token"] = _finish_id_token(provider, client, unsigned)
+        response["id_token"] = id_token.finish()
     return response
 
 
@@ -143,7 +143,36 @@ def _mint_refresh_token(provider: "Provider", db: Session, authorization: Author
     return token
 
 
-def mint_id_token(
+@dataclass(frozen=True)
+class IdToken:
+    """An ID token with all that goes into it; what is left is to sign it, and to encrypt it where due.
+
+    Attributes:
+        provider: who issues it.
+        client: for whom.
+        key: signs it.
+        payload: its claims.
+    """
+
+    provider: "Provider"
+    client: ClientMetadata
+    key: Key
+    payload: Mapping[str, Any]
+
+    def finish(self) -> str:
+        """Sign it with one explicit key, and its `kid`, and encrypt it where due.
+
+        Raises:
+            CannotEncrypt: the client has no key for it; `check_encryption` tells beforehand.
+        """
+        signed = sign(self.key, self.payload)
+        if self.client.id_token_encrypted_response_alg is None:
+            return signed
+        encryption = self.client.id_token_encrypted_response_alg, self.client.id_token_encrypted_response_enc
+        return encrypt_jwt(self.provider, self.client, signed, *encryption)
+
+
+def prepare_id_token(
     provider: "Provider",
     client: ClientMetadata,
     grant: Row,
@@ -152,40 +181,15 @@ def mint_id_token(
     nonce: str | None = None,
     access_token: str | None = None,
     code: str | None = None,
-) -> str:
-    """Make and sign an ID token (OIDC Core section 2): with one explicit key, and its `kid`; encrypt it where due.
+) -> IdToken:
+    """Put together an ID token (OIDC Core section 2).
 
     Args:
         grant: columns of the grant, and of its person where claims are due.
         names: the claims about the person that belong into it.
         access_token: issued with it; its hash goes in (section 3.1.3.6).
         code: issued with it; its hash goes in (section 3.3.2.11).
-
-    Raises:
-        CannotEncrypt: the client has no key for it; `check_encryption` tells beforehand.
     """
-    unsigned = _prepare_id_token(provider, client, grant, names, nonce=nonce, access_token=access_token, code=code)
-    return _finish_id_token(provider, client, unsigned)
-
-
-@dataclass(frozen=True)
-class _Unsigned:
-    """An ID token with all that goes into it, and the key that will sign it."""
-
-    key: Key
-    payload: Mapping[str, Any]
-
-
-def _prepare_id_token(
-    provider: "Provider",
-    client: ClientMetadata,
-    grant: Row,
-    names: Iterable[str],
-    *,
-    nonce: str | None = None,
-    access_token: str | None = None,
-    code: str | None = None,
-) -> _Unsigned:
     now = clock.now()
     algorithm = client.id_token_signed_response_alg or provider.settings.signing_algorithm
     payload: dict[str, Any] = {
@@ -207,15 +211,7 @@ def _prepare_id_token(
         payload["nonce"] = nonce
     if names:
         payload.update(claims.build_claims(grant, names))
-    return _Unsigned(provider.keys(algorithm), payload)
-
-
-def _finish_id_token(provider: "Provider", client: ClientMetadata, unsigned: _Unsigned) -> str:
-    signed = sign(unsigned.key, unsigned.payload)
-    if client.id_token_encrypted_response_alg is None:
-        return signed
-    encryption = client.id_token_encrypted_response_alg, client.id_token_encrypted_response_enc
-    return encrypt_jwt(provider, client, signed, *encryption)
+    return IdToken(provider, client, provider.keys(algorithm), payload)
 
 
 def id_token_claims(client: ClientMetadata, scope: str, grant: Row, *, is_alone: bool = False) -> set[str]:

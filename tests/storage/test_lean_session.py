@@ -1,7 +1,7 @@
 """A request's session: prepared statements and all else run in one transaction, whichever comes first."""
 
 import json
-from functools import cached_property
+from functools import cached_property, partial
 
 import pytest
 from sqlalchemy import Engine, event, func, insert, select
@@ -21,7 +21,8 @@ COUNT = Prepared(
 
 
 @pytest.fixture
-def lean(empty_database: Settings, engine: Engine):
+def make_session(empty_database: Settings, engine: Engine):
+    """Makes sessions of a request, on a database with our tables."""
     runner.upgrade(empty_database)
 
     class TestedSession(LeanSession):
@@ -29,7 +30,12 @@ def lean(empty_database: Settings, engine: Engine):
         def engine(self):
             return engine
 
-    session = TestedSession(expire_on_commit=False)
+    return partial(TestedSession, expire_on_commit=False)
+
+
+@pytest.fixture
+def lean(make_session):
+    session = make_session()
     yield session
     session.close()
 
@@ -142,20 +148,9 @@ def test_sessions_are_used_again_and_never_by_two(lean):
     assert len(made) == 2
 
 
-@pytest.fixture
-def session_pool(empty_database, engine):
-    runner.upgrade(empty_database)
-
-    class TestedSession(LeanSession):
-        @cached_property
-        def engine(self):
-            return engine
-
-    return SessionPool(lambda: TestedSession(expire_on_commit=False))
-
-
-def test_what_a_burst_has_opened_is_closed_again(session_pool, engine):
+def test_what_a_burst_has_opened_is_closed_again(make_session, engine):
     """Each open connection keeps pages in memory, so a process keeps few; what comes later still finds one open."""
+    session_pool = SessionPool(make_session)
     burst = [session_pool.take() for _ in range(3 * IDLE_MOST)]
     for each in burst:
         add_prepared(each, str(id(each)))

@@ -1,9 +1,9 @@
 """The authorization code grant with PKCE (RFC 6749 section 4.1.3, RFC 7636)."""
 
-import hashlib
 import re
 
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from idp import clock, crypto
 from idp.oidc import jwt_access_token, token_status
@@ -63,7 +63,7 @@ def _check_verifier(verifier: str | None, challenge: str | None) -> None:
         return
     if verifier is None:
         raise InvalidGrantError("The code_verifier is missing.")
-    computed = crypto.base64url(hashlib.sha256(verifier.encode("ascii")).digest())  # S256: RFC 7636 section 4.2
+    computed = create_s256_code_challenge(verifier)  # type: ignore[no-untyped-call]
     if not crypto.are_equal(computed, challenge):
         raise InvalidGrantError("The code_verifier does not belong to the code_challenge.")
 
