@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from joserfc.jwk import Key
 from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
@@ -28,7 +29,7 @@ from idp.oidc.clients import ClientMetadata
 from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
 from idp.web import context
-from tests import factories, postgresql
+from tests import compiled_once, factories, postgresql
 from tests.ports import free_port
 from tests.relying_party import RelyingParty
 
@@ -45,6 +46,20 @@ for name in [name for name in os.environ if name.lower().endswith("_proxy") or n
     del os.environ[name]
 
 SECRET_KEY = "a secret key for tests, and for nothing else"  # gitleaks:allow
+# What waits for browsers, servers and restarts. Begun last, one of them would keep the whole run waiting.
+LONG = (
+    "tests/storage/test_hosts.py",
+    "tests/browser/",
+    "tests/journeys/",
+    "tests/bridge/test_journey.py",
+    "tests/storage/test_former_program.py",
+    "tests/storage/test_kill.py",
+    "tests/cli/test_serve.py",
+    "tests/clients/",
+)
+
+compiled_once.share_routes()
+compiled_once.share_statements()
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +74,15 @@ def sweeps_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     for walk in (worker._GRANTS, worker._SESSIONS):
         monkeypatch.setattr(walk, "_after", None)
         monkeypatch.setattr(walk, "_fruitless", 0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compile each template once for all the applications that tests build."""
+    cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": cache})
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -114,10 +138,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is about SQLite itself where another engine was asked for."""
-    if postgresql.default_engine() == "sqlite":
-        return
-    items[:] = [item for item in items if item.get_closest_marker("sqlite") is None]
+    """Begin with what takes long, and leave out what is about SQLite itself where another engine was asked for."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    if postgresql.default_engine() != "sqlite":
+        items[:] = [item for item in items if item.get_closest_marker("sqlite") is None]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let nobody put the files of many tests first, which is what pytest-xdist does unless it is told not to."""
+    config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """`-n auto` takes one process more than there are processors: those that wait for a browser need none."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture

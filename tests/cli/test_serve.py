@@ -181,9 +181,8 @@ def test_a_stop_while_processes_still_load_is_not_missed(
         assert line, shown
         shown += line
     process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=120)
+    _, rest = process.communicate(timeout=90)  # one that missed it would be killed later than that
     assert process.returncode == 0, shown + rest
-    assert "Killing" not in rest
     assert "ERROR" not in rest
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from idp import crypto, database, worker
-from idp.models import AuditEvent, AuthorizationGrant, Client, DeviceAuthorization
+from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, Client, DeviceAuthorization
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.device_authorization import INTERVAL
 from idp.oidc.user_codes import ALPHABET
@@ -111,13 +111,13 @@ def test_a_device_gets_tokens_when_its_code_was_allowed(device: Device, ada: Any
     assert refreshed.claims["auth_time"] == tokens.claims["auth_time"]
 
 
-def test_the_tokens_tell_of_the_approving_session(device: Device, clock: Clock, app: Flask, settings: Any) -> None:
-    signed_in_at = int(clock())
+def test_the_tokens_tell_of_the_approving_session(device: Device, clock: Clock, db: Session) -> None:
+    approving = db.scalars(select(BrowserSession)).one()
     clock.advance(300)
     device.answered()
     tokens = device.tokens()
-    assert tokens.claims["auth_time"] == signed_in_at
-    assert tokens.claims["sid"]
+    assert tokens.claims["auth_time"] == approving.auth_time
+    assert tokens.claims["sid"] == approving.id
 
 
 def test_a_confidential_client_authenticates_at_both_endpoints(relying_party: Any, ada: Any) -> None:
