@@ -24,6 +24,7 @@ METRICS_NAME = "metrics"  # folder in the instance folder; holds the counters of
 NOT_OURS = ("IDP_VENV", "IDP_TEST_")  # beginnings of variables for scripts around the commands, and for the tests
 DAY = 86_400
 
+AuthorizationCodes = Literal["carried", "stored"]
 RegistrationPolicy = Literal["open", "preauthorized", "closed"]
 SigningAlgorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 DynamicRegistration = Literal["off", "token", "open"]
@@ -288,6 +289,11 @@ class Settings:
     )
     authorization_code_lifetime: int = setting(
         60, "An authorization code may be redeemed for so long.", unit="seconds", check=between(10, 600)
+    )
+    authorization_codes: AuthorizationCodes = setting(
+        "carried",
+        "Codes carry what was granted, and are written down when they are redeemed; or they are stored when they are "
+        "issued, as long as servers of an older version, which know no others, work beside this one.",
     )
     access_token_lifetime: int = setting(
         600, "An access token is good for so long.", unit="seconds", check=between(10, 365 * DAY)

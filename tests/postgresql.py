@@ -29,6 +29,7 @@ BOTH = (
     "tests.mail.test_delivery",
     "tests.mail.test_workers",
     "tests.oidc.test_backchannel_logout",
+    "tests.oidc.test_carried_codes",
     "tests.oidc.test_logout_notices",
     "tests.oidc.test_races",
     "tests.oidc.test_refresh_token",

@@ -46,6 +46,7 @@ class CurrentSession:
     expires_at: int
     must_change_password: bool = False  # the password was issued to be changed: good for nothing else until then
     deletion_due_at: int | None = None  # the account will be deleted then, unless its owner thinks better of it
+    withdrawals: int = 0  # how often they took back what an app was allowed
 
     @property
     def display_name(self) -> str:
@@ -178,6 +179,7 @@ CURRENT = select(  # what `session_of` makes a session of; other statements may 
     BrowserSession.expires_at,
     User.is_password_temporary.label("must_change_password"),
     User.deletion_due_at,
+    User.withdrawals,
 ).join(User, User.id == BrowserSession.user_id)
 
 

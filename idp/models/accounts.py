@@ -72,6 +72,7 @@ class User(Base):
     updated_at: Mapped[Seconds]
     disabled_at: Mapped[Seconds | None]
     deletion_due_at: Mapped[Seconds | None] = mapped_column(index=True)  # the owner asked for it, and may still revoke
+    withdrawals: Mapped[int] = mapped_column(server_default="0")  # how often they took back what an app was allowed
 
 
 class UserRole(Base):

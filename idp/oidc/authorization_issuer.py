@@ -13,10 +13,9 @@ from idp.errors import ExpiredError
 from idp.oidc import token_status
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.authorization_response import CODE
-from idp.oidc.codes import issue_code, write_grant
+from idp.oidc.codes import PREFIX, issue_code, write_grant
 from idp.oidc.encryption import check_encryption
 from idp.oidc.token_issuer import (
-    CODE_PREFIX,
     Authorization,
     access_token_expires_at,
     id_token_claims,
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def issue(db: Session, provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> dict[str, str]:
-    """Write down what a person granted, and return the parameters of the answer.
+    """Give out what a person granted: returns the parameters of the answer.
 
     Raises:
         ExpiredError: the session or account ended at this very moment.
@@ -39,7 +38,7 @@ def issue(db: Session, provider: "Provider", request: AuthorizationRequest, sess
         return {"code": issue_code(db, provider, request, session)}
     if request.wants("id_token"):
         check_encryption(provider, request.client)
-    code = CODE_PREFIX + crypto.new_token() if request.wants(CODE) else None
+    code = PREFIX + crypto.new_token() if request.wants(CODE) else None
     grant_id = write_grant(db, provider, request, session, code=code, kind="implicit")
     grant = token_status.find_grant(db, provider.settings, grant_id)
     if grant is None:

@@ -1,24 +1,32 @@
-"""Authorization codes: issued with the grant that they stand for, redeemed once."""
+"""Authorization codes: issued for what a person granted, redeemed once.
 
-from typing import TYPE_CHECKING, Literal
+Most carry it (`idp.oidc.carried_codes`), and whoever redeems them writes the row: there can be but one of an id, and so
+one redeems it. A row is written before where something has to know of the grant earlier: tokens that leave beside the
+code, and an app's own rules on who is in it. Such a code is a secret whose digest is in the row.
+"""
 
-from sqlalchemy import insert, select, update
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import BigInteger, insert, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
-from idp.accounts import audit
+from idp.accounts import audit, sessions
 from idp.accounts.audit import Event
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
-from idp.models import AuthorizationGrant
-from idp.oidc import token_status
+from idp.database import INSERTS
+from idp.models import AuthorizationGrant, BrowserSession, User
+from idp.oidc import carried_codes, token_status
+from idp.oidc import scopes as known_scopes
 from idp.oidc.authorization_request import AuthorizationRequest
-from idp.oidc.token_issuer import CODE_PREFIX
+from idp.oidc.clients import ClientMetadata
 from idp.statements import Prepared, Row, value
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
+PREFIX = "idp_ac_"
 _INSERT = Prepared(
     insert(AuthorizationGrant),
     columns=(
@@ -47,10 +55,20 @@ _INSERT = Prepared(
 
 
 def issue_code(db: Session, provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> str:
-    """Write down what a person granted, and return the code for it: one INSERT."""
-    code = CODE_PREFIX + crypto.new_token()
+    """Return a code for what a person granted; at most one INSERT."""
+    if not (provider.settings.authorization_codes == "stored" or _is_counted(request.client)):
+        grant = _grant(provider, request, session) | {"withdrawals": session.withdrawals}
+        carried = carried_codes.write(provider.settings.secret_key, request.client.client_id, grant)
+        if carried is not None:
+            return PREFIX + carried
+    code = PREFIX + crypto.new_token()
     write_grant(db, provider, request, session, code=code, kind="code")
     return code
+
+
+def _is_counted(client: ClientMetadata) -> bool:
+    """Tell whether the operator's rules for an app look at the grants that others hold (`idp.oidc.session_policy`)."""
+    return client.max_concurrent_users is not None or client.is_single_session
 
 
 def write_grant(
@@ -68,33 +86,36 @@ def write_grant(
         code: what it may be redeemed with; None where there is nothing to redeem.
         kind: `implicit` where tokens of it leave at once.
     """
+    grant = _grant(provider, request, session)
+    if code is None:
+        grant["code_expires_at"] = None
+    digest = crypto.digest(code) if code else None
+    _INSERT.run(db, **grant, client_id=request.client.client_id, kind=kind, code_digest=digest, created_at=clock.now())
+    return str(grant["id"])
+
+
+def _grant(provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> dict[str, Any]:
+    """Return columns of the grant that a person gives."""
     now = clock.now()
-    grant_id = crypto.new_id()
     lasts = provider.lifetime(request.client, "refresh_token") + provider.lifetime(request.client, "access_token")
-    _INSERT.run(
-        db,
-        id=grant_id,
-        client_id=request.client.client_id,
-        user_id=session.user_id,
-        session_id=session.id,
-        scope=" ".join(request.scopes),
-        claims=request.claims.as_stored(),
-        nonce=request.nonce,
-        kind=kind,
-        resources=list(request.resources),
-        dpop_jkt=request.dpop_jkt,
-        redirect_uri=request.redirect_uri,
-        code_digest=crypto.digest(code) if code else None,
-        code_challenge=request.code_challenge,
-        code_expires_at=now + provider.settings.authorization_code_lifetime if code else None,
-        auth_time=session.auth_time,
-        acr=session.acr,
-        amr=list(session.amr),
-        is_offline=request.is_offline,
-        created_at=now,
-        expires_at=max(session.expires_at, now + lasts if request.is_offline else 0),
-    )
-    return grant_id
+    return {
+        "id": crypto.new_id(),
+        "user_id": session.user_id,
+        "session_id": session.id,
+        "scope": " ".join(request.scopes),
+        "claims": request.claims.as_stored(),
+        "nonce": request.nonce,
+        "resources": list(request.resources),
+        "dpop_jkt": request.dpop_jkt,
+        "redirect_uri": request.redirect_uri,
+        "code_challenge": request.code_challenge,
+        "code_expires_at": now + provider.settings.authorization_code_lifetime,
+        "auth_time": session.auth_time,
+        "acr": session.acr,
+        "amr": list(session.amr),
+        "is_offline": request.is_offline,
+        "expires_at": max(session.expires_at, now + lasts if request.is_offline else 0),
+    }
 
 
 _REDEEMED = (
@@ -125,25 +146,86 @@ _CLAIM = Prepared(
     .values(code_claimed_at=value("now"))
     .returning(*_REDEEMED)
 )
+# What is left to write once a code that carries its grant is redeemed; whatever only the redeeming needed is not.
+_CARRIED = (
+    "id",
+    "client_id",
+    "user_id",
+    "session_id",
+    "scope",
+    "claims",
+    "nonce",
+    "resources",
+    "dpop_jkt",
+    "auth_time",
+    "acr",
+    "amr",
+    "is_offline",
+    "expires_at",
+)
 
 
-def claim_code(db: Session, code: str, client_id: str) -> Row | None:
+def _insert_carried(engine: str) -> Any:
+    """An INSERT of what a code carries, if its session is alive and nothing was taken back, and if it is the first."""
+    columns = {name: value(name, AuthorizationGrant.__table__.c[name].type) for name in _CARRIED}
+    columns |= dict.fromkeys(("created_at", "code_claimed_at"), value("now", BigInteger()))
+    alive = (
+        select(*columns.values())
+        .select_from(BrowserSession)
+        .join(User, User.id == BrowserSession.user_id)
+        .where(
+            BrowserSession.id == columns["session_id"],
+            User.id == columns["user_id"],
+            User.withdrawals == value("withdrawals", User.__table__.c.withdrawals.type),
+            sessions.IS_ALIVE,
+        )
+        # Whatever ends them waits for this, or this for it: PostgreSQL would let both go on, each on what was before.
+        .with_for_update(read=True, of=(User, BrowserSession))
+    )
+    written = INSERTS[engine](AuthorizationGrant).from_select(list(columns), alive, include_defaults=False)
+    return written.on_conflict_do_nothing(index_elements=["id"]).returning(AuthorizationGrant.id)
+
+
+_CLAIM_CARRIED = Prepared({engine: _insert_carried(engine) for engine in INSERTS})
+
+
+def claim_code(db: Session, provider: "Provider", code: str, client: ClientMetadata) -> Row | None:
     """Claim a code for one client: of any number who try at once, one gets the row.
 
     Returns:
-        The grant's columns, or None when the code is unknown, of another client, used or revoked.
+        The grant's columns, or None when the code is unknown, of another client, used, or worthless since its session
+        ended or what was granted was taken back.
     """
-    return _CLAIM.first(db, presented=crypto.digest(code), presented_by=client_id, now=clock.now())
+    carried = carried_codes.read(provider.settings.secret_key, client.client_id, code.removeprefix(PREFIX))
+    if carried is None:
+        return _CLAIM.first(db, presented=crypto.digest(code), presented_by=client.client_id, now=clock.now())
+    return _claim_carried(db, provider, carried, client)
 
 
-def end_reused(db: Session, visitor: Visitor, code: str, client_id: str) -> None:
+def _claim_carried(db: Session, provider: "Provider", carried: Row, client: ClientMetadata) -> Row | None:
+    has_lost_scopes = not set(client.scopes).issuperset(known_scopes.split(carried["scope"]))
+    if has_lost_scopes or carried["code_expires_at"] <= clock.now():
+        return None
+    written = {name: carried[name] for name in _CARRIED}
+    alive = sessions.alive_now(provider.settings)
+    if _CLAIM_CARRIED.first(db, **written, withdrawals=carried["withdrawals"], **alive) is None:
+        return None
+    names = {"grant_id": carried["id"], "grant_scope": carried["scope"], "claims_request": carried["claims"]}
+    return {**carried, **names}
+
+
+def end_reused(db: Session, provider: "Provider", visitor: Visitor, code: str, client_id: str) -> None:
     """End what came of a code that could not be claimed because it had been used.
 
     A second use betrays that somebody else had the code: everything that came of it ends (RFC 6749 section 4.1.2).
     """
+    carried = carried_codes.read(provider.settings.secret_key, client_id, code.removeprefix(PREFIX))
+    is_its = (
+        AuthorizationGrant.id == carried["id"] if carried else AuthorizationGrant.code_digest == crypto.digest(code)
+    )
     used = db.execute(
         select(AuthorizationGrant.id, AuthorizationGrant.user_id).where(
-            AuthorizationGrant.code_digest == crypto.digest(code),
+            is_its,
             AuthorizationGrant.client_id == client_id,
             AuthorizationGrant.code_claimed_at.is_not(None),
         )

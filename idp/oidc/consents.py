@@ -153,6 +153,8 @@ def withdraw_consent(db: Session, visitor: Visitor, user_id: str, client_id: str
     Returns:
         Whether there was anything to take back.
     """
+    # Codes under way carry the count, and are worthless from now on.
+    db.execute(update(User).where(User.id == user_id).values(withdrawals=User.withdrawals + 1))
     forgotten = db.execute(delete(Consent).where(Consent.user_id == user_id, Consent.client_id == client_id))
     ended = db.execute(
         update(AuthorizationGrant)

@@ -1,4 +1,4 @@
-"""Which apps a browser session reached: whoever got a grant in it, redeemed or not, given back or not.
+"""Which apps a browser session reached: whoever holds or held a grant of it.
 
 These are the apps that learn of the session's end, and those that the account page shows.
 """

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
 REFRESH_PREFIX = "idp_rt_"
-CODE_PREFIX = "idp_ac_"
 _INSERT_REFRESH_TOKEN = Prepared(
     insert(RefreshToken),
     columns=("id", "grant_id", "client_id", "token_digest", "scope", "dpop_jkt", "created_at", "expires_at"),

@@ -98,13 +98,14 @@ def secure_server(settings: Settings, make_app: Callable[[Settings], Flask]) -> 
 def register(make_client: MakeClient, app: App, **metadata: Any) -> ClientMetadata:
     """Register the app."""
     client, _ = make_client(
-        redirect_uris=(f"{app.origin}/callback",), post_logout_redirect_uris=(f"{app.origin}/bye",), **metadata
-    )
+        redirect_uris=(f"{app.origin}/callback",), post_logout_redirect_uris=(f"{app.origin}/bye",),
+        token_endpoint_auth_method="none", **metadata,
+    )  # fmt: skip
     return client
 
 
 def log_in(page: Page, issuer: str, client: ClientMetadata) -> dict[str, list[str]]:
-    """Come from the app, sign in where it is asked for, and return with an answer."""
+    """Come from the app, sign in where it is asked for, and return with an answer, which the app makes tokens of."""
     asked = {
         "response_type": "code",
         "client_id": client.client_id,
@@ -117,7 +118,19 @@ def log_in(page: Page, issuer: str, client: ClientMetadata) -> dict[str, list[st
     if page.locator("#login-submit").count():
         sign_in(page)
     page.wait_for_url("**/callback?*")
-    return parse_qs(urlsplit(page.url).query)
+    answer = parse_qs(urlsplit(page.url).query)
+    tokens = page.request.post(
+        f"{issuer}/oauth/token",
+        form={
+            "grant_type": "authorization_code",
+            "code": answer["code"][0],
+            "redirect_uri": client.redirect_uris[0],
+            "client_id": client.client_id,
+            "code_verifier": "v" * 43,
+        },
+    )
+    assert tokens.ok, tokens.text()
+    return answer
 
 
 def log_out(page: Page, issuer: str, client: ClientMetadata) -> None:

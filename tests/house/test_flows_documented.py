@@ -53,7 +53,7 @@ def test_a_login_by_single_sign_on(relying_party, make_user, traffic):
     code = party.ask().code
     authorized = traffic.take()
     party.request_tokens(code)
-    assert (authorized, traffic.take()) == ((int(told[0]), 1), (int(told[1]), 1))
+    assert (authorized, traffic.take()) == ((int(told[0]), 0), (int(told[1]), 1))
 
 
 def test_a_sign_in_with_a_password(relying_party, make_user, traffic):

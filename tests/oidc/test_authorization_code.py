@@ -1,5 +1,7 @@
 """The authorization code: PKCE, one use, and what betrays a thief."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -8,6 +10,12 @@ from idp.models import AuditEvent, AuthorizationGrant
 from tests.relying_party import error_of, s256, shown_error
 
 VERIFIER = "v" * 43
+
+
+@pytest.fixture(params=["carried", "stored"])
+def settings(settings, request):
+    """Codes that carry what was granted, and such that are the name of a row."""
+    return replace(settings, authorization_codes=request.param)
 
 
 def refused(response, error="invalid_grant"):

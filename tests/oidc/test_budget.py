@@ -4,8 +4,8 @@ import pytest
 
 from tests.request_objects import public_jwks, signed
 
-MOST_STATEMENTS = 5
-MOST_COMMITS = 2
+MOST_STATEMENTS = 4
+MOST_COMMITS = 1
 
 
 def assert_affordable(rp, counted, **changes):
@@ -59,7 +59,7 @@ def test_a_request_that_was_pushed(rp, counted):
         answer = rp.read_answer(rp.send_pushed(request_uri))
         assert rp.request_tokens(answer.code).status_code == 200
     assert len(traffic.statements) <= MOST_STATEMENTS, traffic.statements
-    assert traffic.commits <= MOST_COMMITS
+    assert traffic.commits <= MOST_COMMITS + 1  # the request is claimed by the browser that brings it
 
 
 def test_pushing_costs_two_statements(rp, counted):

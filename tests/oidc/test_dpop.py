@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import pytest
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
-from sqlalchemy import update
 
-from idp.models import AuthorizationGrant
 from idp.oidc import dpop, dpop_nonces
 from tests.relying_party import RelyingParty, base64url, error_of, sign
 
@@ -312,23 +310,15 @@ def test_a_proof_without_a_nonce_uses_up_nothing(bound):
 # -- Codes and refresh tokens -------------------------------------------------------------
 
 
-def bind_code(db, jkt):
-    """Bind all codes there are, as a request with `dpop_jkt` does."""
-    db.execute(update(AuthorizationGrant).values(dpop_jkt=jkt))
-    db.commit()
-
-
 @pytest.mark.parametrize("key", [None, OTHER_KEY], ids=["no key", "another key"])
-def test_a_code_that_is_bound_to_a_key_needs_it(rp, db, key):
-    code = rp.authorize().code
-    bind_code(db, KEY.thumbprint())
+def test_a_code_that_is_bound_to_a_key_needs_it(rp, key):
+    code = rp.authorize(dpop_jkt=KEY.thumbprint()).code
     rp.dpop_key = key
     refused(rp.request_tokens(code), "bound to a key", "invalid_grant")
 
 
-def test_a_bound_code_is_redeemed_with_its_key(bound, db):
-    code = bound.authorize().code
-    bind_code(db, KEY.thumbprint())
+def test_a_bound_code_is_redeemed_with_its_key(bound):
+    code = bound.authorize(dpop_jkt=KEY.thumbprint()).code
     assert bound.redeem(code)
 
 

@@ -268,7 +268,7 @@ def test_it_says_which_apps_are_told_and_which_are_not(rp, relying_party):
     names["Front"] = {"frontchannel_logout_uri": "https://app.example.org/front"}
     rp.log_in()
     for name, metadata in names.items():
-        relying_party(rp.browser, client_name=f"{name} & co", **metadata).ask().code  # noqa: B018
+        relying_party(rp.browser, client_name=f"{name} & co", **metadata).log_in()
     relying_party(client_name="Elsewhere", backchannel_logout_uri="https://app.example.org/back")
     page = rp.request_logout().text
     told, untold = (page.split(f'aria-labelledby="{which}"')[1].split("</ul>")[0] for which in ("told", "untold"))

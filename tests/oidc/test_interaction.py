@@ -113,10 +113,11 @@ def test_a_page_of_another_browser_cannot_be_sent_from_this_one(rp, other_browse
 def test_it_is_answered_once(rp, db):
     page = rp.sign_in_page()
     answered = rp.sign_in(page)
-    assert rp.read_answer(answered).code
+    code = rp.read_answer(answered).code
     gone(resume(rp.browser, page.request.args["i"]))
     gone(rp.browser.get("/sign-in", query_string={"i": page.request.args["i"]}))
-    assert len(db.scalars(select(AuthorizationGrant)).all()) == 1
+    assert db.scalars(select(AuthorizationGrant)).all() == []
+    assert rp.redeem(code)
 
 
 def test_a_denied_one_is_answered_once_too(stranger):

@@ -352,7 +352,7 @@ def test_an_app_that_is_away_holds_up_its_own_notices_only(
 def test_a_missing_signing_key_is_a_fault_of_that_notice_only(relying_party, told, ada, listening_app, send_due, db):
     signed = relying_party(told.browser, backchannel_logout_uri=listening_app.url, id_token_signed_response_alg="ES256")
     signed.log_in()
-    told.ask().code  # noqa: B018
+    told.log_in()
     db.execute(update(SigningKey).where(SigningKey.algorithm == "ES256").values(state="retired"))
     sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
     db.commit()

@@ -78,8 +78,7 @@ def assert_an_oauth_error(answer):
 def assert_writing_fails_kindly(party, browser, token):
     """What must write is refused; what only reads is answered."""
     assert_a_page(sign_in(browser, token))
-    answer = party.send()  # a signed-in browser: a code would have to be written
-    assert_a_page(answer)
+    assert_an_oauth_error(party.request_tokens(party.ask().code))  # single sign-on itself writes nothing
     assert browser.get("/oauth/jwks").status_code == 200
     assert browser.get("/.well-known/openid-configuration").status_code == 200
     assert browser.get("/healthz").status_code == 200

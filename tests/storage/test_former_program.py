@@ -46,9 +46,9 @@ def start(empty_database: Settings, tmp_path: Path) -> Iterator[Start]:
     }
     programs: list[Program] = []
 
-    def give(commit: str = "") -> Program:
+    def give(commit: str = "", **more: str) -> Program:
         folder = unpack(commit, tmp_path / "former") if commit else ROOT
-        programs.append(Program(folder, environment))
+        programs.append(Program(folder, {**environment, **more}))
         return programs[-1]
 
     yield give
@@ -90,7 +90,7 @@ def work_on(rp: RelyingParty, stranger: RelyingParty, tokens: Tokens) -> Tokens:
 @pytest.mark.parametrize("commit", former_programs)
 @pytest.mark.timeout(900)
 def test_the_program_before_goes_on_while_it_is_replaced(start: Start, commit: str) -> None:
-    former, todays = start(commit), start()
+    former, todays = start(commit), start(IDP_AUTHORIZATION_CODES="stored")
     metadata, secret = furnish(former)
     former.serve()
     turn = Turn(former)

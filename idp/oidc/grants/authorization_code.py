@@ -14,7 +14,7 @@ from idp.oidc.token_issuer import Authorization, id_token_claims
 from idp.statements import Row
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
-_UNUSABLE = "The code is unknown, expired, already used, or was issued to another client."
+_UNUSABLE = "The code is unknown, expired, already used, was issued to another client, or what it stands for has ended."
 
 
 class AuthorizationCodeGrant(Grant):
@@ -28,9 +28,9 @@ class AuthorizationCodeGrant(Grant):
         verifier = self.request.payload.get("code_verifier")
         if verifier is not None and not _VERIFIER.fullmatch(verifier):
             raise InvalidRequestError("The code_verifier must have 43 to 128 unreserved characters.")
-        grant = claim_code(self.request.db, code, client.client_id)
+        grant = claim_code(self.request.db, self.server, code, client)
         if grant is None:
-            end_reused(self.request.db, self.request.visitor, code, client.client_id)
+            end_reused(self.request.db, self.server, self.request.visitor, code, client.client_id)
         if grant is None or grant["code_expires_at"] <= clock.now():
             raise InvalidGrantError(_UNUSABLE)
         if redirect_uri != grant["redirect_uri"]:
