@@ -24,7 +24,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import Pool, QueuePool
 
-from idp import clock, turns
+from idp import clock, turns, write_turns
 from idp.settings import Settings
 
 CONNECT_WITHIN = 5  # seconds that a database server may take to let us in
@@ -60,7 +60,12 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "poolclass": QueuePool,
             "pool_size": 1,
             "max_overflow": -1,
-            "connect_args": {"timeout": BUSY_TIMEOUT, "isolation_level": None, "check_same_thread": False},
+            "connect_args": {
+                "timeout": BUSY_TIMEOUT,
+                "isolation_level": None,
+                "check_same_thread": False,
+                "factory": _SqliteConnection,
+            },
         }
     else:
         patience = {"connect_timeout": CONNECT_WITHIN, "tcp_user_timeout": DEAD_AFTER, "keepalives_idle": 30}
@@ -74,6 +79,33 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         }
     # An error's text would carry addresses and digests into the log.
     return {"hide_parameters": True, "json_deserializer": _read_json, **own}
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """A connection that gives this process's turn at writing back as soon as its transaction has ended."""
+
+    has_turn = False
+
+    def commit(self) -> None:
+        """Commit."""
+        super().commit()
+        self.give_back_turn()
+
+    def rollback(self) -> None:
+        """Roll back."""
+        super().rollback()
+        self.give_back_turn()
+
+    def close(self) -> None:
+        """Close, and roll back what is open."""
+        super().close()
+        self.give_back_turn()
+
+    def give_back_turn(self) -> None:
+        """Let others write."""
+        if self.has_turn:
+            self.has_turn = False
+            write_turns.SHARED.give_back()
 
 
 def _read_json(text: str | bytes) -> Any:
@@ -319,9 +351,22 @@ def _begin_immediate(
         return
     cursor.execute("PRAGMA busy_timeout=0")
     try:
+        if write_turns.SHARED.are_taken:
+            _take_turn(cursor.connection)
         _take_write_lock(cursor)
+    except BaseException:
+        if write_turns.SHARED.are_taken:
+            cursor.connection.give_back_turn()
+        raise
     finally:
         cursor.execute(_WAIT)
+
+
+def _take_turn(connection: _SqliteConnection) -> None:
+    """Wait for this process's turn at writing. Where it does not come, it is lost, or somebody takes long: we look."""
+    if not connection.has_turn:
+        write_turns.SHARED.take(STEP_ASIDE_AFTER)
+        connection.has_turn = True  # in any case, so that a lost one is there again
 
 
 def _take_write_lock(cursor: Any) -> None:

@@ -14,7 +14,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from idp import hashing, logs, receiving
+from idp import hashing, logs, receiving, write_turns
 from idp.serving import draining, web_process
 from idp.serving.companion import Companion
 from idp.serving.start import Serving
@@ -86,6 +86,8 @@ def serve(serving: Serving) -> None:
         workers_kill_timeout=STOP_WITHIN,
     )
     with Companion() if serving.has_worker else nullcontext():
+        if serving.workers > 1:
+            write_turns.SHARED.share()
         web_process.hold_signals_while_forking()
         server.serve(target_loader=partial(web_process.load_application, connections), wrap_loader=False)
 
