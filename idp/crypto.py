@@ -5,6 +5,7 @@ secrets that machines make carry enough entropy for one SHA-256 (OWASP Password 
 """
 
 import base64
+import binascii
 import hashlib
 import hmac
 import secrets
@@ -65,6 +66,14 @@ def are_equal(one: str, other: str) -> bool:
 def base64url(raw: bytes) -> str:
     """Return bytes as base64url without padding (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def from_base64url(text: str) -> bytes | None:
+    """Return what base64url without padding stands for; None where a text is none."""
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):  # the latter for what is not ASCII
+        return None
 
 
 # -- Passwords ----------------------------------------------------------------

@@ -352,42 +352,57 @@ def _begin_immediate(
     cursor.execute("PRAGMA busy_timeout=0")
     try:
         if write_turns.SHARED.are_taken:
-            _take_turn(cursor.connection)
-        _take_write_lock(cursor)
-    except BaseException:
-        if write_turns.SHARED.are_taken:
-            cursor.connection.give_back_turn()
-        raise
+            _take_turn_and_lock(cursor)
+        else:
+            _take_write_lock(cursor)
     finally:
         cursor.execute(_WAIT)
 
 
-def _take_turn(connection: _SqliteConnection) -> None:
-    """Wait for this process's turn at writing. Where it does not come, it is lost, or somebody takes long: we look."""
-    if not connection.has_turn:
-        write_turns.SHARED.take(STEP_ASIDE_AFTER)
-        connection.has_turn = True  # in any case, so that a lost one is there again
+def _take_turn_and_lock(cursor: Any) -> None:
+    """Begin to write when it is this process's turn (`idp.write_turns`).
+
+    A turn that does not come is lost, or whoever has it takes long. In the first case SQLite's lock is free: then we
+    write, and it is there again when we have. In the second we wait for the lock like everybody else.
+    """
+    connection = cursor.connection
+    began_at = clock.ticks()
+    connection.has_turn = connection.has_turn or write_turns.SHARED.take(STEP_ASIDE_AFTER)
+    if _begins(cursor):
+        connection.has_turn = True
+        return
+    try:
+        _take_write_lock(cursor, began_at)
+    except BaseException:
+        connection.give_back_turn()
+        raise
 
 
-def _take_write_lock(cursor: Any) -> None:
-    """Begin to write, when it is this connection's turn.
+def _take_write_lock(cursor: Any, began_at: float | None = None) -> None:
+    """Begin to write, as soon as nobody else does.
 
     SQLite's own way to wait sleeps ever longer between two looks, up to a tenth of a second, while a transaction here
     takes a thousandth: whoever came first would often be the last to see that the lock is free. Whoever waits keeps
     their turn at first (see `idp.turns`), so that of all threads of a process one looks; when the wait gets long, they
     step aside, for those who only read.
 
+    Args:
+        began_at: when this process began to wait, on `clock.ticks`; None where it has not looked yet.
+
     Raises:
         sqlite3.OperationalError: somebody else has been writing all the while.
     """
-    if _begins(cursor):
-        return
-    began_at = clock.ticks()
+    if began_at is None:
+        if _begins(cursor):
+            return
+        began_at = clock.ticks()
     while clock.ticks() < began_at + STEP_ASIDE_AFTER:
         time.sleep(LOOK_EVERY)
         if _begins(cursor):
             return
     while clock.ticks() < began_at + BUSY_TIMEOUT:
+        if write_turns.SHARED.are_taken:
+            cursor.connection.give_back_turn()  # others may have better luck
         with turns.aside():
             time.sleep(LOOK_AGAIN_EVERY)
         # Only with the turn: who held SQLite's lock and waited for a turn would stop whoever has the turn and waits for

@@ -41,8 +41,10 @@ class WriteTurns:
         Returns:
             Whether it came.
         """
-        if self._counter is None or self._has_taken(self._counter):
-            return self._counter is not None
+        if self._counter is None:
+            return False
+        if self._has_taken(self._counter):
+            return True
         until = clock.ticks() + within
         waiting = select.poll()
         waiting.register(self._counter, select.POLLIN)

@@ -123,7 +123,7 @@ def test_one_that_was_lost_is_there_again(engine: Engine, turns: WriteTurns) -> 
     """A process that is killed while it writes gives nothing back."""
     child = os.fork()
     if child == 0:
-        turns.take(0)
+        turns.take(60)
         time.sleep(600)
         os._exit(0)
     while is_free(turns):
@@ -134,6 +134,42 @@ def test_one_that_was_lost_is_there_again(engine: Engine, turns: WriteTurns) -> 
     with engine.begin() as connection:
         connection.execute(COUNT)
     assert is_free(turns)
+
+
+def test_a_slow_one_keeps_its_own(engine: Engine, turns: WriteTurns) -> None:
+    """Who waited in vain writes once the lock is free, and gives back no turn that another one will."""
+    slow = engine.connect()
+    slow.execute(COUNT)
+    done = []
+
+    def write() -> None:
+        with engine.begin() as connection:
+            connection.execute(COUNT)
+            done.append(is_free(turns))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    time.sleep(4 * database.STEP_ASIDE_AFTER)
+    assert done == []
+    slow.commit()
+    thread.join()
+    slow.close()
+    assert done == [True]
+    assert is_free(turns)
+
+
+def test_who_waits_for_another_process_is_woken_and_does_not_look(
+    engine: Engine, turns: WriteTurns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    monkeypatch.setattr(database.time, "sleep", looks.append)
+    assert turns.take(0)
+    thread = threading.Timer(0.02, turns.give_back)
+    thread.start()
+    with engine.begin() as connection:
+        connection.execute(COUNT)
+    thread.join()
+    assert looks == []
 
 
 def test_processes_that_write_at_once(engine: Engine, turns: WriteTurns) -> None:

@@ -46,7 +46,7 @@ class CurrentSession:
     expires_at: int
     must_change_password: bool = False  # the password was issued to be changed: good for nothing else until then
     deletion_due_at: int | None = None  # the account will be deleted then, unless its owner thinks better of it
-    withdrawals: int = 0  # how often they took back what an app was allowed
+    code_epoch: int = 0  # authorization codes of an earlier one are worthless
 
     @property
     def display_name(self) -> str:
@@ -179,7 +179,7 @@ CURRENT = select(  # what `session_of` makes a session of; other statements may 
     BrowserSession.expires_at,
     User.is_password_temporary.label("must_change_password"),
     User.deletion_due_at,
-    User.withdrawals,
+    User.code_epoch,
 ).join(User, User.id == BrowserSession.user_id)
 
 
@@ -205,15 +205,21 @@ def session_of(row: Row) -> CurrentSession:
     return CurrentSession(*_fields(row))
 
 
-def touch(db: Session, session_id: str, last_seen_at: int) -> None:
-    """Note that something happened in a session, at most every few minutes."""
+def touch(db: Session, session_id: str, last_seen_at: int) -> bool:
+    """Note that something happened in a session, at most every few minutes.
+
+    Returns:
+        Whether it was written down. It locks the session: whoever locks the account as well does that first.
+    """
     now = clock.now()
-    if now - last_seen_at >= TOUCH_EVERY:
+    is_due = now - last_seen_at >= TOUCH_EVERY
+    if is_due:
         db.execute(
             update(BrowserSession)
             .where(BrowserSession.id == session_id, BrowserSession.last_seen_at < now)
             .values(last_seen_at=now)
         )
+    return is_due
 
 
 def list_sessions(

@@ -72,7 +72,7 @@ class User(Base):
     updated_at: Mapped[Seconds]
     disabled_at: Mapped[Seconds | None]
     deletion_due_at: Mapped[Seconds | None] = mapped_column(index=True)  # the owner asked for it, and may still revoke
-    withdrawals: Mapped[int] = mapped_column(server_default="0")  # how often they took back what an app was allowed
+    code_epoch: Mapped[int] = mapped_column(server_default="0")  # authorization codes of an earlier one are worthless
 
 
 class UserRole(Base):

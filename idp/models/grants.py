@@ -73,7 +73,7 @@ class SeenAssertion(Base):
 
 
 class AuthorizationGrant(Base):
-    """What one person allowed one client at one time; code, access tokens and refresh tokens hang on it.
+    """What one person allowed one client at one time; access tokens and refresh tokens hang on it.
 
     Ending it (`revoked_at`) ends all of them at once: this is the family of RFC 9700 section 4.14.
     """
@@ -94,8 +94,9 @@ class AuthorizationGrant(Base):
     kind: Mapped[str] = mapped_column(String(20), server_default="code")  # code, implicit, device
     resources: Mapped[Strings] = mapped_column(server_default="[]")  # RFC 8707; empty: the provider itself
     dpop_jkt: Mapped[str | None] = mapped_column(String(43))  # the key that the code is bound to (RFC 9449 section 10)
+    # These four are of codes that are the name of a row. Most carry their grant instead (`idp.oidc.codes`).
     redirect_uri: Mapped[LongText | None]
-    code_digest: Mapped[Digest | None] = mapped_column(unique=True)  # none where the grant began without a code
+    code_digest: Mapped[Digest | None] = mapped_column(unique=True)
     code_challenge: Mapped[str | None] = mapped_column(String(128))
     code_expires_at: Mapped[Seconds | None]
     code_claimed_at: Mapped[Seconds | None]

@@ -4,20 +4,19 @@ Most codes are redeemed within a second, so a row each would be written twice. S
 have, with everything else encrypted behind it: apps, browsers and logs see neither who signed in nor what was asked.
 """
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from idp import crypto
 
-_PURPOSE = "authorization codes"
+_PURPOSE = "authorization codes, form 1"  # another form is another purpose: codes of it are unknown then, not misread
 _ID_BYTES = 16
 _FIELDS = (
     "user_id",
     "session_id",
-    "withdrawals",
+    "code_epoch",
+    "client_version",
     "scope",
     "claims",
     "nonce",
@@ -44,7 +43,7 @@ def write(secret_key: str, client_id: str, grant: Mapping[str, Any]) -> str | No
     """Return a code for one client, without its prefix; None where there is too much to carry.
 
     Args:
-        grant: the columns of the grant to be, and how often the person had taken back what an app was allowed.
+        grant: the columns of the grant to be, the person's `code_epoch` and the client's version.
     """
     name = bytes.fromhex(grant["id"])
     told = _encode([grant[field] for field in _FIELDS]).encode("ascii")
@@ -59,11 +58,8 @@ def read(secret_key: str, client_id: str, code: str) -> dict[str, Any] | None:
     Args:
         code: without its prefix.
     """
-    if not _LEAST <= len(code) <= MOST or not code.isascii():
-        return None
-    try:
-        raw = base64.b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+    raw = crypto.from_base64url(code) if _LEAST <= len(code) <= MOST else None
+    if raw is None:
         return None
     name, sealed = raw[:_ID_BYTES], raw[_ID_BYTES:]
     told = crypto.decrypt_once(secret_key, _PURPOSE, name, sealed, bound_to=client_id.encode())

@@ -8,14 +8,12 @@ reason for draft-ietf-oauth-rfc7523bis). The other two are what RFC 7523, OIDC C
 so are not refused.
 """
 
-import base64
-import binascii
 import json
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from idp import clock
+from idp import clock, crypto
 from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, JwtRefused, read_header
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.requests import ProtocolRequest
@@ -47,10 +45,10 @@ def claimed_subject(assertion: str) -> str:
     Raises:
         JwtRefused: it names none.
     """
-    payload = assertion.split(".")[1]
+    payload = crypto.from_base64url(assertion.split(".")[1]) or b""
     try:
-        claims = json.loads(base64.b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError, RecursionError):
+        claims = json.loads(payload)
+    except (ValueError, RecursionError):
         claims = None
     subject = claims.get("sub") if isinstance(claims, dict) else None
     if not isinstance(subject, str) or not (subject.isascii() and subject.isprintable() and subject):

@@ -4,8 +4,6 @@ One reading for all of them: client assertions (RFC 7523) and request objects (R
 registered for the client; what a header says of keys (`jwk`, `jku`, `x5u`, `x5c`) is never followed.
 """
 
-import base64
-import binascii
 import json
 import threading
 import time
@@ -214,10 +212,10 @@ def read_unsigned(token: str) -> Mapping[str, Any]:
 
 
 def _decoded(part: str) -> bytes:
-    try:
-        return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise JwtRefused("is no signed JWT") from None
+    raw = crypto.from_base64url(part)
+    if raw is None:
+        raise JwtRefused("is no signed JWT")
+    return raw
 
 
 def read_claims(payload: bytes) -> Mapping[str, Any]:

@@ -16,9 +16,8 @@ from idp.accounts.audit import Event
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
 from idp.database import INSERTS
-from idp.models import AuthorizationGrant, BrowserSession, User
+from idp.models import AuthorizationGrant, BrowserSession, Client, User
 from idp.oidc import carried_codes, token_status
-from idp.oidc import scopes as known_scopes
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.clients import ClientMetadata
 from idp.statements import Prepared, Row, value
@@ -57,7 +56,8 @@ _INSERT = Prepared(
 def issue_code(db: Session, provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> str:
     """Return a code for what a person granted; at most one INSERT."""
     if not (provider.settings.authorization_codes == "stored" or _is_counted(request.client)):
-        grant = _grant(provider, request, session) | {"withdrawals": session.withdrawals}
+        stands = {"code_epoch": session.code_epoch, "client_version": request.client.version}
+        grant = _grant(provider, request, session) | stands
         carried = carried_codes.write(provider.settings.secret_key, request.client.client_id, grant)
         if carried is not None:
             return PREFIX + carried
@@ -166,21 +166,24 @@ _CARRIED = (
 
 
 def _insert_carried(engine: str) -> Any:
-    """An INSERT of what a code carries, if its session is alive and nothing was taken back, and if it is the first."""
+    """An INSERT of what a code carries, if it is the first, its session is alive, and all it stands on is as it was."""
     columns = {name: value(name, AuthorizationGrant.__table__.c[name].type) for name in _CARRIED}
     columns |= dict.fromkeys(("created_at", "code_claimed_at"), value("now", BigInteger()))
     alive = (
         select(*columns.values())
         .select_from(BrowserSession)
         .join(User, User.id == BrowserSession.user_id)
+        .join(Client, Client.client_id == columns["client_id"])
         .where(
+            Client.version == value("client_version", Client.__table__.c.version.type),
             BrowserSession.id == columns["session_id"],
             User.id == columns["user_id"],
-            User.withdrawals == value("withdrawals", User.__table__.c.withdrawals.type),
+            User.code_epoch == value("code_epoch", User.__table__.c.code_epoch.type),
             sessions.IS_ALIVE,
         )
-        # Whatever ends them waits for this, or this for it: PostgreSQL would let both go on, each on what was before.
-        .with_for_update(read=True, of=(User, BrowserSession))
+        # Whoever changes them waits for this, or this for them: PostgreSQL would let both go on, on what was before. In
+        # this order, as everybody who locks more than one.
+        .with_for_update(read=True, of=(Client, User, BrowserSession))
     )
     written = INSERTS[engine](AuthorizationGrant).from_select(list(columns), alive, include_defaults=False)
     return written.on_conflict_do_nothing(index_elements=["id"]).returning(AuthorizationGrant.id)
@@ -193,22 +196,16 @@ def claim_code(db: Session, provider: "Provider", code: str, client: ClientMetad
     """Claim a code for one client: of any number who try at once, one gets the row.
 
     Returns:
-        The grant's columns, or None when the code is unknown, of another client, used, or worthless since its session
-        ended or what was granted was taken back.
+        The grant's columns, or None when the code is unknown, of another client, expired, used, or worthless: its
+        session has ended, the person has ended what was under way, or the client was changed.
     """
     carried = carried_codes.read(provider.settings.secret_key, client.client_id, code.removeprefix(PREFIX))
     if carried is None:
         return _CLAIM.first(db, presented=crypto.digest(code), presented_by=client.client_id, now=clock.now())
-    return _claim_carried(db, provider, carried, client)
-
-
-def _claim_carried(db: Session, provider: "Provider", carried: Row, client: ClientMetadata) -> Row | None:
-    has_lost_scopes = not set(client.scopes).issuperset(known_scopes.split(carried["scope"]))
-    if has_lost_scopes or carried["code_expires_at"] <= clock.now():
+    if carried["code_expires_at"] <= clock.now():
         return None
-    written = {name: carried[name] for name in _CARRIED}
-    alive = sessions.alive_now(provider.settings)
-    if _CLAIM_CARRIED.first(db, **written, withdrawals=carried["withdrawals"], **alive) is None:
+    written = {name: carried[name] for name in (*_CARRIED, "code_epoch", "client_version")}
+    if _CLAIM_CARRIED.first(db, **written, **sessions.alive_now(provider.settings)) is None:
         return None
     names = {"grant_id": carried["id"], "grant_scope": carried["scope"], "claims_request": carried["claims"]}
     return {**carried, **names}

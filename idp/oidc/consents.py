@@ -148,13 +148,14 @@ def list_apps(db: Session, settings: Settings, user_id: str) -> list[AppAccess]:
 def withdraw_consent(db: Session, visitor: Visitor, user_id: str, client_id: str) -> bool:
     """Take back what a person allowed an app. Its grants end with all their tokens, wherever they were given.
 
+    Codes that are under way end in any case: nobody knows whose they are before they are redeemed.
+
     The app is told as if the sessions had ended that it was reached from: it has no more business with the person.
 
     Returns:
         Whether there was anything to take back.
     """
-    # Codes under way carry the count, and are worthless from now on.
-    db.execute(update(User).where(User.id == user_id).values(withdrawals=User.withdrawals + 1))
+    token_status.end_codes(db, user_id)
     forgotten = db.execute(delete(Consent).where(Consent.user_id == user_id, Consent.client_id == client_id))
     ended = db.execute(
         update(AuthorizationGrant)

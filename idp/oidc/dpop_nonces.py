@@ -4,8 +4,6 @@ A nonce is the number of a time window under a MAC. It is good in its window and
 uses the one before is handed the newer one with the answer, and so never has to try twice.
 """
 
-import base64
-import binascii
 import struct
 
 from idp import clock, crypto
@@ -23,10 +21,7 @@ def current_nonce(settings: Settings) -> str:
 
 def is_good(settings: Settings, nonce: str) -> bool:
     """Tell whether a nonce is ours and not too old."""
-    try:
-        raw = base64.b64decode(nonce + "=" * (-len(nonce) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return False
+    raw = crypto.from_base64url(nonce) or b""
     message, tag = raw[: _NUMBER.size], raw[_NUMBER.size :]
     if len(message) < _NUMBER.size or not crypto.is_mac_of(settings.secret_key, _PURPOSE, message, tag):
         return False

@@ -1,12 +1,12 @@
 """Public keys as others publish them (RFC 7517): what is weak, secret or no key at all does not come in."""
 
-import base64
-import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+
+from idp import crypto
 
 RSA_LEAST, RSA_MOST = 2_048, 8_192  # bits: shorter ones can be broken (RFC 7518 section 3.3), longer ones cost much
 _KEYS_MOST = 20
@@ -54,7 +54,4 @@ def _check_strength(jwk: Mapping[str, Any]) -> None:
 
 
 def _decoded(member: Any) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(member + "=" * (-len(member) % 4)) if isinstance(member, str) else b""
-    except (binascii.Error, ValueError):
-        return b""
+    return (crypto.from_base64url(member) if isinstance(member, str) else None) or b""

@@ -191,6 +191,11 @@ def revoke_grant(db: Session, grant_id: str) -> None:
     )
 
 
+def end_codes(db: Session, user_id: str) -> None:
+    """End the authorization codes of a person that were not redeemed yet, whatever app they are for."""
+    db.execute(update(User).where(User.id == user_id).values(code_epoch=User.code_epoch + 1))
+
+
 def revoke_grants(db: Session, ended: EndedSessions) -> None:
     """End what hangs on sessions that ended: the listener of `accounts.ended_sessions`.
 
@@ -198,6 +203,7 @@ def revoke_grants(db: Session, ended: EndedSessions) -> None:
     """
     query = update(AuthorizationGrant).where(AuthorizationGrant.revoked_at.is_(None))
     if ended.is_account_wide:
+        end_codes(db, ended.user_id)  # also of a session that goes on, which somebody may hold a copy of
         query = query.where(
             AuthorizationGrant.user_id == ended.user_id,
             or_(

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from werkzeug.http import dump_cookie
 from werkzeug.wrappers import Response
 
+from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
 from idp.database import LeanSession
@@ -85,6 +86,12 @@ def required_session() -> CurrentSession:
     if session is None:
         raise SessionRequired("Please sign in to see this page.")
     return session
+
+
+def note_activity(session_id: str, last_seen_at: int) -> None:
+    """Note that a session is in use. Committed at once: what follows may lock the account, which comes before."""
+    if sessions.touch(database(), session_id, last_seen_at):
+        database().commit()
 
 
 def set_session_cookie(response: Response, token: str) -> None:

@@ -3,6 +3,7 @@
 import base64
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -10,11 +11,12 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from idp import database
-from idp.accounts import sessions, users
+from idp.accounts import passwords, sessions, users
 from idp.accounts.visitor import OPERATOR
-from idp.models import AuthorizationGrant, User
+from idp.models import AuthorizationGrant, BrowserSession, User
 from idp.oidc import carried_codes, client_store, codes, consents
 from idp.oidc.authorization_request import AuthorizationRequest
+from tests.factories import PASSWORD
 from tests.relying_party import error_of
 
 SECRET_KEY = "a secret key for tests"  # gitleaks:allow
@@ -129,12 +131,58 @@ def test_so_it_does_where_nothing_had_been_redeemed(rp, db, ada):
     refused(rp, code)
 
 
-def test_taking_a_scope_away_from_the_app_does(rp, db, settings):
-    code = rp.authorize(scope="openid email").code
-    before = client_store.get_client(db, rp.metadata.client_id)
-    client_store.update_client(db, settings, OPERATOR, before, replace(before, scopes=("openid", "profile")))
+def test_a_changed_password_does_though_the_session_goes_on(rp, db, settings, ada):
+    """Somebody with a copy of the old cookie may have asked for the code."""
+    rp.log_in()
+    code = rp.ask(scope="openid offline_access").code
+    session = db.scalars(select(BrowserSession)).one()
+    passwords.change_password(
+        db, settings, OPERATOR, ada.id, PASSWORD, "another fine password", keep_session=session.id
+    )
     db.commit()
     refused(rp, code)
+
+
+@pytest.mark.parametrize("change", [{"scopes": ("openid", "profile")}, {"client_name": "Another name"}])
+def test_a_change_of_the_app_does(rp, db, settings, change):
+    code = rp.authorize(claims='{"userinfo": {"email": null}}').code
+    before = client_store.get_client(db, rp.metadata.client_id)
+    client_store.update_client(db, settings, OPERATOR, before, replace(before, **change))
+    db.commit()
+    refused(rp, code)
+
+
+def test_another_app_of_the_same_id_does(rp, db, settings, make_client):
+    used = rp.authorize().code
+    tokens, verifier = rp.redeem(used), rp.verifier
+    unused = rp.ask().code
+    client_store.remove_client(db, OPERATOR, rp.metadata.client_id)
+    db.commit()
+    _, rp.secret = make_client(client_id=rp.metadata.client_id)
+    refused(rp, unused)
+    rp.verifier = verifier
+    refused(rp, used)
+    assert not rp.is_good(tokens)
+
+
+def test_rules_on_who_is_in_the_app_do(rp, db, settings):
+    code = rp.authorize().code
+    before = client_store.get_client(db, rp.metadata.client_id)
+    client_store.update_client(db, settings, OPERATOR, before, replace(before, max_concurrent_users=1))
+    db.commit()
+    refused(rp, code)
+
+
+def test_a_code_that_was_used_betrays_a_thief_also_after_its_session(rp, db, ada):
+    """Who may act while the person is away still holds tokens then."""
+    rp.log_in()
+    code = rp.ask(scope="openid offline_access").code
+    tokens = rp.redeem(code)
+    sessions.end_sessions(db, OPERATOR, ada.id, reason="signed_out")
+    db.commit()
+    assert rp.refresh(tokens.refresh_token)
+    refused(rp, code)
+    assert error_of(rp.request_refresh(tokens.refresh_token)) == "invalid_grant"
 
 
 def test_an_account_that_is_gone_does(rp, db, ada):
@@ -147,9 +195,9 @@ def test_an_account_that_is_gone_does(rp, db, ada):
 # -- Who ends something, and who redeems at that moment --------------------------------------------
 
 
-@pytest.mark.parametrize("what", ["the session", "the consent"])
-def test_whoever_ends_it_meanwhile_comes_before_or_after(settings, app, make_client, make_user, db, what):
-    """No tokens come of what ended a moment ago: redeeming waits for the end, and then finds it."""
+@pytest.fixture
+def under_way(settings, app, make_client, make_user, db):
+    """A code of Ada's, and what ends it."""
     ada, (client, _) = make_user("ada"), make_client()
     session_id = sessions.start_session(db, settings, OPERATOR, ada.id)[1]
     db.commit()
@@ -158,21 +206,42 @@ def test_whoever_ends_it_meanwhile_comes_before_or_after(settings, app, make_cli
     asked = AuthorizationRequest(client=client, redirect_uri=client.redirect_uris[0], scopes=("openid",))
     code = codes.issue_code(db, provider, asked, session)
     db.commit()
-    claimed = []
+    ends = {
+        "the session": lambda own: sessions.end_session(own, OPERATOR, session_id, reason="signed_out"),
+        "the consent": lambda own: consents.withdraw_consent(own, OPERATOR, ada.id, client.client_id),
+        "a scope": lambda own: client_store.update_client(
+            own, settings, OPERATOR, client, replace(client, scopes=("profile", "email"))
+        ),
+    }
+    return SimpleNamespace(ends=ends, redeem=lambda own: codes.claim_code(own, provider, code, client))
 
-    def redeem():
+
+def at_that_moment(settings, first, second):
+    """Begin the second one while the first one is not committed, which it has to wait for; returns what it returned."""
+    done = []
+
+    def run():
         with database.open_session(settings) as own:
-            claimed.append(codes.claim_code(own, provider, code, client))
+            done.append(second(own))
 
-    thread = threading.Thread(target=redeem)
+    thread = threading.Thread(target=run)
     with database.open_session(settings) as own:
-        if what == "the session":
-            sessions.end_session(own, OPERATOR, session_id, reason="signed_out")
-        else:
-            consents.withdraw_consent(own, OPERATOR, ada.id, client.client_id)
+        first(own)
         thread.start()
         thread.join(0.3)
-        assert claimed == []
+        assert done == []
     thread.join()
-    assert claimed == [None]
+    return done[0]
+
+
+@pytest.mark.parametrize("what", ["the session", "the consent", "a scope"])
+def test_who_redeems_while_it_ends_gets_nothing(settings, under_way, db, what):
+    assert at_that_moment(settings, under_way.ends[what], under_way.redeem) is None
     assert count_grants(db) == 0
+
+
+@pytest.mark.parametrize("what", ["the session", "the consent", "a scope"])
+def test_who_ends_it_while_it_is_redeemed_ends_what_came_of_it(settings, under_way, db, what):
+    at_that_moment(settings, under_way.redeem, under_way.ends[what])
+    assert count_grants(db) == 1
+    assert db.scalar(select(AuthorizationGrant.revoked_at)) is not None

@@ -1,7 +1,4 @@
-"""How often somebody took back what an app was allowed: a code that was under way then is worthless.
-
-Codes have no row before they are redeemed, so that nothing else could end them.
-"""
+"""What ends authorization codes that are under way: they have no row before they are redeemed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,10 +12,10 @@ depends_on = None
 def upgrade() -> None:
     """Take the step."""
     with op.batch_alter_table("user", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("withdrawals", sa.Integer(), server_default="0", nullable=False))
+        batch_op.add_column(sa.Column("code_epoch", sa.Integer(), server_default="0", nullable=False))
 
 
 def downgrade() -> None:
     """Take the step back."""
     with op.batch_alter_table("user", schema=None) as batch_op:
-        batch_op.drop_column("withdrawals")
+        batch_op.drop_column("code_epoch")

@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from idp.accounts import email_change, names, passwords, profile, sessions
+from idp.accounts import email_change, names, passwords, profile
 from idp.oidc import claims, token_status
 from idp.oidc import scopes as known_scopes
 from idp.sentences import Sentence
@@ -22,7 +22,7 @@ def show_me() -> Response:
     """Answer with the account's data as they are now. Asking counts as activity in a living browser session."""
     person = required_person()
     if not person.grant["is_offline"]:  # such a grant outlives its session, and must not bring it back to life
-        sessions.touch(context.database(), person.grant["session_id"], person.grant["last_seen_at"])
+        context.note_activity(person.grant["session_id"], person.grant["last_seen_at"])
     return jsonify(_describe(person, person.grant))
 
 

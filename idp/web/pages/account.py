@@ -3,7 +3,6 @@
 from flask import Response, abort, request
 from sqlalchemy import select
 
-from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.models import User
 from idp.oidc.claims import COLUMNS, build_claims
@@ -43,5 +42,5 @@ def signed_in(*, is_password_own: bool = True) -> CurrentSession:
     session = context.required_session()
     if session.must_change_password and is_password_own:
         abort(see_other("show_password", next=request.path if request.path in destinations.DESTINATIONS else None))
-    sessions.touch(context.database(), session.id, session.last_seen_at)
+    context.note_activity(session.id, session.last_seen_at)
     return session
