@@ -41,7 +41,7 @@ GIGA = 10**9
 SIGN_IN, SSO_LOGIN = "password sign-in (to tokens)", "SSO login (authorize + token)"
 REFRESH, USERINFO = "refresh", "userinfo"
 REQUESTS = {SIGN_IN: 5, SSO_LOGIN: 2, REFRESH: 1, USERINFO: 1}
-COMMITS = {SIGN_IN: 6, SSO_LOGIN: 2, REFRESH: 1, USERINFO: 0}  # that write something
+COMMITS = {SIGN_IN: 6, SSO_LOGIN: 1, REFRESH: 1, USERINFO: 0}  # that write something
 
 
 @dataclass(frozen=True)
