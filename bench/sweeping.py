@@ -102,7 +102,7 @@ class Load:
         client = Client(self.port, random.Random(number))
         while not self.stop.is_set():
             with contextlib.suppress(queue.Empty):
-                at = self.appointed.get(timeout=5)  # in turn: a connection that is idle for long is closed by the server
+                at = self.appointed.get(timeout=5)  # each in turn: what is idle for long is closed by the server
                 time.sleep(max(0.0, at - time.monotonic()))
                 try:
                     what = client.ask()
