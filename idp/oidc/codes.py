@@ -26,31 +26,24 @@ if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
 PREFIX = "idp_ac_"
-_INSERT = Prepared(
-    insert(AuthorizationGrant),
-    columns=(
-        "id",
-        "client_id",
-        "user_id",
-        "session_id",
-        "scope",
-        "claims",
-        "nonce",
-        "kind",
-        "resources",
-        "dpop_jkt",
-        "redirect_uri",
-        "code_digest",
-        "code_challenge",
-        "code_expires_at",
-        "auth_time",
-        "acr",
-        "amr",
-        "is_offline",
-        "created_at",
-        "expires_at",
-    ),
+_GRANTED = (
+    "id",
+    "client_id",
+    "user_id",
+    "session_id",
+    "scope",
+    "claims",
+    "nonce",
+    "resources",
+    "dpop_jkt",
+    "auth_time",
+    "acr",
+    "amr",
+    "is_offline",
+    "expires_at",
 )
+_OF_REDEEMING = ("redirect_uri", "code_challenge", "code_expires_at")  # of no use once a code is redeemed
+_INSERT = Prepared(insert(AuthorizationGrant), columns=(*_GRANTED, *_OF_REDEEMING, "kind", "code_digest", "created_at"))
 
 
 def issue_code(db: Session, provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> str:
@@ -146,28 +139,11 @@ _CLAIM = Prepared(
     .values(code_claimed_at=value("now"))
     .returning(*_REDEEMED)
 )
-# What is left to write once a code that carries its grant is redeemed; whatever only the redeeming needed is not.
-_CARRIED = (
-    "id",
-    "client_id",
-    "user_id",
-    "session_id",
-    "scope",
-    "claims",
-    "nonce",
-    "resources",
-    "dpop_jkt",
-    "auth_time",
-    "acr",
-    "amr",
-    "is_offline",
-    "expires_at",
-)
 
 
 def _insert_carried(engine: str) -> Any:
     """An INSERT of what a code carries, if it is the first, its session is alive, and all it stands on is as it was."""
-    columns = {name: value(name, AuthorizationGrant.__table__.c[name].type) for name in _CARRIED}
+    columns = {name: value(name, AuthorizationGrant.__table__.c[name].type) for name in _GRANTED}
     columns |= dict.fromkeys(("created_at", "code_claimed_at"), value("now", BigInteger()))
     alive = (
         select(*columns.values())
@@ -204,7 +180,7 @@ def claim_code(db: Session, provider: "Provider", code: str, client: ClientMetad
         return _CLAIM.first(db, presented=crypto.digest(code), presented_by=client.client_id, now=clock.now())
     if carried["code_expires_at"] <= clock.now():
         return None
-    written = {name: carried[name] for name in (*_CARRIED, "code_epoch", "client_version")}
+    written = {name: carried[name] for name in (*_GRANTED, "code_epoch", "client_version")}
     if _CLAIM_CARRIED.first(db, **written, **sessions.alive_now(provider.settings)) is None:
         return None
     names = {"grant_id": carried["id"], "grant_scope": carried["scope"], "claims_request": carried["claims"]}
