@@ -351,15 +351,20 @@ def _begin_immediate(
         return
     cursor.execute("PRAGMA busy_timeout=0")
     try:
-        if write_turns.SHARED.are_taken:
-            _take_turn_and_lock(cursor)
-        else:
-            _take_write_lock(cursor)
+        _take_write_lock(cursor)
     finally:
         cursor.execute(_WAIT)
 
 
-def _take_turn_and_lock(cursor: Any) -> None:
+def _take_write_lock(cursor: Any) -> None:
+    """Begin to write."""
+    if write_turns.SHARED.are_taken:
+        _begin_in_turn(cursor)
+    elif not _begins(cursor):
+        _wait_and_begin(cursor, clock.ticks())
+
+
+def _begin_in_turn(cursor: Any) -> None:
     """Begin to write when it is this process's turn (`idp.write_turns`).
 
     A turn that does not come is lost, or whoever has it takes long. In the first case SQLite's lock is free: then we
@@ -372,14 +377,14 @@ def _take_turn_and_lock(cursor: Any) -> None:
         connection.has_turn = True
         return
     try:
-        _take_write_lock(cursor, began_at)
+        _wait_and_begin(cursor, began_at)
     except BaseException:
         connection.give_back_turn()
         raise
 
 
-def _take_write_lock(cursor: Any, began_at: float | None = None) -> None:
-    """Begin to write, as soon as nobody else does.
+def _wait_and_begin(cursor: Any, began_at: float) -> None:
+    """Begin to write, as soon as whoever does now has finished.
 
     SQLite's own way to wait sleeps ever longer between two looks, up to a tenth of a second, while a transaction here
     takes a thousandth: whoever came first would often be the last to see that the lock is free. Whoever waits keeps
@@ -387,15 +392,11 @@ def _take_write_lock(cursor: Any, began_at: float | None = None) -> None:
     step aside, for those who only read.
 
     Args:
-        began_at: when this process began to wait, on `clock.ticks`; None where it has not looked yet.
+        began_at: when this process began to wait, on `clock.ticks`.
 
     Raises:
         sqlite3.OperationalError: somebody else has been writing all the while.
     """
-    if began_at is None:
-        if _begins(cursor):
-            return
-        began_at = clock.ticks()
     while clock.ticks() < began_at + STEP_ASIDE_AFTER:
         time.sleep(LOOK_EVERY)
         if _begins(cursor):

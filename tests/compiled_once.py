@@ -28,9 +28,6 @@ def share_routes() -> None:
 class _Compiled(dict[Any, Any]):
     """Compiled statements by the kind of database, where SQLAlchemy looks for them by the engine."""
 
-    def __getitem__(self, key: Any) -> Any:
-        return super().__getitem__(_of_kind(key))
-
     def __setitem__(self, key: Any, compiled: Any) -> None:
         super().__setitem__(_of_kind(key), compiled)
 

@@ -94,7 +94,8 @@ class AuthorizationGrant(Base):
     kind: Mapped[str] = mapped_column(String(20), server_default="code")  # code, implicit, device
     resources: Mapped[Strings] = mapped_column(server_default="[]")  # RFC 8707; empty: the provider itself
     dpop_jkt: Mapped[str | None] = mapped_column(String(43))  # the key that the code is bound to (RFC 9449 section 10)
-    # These four are of codes that are the name of a row. Most carry their grant instead (`idp.oidc.codes`).
+    # These four are of codes that are the name of a row, the last one of devices' too. Most codes carry their grant
+    # instead (`idp.oidc.codes`).
     redirect_uri: Mapped[LongText | None]
     code_digest: Mapped[Digest | None] = mapped_column(unique=True)
     code_challenge: Mapped[str | None] = mapped_column(String(128))

@@ -99,7 +99,7 @@ def test_a_refresh_token_is_used_by_one_of_many_threads(posting, app):
         assert error_of(posting.request_refresh(winner.json["refresh_token"])) == "invalid_grant"
 
 
-def test_a_consent_that_is_sent_twice_gives_one_code(stranger, app):
+def test_a_consent_that_is_sent_twice_gives_one_code(stranger, app, db):
     """Two clicks, or two tabs: the same browser allows, and goes on, twice at the same moment."""
     stranger.sign_in(stranger.sign_in_page())
     twins = [app.test_client() for _ in range(2)]
@@ -107,6 +107,7 @@ def test_a_consent_that_is_sent_twice_gives_one_code(stranger, app):
         for twin in twins:
             twin.set_cookie(cookie.key, cookie.value)
     for _ in range(ROUNDS):
+        before = db.scalar(select(func.count()).select_from(AuthorizationGrant))
         page = stranger.follow(stranger.send(prompt="consent"))
         twin_party = [type(stranger)(twin, stranger.issuer, stranger.metadata, stranger.secret) for twin in twins]
         allowed = at_once(lambda number, pages=page, party=twin_party: party[number].submit(pages, "consent-allow"), 2)
@@ -115,6 +116,10 @@ def test_a_consent_that_is_sent_twice_gives_one_code(stranger, app):
         path = urlsplit(resumed[0].headers["Location"]).path
         answers = at_once(lambda number, path=path: twins[number].get(path), 2)
         assert sorted(response.status_code for response in answers) == [303, 400]
+        (answer,) = (response for response in answers if response.status_code == 303)
+        assert stranger.redeem(stranger.read_answer(answer).code)
+        db.rollback()
+        assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == before + 1
 
 
 def test_a_parked_request_is_finished_by_one_of_many_threads(rp, settings, db):
