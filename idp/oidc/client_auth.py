@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
@@ -20,6 +20,11 @@ from idp.oidc.requests import ProtocolRequest, safe
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
+# Reads what a request presents, given the id of the client that it claims to come from. Returns that client, if it was
+# read along with it, or None: mostly it can be, and needs no statement of its own then. Nothing is changed, for nobody
+# has proved yet who they are. The client is as the database has it, or as it must be there for what is presented to be
+# good. It is called once; where a client's keys may have to be fetched, after that, or what it read would be old.
+LookUp = Callable[[str], ClientMetadata | None]
 _CHALLENGED = ("client_secret_basic", *ASSERTION_METHODS)  # answered 401 where they fail
 
 
@@ -41,11 +46,14 @@ class _Presented:
     proof: str
 
 
-def authenticate_client(provider: "Provider", request: ProtocolRequest, methods: Sequence[str]) -> ClientMetadata:
+def authenticate_client(
+    provider: "Provider", request: ProtocolRequest, methods: Sequence[str], look_up: LookUp | None = None
+) -> ClientMetadata:
     """Authenticate the client of a request.
 
     Args:
         methods: what the endpoint accepts; the client must use the one that it is registered for.
+        look_up: see `LookUp`.
 
     Raises:
         InvalidRequestError: two methods at once, or two client ids.
@@ -53,14 +61,29 @@ def authenticate_client(provider: "Provider", request: ProtocolRequest, methods:
             Basic or an assertion.
     """
     shown = _presented(request)
+    may_fetch = shown.method in ASSERTION_METHODS
+    client = look_up(shown.client_id) if look_up and shown.client_id and not may_fetch else None
+    if client is None or _why_not(client, shown, methods):
+        client = _prove(provider, request, shown, methods)
+    if look_up and may_fetch:
+        look_up(client.client_id)
+    request.client = client
+    request.auth_method = shown.method
+    return client
+
+
+def _prove(provider: "Provider", request: ProtocolRequest, shown: _Presented, methods: Sequence[str]) -> ClientMetadata:
+    """Return the client, as the database has it, that a request proves to come from."""
     status = 401 if shown.method in _CHALLENGED else 400
     client = provider.clients.find(request.db, shown.client_id) if shown.client_id else None
     if client is None:
         _refuse(provider, request, shown.client_id, "unknown_client")
         raise ClientRefused(_message(shown.client_id, "is not known here"), status_code=status)
-    expected = client.token_endpoint_auth_method
-    if shown.method not in methods or not _is_accepted(shown.method, expected):
-        _refuse(provider, request, shown.client_id, "wrong_method")
+    if reason := _why_not(client, shown, methods):
+        _refuse(provider, request, shown.client_id, reason)
+        if reason == "wrong_secret":
+            raise ClientRefused("The client secret is wrong.", status_code=status)
+        expected = client.token_endpoint_auth_method
         raise ClientRefused(f"This client must authenticate with {expected}, not {shown.method}.", status_code=status)
     if shown.method in ASSERTION_METHODS:
         try:
@@ -68,12 +91,16 @@ def authenticate_client(provider: "Provider", request: ProtocolRequest, methods:
         except JwtRefused as fault:
             _refuse(provider, request, shown.client_id, "wrong_assertion")
             raise _refused_assertion(fault) from None
-    elif shown.method != "none" and not client.has_secret(shown.proof):
-        _refuse(provider, request, shown.client_id, "wrong_secret")
-        raise ClientRefused("The client secret is wrong.", status_code=status)
-    request.client = client
-    request.auth_method = shown.method
     return client
+
+
+def _why_not(client: ClientMetadata, shown: _Presented, methods: Sequence[str]) -> str:
+    """Return what is wrong with the method or the secret that a client shows, or nothing; of an assertion no more."""
+    if shown.method not in methods or not _is_accepted(shown.method, client.token_endpoint_auth_method):
+        return "wrong_method"
+    if shown.method in SECRET_METHODS and not client.has_secret(shown.proof):
+        return "wrong_secret"
+    return ""
 
 
 def _is_accepted(method: str, expected: str) -> bool:

@@ -33,6 +33,10 @@ class ClientRegistry:
     def __init__(self) -> None:
         self._kept: dict[str, ClientMetadata] = {}
 
+    def kept(self, client_id: str) -> ClientMetadata | None:
+        """Return a client as this process saw it last; whoever uses it has to see to it that it is so yet."""
+        return self._kept.get(client_id)
+
     def find(self, db: Session, client_id: str) -> ClientMetadata | None:
         """Return a client, or None."""
         return self.at_version(db, client_id, _VERSION.scalar(db, client_id=client_id))

@@ -20,6 +20,7 @@ from idp.models import AuthorizationGrant, BrowserSession, Client, User
 from idp.oidc import carried_codes, token_status
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.clients import ClientMetadata
+from idp.settings import Settings
 from idp.statements import Prepared, Row, value
 
 if TYPE_CHECKING:
@@ -162,47 +163,66 @@ def _insert_carried(engine: str) -> Any:
         .with_for_update(read=True, of=(Client, User, BrowserSession))
     )
     written = INSERTS[engine](AuthorizationGrant).from_select(list(columns), alive, include_defaults=False)
-    return written.on_conflict_do_nothing(index_elements=["id"]).returning(AuthorizationGrant.id)
+    return written.on_conflict_do_nothing(index_elements=["id"])
 
 
 _CLAIM_CARRIED = Prepared({engine: _insert_carried(engine) for engine in INSERTS})
 
 
-def claim_code(db: Session, provider: "Provider", code: str, client: ClientMetadata) -> Row | None:
-    """Claim a code for one client: of any number who try at once, one gets the row.
+class PresentedCode:
+    """A code as a client presents it at the token endpoint.
 
-    Returns:
-        The grant's columns, or None when the code is unknown, of another client, expired, used, or worthless: its
-        session has ended, the person has ended what was under way, or the client was changed.
+    Args:
+        settings: the provider's.
+        code: as it came.
+        client_id: who presents it, or says so: only for that client it opens.
+
+    Attributes:
+        client_version: the client as it was when the code was issued, and has to be yet; None where a row tells.
     """
-    carried = carried_codes.read(provider.settings.secret_key, client.client_id, code.removeprefix(PREFIX))
-    if carried is None:
-        return _CLAIM.first(db, presented=crypto.digest(code), presented_by=client.client_id, now=clock.now())
-    if carried["code_expires_at"] <= clock.now():
-        return None
-    written = {name: carried[name] for name in (*_GRANTED, "code_epoch", "client_version")}
-    if _CLAIM_CARRIED.first(db, **written, **sessions.alive_now(provider.settings)) is None:
-        return None
-    names = {"grant_id": carried["id"], "grant_scope": carried["scope"], "claims_request": carried["claims"]}
-    return {**carried, **names}
 
+    def __init__(self, settings: Settings, code: str, client_id: str) -> None:
+        self._settings = settings
+        self._code = code
+        self._client_id = client_id
+        self._carried = carried_codes.read(settings.secret_key, client_id, code.removeprefix(PREFIX))
+        self.client_version: int | None = self._carried["client_version"] if self._carried else None
 
-def end_reused(db: Session, provider: "Provider", visitor: Visitor, code: str, client_id: str) -> None:
-    """End what came of a code that could not be claimed because it had been used.
+    def claim(self, db: Session) -> Row | None:
+        """Claim it: of any number who try at once, one gets the row.
 
-    A second use betrays that somebody else had the code: everything that came of it ends (RFC 6749 section 4.1.2).
-    """
-    carried = carried_codes.read(provider.settings.secret_key, client_id, code.removeprefix(PREFIX))
-    is_its = (
-        AuthorizationGrant.id == carried["id"] if carried else AuthorizationGrant.code_digest == crypto.digest(code)
-    )
-    used = db.execute(
-        select(AuthorizationGrant.id, AuthorizationGrant.user_id).where(
-            is_its,
-            AuthorizationGrant.client_id == client_id,
-            AuthorizationGrant.code_claimed_at.is_not(None),
-        )
-    ).first()
-    if used is not None:
-        token_status.revoke_grant(db, used.id)
-        audit.record(db, Event.CODE_REUSED, visitor, user_id=used.user_id, client_id=client_id)
+        Returns:
+            The grant's columns, or None when the code is unknown, of another client, expired, used, or worthless: its
+            session has ended, the person has ended what was under way, or the client was changed.
+        """
+        carried = self._carried
+        if carried is None:
+            presented = crypto.digest(self._code)
+            return _CLAIM.first(db, presented=presented, presented_by=self._client_id, now=clock.now())
+        if carried["code_expires_at"] <= clock.now():
+            return None
+        written = {name: carried[name] for name in (*_GRANTED, "code_epoch", "client_version")}
+        if _CLAIM_CARRIED.run(db, **written, **sessions.alive_now(self._settings)) == 0:
+            return None
+        names = {"grant_id": carried["id"], "grant_scope": carried["scope"], "claims_request": carried["claims"]}
+        return {**carried, **names}
+
+    def end_reused(self, db: Session, visitor: Visitor) -> None:
+        """End what came of it, where it could not be claimed because it had been used.
+
+        A second use betrays that somebody else had the code: everything that came of it ends (RFC 6749 section 4.1.2).
+        """
+        if self._carried is not None:
+            is_its = AuthorizationGrant.id == self._carried["id"]
+        else:
+            is_its = AuthorizationGrant.code_digest == crypto.digest(self._code)
+        used = db.execute(
+            select(AuthorizationGrant.id, AuthorizationGrant.user_id).where(
+                is_its,
+                AuthorizationGrant.client_id == self._client_id,
+                AuthorizationGrant.code_claimed_at.is_not(None),
+            )
+        ).first()
+        if used is not None:
+            token_status.revoke_grant(db, used.id)
+            audit.record(db, Event.CODE_REUSED, visitor, user_id=used.user_id, client_id=self._client_id)

@@ -19,6 +19,7 @@ from idp.oidc.requests import ProtocolRequest
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
 from idp.oidc.token_issuer import REFRESH_PREFIX
+from idp.oidc.token_status import ActiveToken
 from idp.statements import Row
 
 if TYPE_CHECKING:
@@ -40,10 +41,19 @@ class IntrospectionEndpoint(TokenEndpoint):
     ) -> tuple[int, dict[str, Any] | str, list[tuple[str, str]]]:
         """Answer (section 2.2). The type is told by the token itself, so an unknown hint does no harm."""
         request.payload.check_single()
-        client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS)
+        found: ActiveToken | None = None
+
+        def look_up(client_id: str) -> ClientMetadata | None:
+            nonlocal found
+            found = token_status.find_active_token(request.db, self.server, request.payload.get("token") or "")
+            return found.client if found and found.client_id == client_id else None
+
+        client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS, look_up)
         token = request.payload.required("token")
-        describe = self._refresh_token if token.startswith(REFRESH_PREFIX) else self._access_token
-        answer = describe(request, client, token) or INACTIVE
+        if token.startswith(REFRESH_PREFIX):
+            answer = self._refresh_token(request, client, token) or INACTIVE
+        else:
+            answer = self._access_token(client, found) or INACTIVE
         if JWT_TYPE in request.headers.get("Accept", ""):
             return 200, self._sign(client, answer), [("Content-Type", JWT_TYPE), ("Cache-Control", "no-store")]
         return 200, answer, NO_STORE
@@ -54,8 +64,7 @@ class IntrospectionEndpoint(TokenEndpoint):
         payload = {"iss": settings.issuer, "aud": client.client_id, "iat": clock.now(), "token_introspection": answer}
         return sign(self.server.keys(settings.signing_algorithm), payload, JWT_TYPE.removeprefix("application/"))
 
-    def _access_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> dict[str, Any] | None:
-        found = token_status.find_active_token(request.db, self.server, token)
+    def _access_token(self, client: ClientMetadata, found: ActiveToken | None) -> dict[str, Any] | None:
         if found is None or not (found.client_id == client.client_id or found.is_for_any(client.protected_resources)):
             return None
         answer: dict[str, Any] = {

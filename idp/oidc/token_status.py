@@ -35,6 +35,7 @@ _GRANT_COLUMNS = (
     AuthorizationGrant.is_offline,
     AuthorizationGrant.resources,
     AuthorizationGrant.dpop_jkt,
+    AuthorizationGrant.expires_at.label("grant_expires_at"),
     BrowserSession.last_seen_at,
     BrowserSession.expires_at.label("session_expires_at"),
     Client.version.label("client_version"),
@@ -107,16 +108,18 @@ def has_given_tokens() -> ColumnElement[bool]:
     return or_(AuthorizationGrant.code_claimed_at.is_not(None), AuthorizationGrant.kind != "code")
 
 
-_LIVING_GRANT = (
+# A living grant with its session and its person, for what says which one; run with `sessions.alive_now`.
+LIVING_GRANT = (
     select(*_GRANT_COLUMNS, *claims.COLUMNS)
     .join(User, User.id == AuthorizationGrant.user_id)
     .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)
     .join(Client, Client.client_id == AuthorizationGrant.client_id)
-    .where(AuthorizationGrant.id == value("grant_id"), _is_grant_alive(sessions.IS_ALIVE))
+    .where(_is_grant_alive(sessions.IS_ALIVE))
 )
+_BY_ID = LIVING_GRANT.where(AuthorizationGrant.id == value("grant_id"))
 _NOT_GIVEN_BACK = ~exists().where(RevokedAccessToken.token_id == value("token_id"))
-_FIND_GRANT = Prepared(_LIVING_GRANT)
-_FIND_GRANT_OF_TOKEN = Prepared(_LIVING_GRANT.where(_NOT_GIVEN_BACK))
+_FIND_GRANT = Prepared(_BY_ID)
+_FIND_GRANT_OF_TOKEN = Prepared(_BY_ID.where(_NOT_GIVEN_BACK))
 _FIND_CLIENT_OF_TOKEN = Prepared(select(Client.version).where(Client.client_id == value("client_id"), _NOT_GIVEN_BACK))
 
 

@@ -268,7 +268,9 @@ def test_captcha_and_code_in_the_browser(start_app: StartApp, provider: FakeProv
     main.get_by_text("Captcha", exact=True).first.click()
     main.get_by_text("Mailed code", exact=True).click()
     picture.wait_for(state="detached")
-    main.get_by_role("button", name="Register", exact=True).click()
+    button = main.get_by_role("button", name="Register", exact=True)
+    button.nth(1).wait_for(state="detached")  # the form before is there until the whole page has been made anew
+    button.click()
     main.get_by_label("Code", exact=True).wait_for()
     main.get_by_label("Code", exact=True).fill(provider.account_api.mails[-1].code)
     main.get_by_label("Code", exact=True).press("Enter")

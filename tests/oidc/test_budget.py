@@ -5,18 +5,22 @@ import pytest
 from tests import postgresql
 from tests.request_objects import public_jwks, signed
 
-MOST_STATEMENTS = 4
+MOST_STATEMENTS = 2  # one to look, one to write
 MOST_COMMITS = 1 if postgresql.default_engine() == "sqlite" else 2  # there, what was only read ends with one, too
 
 
-def assert_affordable(rp, counted, **changes):
-    """A signed-in browser comes from an app and the app redeems the code."""
+def assert_affordable(rp, counted, further=0, **changes):
+    """A signed-in browser comes from an app and the app redeems the code.
+
+    Args:
+        further: statements that what the app gets costs besides.
+    """
     with counted() as traffic:
         answer = rp.ask(**changes)
         response = rp.request_tokens(answer.code)
     assert response.status_code == 200
     shown = "\n\n".join(traffic.statements)
-    assert len(traffic.statements) <= MOST_STATEMENTS, shown
+    assert len(traffic.statements) <= MOST_STATEMENTS + further, shown
     assert traffic.commits <= MOST_COMMITS
     return response.json
 
@@ -24,7 +28,7 @@ def assert_affordable(rp, counted, **changes):
 def test_a_trusted_app_with_claims_in_the_id_token(relying_party, ada, counted):
     rp = relying_party(has_id_token_claims=True)
     rp.log_in(scope="openid profile email roles")
-    assert_affordable(rp, counted, scope="openid profile email roles")
+    assert_affordable(rp, counted, further=1, scope="openid profile email roles")
 
 
 def test_an_app_with_remembered_consent(stranger, counted):
@@ -40,12 +44,31 @@ def test_an_app_as_streamlit_needs_it(relying_party, ada, counted):
         grant_types=("authorization_code",),
     )
     rp.log_in(scope="openid profile email roles account")
-    assert_affordable(rp, counted, scope="openid profile email roles account")
+    assert_affordable(rp, counted, further=1, scope="openid profile email roles account")
 
 
 def test_an_app_that_gets_a_refresh_token(rp, counted):
     rp.log_in(scope="openid offline_access")
-    assert "refresh_token" in assert_affordable(rp, counted, scope="openid offline_access")
+    assert "refresh_token" in assert_affordable(rp, counted, further=1, scope="openid offline_access")
+
+
+def test_a_refresh(rp, counted):
+    tokens = rp.refresh(rp.log_in(scope="openid offline_access").refresh_token)
+    with counted() as traffic:
+        response = rp.request_refresh(tokens.refresh_token)
+    assert response.status_code == 200
+    assert len(traffic.statements) == 3, traffic.statements  # one to look, one for each token
+    assert traffic.commits == 1
+
+
+@pytest.mark.parametrize(("is_own", "most"), [(True, 1), (False, 2)])
+def test_an_introspection(rp, relying_party, counted, is_own, most):
+    token = rp.log_in(scope="openid").access_token
+    asking = rp if is_own else relying_party()
+    asking.introspect(token)
+    with counted() as traffic:
+        assert asking.introspect(token)["active"] is is_own
+    assert len(traffic.statements) == most, traffic.statements
 
 
 def test_an_answer_that_is_posted_costs_no_more(rp, counted):
@@ -59,7 +82,7 @@ def test_a_request_that_was_pushed(rp, counted):
     with counted() as traffic:
         answer = rp.read_answer(rp.send_pushed(request_uri))
         assert rp.request_tokens(answer.code).status_code == 200
-    assert len(traffic.statements) <= MOST_STATEMENTS, traffic.statements
+    assert len(traffic.statements) <= MOST_STATEMENTS + 1, traffic.statements
     assert traffic.commits <= MOST_COMMITS + 1  # the request is claimed by the browser that brings it
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from idp import database
-from idp.accounts import passwords, sessions, users
+from idp.accounts import audit, passwords, sessions, users
 from idp.accounts.visitor import OPERATOR
-from idp.models import AuthorizationGrant, BrowserSession, User
+from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, User
 from idp.oidc import carried_codes, client_store, codes, consents
 from idp.oidc.authorization_request import AuthorizationRequest
 from tests.factories import PASSWORD
@@ -159,6 +159,24 @@ def test_a_change_of_the_app_does(rp, db, settings, change):
     refused(rp, code)
 
 
+def test_an_old_secret_is_refused_though_this_process_remembers_it(rp, db, settings):
+    code = rp.authorize().code
+    client_store.rotate_secret(db, settings, OPERATOR, rp.metadata.client_id)
+    db.commit()
+    response = rp.request_tokens(code)
+    assert (response.status_code, response.json["error"]) == (401, "invalid_client")
+    assert count_grants(db) == 0
+
+
+def test_a_new_secret_is_no_wrong_one(rp, db, settings):
+    code = rp.authorize().code
+    rp.secret = client_store.rotate_secret(db, settings, OPERATOR, rp.metadata.client_id)
+    db.commit()
+    refused(rp, code)
+    assert not db.scalars(select(AuditEvent).where(AuditEvent.event == audit.Event.CLIENT_AUTHENTICATION_REFUSED)).all()
+    assert rp.redeem(rp.ask().code)
+
+
 def test_another_app_of_the_same_id_does(rp, db, settings, make_client):
     used = rp.authorize().code
     tokens, verifier = rp.redeem(used), rp.verifier
@@ -220,7 +238,7 @@ def under_way(settings, app, make_client, make_user, db):
             own, settings, OPERATOR, client, replace(client, scopes=("profile", "email"))
         ),
     }
-    return SimpleNamespace(ends=ends, redeem=lambda own: codes.claim_code(own, provider, code, client))
+    return SimpleNamespace(ends=ends, redeem=codes.PresentedCode(provider.settings, code, client.client_id).claim)
 
 
 def at_that_moment(settings, first, second):

@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from idp.accounts import passwords, users
 from idp.accounts.visitor import OPERATOR
+from idp.clock import now
 from idp.errors import NotReadyError
-from idp.models import AuditEvent, RefreshToken
+from idp.models import AuditEvent, AuthorizationGrant, RefreshToken
+from idp.oidc import client_auth, token_status
+from idp.oidc.grants import grant
 from tests.relying_party import RelyingParty, error_of
 
 OFFLINE = "openid profile email offline_access"
@@ -124,6 +127,48 @@ def test_a_client_has_its_own_lifetimes(relying_party, ada, clock):
     clock.advance(20)
     assert not rp.is_good(first)
     clock.advance(30)
+    refused(rp.request_refresh(first.refresh_token))
+
+
+def test_its_grant_outlives_it(rp, db, clock, settings):
+    """Nobody is listed, nothing is swept, before the tokens of a grant have expired; and few refreshes write to it."""
+    tokens, seen = rp.log_in(scope=OFFLINE), []
+    for _ in range(20):
+        tokens = rp.refresh(tokens.refresh_token)
+        db.rollback()
+        seen.append(db.scalars(select(AuthorizationGrant.expires_at)).one())
+        assert seen[-1] >= now() + settings.refresh_token_lifetime + settings.access_token_lifetime
+        clock.advance(settings.access_token_lifetime)
+    assert len(set(seen)) == 2  # as it was given, and once more
+
+
+def test_what_ends_while_it_is_being_used_stays_ended(rp, db, monkeypatch):
+    """It is read before the client is known to be who it says, and used after that."""
+    first = rp.log_in(scope=OFFLINE)
+
+    def authenticate(*asked):
+        client = client_auth.authenticate_client(*asked)
+        token_status.revoke_grant(db, db.scalars(select(AuthorizationGrant.id)).one())
+        db.commit()
+        return client
+
+    monkeypatch.setattr(grant, "authenticate_client", authenticate)
+    response = rp.request_refresh(first.refresh_token).json
+    monkeypatch.undo()
+    assert rp.request_userinfo(response["access_token"]).status_code == 401
+    refused(rp.request_refresh(response["refresh_token"]))
+
+
+def test_one_whose_grant_goes_while_it_is_being_used_is_refused(rp, db, monkeypatch):
+    first = rp.log_in(scope=OFFLINE)
+
+    def authenticate(*asked):
+        client = client_auth.authenticate_client(*asked)
+        db.execute(delete(AuthorizationGrant))
+        db.commit()
+        return client
+
+    monkeypatch.setattr(grant, "authenticate_client", authenticate)
     refused(rp.request_refresh(first.refresh_token))
 
 

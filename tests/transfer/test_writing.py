@@ -134,6 +134,7 @@ def test_killed_in_the_middle_and_run_again(settings: Settings, db: Session) -> 
         **{name: value for name, value in os.environ.items() if not name.startswith("IDP_")},
         "IDP_INSTANCE": str(settings.instance),
         "IDP_SECRET_KEY": settings.secret_key,
+        "IDP_DATABASE_URL": settings.database_url,
     }
     done = subprocess.run([sys.executable, "-c", KILLED_AT_WORK, str(file)], env=environment, check=False)
     assert done.returncode == -signal.SIGKILL

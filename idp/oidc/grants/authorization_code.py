@@ -8,7 +8,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from idp import clock, crypto
 from idp.oidc import jwt_access_token, token_status
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.codes import claim_code, end_reused
+from idp.oidc.codes import PresentedCode
 from idp.oidc.grants.grant import Grant
 from idp.oidc.token_issuer import Authorization, id_token_claims
 from idp.statements import Row
@@ -22,15 +22,27 @@ class AuthorizationCodeGrant(Grant):
 
     GRANT_TYPE = "authorization_code"
 
+    _code: PresentedCode
+
+    def look_up(self, client_id: str) -> ClientMetadata | None:
+        """Open the code; returns its client as remembered, if that is how it has to be: claiming the code tells."""
+        self._code = PresentedCode(self.server.settings, self.request.payload.get("code") or "", client_id)
+        kept = self.server.clients.kept(client_id)
+        return kept if kept is not None and kept.version == self._code.client_version else None
+
     def authorize(self, client: ClientMetadata) -> Authorization:
         """Claim the code and check that it is presented as it was asked for."""
-        code, redirect_uri = self.request.payload.required("code"), self.request.payload.required("redirect_uri")
+        self.request.payload.required("code")
+        redirect_uri = self.request.payload.required("redirect_uri")
         verifier = self.request.payload.get("code_verifier")
         if verifier is not None and not _VERIFIER.fullmatch(verifier):
             raise InvalidRequestError("The code_verifier must have 43 to 128 unreserved characters.")
-        grant = claim_code(self.request.db, self.server, code, client)
+        db = self.request.db
+        grant = self._code.claim(db)
         if grant is None:
-            end_reused(self.request.db, self.server, self.request.visitor, code, client.client_id)
+            if self.server.clients.find(db, client.client_id) is not client:
+                self.authenticate()  # the client is not as it was remembered
+            self._code.end_reused(db, self.request.visitor)
         if grant is None or grant["code_expires_at"] <= clock.now():
             raise InvalidGrantError(_UNUSABLE)
         if redirect_uri != grant["redirect_uri"]:
@@ -41,7 +53,7 @@ class AuthorizationCodeGrant(Grant):
         scope = grant["grant_scope"]
         is_person_told_of = client.has_readable_access_tokens and jwt_access_token.needs_person(scope)
         if client.is_access_token_session_bound or is_person_told_of or id_token_claims(client, scope, grant):
-            found = token_status.find_grant(self.request.db, self.server.settings, grant["grant_id"])
+            found = token_status.find_grant(db, self.server.settings, grant["grant_id"])
             if found is None:
                 raise InvalidGrantError("The session or account that this code stands for has ended.")
             grant = found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.rfc6749.errors import UnauthorizedClientError
 from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 
-from idp.oidc.client_auth import authenticate_client
+from idp.oidc.client_auth import LookUp, authenticate_client
 from idp.oidc.clients import AUTH_METHODS, ClientMetadata
 from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof
 from idp.oidc.encryption import check_encryption
@@ -29,6 +29,14 @@ class Grant(BaseGrant, TokenEndpointMixin):
     server: "Provider"
     proof: Proof | None = None
 
+    def look_up(self, client_id: str) -> ClientMetadata | None:  # noqa: ARG002 - for those that present something
+        """Return the client of what the request presents, as `authenticate_client` takes it."""
+        return None
+
+    def authenticate(self, look_up: LookUp | None = None) -> ClientMetadata:
+        """Authenticate the client."""
+        return authenticate_client(self.server, self.request, self.TOKEN_ENDPOINT_AUTH_METHODS, look_up)
+
     def authorize(self, client: ClientMetadata) -> Authorization:
         """Claim what the request presents, and say what is to be minted for it.
 
@@ -40,7 +48,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
     def validate_token_request(self) -> None:
         """Authenticate the client and check that it may use this grant."""
         self.request.payload.check_single()
-        client = authenticate_client(self.server, self.request, self.TOKEN_ENDPOINT_AUTH_METHODS)
+        client = self.authenticate(self.look_up)
         if self.GRANT_TYPE not in client.grant_types:
             raise UnauthorizedClientError(f"This client is not registered for the grant {self.GRANT_TYPE}.")
         if self.request.dpop_proof is not None or client.dpop_bound_access_tokens:

@@ -1,35 +1,40 @@
 """The refresh token grant, with rotation and detection of reuse (RFC 6749 section 6, RFC 9700 section 4.14)."""
 
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidScopeError
-from sqlalchemy import or_, update
+from sqlalchemy import update
 
 from idp import clock, crypto
-from idp.accounts import audit
+from idp.accounts import audit, sessions
 from idp.accounts.audit import Event
 from idp.models import AuthorizationGrant, RefreshToken
 from idp.oidc import scopes as known_scopes
 from idp.oidc import token_status
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.grants.grant import Grant
-from idp.oidc.resources import InvalidTarget
 from idp.oidc.token_issuer import Authorization
-from idp.statements import Prepared, value
+from idp.statements import Prepared, Row, value
 
-_CLAIM = Prepared(
-    update(RefreshToken)
+_FIND = Prepared(
+    token_status.LIVING_GRANT.add_columns(
+        RefreshToken.scope.label("refresh_scope"), RefreshToken.dpop_jkt.label("refresh_dpop_jkt")
+    )
+    .join(RefreshToken, RefreshToken.grant_id == AuthorizationGrant.id)
     .where(
         RefreshToken.token_digest == value("presented"),
         RefreshToken.client_id == value("presented_by"),
         RefreshToken.claimed_at.is_(None),
         RefreshToken.expires_at > value("now"),
-        or_(RefreshToken.dpop_jkt.is_(None), RefreshToken.dpop_jkt == value("jkt")),
     )
+)
+_CLAIM = Prepared(
+    update(RefreshToken)
+    .where(RefreshToken.token_digest == value("presented"), RefreshToken.claimed_at.is_(None))
     .values(claimed_at=value("now"))
-    .returning(RefreshToken.grant_id, RefreshToken.scope)
 )
 _KEEP_GRANT = Prepared(
     update(AuthorizationGrant).where(AuthorizationGrant.id == value("grant_id")).values(expires_at=value("until"))
 )
+_KEPT_LONGER = 16  # a grant outlives its tokens by one part in so many: most refreshes need not write to it then
 _UNUSABLE = "The refresh token is unknown, expired, already used, revoked, or was issued to another client."
 
 
@@ -38,55 +43,49 @@ class RefreshTokenGrant(Grant):
 
     GRANT_TYPE = "refresh_token"
 
+    _found: Row | None  # the token that is presented, if it is good, with its grant
+
+    def look_up(self, client_id: str) -> ClientMetadata | None:
+        """Read the token and its grant; returns the client."""
+        presented = crypto.digest(self.request.payload.get("refresh_token") or "")
+        alive = sessions.alive_now(self.server.settings)
+        self._found = found = _FIND.first(self.request.db, presented=presented, presented_by=client_id, **alive)
+        return self.server.clients.at_version(self.request.db, client_id, found["client_version"]) if found else None
+
     def authorize(self, client: ClientMetadata) -> Authorization:
-        """Claim the token; a second use of one ends its whole family."""
+        """Claim the token, once nothing else is wrong; a second use of one ends its whole family."""
         token = self.request.payload.required("refresh_token")
         asked = known_scopes.split(self.request.payload.get("scope"))
-        db, now = self.request.db, clock.now()
-        claimed = _CLAIM.first(
-            db, presented=crypto.digest(token), presented_by=client.client_id, now=now, jkt=self.dpop_jkt
-        )
-        if claimed is None:
+        db, now, found = self.request.db, clock.now(), self._found
+        if found is None:
             raise self._refuse(token, client)
-        grant = token_status.find_grant(db, self.server.settings, claimed["grant_id"])
-        if grant is None:
-            raise InvalidGrantError(_UNUSABLE)
-        allowed = known_scopes.split(claimed["scope"])
-        try:
-            resources = self.resources(grant["resources"])
-        except InvalidTarget:
-            self._give_back(token)
-            raise
+        if found["refresh_dpop_jkt"] not in (None, self.dpop_jkt):
+            # Nothing was lost: whoever stole it without its key does its owner no harm.
+            raise InvalidGrantError("The refresh token is bound to a key: a DPoP proof of that key is needed.")
+        resources = self.resources(found["resources"])
+        allowed = known_scopes.split(found["refresh_scope"])
         if beyond := [scope for scope in asked if scope not in allowed]:
-            self._give_back(token)
             known = " ".join(scope for scope in beyond if scope in known_scopes.SUPPORTED)
             raise InvalidScopeError(f"The scope is more than what was granted. {known}".strip())
+        if _CLAIM.run(db, presented=crypto.digest(token), now=now) == 0:
+            raise self._refuse(token, client)
         lasts = self.server.lifetime(client, "refresh_token") + self.server.lifetime(client, "access_token")
-        _KEEP_GRANT.run(db, grant_id=claimed["grant_id"], until=now + lasts)
-        scope = " ".join(asked) or claimed["scope"]
+        if found["grant_expires_at"] < now + lasts:
+            _KEEP_GRANT.run(db, grant_id=found["grant_id"], until=now + lasts + lasts // _KEPT_LONGER)
+        scope = " ".join(asked) or found["refresh_scope"]
         return Authorization(
             client,
             scope,
-            grant,
-            is_narrower=scope != grant["grant_scope"],
-            refresh_scope=claimed["scope"],
+            found,
+            is_narrower=scope != found["grant_scope"],
+            refresh_scope=found["refresh_scope"],
             resources=resources,
         )
 
-    def _give_back(self, token: str) -> None:
-        """Nothing was lost: the token is good still, for a request that asks for less."""
-        mine = RefreshToken.token_digest == crypto.digest(token)
-        self.request.db.execute(update(RefreshToken).where(mine).values(claimed_at=None))
-
     def _refuse(self, token: str, client: ClientMetadata) -> InvalidGrantError:
-        """Say why a token could not be claimed; one that was used before ends its family."""
+        """Say why a token cannot be claimed; one that was used before ends its family."""
         found = token_status.find_refresh_token(self.request.db, token)
-        if found is None or found.client_id != client.client_id:
-            return InvalidGrantError(_UNUSABLE)
-        if found.claimed_at is not None:
+        if found is not None and found.client_id == client.client_id and found.claimed_at is not None:
             token_status.revoke_grant(self.request.db, found.grant_id)
             audit.record(self.request.db, Event.REFRESH_TOKEN_REUSED, self.request.visitor, client_id=client.client_id)
-        elif found.dpop_jkt not in (None, self.dpop_jkt):
-            # Nothing was lost: whoever stole it without its key does its owner no harm.
-            return InvalidGrantError("The refresh token is bound to a key: a DPoP proof of that key is needed.")
         return InvalidGrantError(_UNUSABLE)
