@@ -106,8 +106,8 @@ def resend(db: Session, settings: Settings, visitor: Visitor, identifier: str, l
     Raises:
         Throttled: too often for this name, or from this network.
     """
-    throttle.spend(db, settings, throttle.RESEND_ADDRESS, visitor.network)
-    throttle.spend(db, settings, throttle.RESEND_ACCOUNT, names.username_key(identifier))
+    account = names.username_key(identifier)
+    throttle.spend_all(db, settings, (throttle.RESEND_ADDRESS, visitor.network), (throttle.RESEND_ACCOUNT, account))
     found = db.execute(
         select(User.id, User.email, User.password_hash, User.given_name, User.family_name)
         .where(users.has_sign_in_name(identifier), User.email_verified_at.is_(None), User.disabled_at.is_(None))

@@ -56,9 +56,9 @@ def send_code(
         email, faults = names.check_email(email)
         names.refuse({"email": faults})
     key = names.email_key(email)
-    throttle.spend(db, settings, throttle.CODE_ADDRESS, visitor.network)
     # The name as typed: one bucket for a name and the address behind it would betray that they belong together.
-    throttle.spend(db, settings, throttle.CODE_ACCOUNT, f"{purpose} {names.username_key(typed or email)}")
+    account = f"{purpose} {names.username_key(typed or email)}"
+    throttle.spend_all(db, settings, (throttle.CODE_ADDRESS, visitor.network), (throttle.CODE_ACCOUNT, account))
     owner = db.execute(
         select(User.id, User.email).where(
             User.email_key == key, User.disabled_at.is_(None), User.is_registration_pending.is_(False)

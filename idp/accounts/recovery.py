@@ -169,8 +169,8 @@ def find_address(db: Session, identifier: str) -> str:
 
 
 def _spend(db: Session, settings: Settings, visitor: Visitor, identifier: str) -> None:
-    throttle.spend(db, settings, throttle.RECOVERY_ADDRESS, visitor.network)
-    throttle.spend(db, settings, throttle.RECOVERY_ACCOUNT, names.username_key(identifier))
+    account = names.username_key(identifier)
+    throttle.spend_all(db, settings, (throttle.RECOVERY_ADDRESS, visitor.network), (throttle.RECOVERY_ACCOUNT, account))
 
 
 def _find(db: Session, condition: ColumnElement[bool]) -> RowMapping | None:

@@ -124,8 +124,12 @@ def register(
     if invitation and names.email_key(invitation.email) != names.email_key(person.email):
         raise InvalidInputError({"email": [sentences.INVITATION_OTHER_ADDRESS()]})
     client_id = invitation.client_id if invitation else rules.client_id
-    charge = throttle.spend(db, settings, throttle.REGISTRATION_ADDRESS, visitor.network)
-    throttle.spend(db, settings, throttle.REGISTRATION_ACCOUNT, names.email_key(person.email))
+    charge, _ = throttle.spend_all(
+        db,
+        settings,
+        (throttle.REGISTRATION_ADDRESS, visitor.network),
+        (throttle.REGISTRATION_ACCOUNT, names.email_key(person.email)),
+    )
     listed = preauthorization.find(db, person.email, client_id)
     must_be_listed = must_be_preauthorized or effective_policy(settings, rules) == "preauthorized"
     if must_be_listed and listed is None:

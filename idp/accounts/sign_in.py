@@ -71,7 +71,7 @@ def _reason(user: Row, right: bool) -> str:
 
 def _spend(
     db: Session, settings: Settings, visitor: Visitor, identifier: str, user_id: str | None
-) -> tuple[list[throttle.Charge], Lane]:
+) -> tuple[tuple[throttle.Charge, ...], Lane]:
     """Charge an attempt to the account and to the network, and say in which lane its password waits.
 
     A browser that the account knows has a bucket of its own and none beside it: whatever strangers do, in its own
@@ -86,9 +86,11 @@ def _spend(
     try:
         if is_known:
             known = f"{account} {visitor.browser_digest}"
-            return [throttle.spend(db, settings, throttle.SIGN_IN_KNOWN_BROWSER, known)], Lane.SURE
-        network = throttle.spend(db, settings, throttle.SIGN_IN_ADDRESS, visitor.network)
-        return [network, throttle.spend(db, settings, throttle.SIGN_IN_ACCOUNT, account)], network.lane
+            return throttle.spend_all(db, settings, (throttle.SIGN_IN_KNOWN_BROWSER, known)), Lane.SURE
+        charges = throttle.spend_all(
+            db, settings, (throttle.SIGN_IN_ADDRESS, visitor.network), (throttle.SIGN_IN_ACCOUNT, account)
+        )
+        return charges, charges[0].lane  # by the network: whom an attacker guesses at must not wait for that
     except Throttled:
         audit.record(db, Event.SIGN_IN_THROTTLED, visitor, user_id=user_id)
         raise

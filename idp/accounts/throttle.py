@@ -87,6 +87,35 @@ def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
     Raises:
         Throttled: the bucket is empty; says for how long. Nothing is charged then.
     """
+    (charge,) = spend_all(db, settings, (kind, subject))
+    return charge
+
+
+def spend_all(db: Session, settings: Settings, *buckets: tuple[str, str]) -> tuple[Charge, ...]:
+    """Charge one attempt to several buckets, one after the other, and commit that at once.
+
+    Args:
+        buckets: kind and subject of each, as for `spend`.
+
+    Raises:
+        Throttled: one is empty. What those before it were charged stays: whoever tries many accounts pays for each.
+    """
+    charges: list[Charge] = []
+    for kind, subject in buckets:
+        try:
+            charges.append(_spend(db, settings, kind, subject))
+        except Throttled:
+            if charges:
+                db.commit()
+            else:
+                db.rollback()
+            metrics.add(f'idp_throttled_total{{bucket="{kind}"}}')
+            raise
+    db.commit()
+    return tuple(charges)
+
+
+def _spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
     burst, interval = _limits(settings, kind)
     bucket = f"{kind}:{crypto.digest(subject)[:32]}"
     shared = shared_buckets.of(settings)
@@ -95,10 +124,7 @@ def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
         shared, answer = None, _spend_in_table(db, bucket, burst, interval)
     is_charged, available_at = answer
     if not is_charged:
-        db.rollback()
-        metrics.add(f'idp_throttled_total{{bucket="{kind}"}}')
         raise Throttled(max(1, available_at + interval - clock.now() - burst * interval))
-    db.commit()
     is_doubtful = (available_at - clock.now()) // interval * DOUBTED_FROM > burst
     return Charge(bucket, interval, shared, Lane.DOUBTFUL if is_doubtful else Lane.NEW)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Reads what a request presents, given the id of the client that it claims to come from. Returns that client, if it was
 # read along with it, or None: mostly it can be, and needs no statement of its own then. Nothing is changed, for nobody
 # has proved yet who they are. The client is as the database has it, or as it must be there for what is presented to be
-# good. It is called once; where a client's keys may have to be fetched, after that, or what it read would be old.
+# good. It is called once: where a client's keys may have to be fetched, after that, for what it read would be old then.
 LookUp = Callable[[str], ClientMetadata | None]
 _CHALLENGED = ("client_secret_basic", *ASSERTION_METHODS)  # answered 401 where they fail
 
@@ -61,14 +61,14 @@ def authenticate_client(
             Basic or an assertion.
     """
     shown = _presented(request)
-    may_fetch = shown.method in ASSERTION_METHODS
-    client = look_up(shown.client_id) if look_up and shown.client_id and not may_fetch else None
-    if client is None or _why_not(client, shown, methods):
+    has_assertion = shown.method in ASSERTION_METHODS
+    client = look_up(shown.client_id) if look_up and shown.client_id and not has_assertion else None
+    if client is None or has_assertion or _why_not(client, shown, methods):
         client = _prove(provider, request, shown, methods)
-    if look_up and may_fetch:
-        look_up(client.client_id)
     request.client = client
     request.auth_method = shown.method
+    if look_up and has_assertion:
+        look_up(client.client_id)
     return client
 
 

@@ -56,9 +56,11 @@ def find_waiting(
         Throttled: too many wrong guesses by this person, or from this network (section 5.1).
     """
     settings = provider.settings
-    charges = (
-        throttle.spend(db, settings, throttle.USER_CODE_ADDRESS, visitor.network),
-        throttle.spend(db, settings, throttle.USER_CODE_ACCOUNT, session.user_id),
+    charges = throttle.spend_all(
+        db,
+        settings,
+        (throttle.USER_CODE_ADDRESS, visitor.network),
+        (throttle.USER_CODE_ACCOUNT, session.user_id),
     )
     user_code = normal_user_code(typed)
     row = (

@@ -23,7 +23,7 @@ def is_first_time(
         expires_at: when it would be refused for its age; until then it is remembered.
     """
     seen_id = crypto.digest(f"{purpose}\n{issuer}\n{jti}")
-    # RETURNING tells; the count of rows of an INSERT is not known with every engine.
+    # RETURNING tells: SQLAlchemy promises no count of rows for an INSERT.
     insert = insert_into(db, SeenAssertion).values(id=seen_id, expires_at=expires_at)
     is_first = db.scalars(insert.on_conflict_do_nothing().returning(SeenAssertion.id)).first() is not None
     db.commit()

@@ -10,6 +10,7 @@ from flask.sessions import NullSession, SessionInterface, SessionMixin
 from werkzeug.routing import MapAdapter, Rule
 
 _OPTIONS = ("_anchor", "_external", "_method", "_scheme")  # of `url_for`
+_LEFT = "!$'()*,/:;?@"  # may stand in a query as it is (RFC 3986 section 3.4); Flask leaves it, too
 
 
 class NoSessions(SessionInterface):
@@ -61,13 +62,13 @@ class Application(Flask):
         """Return the path of an endpoint; what builds it is made when a page asks for one with variables."""
         if self._paths is None:
             self._paths = {rule.endpoint: rule.rule for rule in self.url_map.iter_rules() if "<" not in rule.rule}
+        given = {name: value for name, value in values.items() if value is not None}
         if (
             (path := self._paths.get(endpoint)) is not None
             and has_request_context()
-            and values.keys().isdisjoint(_OPTIONS)
+            and given.keys().isdisjoint(_OPTIONS)  # `flask.url_for` names all of them, those that are None too
         ):
-            given = {name: value for name, value in values.items() if value is not None}
-            return request_ctx.request.script_root + path + (f"?{urlencode(given)}" if given else "")
+            return request_ctx.request.script_root + path + (f"?{urlencode(given, safe=_LEFT)}" if given else "")
         if has_request_context() and request_ctx.url_adapter is None:
             request_ctx.url_adapter = super().create_url_adapter(request_ctx.request)
         return super().url_for(endpoint, **values)

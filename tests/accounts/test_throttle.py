@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from idp import clock as provider_clock
@@ -72,6 +72,26 @@ def test_subjects_and_kinds_have_buckets_of_their_own(spend, settings, clock):
     assert spend("bob") == 0
     assert spend("ada", throttle.SIGN_IN_KNOWN_BROWSER) == 0
     assert spend("ada", throttle.PASSWORD_CHANGE) == 0
+
+
+def test_several_are_charged_with_one_commit(db, settings):
+    commits = []
+    event.listen(db, "after_commit", commits.append)
+    throttle.spend_all(db, settings, (throttle.SIGN_IN_ADDRESS, "192.0.2.1"), (KIND, "ada"))
+    assert len(commits) == 1
+    assert db.scalar(select(func.count()).select_from(Throttle)) == 2
+
+
+def test_who_meets_an_empty_one_has_paid_for_those_before_it_and_for_none_behind(db, settings, spend):
+    """Else whoever tries many accounts of which most are exhausted would pay for none of them."""
+    for _ in range(settings.throttle_account_burst):
+        spend("ada")
+    before, after = (throttle.SIGN_IN_ADDRESS, "192.0.2.1"), (KIND, "grace")
+    with pytest.raises(Throttled):
+        throttle.spend_all(db, settings, before, (KIND, "ada"), after)
+    db.rollback()
+    kinds = [bucket.partition(":")[0] for bucket in db.scalars(select(Throttle.bucket))]
+    assert sorted(kinds) == [KIND, throttle.SIGN_IN_ADDRESS]
 
 
 @pytest.mark.parametrize("kind", [throttle.SIGN_IN_ADDRESS, throttle.REGISTRATION_ADDRESS])

@@ -63,6 +63,40 @@ def test_an_assertion_opens_every_endpoint(service, with_secret, endpoint):
     assert with_secret.post(endpoint, **FORM).status_code == 200
 
 
+@pytest.mark.parametrize("what", ["a code", "a refresh token", "a question"])
+def test_a_forged_assertion_opens_nothing_that_is_read_before_the_client_is_known(relying_party, ada, what):
+    rp = relying_party(key=KEY, token_endpoint_auth_method="private_key_jwt")
+    tokens = rp.log_in(scope="openid offline_access")
+    code, token = rp.ask(scope="openid").code, tokens.refresh_token
+    endpoint, form = {
+        "a code": (
+            "token_endpoint",
+            {
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": rp.metadata.redirect_uris[0],
+                "code_verifier": rp.verifier,
+            },
+        ),
+        "a refresh token": ("token_endpoint", {"grant_type": "refresh_token", "refresh_token": token}),
+        "a question": ("introspection_endpoint", {"token": tokens.access_token}),
+    }[what]
+    forged = rp.assertion(key=ECKey.generate_key("P-256", {"kid": "service-1"}))
+    refused(call(rp, forged, endpoint, **form), "signature")
+    assert call(rp, rp.assertion(), endpoint, **form).status_code == 200
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_code_that_is_shown_twice_ends_what_came_of_it_by_one_assertion_each(relying_party, ada, app, remembers):
+    rp = relying_party(key=KEY, token_endpoint_auth_method="private_key_jwt")
+    code = rp.authorize().code
+    tokens = rp.redeem(code)
+    if not remembers:
+        app.extensions["idp_provider"].clients._kept.clear()
+    assert error_of(rp.request_tokens(code)) == "invalid_grant"
+    assert not rp.is_good(tokens)
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 @pytest.mark.parametrize("audience", ["issuer", "token_endpoint", "own"])
 def test_the_audience_is_the_issuer_or_an_endpoint(service, endpoint, audience):

@@ -1,7 +1,10 @@
 """The authorization code grant with PKCE (RFC 6749 section 4.1.3, RFC 7636)."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
@@ -9,7 +12,7 @@ from idp import clock, crypto
 from idp.oidc import jwt_access_token, token_status
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.codes import PresentedCode
-from idp.oidc.grants.grant import Grant
+from idp.oidc.grants.grant import Grant, TokenResponse
 from idp.oidc.token_issuer import Authorization, id_token_claims
 from idp.statements import Row
 
@@ -23,12 +26,41 @@ class AuthorizationCodeGrant(Grant):
     GRANT_TYPE = "authorization_code"
 
     _code: PresentedCode
+    _remembered: ClientMetadata | None = None  # the client, where nothing has confirmed yet that it still is so
 
     def look_up(self, client_id: str) -> ClientMetadata | None:
         """Open the code; returns its client as remembered, if that is how it has to be: claiming the code tells."""
         self._code = PresentedCode(self.server.settings, self.request.payload.get("code") or "", client_id)
         kept = self.server.clients.kept(client_id)
-        return kept if kept is not None and kept.version == self._code.client_version else None
+        is_proven = self.request.client is not None
+        if not is_proven and kept is not None and kept.version == self._code.client_version:
+            self._remembered = kept
+        return self._remembered
+
+    def validate_token_request(self) -> None:
+        """Authenticate the client and check that it may use this grant."""
+        with self._confirming():
+            super().validate_token_request()
+
+    def create_token_response(self) -> TokenResponse:  # type: ignore[override]
+        """Claim, mint, answer."""
+        with self._confirming():
+            return super().create_token_response()
+
+    @contextmanager
+    def _confirming(self) -> Iterator[None]:
+        """Say what is wrong to a client only once it is known to be the one that it says."""
+        try:
+            yield
+        except OAuth2Error:
+            self._confirm()
+            raise
+
+    def _confirm(self) -> None:
+        """Authenticate the client by what the database says, if that was by what is remembered."""
+        if self.request.client is not None and self.request.client is self._remembered:
+            self._remembered = None
+            self.authenticate()
 
     def authorize(self, client: ClientMetadata) -> Authorization:
         """Claim the code and check that it is presented as it was asked for."""
@@ -40,10 +72,11 @@ class AuthorizationCodeGrant(Grant):
         db = self.request.db
         grant = self._code.claim(db)
         if grant is None:
-            if self.server.clients.find(db, client.client_id) is not client:
-                self.authenticate()  # the client is not as it was remembered
+            self._confirm()
             self._code.end_reused(db, self.request.visitor)
-        if grant is None or grant["code_expires_at"] <= clock.now():
+            raise InvalidGrantError(_UNUSABLE)
+        self._remembered = None  # confirmed
+        if grant["code_expires_at"] <= clock.now():
             raise InvalidGrantError(_UNUSABLE)
         if redirect_uri != grant["redirect_uri"]:
             raise InvalidGrantError("The redirect_uri is not that of the authorization request.")

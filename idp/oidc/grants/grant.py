@@ -18,6 +18,7 @@ from idp.oidc.token_issuer import Authorization, mint
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
+TokenResponse = tuple[int, dict[str, Any], list[tuple[str, str]]]  # status, members, headers
 NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
 
 
@@ -67,7 +68,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
         """
         return narrow(self.server.settings.issuer, self.request.payload.get_all("resource"), granted)
 
-    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:  # type: ignore[override]
+    def create_token_response(self) -> TokenResponse:  # type: ignore[override]
         """Claim, mint, answer."""
         assert self.request.client is not None
         check_encryption(self.server, self.request.client)

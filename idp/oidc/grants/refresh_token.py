@@ -1,7 +1,7 @@
 """The refresh token grant, with rotation and detection of reuse (RFC 6749 section 6, RFC 9700 section 4.14)."""
 
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidScopeError
-from sqlalchemy import update
+from sqlalchemy import exists, update
 
 from idp import clock, crypto
 from idp.accounts import audit, sessions
@@ -28,13 +28,18 @@ _FIND = Prepared(
 )
 _CLAIM = Prepared(
     update(RefreshToken)
-    .where(RefreshToken.token_digest == value("presented"), RefreshToken.claimed_at.is_(None))
+    .where(
+        RefreshToken.token_digest == value("presented"),
+        RefreshToken.claimed_at.is_(None),
+        # A while may have passed since it was looked up: others wrote, or keys to encrypt for were fetched.
+        exists().where(AuthorizationGrant.id == RefreshToken.grant_id, AuthorizationGrant.revoked_at.is_(None)),
+    )
     .values(claimed_at=value("now"))
 )
 _KEEP_GRANT = Prepared(
     update(AuthorizationGrant).where(AuthorizationGrant.id == value("grant_id")).values(expires_at=value("until"))
 )
-_KEPT_LONGER = 16  # a grant outlives its tokens by one part in so many: most refreshes need not write to it then
+_KEPT_LONGER = 32  # a grant outlives its tokens by one part in so many: most refreshes need not write to it then
 _UNUSABLE = "The refresh token is unknown, expired, already used, revoked, or was issued to another client."
 
 

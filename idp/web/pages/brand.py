@@ -5,10 +5,10 @@ A browser may keep these files for good: their URLs change with their content.
 
 import hashlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
-from flask import Response, request, url_for
+from flask import Response, current_app, request, url_for
 from markupsafe import Markup
 
 from idp.errors import NotFoundError
@@ -19,6 +19,7 @@ from idp.web.texts import text
 
 STYLESHEET = Path(__file__).parents[1] / "static" / "pages.css"
 LOGO_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".webp": "image/webp"}
+_KEPT = "idp_brand"
 _FOR_GOOD = "public, max-age=31536000, immutable"
 _SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'"  # a picture opened by itself runs and loads nothing
 _ICON = Markup(
@@ -35,7 +36,7 @@ class BrandFile:
     content: bytes
     mimetype: str
 
-    @property
+    @cached_property
     def version(self) -> str:
         """What changes when the content does."""
         return hashlib.sha256(self.content).hexdigest()[:12]
@@ -54,8 +55,14 @@ class Brand:
 
 
 def current_brand() -> Brand:
-    """Return the brand of this provider, with URLs for this request."""
-    settings = context.settings()
+    """Return the brand of this provider; its URLs are the same for all requests, as each is one to the issuer."""
+    kept: Brand | None = current_app.extensions.get(_KEPT)
+    if kept is None:
+        kept = current_app.extensions[_KEPT] = _brand_of(context.settings())
+    return kept
+
+
+def _brand_of(settings: Settings) -> Brand:
     logo = logo_of(settings)
     return Brand(
         name=settings.brand_name,
