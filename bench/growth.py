@@ -206,7 +206,7 @@ def _of_worker(crowd: Crowd) -> Iterator[Operation]:
 
     def session(**given: Any) -> dict[str, Any]:
         fresh = {
-            "id": crypto.new_id(), "user_id": owner, "token_digest": crypto.digest(crypto.new_token()),
+            "id": crypto.new_row_id(1), "user_id": owner, "token_digest": crypto.digest(crypto.new_token()),
             "browser_digest": "", "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "user_agent": "", "address": "",
             "created_at": 1, "last_seen_at": 1, "expires_at": clock.now() + 86_400,
         }  # fmt: skip
@@ -214,7 +214,7 @@ def _of_worker(crowd: Crowd) -> Iterator[Operation]:
 
     def grant(session_id: str, client_id: str) -> dict[str, Any]:
         return {
-            "id": crypto.new_id(), "client_id": client_id, "user_id": owner, "session_id": session_id,
+            "id": crypto.new_row_id(1), "client_id": client_id, "user_id": owner, "session_id": session_id,
             "scope": "openid", "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "is_offline": False, "created_at": 1,
             "expires_at": 1, "code_claimed_at": 1, "resources": [],
         }  # fmt: skip
@@ -230,7 +230,7 @@ def _of_worker(crowd: Crowd) -> Iterator[Operation]:
             digest = crypto.digest(kept)
             grant_id = db.scalar(sa.select(RefreshToken.grant_id).where(RefreshToken.token_digest == digest))
         write((RefreshToken, [
-            {"id": crypto.new_id(), "grant_id": grant_id, "client_id": "bench", "scope": "", "created_at": 1,
+            {"id": crypto.new_row_id(1), "grant_id": grant_id, "client_id": "bench", "scope": "", "created_at": 1,
              "token_digest": crypto.digest(crypto.new_token()), "expires_at": 1, "claimed_at": 1}
             for _ in range(batches.BATCH)
         ]))  # fmt: skip

@@ -142,7 +142,12 @@ def name_of(number: int) -> str:
 
 def session_token(number: int) -> str:
     """Return the secret of a person's living session: the cookie's value."""
-    return _id("session", number)
+    return _row_id("session", number)
+
+
+def _row_id(what: str, number: int) -> str:
+    """Return an id like those that `crypto` makes for rows that come and go: the next person's follow."""
+    return f"{abs(number):08x}{_id(what, number)[:24]}"
 
 
 def _id(what: str, number: int) -> str:
@@ -171,9 +176,10 @@ def _of_person(number: int, now: int, password_hash: str) -> Iterator[tuple[str,
     yield "audit_event", _event(joined, "account:user:create", user_id, {"username": name})
     if number % 10 == 0:
         yield "user_role", {"user_id": user_id, "role": f"role-{number % 7}"}
-    sessions = [_session(user_id, _id("session", number), seen - DAY, seen, seen + 13 * DAY, None)]
+    sessions = [_session(user_id, _row_id("session", number), seen - DAY, seen, seen + 13 * DAY, None)]
     if number % 2:
-        sessions.append(_session(user_id, _id("old", number), joined, joined + 100, joined + 14 * DAY, joined + 3_600))
+        old = _row_id("old", number)
+        sessions.append(_session(user_id, old, joined, joined + 100, joined + 14 * DAY, joined + 3_600))
     for session in sessions:
         yield "browser_session", session
         about = {"session_id": session["id"]}
@@ -181,9 +187,9 @@ def _of_person(number: int, now: int, password_hash: str) -> Iterator[tuple[str,
         if session["ended_at"]:
             about = {"session_id": session["id"], "reason": "signed_out"}
             yield "audit_event", _event(session["ended_at"], "account:session:end", user_id, about)
-    grant_id = _id("grant", number)
+    grant_id = _row_id("grant", number)
     yield "authorization_grant", {
-        "id": grant_id, "client_id": app, "user_id": user_id, "session_id": _id("session", number),
+        "id": grant_id, "client_id": app, "user_id": user_id, "session_id": _row_id("session", number),
         "scope": "openid profile email offline_access", "kind": "code", "resources": "[]",
         "nonce": _id("nonce", number), "redirect_uri": "https://app.example.org/cb",
         "code_digest": crypto.digest(f"code {number}"), "code_challenge": crypto.digest(f"pkce {number}")[:43],
@@ -200,7 +206,8 @@ def _of_person(number: int, now: int, password_hash: str) -> Iterator[tuple[str,
         yield "audit_event", _event(joined, "account:consent:give", user_id, {"scope": "openid profile email"})
     if number % 4 == 0:
         yield "mail_message", {
-            "id": _id("mail", number), "kind": "confirmation", "recipient": f"{name}@example.org", "subject": "Confirm",
+            "id": _row_id("mail", number), "kind": "confirmation", "recipient": f"{name}@example.org",
+            "subject": "Confirm",
             "body_sealed": "", "state": "sent", "attempts": 1, "created_at": now - number % (29 * DAY) - 5,
             "next_attempt_at": now - number % (29 * DAY) - 5, "finished_at": now - number % (29 * DAY),
         }  # fmt: skip
@@ -210,7 +217,8 @@ def _of_person(number: int, now: int, password_hash: str) -> Iterator[tuple[str,
         yield "revoked_access_token", {"token_id": _id("revoked", number), "expires_at": now + 30 * DAY}
     if number % 20 == 0:  # an app that has not answered for a while
         yield "logout_notice", {
-            "id": _id("notice", number), "client_id": "app-0", "user_id": user_id, "session_id": _id("old", number),
+            "id": _row_id("notice", number), "client_id": "app-0", "user_id": user_id,
+            "session_id": _row_id("old", number),
             "state": "waiting", "attempts": 3, "created_at": now - 3_600, "next_attempt_at": now - 600,
         }  # fmt: skip
 
@@ -233,7 +241,7 @@ def _session(user_id: str, session_id: str, began: int, seen: int, until: int, e
 
 def _token(number: int, grant_id: str, app: str, made: int, claimed: int | None) -> dict[str, Any]:
     return {
-        "id": _id("token", number), "grant_id": grant_id, "client_id": app,
+        "id": _row_id("token", number), "grant_id": grant_id, "client_id": app,
         "token_digest": crypto.digest(f"token {number}"), "scope": "openid profile email offline_access",
         "created_at": made, "expires_at": made + 30 * DAY, "claimed_at": claimed,
     }  # fmt: skip

@@ -189,7 +189,7 @@ def add_old_rows(settings: Settings, count: int) -> None:
             kept, *grants, *(_grant(owner, each["id"], expires_at=int(time.time()) + 86_400) for each in idle)
         ])  # fmt: skip
         db.execute(sa.insert(RefreshToken), [
-            {"id": crypto.new_id(), "grant_id": kept["id"], "client_id": "bench", "scope": "", "created_at": 1,
+            {"id": crypto.new_row_id(1), "grant_id": kept["id"], "client_id": "bench", "scope": "", "created_at": 1,
              "token_digest": crypto.digest(crypto.new_token()), "expires_at": 2, "claimed_at": 1}
             for _ in range(shares[RefreshToken])
         ])  # fmt: skip
@@ -206,7 +206,7 @@ def add_old_rows(settings: Settings, count: int) -> None:
 
 def _session(owner: Any, **given: Any) -> dict[str, Any]:
     return {
-        "id": crypto.new_id(), "user_id": owner, "token_digest": crypto.digest(crypto.new_token()),
+        "id": crypto.new_row_id(1), "user_id": owner, "token_digest": crypto.digest(crypto.new_token()),
         "browser_digest": "", "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "user_agent": "", "address": "",
         "created_at": 1, "last_seen_at": 1, **given,
     }  # fmt: skip
@@ -214,7 +214,7 @@ def _session(owner: Any, **given: Any) -> dict[str, Any]:
 
 def _grant(owner: Any, session_id: str, **given: Any) -> dict[str, Any]:
     return {
-        "id": crypto.new_id(), "client_id": "app-1", "user_id": owner, "session_id": session_id, "scope": "openid",
+        "id": crypto.new_row_id(1), "client_id": "app-1", "user_id": owner, "session_id": session_id, "scope": "openid",
         "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "is_offline": False, "created_at": 1, "code_claimed_at": 1,
         "resources": [], **given,
     }  # fmt: skip

@@ -145,3 +145,12 @@ def test_without_a_secret_key_the_error_names_the_command_that_helps():
     for use in (lambda: crypto.mac("", "purpose", b""), lambda: crypto.seal("", "purpose", "x")):
         with pytest.raises(NotReadyError, match="idp init"):
             use()
+
+
+def test_ids_of_rows_follow_their_time_and_cannot_be_foreseen():
+    made = [crypto.new_row_id(now) for now in (0, 1, 1_800_000_000, 1_800_000_001, 2**32 - 1)]
+    assert made == sorted(made)
+    assert len(crypto.new_row_id(2**40)) == 32
+    assert {len(each) for each in made} == {32}
+    assert all(bytes.fromhex(each) for each in made)
+    assert len({crypto.new_row_id(1) for _ in range(1_000)}) == 1_000

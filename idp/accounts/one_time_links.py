@@ -93,7 +93,7 @@ def make_link(
     token, now = crypto.new_token(), clock.now()
     db.execute(
         insert(OneTimeLink).values(
-            id=crypto.new_id(),
+            id=crypto.new_row_id(now),
             purpose=purpose,
             token_digest=crypto.digest(token),
             user_id=user_id,

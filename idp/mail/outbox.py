@@ -37,7 +37,7 @@ def post(db: Session, settings: Settings, message: Message, recipient: str) -> s
     """
     check_recipient(recipient)
     now = clock.now()
-    row_id = crypto.new_id()
+    row_id = crypto.new_row_id(now)
     body = json.dumps({"text": message.text, "html": message.html})
     db.execute(
         insert(MailMessage).values(

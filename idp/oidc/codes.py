@@ -93,7 +93,7 @@ def _grant(provider: "Provider", request: AuthorizationRequest, session: Current
     now = clock.now()
     lasts = provider.lifetime(request.client, "refresh_token") + provider.lifetime(request.client, "access_token")
     return {
-        "id": crypto.new_id(),
+        "id": crypto.new_row_id(now),
         "user_id": session.user_id,
         "session_id": session.id,
         "scope": " ".join(request.scopes),

@@ -105,7 +105,8 @@ def approve(
         return False
     if not _answer(db, device, "approved"):
         return False
-    now, grant_id = clock.now(), crypto.new_id()
+    now = clock.now()
+    grant_id = crypto.new_row_id(now)
     lasts = provider.lifetime(device.client, "refresh_token") + provider.lifetime(device.client, "access_token")
     db.execute(
         insert(AuthorizationGrant).values(

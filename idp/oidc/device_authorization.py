@@ -86,7 +86,7 @@ def _begin(
             with db.begin_nested():
                 db.execute(
                     insert(DeviceAuthorization).values(
-                        id=crypto.new_id(),
+                        id=crypto.new_row_id(now),
                         client_id=client.client_id,
                         device_code_digest=crypto.digest(device_code),
                         user_code_digest=user_code_digest(settings, user_code),

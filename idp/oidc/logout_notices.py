@@ -58,7 +58,7 @@ def _write(db: Session, user_id: str, reached: Iterable[tuple[str, str]]) -> Non
     now = clock.now()
     rows = [
         {
-            "id": crypto.new_id(),
+            "id": crypto.new_row_id(now),
             "client_id": client_id,
             "user_id": user_id,
             "session_id": session_id,

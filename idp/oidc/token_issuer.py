@@ -129,7 +129,7 @@ def _mint_refresh_token(provider: "Provider", db: Session, authorization: Author
     now = clock.now()
     _INSERT_REFRESH_TOKEN.run(
         db,
-        id=crypto.new_id(),
+        id=crypto.new_row_id(now),
         grant_id=authorization.grant["grant_id"],
         client_id=authorization.client.client_id,
         token_digest=crypto.digest(token),

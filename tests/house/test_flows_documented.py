@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import event
 
 from idp.web import context
+from tests import postgresql
 from tests.factories import PASSWORD
 from tests.house import pages
 from tests.house.pages import section
@@ -53,7 +54,8 @@ def test_a_login_by_single_sign_on(relying_party, make_user, traffic):
     code = party.ask().code
     authorized = traffic.take()
     party.request_tokens(code)
-    assert (authorized, traffic.take()) == ((int(told[0]), 0), (int(told[1]), 1))
+    reading = 0 if postgresql.default_engine() == "sqlite" else 1  # there, what was only read ends with a commit, too
+    assert (authorized, traffic.take()) == ((int(told[0]), reading), (int(told[1]), 1))
 
 
 def test_a_sign_in_with_a_password(relying_party, make_user, traffic):

@@ -151,6 +151,7 @@ def pragma(app, statement) -> Iterator[None]:
     engine.dispose()
 
 
+@pytest.mark.sqlite
 def test_a_locked_database(impatient, app, stage, sqlite_file, settings):
     party, browser, token, tokens = stage
     other = sqlite3.connect(sqlite_file, isolation_level=None)
@@ -163,6 +164,7 @@ def test_a_locked_database(impatient, app, stage, sqlite_file, settings):
     assert_all_is_well(party, browser, tokens)
 
 
+@pytest.mark.sqlite
 def test_a_full_disk(app, stage, settings):
     """SQLite's own limit ends as a full disk does: SQLITE_FULL."""
     party, browser, _token, tokens = stage
@@ -181,6 +183,7 @@ def test_a_full_disk(app, stage, settings):
     assert_all_is_well(party, browser, tokens)
 
 
+@pytest.mark.sqlite
 def test_a_read_only_database(app, stage, settings):
     party, browser, token, tokens = stage
     before = count_sessions(settings)
@@ -194,6 +197,7 @@ def test_a_read_only_database(app, stage, settings):
     assert_all_is_well(party, browser, tokens)
 
 
+@pytest.mark.sqlite
 def test_a_database_that_is_no_database(app, stage, sqlite_file, tmp_path):
     party, browser, token, tokens = stage
     with app.app_context():
@@ -208,6 +212,7 @@ def test_a_database_that_is_no_database(app, stage, sqlite_file, tmp_path):
     assert_all_is_well(party, browser, tokens)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.9, 1.0])
 def test_a_wal_that_is_torn(app, stage, sqlite_file, settings, make_app, tmp_path, kept):
     """After a crash: what stands behind the last whole commit is as if it had never been."""
@@ -236,6 +241,7 @@ def test_a_wal_that_is_torn(app, stage, sqlite_file, settings, make_app, tmp_pat
     assert found == 5 if kept == 1.0 else found < 5
 
 
+@pytest.mark.sqlite
 def test_a_file_that_is_gone_is_not_made_anew(app, stage, sqlite_file, tmp_path):
     """An empty database in place of a lost one would look like a fresh start."""
     party, browser, token, tokens = stage
