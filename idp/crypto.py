@@ -42,7 +42,8 @@ def new_row_id(now: int) -> str:
     """Return an identifier for a row that comes and goes: the time and 96 random bits, in 32 digits like all others.
 
     Rows of one time then lie together in an index (as with version 7 of RFC 9562), also where they are written and
-    swept among millions. It tells when the row was made: people and apps are not named so.
+    swept among millions. It tells when the row was made: people, apps and sessions, of which others hear, are not
+    named so.
 
     Args:
         now: seconds since the epoch.
@@ -195,7 +196,7 @@ def encrypt_once(secret_key: str, purpose: str, name: bytes, plain: bytes, *, bo
     instance reaches in some weeks.
 
     Args:
-        name: of the message, at least 16 bytes that nobody can foresee; never used again for this purpose.
+        name: of the message, never used again for this purpose: 12 bytes of it at least are random.
         bound_to: what has to be known to read it, and is not in it.
     """
     return AESGCM(_key_of(secret_key, purpose, name)).encrypt(_NONCE, plain, bound_to)

@@ -137,7 +137,7 @@ def start_session(
     if not session_id:
         if replaces:
             end_session(db, visitor, replaces, reason="replaced")
-        session_id = crypto.new_row_id(now)
+        session_id = crypto.new_id()
         _INSERT.run(db, id=session_id, user_id=user_id, created_at=now, **proof)
     audit.record(db, Event.SIGN_IN, visitor, user_id=user_id, session_id=session_id)
     return token, session_id
@@ -350,7 +350,7 @@ def remember_browser(db: Session, visitor: Visitor, user_id: str) -> None:
     now = clock.now()
     db.execute(
         insert(BrowserSession).values(
-            id=crypto.new_row_id(now),
+            id=crypto.new_id(),
             user_id=user_id,
             token_digest=crypto.digest(crypto.new_token()),
             browser_digest=visitor.browser_digest,

@@ -63,7 +63,7 @@ def authenticate_client(
     shown = _presented(request)
     has_assertion = shown.method in ASSERTION_METHODS
     client = look_up(shown.client_id) if look_up and shown.client_id and not has_assertion else None
-    if client is None or has_assertion or _why_not(client, shown, methods):
+    if client is None or _why_not(client, shown, methods):
         client = _prove(provider, request, shown, methods)
     request.client = client
     request.auth_method = shown.method

@@ -168,14 +168,14 @@ def test_an_old_secret_is_refused_though_this_process_remembers_it(rp, db, setti
     assert count_grants(db) == 0
 
 
-@pytest.mark.parametrize(
-    "changes", [{"redirect_uri": None}, {"code_verifier": "short"}, {"grant_type": "authorization_code", "code": "x"}]
-)
-def test_an_old_secret_learns_nothing_else_that_is_wrong(rp, db, settings, changes):
+@pytest.mark.parametrize("fault", [{"redirect_uri": None}, {"code_verifier": "short"}, {"DPoP": "nonsense"}])
+def test_an_old_secret_learns_nothing_else_that_is_wrong(rp, db, settings, fault):
     code = rp.authorize().code
     client_store.rotate_secret(db, settings, OPERATOR, rp.metadata.client_id)
     db.commit()
-    assert rp.request_tokens(**{"code": code, **changes}).json["error"] == "invalid_client"
+    if "DPoP" in fault:
+        rp.browser.environ_base["HTTP_DPOP"] = fault.pop("DPoP")
+    assert rp.request_tokens(code, **fault).json["error"] == "invalid_client"
     assert db.scalars(select(AuditEvent).where(AuditEvent.event == audit.Event.CLIENT_AUTHENTICATION_REFUSED)).one()
 
 

@@ -86,13 +86,10 @@ def test_a_forged_assertion_opens_nothing_that_is_read_before_the_client_is_know
     assert call(rp, rp.assertion(), endpoint, **form).status_code == 200
 
 
-@pytest.mark.parametrize("remembers", [True, False])
-def test_a_code_that_is_shown_twice_ends_what_came_of_it_by_one_assertion_each(relying_party, ada, app, remembers):
+def test_a_code_that_is_shown_twice_ends_what_came_of_it_by_one_assertion_each(relying_party, ada):
     rp = relying_party(key=KEY, token_endpoint_auth_method="private_key_jwt")
     code = rp.authorize().code
     tokens = rp.redeem(code)
-    if not remembers:
-        app.extensions["idp_provider"].clients._kept.clear()
     assert error_of(rp.request_tokens(code)) == "invalid_grant"
     assert not rp.is_good(tokens)
 

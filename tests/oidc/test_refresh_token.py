@@ -1,10 +1,12 @@
 """Refresh tokens: rotation, detection of theft, and what ends them."""
 
+import threading
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import delete, select
 
+from idp import database
 from idp.accounts import passwords, users
 from idp.accounts.visitor import OPERATOR
 from idp.clock import now
@@ -156,6 +158,19 @@ def test_one_whose_grant_ends_while_it_is_being_used_is_refused(rp, db, monkeypa
     refused(rp.request_refresh(first.refresh_token))
     db.rollback()
     assert len(db.scalars(select(RefreshToken)).all()) == 1
+
+
+def test_who_uses_one_while_its_grant_ends_waits_and_is_refused(rp, settings):
+    first, answers = rp.log_in(scope=OFFLINE), []
+    thread = threading.Thread(target=lambda: answers.append(rp.request_refresh(first.refresh_token)))
+    with database.open_session(settings) as own:
+        token_status.revoke_grant(own, own.scalars(select(AuthorizationGrant.id)).one())
+        own.flush()
+        thread.start()
+        thread.join(0.3)
+        assert answers == []
+    thread.join()
+    refused(answers[0])
 
 
 def test_one_whose_grant_goes_while_it_is_being_used_is_refused(rp, db, monkeypatch):

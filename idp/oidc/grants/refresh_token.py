@@ -1,7 +1,7 @@
 """The refresh token grant, with rotation and detection of reuse (RFC 6749 section 6, RFC 9700 section 4.14)."""
 
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidScopeError
-from sqlalchemy import exists, update
+from sqlalchemy import select, update
 
 from idp import clock, crypto
 from idp.accounts import audit, sessions
@@ -31,8 +31,12 @@ _CLAIM = Prepared(
     .where(
         RefreshToken.token_digest == value("presented"),
         RefreshToken.claimed_at.is_(None),
-        # A while may have passed since it was looked up: others wrote, or keys to encrypt for were fetched.
-        exists().where(AuthorizationGrant.id == RefreshToken.grant_id, AuthorizationGrant.revoked_at.is_(None)),
+        # A while may have passed since it was looked up: others wrote, or keys to encrypt for were fetched. PostgreSQL
+        # would let both go on, who ends the grant and who uses it; of two who use one, the second waits here.
+        select(AuthorizationGrant.id)
+        .where(AuthorizationGrant.id == RefreshToken.grant_id, AuthorizationGrant.revoked_at.is_(None))
+        .with_for_update(key_share=True)
+        .exists(),
     )
     .values(claimed_at=value("now"))
 )

@@ -55,11 +55,12 @@ class Brand:
 
 
 def current_brand() -> Brand:
-    """Return the brand of this provider; its URLs are the same for all requests, as each is one to the issuer."""
-    kept: Brand | None = current_app.extensions.get(_KEPT)
-    if kept is None:
-        kept = current_app.extensions[_KEPT] = _brand_of(context.settings())
-    return kept
+    """Return the brand of this provider, with URLs for this request: below the issuer's path, unless it missed that."""
+    kept: dict[str, Brand] = current_app.extensions.setdefault(_KEPT, {})
+    brand = kept.get(request.script_root)
+    if brand is None:
+        brand = kept[request.script_root] = _brand_of(context.settings())
+    return brand
 
 
 def _brand_of(settings: Settings) -> Brand:
