@@ -142,7 +142,7 @@ def name_of(number: int) -> str:
 
 def session_token(number: int) -> str:
     """Return the secret of a person's living session: the cookie's value."""
-    return _row_id("session", number)
+    return _id("session", number)
 
 
 def _row_id(what: str, number: int) -> str:
@@ -176,9 +176,9 @@ def _of_person(number: int, now: int, password_hash: str) -> Iterator[tuple[str,
     yield "audit_event", _event(joined, "account:user:create", user_id, {"username": name})
     if number % 10 == 0:
         yield "user_role", {"user_id": user_id, "role": f"role-{number % 7}"}
-    sessions = [_session(user_id, _row_id("session", number), seen - DAY, seen, seen + 13 * DAY, None)]
+    sessions = [_session(user_id, _id("session", number), seen - DAY, seen, seen + 13 * DAY, None)]
     if number % 2:
-        old = _row_id("old", number)
+        old = _id("old", number)
         sessions.append(_session(user_id, old, joined, joined + 100, joined + 14 * DAY, joined + 3_600))
     for session in sessions:
         yield "browser_session", session
@@ -189,7 +189,7 @@ def _of_person(number: int, now: int, password_hash: str) -> Iterator[tuple[str,
             yield "audit_event", _event(session["ended_at"], "account:session:end", user_id, about)
     grant_id = _row_id("grant", number)
     yield "authorization_grant", {
-        "id": grant_id, "client_id": app, "user_id": user_id, "session_id": _row_id("session", number),
+        "id": grant_id, "client_id": app, "user_id": user_id, "session_id": _id("session", number),
         "scope": "openid profile email offline_access", "kind": "code", "resources": "[]",
         "nonce": _id("nonce", number), "redirect_uri": "https://app.example.org/cb",
         "code_digest": crypto.digest(f"code {number}"), "code_challenge": crypto.digest(f"pkce {number}")[:43],
@@ -218,7 +218,7 @@ def _of_person(number: int, now: int, password_hash: str) -> Iterator[tuple[str,
     if number % 20 == 0:  # an app that has not answered for a while
         yield "logout_notice", {
             "id": _row_id("notice", number), "client_id": "app-0", "user_id": user_id,
-            "session_id": _row_id("old", number),
+            "session_id": _id("old", number),
             "state": "waiting", "attempts": 3, "created_at": now - 3_600, "next_attempt_at": now - 600,
         }  # fmt: skip
 
