@@ -206,7 +206,7 @@ def _of_worker(crowd: Crowd) -> Iterator[Operation]:
 
     def session(**given: Any) -> dict[str, Any]:
         fresh = {
-            "id": crypto.new_row_id(1), "user_id": owner, "token_digest": crypto.digest(crypto.new_token()),
+            "id": crypto.new_id(), "user_id": owner, "token_digest": crypto.digest(crypto.new_token()),
             "browser_digest": "", "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "user_agent": "", "address": "",
             "created_at": 1, "last_seen_at": 1, "expires_at": clock.now() + 86_400,
         }  # fmt: skip

@@ -206,7 +206,7 @@ def add_old_rows(settings: Settings, count: int) -> None:
 
 def _session(owner: Any, **given: Any) -> dict[str, Any]:
     return {
-        "id": crypto.new_row_id(1), "user_id": owner, "token_digest": crypto.digest(crypto.new_token()),
+        "id": crypto.new_id(), "user_id": owner, "token_digest": crypto.digest(crypto.new_token()),
         "browser_digest": "", "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "user_agent": "", "address": "",
         "created_at": 1, "last_seen_at": 1, **given,
     }  # fmt: skip

@@ -1,8 +1,14 @@
 """Waiting for what other threads and processes do."""
 
+import threading
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+
+from idp import database
+from idp.settings import Settings
 
 PATIENCE = 120  # seconds; what does not come is a fault, what comes late is only late
 LOOK_EVERY = 0.05
@@ -25,3 +31,21 @@ def until(look: Callable[[], Found], complaint: str = "it did not come to that")
         assert time.monotonic() < give_up_at, complaint
         time.sleep(LOOK_EVERY)
     return found
+
+
+def at_that_moment(settings: Settings, first: Callable[[Session], Any], second: Callable[[Session], Any]) -> Any:
+    """Begin the second one while the first one is not committed, which it has to wait for; returns what it returned."""
+    done: list[Any] = []
+
+    def run() -> None:
+        with database.open_session(settings) as own:
+            done.append(second(own))
+
+    thread = threading.Thread(target=run)
+    with database.open_session(settings) as own:
+        first(own)
+        thread.start()
+        thread.join(0.3)
+        assert done == []
+    thread.join()
+    return done[0]

@@ -1,6 +1,5 @@
 """Codes that carry what was granted: what they show, and what ends them before they are redeemed."""
 
-import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from idp import database
 from idp.accounts import audit, passwords, sessions, users
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, User
@@ -17,6 +15,7 @@ from idp.oidc import carried_codes, client_store, codes, consents
 from idp.oidc.authorization_request import AuthorizationRequest
 from tests.factories import PASSWORD
 from tests.relying_party import decode, error_of
+from tests.waiting import at_that_moment
 
 SECRET_KEY = "a secret key for tests"  # gitleaks:allow
 GRANT = dict.fromkeys(carried_codes._FIELDS) | {"id": "0f" * 16, "user_id": "ada", "scope": "openid"}
@@ -250,24 +249,6 @@ def under_way(settings, app, make_client, make_user, db):
         ),
     }
     return SimpleNamespace(ends=ends, redeem=codes.PresentedCode(provider.settings, code, client.client_id).claim)
-
-
-def at_that_moment(settings, first, second):
-    """Begin the second one while the first one is not committed, which it has to wait for; returns what it returned."""
-    done = []
-
-    def run():
-        with database.open_session(settings) as own:
-            done.append(second(own))
-
-    thread = threading.Thread(target=run)
-    with database.open_session(settings) as own:
-        first(own)
-        thread.start()
-        thread.join(0.3)
-        assert done == []
-    thread.join()
-    return done[0]
 
 
 @pytest.mark.parametrize("what", ["the session", "the consent", "a scope"])

@@ -1,12 +1,10 @@
 """Refresh tokens: rotation, detection of theft, and what ends them."""
 
-import threading
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import delete, select
 
-from idp import database
 from idp.accounts import passwords, users
 from idp.accounts.visitor import OPERATOR
 from idp.clock import now
@@ -15,6 +13,7 @@ from idp.models import AuditEvent, AuthorizationGrant, RefreshToken
 from idp.oidc import client_auth, token_status
 from idp.oidc.grants import grant
 from tests.relying_party import RelyingParty, error_of
+from tests.waiting import at_that_moment
 
 OFFLINE = "openid profile email offline_access"
 
@@ -144,46 +143,43 @@ def test_its_grant_outlives_it(rp, db, clock, settings):
     assert len(set(seen)) == 2  # as it was given, and once more
 
 
-def test_one_whose_grant_ends_while_it_is_being_used_is_refused(rp, db, monkeypatch):
-    """It is read before the client is known to be who it says, and claimed after that."""
+@pytest.fixture
+def meanwhile(db, monkeypatch):
+    """Let something happen once a token was read, and before it is claimed: when it is known who presents it."""
+
+    def let(happen):
+        def authenticate(*asked):
+            client = client_auth.authenticate_client(*asked)
+            happen(db)
+            db.commit()
+            return client
+
+        monkeypatch.setattr(grant, "authenticate_client", authenticate)
+
+    return let
+
+
+def end_the_grant(db):
+    token_status.revoke_grant(db, db.scalars(select(AuthorizationGrant.id)).one())
+
+
+def test_one_whose_grant_ends_while_it_is_being_used_is_refused(rp, db, meanwhile):
     first = rp.log_in(scope=OFFLINE)
-
-    def authenticate(*asked):
-        client = client_auth.authenticate_client(*asked)
-        token_status.revoke_grant(db, db.scalars(select(AuthorizationGrant.id)).one())
-        db.commit()
-        return client
-
-    monkeypatch.setattr(grant, "authenticate_client", authenticate)
+    meanwhile(end_the_grant)
     refused(rp.request_refresh(first.refresh_token))
     db.rollback()
     assert len(db.scalars(select(RefreshToken)).all()) == 1
 
 
-def test_who_uses_one_while_its_grant_ends_waits_and_is_refused(rp, settings):
-    first, answers = rp.log_in(scope=OFFLINE), []
-    thread = threading.Thread(target=lambda: answers.append(rp.request_refresh(first.refresh_token)))
-    with database.open_session(settings) as own:
-        token_status.revoke_grant(own, own.scalars(select(AuthorizationGrant.id)).one())
-        own.flush()
-        thread.start()
-        thread.join(0.3)
-        assert answers == []
-    thread.join()
-    refused(answers[0])
-
-
-def test_one_whose_grant_goes_while_it_is_being_used_is_refused(rp, db, monkeypatch):
+def test_one_whose_grant_goes_while_it_is_being_used_is_refused(rp, meanwhile):
     first = rp.log_in(scope=OFFLINE)
-
-    def authenticate(*asked):
-        client = client_auth.authenticate_client(*asked)
-        db.execute(delete(AuthorizationGrant))
-        db.commit()
-        return client
-
-    monkeypatch.setattr(grant, "authenticate_client", authenticate)
+    meanwhile(lambda db: db.execute(delete(AuthorizationGrant)))
     refused(rp.request_refresh(first.refresh_token))
+
+
+def test_who_uses_one_while_its_grant_ends_waits_and_is_refused(rp, settings):
+    first = rp.log_in(scope=OFFLINE)
+    refused(at_that_moment(settings, end_the_grant, lambda _: rp.request_refresh(first.refresh_token)))
 
 
 @pytest.mark.parametrize("token", ["unknown", "idp_rt_" + "a" * 43, "é", "x" * 10_000])
