@@ -43,8 +43,12 @@ _SERVER_LIMITS = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "2",
 }
-# Sessions that keep SQLite's connection between requests: these take turns, so that more are needed in bursts only.
-IDLE_MOST = 4
+# Sessions that keep SQLite's connection between requests: these take turns, so more are needed only where one waits
+# in its midst; who waits for a password to be hashed keeps none (`pause`).
+IDLE_MOST = 2
+# KiB of pages that a connection to SQLite keeps: what lies above the rows of a million people in the indexes of a login
+# and a token check, and more. SQLite's own 2,000 are too few for that.
+PAGES_KEPT = 4_000
 _SHORT = 64  # characters or bytes of JSON that are remembered
 _WAIT = f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT}"
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
@@ -278,6 +282,17 @@ class LeanSession(Session):
         return self._has_only_read()
 
 
+def pause(db: Session) -> None:
+    """Commit, and give the connection back, before a wait that has nothing to do with the database.
+
+    Of connections there are fewer than of people who may wait for their password to be hashed; on SQLite each holds
+    pages in memory. Objects stay with the session, as they were read.
+    """
+    db.commit()
+    if isinstance(db, LeanSession):  # the others do so at each commit
+        db.let_go_of_connection()
+
+
 class SessionPool:
     """Sessions that wait for their next request.
 
@@ -325,7 +340,8 @@ def open_session(settings: Settings) -> Iterator[Session]:
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+    kept = f"cache_size=-{PAGES_KEPT}"
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", kept):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -8,7 +8,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import email_validator
@@ -61,10 +61,15 @@ def domain_key(domain: str) -> str:
     lowered = _lowered(_storable(domain))
     while (inner := lowered.strip().strip("@.")) != lowered:  # whatever stands around it, and in whichever order
         lowered = inner
+    return _as_in_dns(lowered)
+
+
+@lru_cache(maxsize=256)
+def _as_in_dns(domain: str) -> str:
     try:
-        return idna.encode(lowered, uts46=True).decode("ascii")
+        return idna.encode(domain, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):
-        return lowered
+        return domain
 
 
 def tidy_username(username: str) -> str:

@@ -14,6 +14,7 @@ from idp.accounts import audit, names, one_time_links, sessions, throttle
 from idp.accounts.audit import Event
 from idp.accounts.users import Person
 from idp.accounts.visitor import Visitor
+from idp.database import pause
 from idp.errors import InvalidInputError, NotFoundError, PasswordRefused
 from idp.hashing import Lane
 from idp.mail import messages, outbox
@@ -108,7 +109,7 @@ def change_password(
         raise InvalidInputError({"new_password": [sentences.PASSWORD_SAME()]})
     throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
     check_new_password(settings, new, own_data_of(user), "new_password")
-    password_hash = crypto.hash_password(new, settings.bcrypt_cost)
+    password_hash = hash_new(db, settings, new)
     replace_password(
         db, settings, visitor, user, password_hash=password_hash, keep_session=keep_session, language=language
     )
@@ -204,7 +205,7 @@ def require_password(
     if user is None or user.password_hash is None:
         raise NotFoundError(sentences.PASSWORD_NONE())
     attempt = throttle.spend(db, settings, throttle.PASSWORD_CHANGE, user_id)
-    if not is_right(settings, current, user.password_hash):
+    if not is_right(db, settings, current, user.password_hash):
         audit.record(db, refused, visitor, user_id=user_id)
         raise InvalidInputError({"current_password": [sentences.PASSWORD_WRONG()]})
     attempt.refund(db)
@@ -216,8 +217,21 @@ def own_data_of(user: User) -> tuple[str | None, ...]:
     return (user.username, user.email, user.given_name, user.family_name)
 
 
-def is_right(settings: Settings, password: str, stored: str | None, lane: Lane = Lane.SURE) -> bool:
-    """Check a password at sign-in, at the same cost whether the account exists or not.
+def hash_new(db: Session, settings: Settings, password: str, lane: Lane = Lane.SURE) -> str:
+    """Hash a password that somebody chose, without a connection meanwhile: what was done until now is committed.
+
+    Args:
+        lane: where it waits when there is much to hash.
+
+    Raises:
+        Busy: too much waits in that lane.
+    """
+    pause(db)
+    return crypto.hash_password(password, settings.bcrypt_cost, lane)
+
+
+def is_right(db: Session, settings: Settings, password: str, stored: str | None, lane: Lane = Lane.SURE) -> bool:
+    """Check a password at the same cost whether the account exists or not, without a connection, as `hash_new`.
 
     Args:
         stored: the account's hash; None when there is no account, or no password.
@@ -226,6 +240,7 @@ def is_right(settings: Settings, password: str, stored: str | None, lane: Lane =
     Raises:
         Busy: too much waits in that lane.
     """
+    pause(db)
     right = crypto.verify_password(password[:MOST], stored or crypto.dummy_password_hash(settings.bcrypt_cost), lane)
     return right and stored is not None and len(password) <= MOST
 
@@ -244,7 +259,7 @@ def confirm(db: Session, settings: Settings, user_id: str, password: str, stored
     session that was started here, and ends it. A hash made at another cost, or brought from elsewhere, is replaced.
     """
     is_outdated = crypto.is_password_hash_outdated(stored, settings.bcrypt_cost)
-    fresh = crypto.hash_password(password, settings.bcrypt_cost) if is_outdated else stored
+    fresh = hash_new(db, settings, password) if is_outdated else stored
     return _HOLD.run(db, holds=user_id, checked=stored, fresh=fresh) == 1
 
 

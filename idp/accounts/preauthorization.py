@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Executable, and_, delete, or_, select
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, sentences
@@ -18,11 +18,12 @@ from idp.accounts import audit, names, one_time_links
 from idp.accounts.audit import Event
 from idp.accounts.roles import fault_of_role
 from idp.accounts.visitor import Visitor
-from idp.database import insert_into
+from idp.database import INSERTS, EitherInsert, insert_into
 from idp.errors import ExpiredError
 from idp.mail import messages, outbox
 from idp.models import Preauthorization, User
 from idp.settings import DAY, Settings
+from idp.statements import Prepared
 
 INVITATION_LIFETIME = 7 * DAY
 _PAGE = 500
@@ -33,6 +34,21 @@ _COLUMNS = (
     Preauthorization.roles,
     Preauthorization.created_at,
     Preauthorization.expires_at,
+)
+
+
+def _listing(insert: EitherInsert) -> Executable:
+    """Return the statement that lists an address; one that is listed already gets these roles and this end."""
+    anew = ("email", "roles", "expires_at", "created_at")
+    key = (Preauthorization.email_key, Preauthorization.client_id)
+    changed = {name: insert.excluded[name] for name in anew}
+    return insert.on_conflict_do_update(index_elements=key, set_=changed).returning(*_COLUMNS)
+
+
+# Prepared, for operators bring addresses by the thousand, and nobody else writes to SQLite meanwhile.
+_LIST = Prepared(
+    {name: _listing(insert(Preauthorization)) for name, insert in INSERTS.items()},
+    columns=("id", "email_key", "client_id", "email", "roles", "expires_at", "created_at"),
 )
 
 
@@ -105,14 +121,18 @@ def preauthorize(
     email, faults = names.check_email(email)
     given = sorted(set(roles))
     names.refuse({"email": faults, "role": [fault for role in given if (fault := fault_of_role(role))]})
-    values = {"email": email, "roles": given, "expires_at": expires_at, "created_at": clock.now()}
-    row = db.execute(
-        insert_into(db, Preauthorization)
-        .values(id=crypto.new_id(), email_key=names.email_key(email), client_id=client_id, **values)
-        .on_conflict_do_update(index_elements=[Preauthorization.email_key, Preauthorization.client_id], set_=values)
-        .returning(*_COLUMNS)
-    ).one()
-    listed = Preauthorized(**row._mapping)
+    row = _LIST.first(
+        db,
+        id=crypto.new_id(),
+        email_key=names.email_key(email),
+        client_id=client_id,
+        email=email,
+        roles=given,
+        expires_at=expires_at,
+        created_at=clock.now(),
+    )
+    assert row is not None  # RETURNING gives what was written
+    listed = Preauthorized(**row)
     audit.record(db, Event.PREAUTHORIZED, visitor, client_id=client_id or None, email=email, roles=listed.roles)
     return listed
 

@@ -85,7 +85,7 @@ def reset_password(
     user = db.get_one(User, peek_reset(db, token).user_id)
     throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
     passwords.check_new_password(settings, new_password, passwords.own_data_of(user), "new_password")
-    password_hash = crypto.hash_password(new_password, settings.bcrypt_cost)  # before the claim: it holds a lock
+    password_hash = passwords.hash_new(db, settings, new_password)  # before the claim: it holds a lock
     link = one_time_links.claim_link(db, token, one_time_links.RESET_PASSWORD)
     passwords.replace_password(
         db, settings, visitor, user, password_hash=password_hash, event=Event.PASSWORD_RESET, language=language
@@ -137,12 +137,13 @@ def issue_temporary_password(
         audit.record(db, Event.PASSWORD_ISSUED, visitor)
         return None
     password = "".join(_LETTERS[byte % len(_LETTERS)] for byte in crypto.random_bytes(_TEMPORARY_LENGTH))
+    password_hash = passwords.hash_new(db, settings, password)
     passwords.replace_password(
         db,
         settings,
         visitor,
         db.get_one(User, found["id"]),
-        password_hash=crypto.hash_password(password, settings.bcrypt_cost),
+        password_hash=password_hash,
         event=Event.PASSWORD_ISSUED,
         is_temporary=True,
         language=language,

@@ -137,7 +137,7 @@ def register(
     if not (_is_of(person.email, domains) and (listed or _is_of(person.email, rules.domains))):
         _refuse(db, visitor, "domain", sentences.DOMAIN_NOT_ALLOWED())
     _check_username(db, person)
-    password_hash = crypto.hash_password(password, settings.bcrypt_cost, charge.lane)
+    password_hash = passwords.hash_new(db, settings, password, charge.lane)
     is_proven = invitation is not None or is_address_proven
     name = names.full_name(person.given_name, person.family_name)
     with trial(db) as step:

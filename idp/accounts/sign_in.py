@@ -35,9 +35,8 @@ def sign_in(
     user = users.find_signing_in(db, identifier)
     charges, lane = _spend(db, settings, visitor, identifier, user["id"] if user else None)
     stored = user["password_hash"] if user else None
-    db.close()  # gives the connection back: there are fewer of them than of people who may wait here
     try:
-        right = passwords.is_right(settings, password, stored, lane)
+        right = passwords.is_right(db, settings, password, stored, lane)
     except Busy:
         throttle.give_back(db, charges)
         raise

@@ -94,10 +94,7 @@ def command(
             told = [_withdraw(db, email, client_id) for email in wanted]
         else:
             told = []
-            for email in _checked(wanted):
-                if _has_account(db, email):
-                    output.note(f"{email} has an account already: there is nothing to register.")
-                    continue
+            for email in _without_account(db, _checked(wanted)):
                 how = {"roles": roles, "client_id": client_id, "expires_at": expires_at}
                 listed = (
                     preauthorization.invite(db, settings, OPERATOR, email, **how, language=language)  # type: ignore[arg-type]
@@ -113,10 +110,19 @@ def command(
         output.note(f"{done} {len(told)} {'address' if len(told) == 1 else 'addresses'}.")
 
 
-def _has_account(db: Session, email: str) -> bool:
-    """Tell whether an address has an account; a registration that waits for its confirmation is none yet."""
-    user = users.find_by_sign_in_name(db, email)
-    return user is not None and not user.is_registration_pending
+def _without_account(db: Session, emails: Sequence[str]) -> list[str]:
+    """Return the addresses that have no account, all of them before the first is written: SQLite has one writer.
+
+    A registration that waits for its confirmation is no account yet.
+    """
+    left = []
+    for email in emails:
+        user = users.find_signing_in(db, email)
+        if user is None or user["is_registration_pending"]:
+            left.append(email)
+        else:
+            output.note(f"{email} has an account already: there is nothing to register.")
+    return left
 
 
 def _print_list(as_json: bool) -> None:

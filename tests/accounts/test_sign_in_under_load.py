@@ -6,10 +6,12 @@ import pytest
 from sqlalchemy import select
 
 from idp import hashing
-from idp.accounts import recovery, sign_in, throttle
+from idp.accounts import deletion, email_change, passwords, recovery, registration, sign_in, throttle
+from idp.accounts.users import Person
 from idp.errors import Busy, Refusal, Throttled
 from idp.hashing import Lane
 from idp.models import Throttle
+from tests.accounts.conftest import Mailbox
 from tests.factories import PASSWORD
 
 NEW = "seven purple elephants dancing"
@@ -75,6 +77,50 @@ def test_an_attempt_that_came_to_nothing_is_given_back(db, settings, stranger, a
                 sign_in.sign_in(db, settings, stranger, "ada", PASSWORD)
             db.rollback()
     assert attempt(db, settings, stranger, "ada", PASSWORD) is True
+
+
+def register(db, settings, visitor, user_id):
+    registration.register(db, settings, visitor, Person("zoe", "zoe@example.org"), NEW)
+
+
+def change(db, settings, visitor, user_id):
+    passwords.change_password(db, settings, visitor, user_id, PASSWORD, NEW, keep_session="")
+
+
+def reset(db, settings, visitor, user_id):
+    recovery.request_password_reset(db, settings, visitor, "ada")
+    db.commit()
+    (mail,) = Mailbox(db, settings).all()
+    recovery.reset_password(db, settings, visitor, mail.token, NEW)
+
+
+HASHING = {
+    "sign in": lambda *given: sign_in.sign_in(*given[:3], "ada", PASSWORD),
+    "sign in, with a hash of another cost": lambda *given: sign_in.sign_in(
+        given[0], replace(given[1], bcrypt_cost=5), given[2], "ada", PASSWORD
+    ),
+    "guess": lambda *given: attempt(*given[:3], "ada", "wrong"),
+    "guess a name": lambda *given: attempt(*given[:3], "nobody", "wrong"),
+    "register": register,
+    "change the password": change,
+    "reset the password": reset,
+    "hand out a password": lambda *given: recovery.issue_temporary_password(*given[:3], "ada"),
+    "change the address": lambda *given: email_change.request_change(*given, "new@example.org", PASSWORD),
+    "delete the account": lambda *given: deletion.request_deletion(*given, PASSWORD),
+}
+
+
+@pytest.mark.parametrize("way", HASHING)
+def test_nobody_holds_a_connection_while_a_password_is_hashed(db, settings, visitor, ada, way, monkeypatch):
+    """There are fewer connections than places in the lanes: others would wait for one, who hash nothing."""
+    db.commit()
+    held = []
+    run = hashing.run
+    monkeypatch.setattr(hashing, "run", lambda *given: held.append(db.get_bind().pool.checkedout()) or run(*given))
+    HASHING[way](db, settings, visitor, ada.id)
+    db.commit()
+    assert held
+    assert set(held) == {0}
 
 
 def test_networks_that_fail_wait_behind_others(db, settings, visitor, stranger, ada, clock, monkeypatch):

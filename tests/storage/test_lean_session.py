@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.database import IDLE_MOST, LeanSession, SessionPool, _read_json
+from idp.database import IDLE_MOST, LeanSession, SessionPool, _read_json, pause
 from idp.migrations import runner
 from idp.models import RevokedAccessToken
 from idp.settings import Settings
@@ -114,6 +114,17 @@ def test_connections_go_back_to_the_pool_but_sqlites_stay(lean, engine):
     lean.commit()
     lean.close()
     assert engine.pool.checkedout() == before + (1 if engine.dialect.name == "sqlite" else 0)
+
+
+@pytest.mark.parametrize("add", WAYS)
+def test_a_pause_commits_and_gives_the_connection_back(lean, engine, add):
+    add(lean, "a")
+    pause(lean)
+    assert engine.pool.checkedout() == 0
+    assert others_see(engine) == 1
+    add(lean, "b")
+    lean.commit()
+    assert others_see(engine) == 2
 
 
 @pytest.mark.parametrize("add", WAYS)

@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, turns
-from idp.database import insert_into
+from idp.database import insert_into, pause
 from idp.errors import Refusal
 from idp.models import KeptAnswer
 from idp.settings import DAY
@@ -79,7 +79,7 @@ def once(client_id: str, work: Callable[[], Response]) -> Response:
         if _claim(db, key_digest, request_mac, claim_id):
             return _work(db, secret_key, key_digest, claim_id, work)
         kept = _find(db, key_digest)
-        db.rollback()  # a connection is too dear to wait with
+        pause(db)  # a connection is too dear to wait with
         if kept is not None and kept["request_mac"] != request_mac:
             raise KeyReused("This Idempotency-Key was used for another request: take a new key for each.")
         if kept is not None and kept["status"] is not None:
