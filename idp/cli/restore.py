@@ -30,6 +30,9 @@ def command(file: Path, with_secret_key: bool, force: bool) -> None:
     The backup is checked first, and that the secret key belongs to it: only then can the provider sign as before. A
     database or secret key that was there is kept beside, under another name.
 
+    A backup of SQLite may be restored into PostgreSQL, which is how a provider moves there; the other way accounts
+    alone move, by `idp export`.
+
     What happened since the backup is undone, for better or worse: passwords changed since are the old ones again, and
     sessions and tokens that were ended since are alive again.
     """
@@ -47,7 +50,7 @@ def command(file: Path, with_secret_key: bool, force: bool) -> None:
                 path.replace(path.with_name(path.name + kept_suffix))
             write_new(path, new_key)
             told.append(f"Took the secret key from the backup to {path}.")
-    if manifest.schema == migrations.newest_revision():
+    if database_copy.revision_of(loaded) == migrations.newest_revision():
         with open_session(loaded) as db:
             audit.record(db, Event.RESTORED, OPERATOR, made_at=manifest.created_at)
     else:
@@ -91,11 +94,10 @@ def _check_key(loaded: Settings, manifest: Manifest, inside: str, *, with_secret
 
 def _check_target(loaded: Settings, manifest: Manifest, *, force: bool) -> None:
     target = database_file(loaded)
-    engine = "postgresql" if target is None else "sqlite"
-    if manifest.engine != engine:
+    if target is not None and manifest.engine != "sqlite":
         raise NotReadyError(
-            f"The backup is of {manifest.engine}, this instance works on {engine}. Accounts move between them by "
-            "`idp export` and `idp import accounts`."
+            "The backup is of PostgreSQL, this instance works on SQLite. Accounts alone move that way, by `idp export` "
+            "and `idp import accounts`."
         )
     if not migrations.is_known(manifest.schema):
         raise NotReadyError(
@@ -107,7 +109,8 @@ def _check_target(loaded: Settings, manifest: Manifest, *, force: bool) -> None:
             return
         if not force:
             raise click.UsageError("The database has tables already: use --force to replace them.")
-        if database_copy.revision_of(loaded) != manifest.schema:
+        # What SQLite's rows are put into is upgraded first, like them.
+        if manifest.engine == "postgresql" and database_copy.revision_of(loaded) != manifest.schema:
             raise NotReadyError("The database has another schema than the backup: restore into an empty database.")
     elif target.exists():
         if not force:
@@ -123,10 +126,19 @@ def _replace_database(loaded: Settings, file: Path, manifest: Manifest, kept_suf
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=folder) as draft:
         copy = Path(draft) / backup_file.DATABASE_NAME
         backup_file.take_out(file, manifest, copy)
-        if target is None:
+        if manifest.engine == "postgresql":
             database_copy.restore_postgresql(loaded, copy)
             return []
         database_copy.check_sqlite(copy)
+        if target is None:
+            _move(loaded, copy)
+            return ["It was SQLite's, and is PostgreSQL's now."]
         kept = target.with_name(target.name + kept_suffix)
         database_copy.replace_sqlite(target, copy, kept)
         return [f"The database that was there is kept as {kept}."] if kept.exists() else []
+
+
+def _move(loaded: Settings, copy: Path) -> None:
+    from idp.cli import database_move  # noqa: PLC0415 - loads Alembic and PostgreSQL's driver, which are seldom needed
+
+    database_move.move_to_postgresql(loaded, copy)

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from alembic import command
 from psycopg import sql
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from idp import crypto
@@ -29,7 +30,8 @@ from idp.cli import backup, database_copy
 from idp.cli.init import initialise
 from idp.database import open_engine, open_session
 from idp.errors import NotReadyError
-from idp.models import AuditEvent, User, UserRole
+from idp.migrations import runner
+from idp.models import AuditEvent, Base, ClientLogo, User, UserRole
 from idp.settings import Settings
 from idp.web import context
 from tests import factories
@@ -379,21 +381,22 @@ def test_a_damaged_database_makes_no_backup(instance: Path, ada: str, run: Run, 
     assert list(file.parent.iterdir()) == []
 
 
-def test_an_older_schema_is_upgraded_by_init(
-    instance: Path, ada: str, succeed: Run, file: Path, monkeypatch: pytest.MonkeyPatch, elsewhere
-) -> None:
-    from alembic import command
-
-    from idp.migrations import runner
-
-    loaded = provider_settings.load()
+def make_older(loaded: Settings, revision: str) -> None:
+    """Take a SQLite database back to an older schema."""
     engine = open_engine(loaded)
     with engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        command.downgrade(runner.configuration(connection), "0001")
+        command.downgrade(runner.configuration(connection), revision)
         connection.commit()
     engine.dispose()
+
+
+def test_an_older_schema_is_upgraded_by_init(
+    instance: Path, ada: str, succeed: Run, file: Path, monkeypatch: pytest.MonkeyPatch, elsewhere
+) -> None:
+    loaded = provider_settings.load()
+    make_older(loaded, "0001")
     backup.make_backup(loaded, file, with_secret_key=True)
     elsewhere()
     told = succeed("restore", str(file), "--with-secret-key").stderr
@@ -488,12 +491,16 @@ class TestOnPostgresql:
         succeed("init")
         check_under_load(succeed, file, lambda _number: new_database())
 
-    def test_a_backup_of_another_engine(self, instance: Path, new_database, succeed: Run, run: Run, file: Path) -> None:
-        succeed("backup", str(file))
+    def test_a_backup_of_it_is_not_for_sqlite(
+        self, new_database, succeed: Run, run: Run, file: Path, monkeypatch
+    ) -> None:
         new_database()
+        succeed("init")
+        succeed("backup", str(file))
+        monkeypatch.delenv("IDP_DATABASE_URL")
         result = run("restore", str(file))
         assert result.exit_code == 1
-        assert "The backup is of sqlite, this instance works on postgresql" in result.stderr
+        assert "The backup is of PostgreSQL, this instance works on SQLite" in result.stderr
 
     def test_without_the_tools(self, new_database, succeed: Run, run: Run, file: Path, monkeypatch) -> None:
         new_database()
@@ -521,3 +528,91 @@ class TestOnPostgresql:
         ((command, environ),) = calls
         assert "hush" not in " ".join(command)
         assert environ["PGPASSWORD"] == "hush-hush"
+
+
+def all_rows() -> dict[str, list[tuple[object, ...]]]:
+    """Return what every table holds, but for the row of the audit that each command leaves."""
+    engine = open_engine(provider_settings.load())
+    with engine.connect() as connection:
+        found = {
+            table.name: sorted(map(tuple, connection.execute(select(table))), key=repr)
+            for table in Base.metadata.sorted_tables
+        }
+    engine.dispose()
+    found["audit_event"] = [row for row in found["audit_event"] if "provider:database:restore" not in row]
+    return found
+
+
+class TestMovingToPostgresql:
+    """A backup of SQLite is restored into PostgreSQL."""
+
+    pytestmark = needs_postgres
+
+    @pytest.fixture
+    def instance(self, instance: Path, ada: str, succeed: Run, file: Path, database: Session) -> Path:
+        """An instance with people, a logo, flags of both kinds and values that are missing; backed up."""
+        succeed(
+            "user", "add", "bob", "--email", "bob@example.org", "--role", "editor", "--password-stdin", stdin=PASSWORD
+        )
+        succeed("user", "disable", "bob")
+        succeed("preauthorize", "zo\u00eb@example.org", "--role", "editor")
+        metadata, _ = factories.make_client(database, provider_settings.load())
+        database.add(ClientLogo(client_id=metadata.client_id, logo_uri="x", content=bytes(range(256)), fetched_at=1))
+        database.commit()
+        return instance
+
+    def test_every_row_arrives_and_the_provider_is_the_same(
+        self, instance: Path, new_database, succeed: Run, file: Path
+    ) -> None:
+        before = Before()
+        succeed("backup", str(file))
+        before.living.close()
+        rows = all_rows()
+        new_database()
+        told = succeed("restore", str(file)).stderr
+        assert "It was SQLite's, and is PostgreSQL's now." in told
+        moved = all_rows()
+        rows["audit_event"] = [row for row in rows["audit_event"] if "provider:database:backup" not in row]
+        assert moved == rows
+        assert all(moved[name] for name in ("user", "user_role", "client_logo", "authorization_grant", "signing_key"))
+        before.check()
+        succeed("user", "add", "eve", "--email", "eve@example.org", "--password-stdin", stdin=PASSWORD)
+        assert succeed("doctor", "--deep").exit_code == 0
+
+    def test_a_backup_with_an_older_schema(self, instance: Path, new_database, succeed: Run, file: Path) -> None:
+        make_older(provider_settings.load(), "0005")
+        backup.make_backup(provider_settings.load(), file, with_secret_key=False)
+        new_database()
+        succeed("restore", str(file))
+        assert usernames() == {"ada", "bob"}
+        assert succeed("doctor", "--deep").exit_code == 0
+
+    def test_what_is_there_is_replaced_if_asked(
+        self, instance: Path, new_database, succeed: Run, run: Run, file: Path
+    ) -> None:
+        succeed("backup", str(file))
+        keys = succeed("keys", "list", "--json").stdout
+        new_database()
+        succeed("init")
+        result = run("restore", str(file))
+        assert result.exit_code == 2
+        assert "use --force" in result.stderr
+        assert succeed("keys", "list", "--json").stdout != keys
+        succeed("restore", str(file), "--force")
+        assert succeed("keys", "list", "--json").stdout == keys
+
+    def test_a_row_that_postgresql_refuses_changes_nothing(
+        self, instance: Path, new_database, succeed: Run, run: Run, file: Path, database: Session
+    ) -> None:
+        """SQLite holds text of any length, and texts with NUL, whatever a column was declared as."""
+        database.execute(update(User).where(User.username == "bob").values(locale="x" * 1000))
+        database.commit()
+        succeed("backup", str(file))
+        new_database()
+        succeed("init")
+        before = all_rows()
+        result = run("restore", str(file), "--force")
+        assert result.exit_code == 1
+        assert "PostgreSQL refuses a row of user, so nothing was moved: value too long" in result.stderr
+        assert "xxx" not in result.stderr
+        assert all_rows() == before
