@@ -20,23 +20,36 @@ from idp import crypto
 
 SERVER = os.environ.get("IDP_TEST_POSTGRES_URL", "")
 BOTH = (
+    "tests.accounts.test_deletion",
+    "tests.accounts.test_email_change",
+    "tests.accounts.test_one_time_codes",
+    "tests.accounts.test_one_time_links",
+    "tests.accounts.test_passwords",
     "tests.accounts.test_preauthorization",
     "tests.accounts.test_recovery",
     "tests.accounts.test_registration",
+    "tests.accounts.test_roles",
     "tests.accounts.test_sessions",
+    "tests.accounts.test_sign_in",
+    "tests.accounts.test_sign_in_under_load",
     "tests.accounts.test_throttle",
+    "tests.accounts.test_users",
     "tests.api.test_idempotency",
     "tests.mail.test_delivery",
     "tests.mail.test_workers",
     "tests.oidc.test_backchannel_logout",
     "tests.oidc.test_carried_codes",
+    "tests.oidc.test_device_grant",
+    "tests.oidc.test_key_rotation",
     "tests.oidc.test_logout_notices",
+    "tests.oidc.test_pushed_requests",
     "tests.oidc.test_races",
     "tests.oidc.test_refresh_token",
     "tests.oidc.test_registration_fuzzed",
     "tests.storage.test_batches",
     "tests.storage.test_invariants",
     "tests.storage.test_plans",
+    "tests.transfer.test_writing",
 )
 
 
