@@ -151,12 +151,15 @@ def _run(loaded: Settings, tool: str, options: Sequence[str]) -> None:
             f"{tool} is not installed: install PostgreSQL's client programs (Debian: postgresql-client), at least as "
             "new as the server; or use the backups of whoever runs the server for you."
         )
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - only where the database is PostgreSQL
+
     url = make_url(loaded.sqlalchemy_url)
-    password = {"PGPASSWORD": str(url.password)} if url.password else {}
-    address = url.set(drivername="postgresql", password=None).render_as_string()
+    _, connecting = url.get_dialect()().create_connect_args(url)  # as the provider itself connects
+    password = connecting.pop("password", None)
+    environ = {"PGPASSWORD": str(password)} if password else {}
     done = subprocess.run(  # noqa: S603 - PostgreSQL's own tool
-        (path, f"--dbname={address}", *options),
-        env={**os.environ, **password},
+        (path, f"--dbname={make_conninfo(**connecting)}", *options),
+        env={**os.environ, **environ},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

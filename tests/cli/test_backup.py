@@ -451,6 +451,12 @@ def new_database(empty: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
             admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+def with_user(url: str, user: str) -> str:
+    """Return a server's URL with somebody else who connects."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{user}@{parts.hostname}:{parts.port}"))
+
+
 class TestOnPostgresql:
     """The same by `pg_dump` and `pg_restore`."""
 
@@ -522,13 +528,25 @@ class TestOnPostgresql:
 
         monkeypatch.setattr(database_copy.subprocess, "run", note)
         loaded = provider_settings.load()
-        secret = replace(loaded, database_url=url.replace("postgres@", "postgres:hush-hush@"))
+        secret = replace(loaded, database_url=with_user(url, "postgres:hush-hush"))
         with pytest.raises(NotReadyError, match="pg_dump did not do its work: password authentication failed"):
             database_copy.copy_postgresql(secret, file)
         ((command, environ),) = calls
         assert "hush" not in " ".join(command)
+        assert "***" not in " ".join(command)  # or the tool takes that for the password
         assert environ["PGPASSWORD"] == "hush-hush"
 
+    @pytest.mark.skipif(not urlsplit(ADMIN_URL).password, reason="IDP_TEST_POSTGRES_URL names no password")
+    def test_a_server_that_asks_for_a_password(self, new_database, succeed: Run, file: Path) -> None:
+        url = new_database()
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(with_user(url, "postgres:another"))
+        succeed("init")
+        succeed("user", "add", "ada", "--email", "ada@example.org", "--password-stdin", stdin=PASSWORD)
+        succeed("backup", str(file))
+        new_database()
+        succeed("restore", str(file))
+        assert usernames() == {"ada"}
 
 def all_rows() -> dict[str, list[tuple[object, ...]]]:
     """Return what every table holds, but for the row of the audit that each command leaves."""
