@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -213,6 +214,8 @@ def _raising(error: BaseException) -> click.Command:
         (KeyboardInterrupt(), 130, "Stopped."),
         (EOFError(), 1, "no answer"),
         (PermissionError(13, "Permission denied", "/somewhere"), 1, "/somewhere"),
+        (OSError(28, "No space left on device"), 1, "No space left on device"),
+        (sqlite3.OperationalError("database or disk is full"), 1, "database or disk is full"),
         (ModuleNotFoundError("No module named 'psycopg'", name="psycopg"), 1, "streamlit-idp[postgres]"),
     ],
 )
