@@ -5,7 +5,9 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import inspect, make_url
 
@@ -17,7 +19,9 @@ from idp.settings import Settings
 
 LARGE = 100 << 20  # bytes that take some seconds to check
 WAIT = 15  # seconds for SQLite's lock
-WAL_NAMES = ("-wal", "-shm")
+PRIVATE_FILE = 0o600
+SIDE_NAMES = ("-wal", "-shm", "-journal")  # of files that belong to the one beside them, and to no other
+_MOST_OF_A_CODE = 0xFF  # without what SQLite's extended codes add
 
 
 def copy_sqlite(file: Path, target: Path) -> None:
@@ -30,15 +34,17 @@ def copy_sqlite(file: Path, target: Path) -> None:
         target: a file that must not exist yet.
 
     Raises:
-        NotReadyError: the database is damaged.
+        NotReadyError: the database is damaged, or there is no room for the copy.
     """
-    source = sqlite3.connect(file, timeout=WAIT, isolation_level=None)
+    source = _connect(file)
     try:
         with progress.of_file(target, file.stat().st_size):
-            source.execute("VACUUM INTO ?", [str(target)])
+            _ask(source, "VACUUM INTO ?", str(target))
+    except sqlite3.Error as fault:
+        raise NotReadyError(f"The database could not be copied: {fault}.") from None
     finally:
         source.close()
-    target.chmod(0o600)
+    target.chmod(PRIVATE_FILE)
     if target.stat().st_size > LARGE:
         output.note("Checking the copy ...")
     check_sqlite(target)
@@ -50,11 +56,11 @@ def check_sqlite(file: Path) -> None:
     Raises:
         NotReadyError: says what is damaged.
     """
-    connection = sqlite3.connect(file, timeout=WAIT)
+    connection = _connect(file)
     try:
-        faults = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
+        faults = [str(row[0]) for row in _ask(connection, "PRAGMA integrity_check(5)")]
         if faults == ["ok"]:
-            orphaned = {str(row[0]) for row in connection.execute("PRAGMA foreign_key_check")}
+            orphaned = {str(row[0]) for row in _ask(connection, "PRAGMA foreign_key_check")}
             faults = [f"{table} has rows without parents" for table in sorted(orphaned)]
     except sqlite3.DatabaseError as fault:
         faults = [str(fault)]
@@ -70,13 +76,15 @@ def check_unused(file: Path) -> None:
     Leaving the WAL takes the only connection there is. A file that is no database is used by nobody.
 
     Raises:
-        NotReadyError: somebody has it open.
+        NotReadyError: somebody has it open, or it cannot be written.
     """
     connection = sqlite3.connect(file, timeout=0.5)
     try:
         connection.execute("PRAGMA journal_mode=DELETE").fetchone()
-    except sqlite3.OperationalError:
-        raise NotReadyError(f"{file} is in use: stop `idp serve` and `idp worker` first.") from None
+    except sqlite3.OperationalError as fault:
+        if fault.sqlite_errorcode & _MOST_OF_A_CODE in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise NotReadyError(f"{file} is in use: stop `idp serve` and `idp worker` first.") from None
+        raise NotReadyError(f"{file} cannot be replaced: {fault}.") from None
     except sqlite3.DatabaseError:
         pass
     finally:
@@ -86,21 +94,69 @@ def check_unused(file: Path) -> None:
 def replace_sqlite(file: Path, copy: Path, kept: Path) -> None:
     """Put a copy in the place of a database, and keep that under another name, log and all.
 
+    Whenever this is interrupted, there is a database under its name: the old one, or the new one.
+
     Args:
         file: the database; may be missing.
-        copy: what takes its place.
+        copy: what takes its place; on the same file system.
         kept: where the old one goes.
+
+    Raises:
+        NotReadyError: somebody has the old one open.
     """
-    for suffix in ("", *WAL_NAMES):
+    if file.exists():
+        check_unused(file)  # once more: taking the copy out took its time
+        _keep(file, kept)
+    # SQLite would take a log that it finds beside the new file for its own. The old file has none, see `check_unused`,
+    # unless it was broken or is gone. And what a system that crashes keeps of this must be the beginning of it.
+    for suffix in SIDE_NAMES:
         old = file.with_name(file.name + suffix)
         if old.exists():
             old.replace(kept.with_name(kept.name + suffix))
+    _sync(file.parent)
     copy.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(file.parent)
+
+
+def _keep(file: Path, kept: Path) -> None:
+    """Give a database a second name; where the file system knows no such thing, copy it."""
     try:
-        os.fsync(folder)
+        os.link(file, kept)
+    except OSError:
+        kept.touch(PRIVATE_FILE, exist_ok=False)
+        try:
+            shutil.copyfile(file, kept)
+            _sync(kept)
+        except BaseException:
+            kept.unlink()
+            raise
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or a folder's list of files, reach the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    return sqlite3.connect(file, timeout=WAIT, isolation_level=None, check_same_thread=False)
+
+
+def _ask(connection: sqlite3.Connection, statement: str, *values: str) -> list[Any]:
+    """Run a statement that may take long, and return its rows. A signal ends it, and not only when it is done.
+
+    Python heeds signals between two of its own steps, and to it the statement is one: a thread takes it, we wait.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        work = pool.submit(lambda: connection.execute(statement, values).fetchall())
+        try:
+            return work.result()
+        except BaseException:
+            connection.interrupt()
+            raise
 
 
 # -- PostgreSQL -----------------------------------------------------------------
@@ -110,9 +166,10 @@ def copy_postgresql(loaded: Settings, target: Path) -> None:
     """Copy a PostgreSQL database as it is at one moment.
 
     Raises:
-        NotReadyError: `pg_dump` is missing, or says what is wrong.
+        NotReadyError: `pg_dump` is missing, or says what is wrong; or the copy cannot be read.
     """
-    _run(loaded, "pg_dump", ("--format=custom", "--no-owner", "--no-privileges", f"--file={target}"))
+    _run("pg_dump", ("--format=custom", "--no-owner", "--no-privileges", f"--file={target}"), loaded)
+    _run("pg_restore", (f"--file={os.devnull}", str(target)))  # it reads all of the copy, and asks no server
 
 
 def restore_postgresql(loaded: Settings, copy: Path) -> None:
@@ -122,7 +179,7 @@ def restore_postgresql(loaded: Settings, copy: Path) -> None:
         NotReadyError: `pg_restore` is missing, or says what is wrong.
     """
     options = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error")
-    _run(loaded, "pg_restore", (*options, str(copy)))
+    _run("pg_restore", (*options, str(copy)), loaded)
 
 
 def is_empty(loaded: Settings) -> bool:
@@ -143,22 +200,17 @@ def revision_of(loaded: Settings) -> str | None:
         engine.dispose()
 
 
-def _run(loaded: Settings, tool: str, options: Sequence[str]) -> None:
-    """Run one of PostgreSQL's tools. The password travels in its environment: the command line is everybody's."""
+def _run(tool: str, options: Sequence[str], database: Settings | None = None) -> None:
+    """Run one of PostgreSQL's tools, on a database or on a file only."""
     path = shutil.which(tool)
     if path is None:
         raise NotReadyError(
             f"{tool} is not installed: install PostgreSQL's client programs (Debian: postgresql-client), at least as "
             "new as the server; or use the backups of whoever runs the server for you."
         )
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - only where the database is PostgreSQL
-
-    url = make_url(loaded.sqlalchemy_url)
-    _, connecting = url.get_dialect()().create_connect_args(url)  # as the provider itself connects
-    password = connecting.pop("password", None)
-    environ = {"PGPASSWORD": str(password)} if password else {}
+    address, environ = ((), {}) if database is None else _way_to(database)
     done = subprocess.run(  # noqa: S603 - PostgreSQL's own tool
-        (path, f"--dbname={make_conninfo(**connecting)}", *options),
+        (path, *address, *options),
         env={**os.environ, **environ},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -167,3 +219,13 @@ def _run(loaded: Settings, tool: str, options: Sequence[str]) -> None:
     )
     if done.returncode:
         raise NotReadyError(f"{tool} did not do its work: {' '.join(done.stderr.split())[:500]}")
+
+
+def _way_to(loaded: Settings) -> tuple[Sequence[str], dict[str, str]]:
+    """Return what tells a tool how to connect: options, and the environment. Everybody may read a command line."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - only where the database is PostgreSQL
+
+    url = make_url(loaded.sqlalchemy_url)
+    _, connecting = url.get_dialect()().create_connect_args(url)  # as the provider itself connects
+    password = connecting.pop("password", None)
+    return (f"--dbname={make_conninfo(**connecting)}",), {"PGPASSWORD": str(password)} if password else {}

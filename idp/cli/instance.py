@@ -66,7 +66,7 @@ def check_ready(loaded: Settings) -> None:
 
 
 def database_file(loaded: Settings) -> Path | None:
-    """Return SQLite's file, or None for a server's database.
+    """Return SQLite's file itself, where links lead to it; None for a server's database.
 
     Raises:
         SettingsError: the database's URL is none.
@@ -79,4 +79,4 @@ def database_file(loaded: Settings) -> Path | None:
         ) from None
     if not url.drivername.startswith("sqlite") or not url.database or url.database == ":memory:":
         return None
-    return Path(url.database)
+    return Path(url.database).resolve()

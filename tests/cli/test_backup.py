@@ -320,6 +320,102 @@ def test_a_broken_database_is_replaced(instance: Path, ada: str, succeed: Run, f
     assert not (instance / "idp.sqlite3-wal").exists()
 
 
+STOPPED = """
+import os, sys
+left = int(os.environ["STOP_AT"])
+def count(event, arguments):
+    global left
+    if event in ("os.link", "os.rename", "os.remove") and "idp.sqlite3" in str(arguments):
+        left -= 1
+        if not left:
+            os._exit(9)
+sys.addaudithook(count)
+"""
+WITHOUT_LINKS = """
+def refuse(*_):
+    raise PermissionError(1, "Operation not permitted")
+os.link = refuse
+"""
+
+
+def kill_at_each_step(file: Path, start, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore again and again, each time killed before the next of the steps that change names."""
+    for step in range(1, 20):
+        monkeypatch.setenv("STOP_AT", str(step))
+        process = start("restore", str(file), "--force")
+        _, stderr = process.communicate(timeout=60)
+        if process.returncode == 0:
+            assert step > 1, "nothing was stopped"
+            return
+        assert process.returncode == 9, stderr
+        yield
+    pytest.fail("it never came to an end")
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_whenever_it_is_killed_there_is_a_database(
+    instance: Path, ada: str, succeed: Run, file: Path, start, adjust, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    adjust(STOPPED + ("" if has_links else WITHOUT_LINKS))
+    succeed("backup", str(file))
+    succeed("user", "add", "bob", "--email", "bob@example.org", "--password-stdin", stdin=PASSWORD)
+    for _ in kill_at_each_step(file, start, monkeypatch):
+        assert (instance / "idp.sqlite3").exists()
+        assert usernames() == {"ada", "bob"}
+    assert usernames() == {"ada"}
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in instance.glob("*.before-restore-*"))
+
+
+def test_a_log_without_its_database_is_not_applied_to_another(
+    instance: Path, ada: str, succeed: Run, file: Path, start, adjust, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adjust(STOPPED)
+    succeed("backup", str(file))
+    database, log = instance / "idp.sqlite3", instance / "idp.sqlite3-wal"
+    writer = sqlite3.connect(database)
+    writer.execute("UPDATE user SET username = 'eve'")
+    writer.commit()
+    content = log.read_bytes()
+    writer.close()
+    database.unlink()
+    log.write_bytes(content)
+    for _ in kill_at_each_step(file, start, monkeypatch):
+        assert not database.exists()
+    assert not log.exists()
+    assert usernames() == {"ada"}
+    (kept,) = instance.glob("idp.sqlite3.before-restore-*-wal")
+    assert kept.read_bytes() == content
+
+
+def test_no_room_to_keep_what_was_there(
+    instance: Path, ada: str, succeed: Run, run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    succeed("backup", str(file))
+    monkeypatch.setattr(database_copy.os, "link", fail)
+    monkeypatch.setattr(database_copy.shutil, "copyfile", fail)
+    result = run("restore", str(file), "--force")
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert usernames() == {"ada"}
+    assert not list(instance.glob("*before-restore*"))
+
+
+def test_a_link_to_the_database_stays_one(instance: Path, ada: str, tmp_path: Path, succeed: Run, file: Path) -> None:
+    (tmp_path / "large disk").mkdir()
+    link, itself = instance / "idp.sqlite3", tmp_path / "large disk" / "data"
+    shutil.move(link, itself)
+    link.symlink_to(itself)
+    succeed("backup", str(file))
+    before = itself.stat().st_ino
+    assert str(itself) in succeed("restore", str(file), "--force").stderr
+    assert link.is_symlink()
+    assert itself.stat().st_ino != before
+    assert usernames() == {"ada"}
+
+
 # -- Damage ------------------------------------------------------------------------------------------
 
 
@@ -415,12 +511,48 @@ def test_a_full_disk_leaves_no_half_backup(
     instance: Path, run: Run, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device", str(file))
+        raise OSError(28, "No space left on device")  # what is written to an open file names none
 
     monkeypatch.setattr("idp.cli.backup_file.os.fsync", fail)
     result = run("backup", str(file))
     assert result.exit_code == 1
     assert "No space left on device" in result.stderr
+    assert list(file.parent.iterdir()) == []
+
+
+SMALL_FILES = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_no_room_for_the_copy(
+    instance: Path, ada: str, succeed: Run, file: Path, start, adjust, tmp_path: Path, command: str
+) -> None:
+    kept = tmp_path / "kept.tar"
+    succeed("backup", str(kept))
+    adjust(SMALL_FILES)
+    process = start("backup", str(file)) if command == "backup" else start("restore", str(kept), "--force")
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in stderr
+    assert ("The database could not be copied: disk I/O error" if command == "backup" else "File too large") in stderr
+    assert list(file.parent.iterdir()) == []
+    assert not list(instance.glob(".restore-*"))
+    assert usernames() == {"ada"}
+
+
+@pytest.mark.parametrize("command", ["backup", "export"])
+def test_damaged_pages_are_told(instance: Path, ada: str, run: Run, file: Path, command: str) -> None:
+    with sqlite3.connect(instance / "idp.sqlite3") as raw:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = 'user'").fetchone()
+        (size,) = raw.execute("PRAGMA page_size").fetchone()
+    raw.close()
+    with (instance / "idp.sqlite3").open("r+b") as stream:
+        stream.seek((page - 1) * size)
+        stream.write(b"\xff" * size)
+    result = run(command, str(file))
+    assert result.exit_code == 1
+    assert "malformed" in result.stderr
     assert list(file.parent.iterdir()) == []
 
 
@@ -535,6 +667,26 @@ class TestOnPostgresql:
         assert "hush" not in " ".join(command)
         assert "***" not in " ".join(command)  # or the tool takes that for the password
         assert environ["PGPASSWORD"] == "hush-hush"
+
+    def test_a_copy_that_cannot_be_read_is_none(
+        self, new_database, succeed: Run, run: Run, file: Path, monkeypatch
+    ) -> None:
+        new_database()
+        succeed("init")
+        really_run = subprocess.run
+
+        def cut(command, **more):
+            done = really_run(command, **more)
+            if "pg_dump" in command[0]:
+                (copy,) = file.parent.glob(".idp.tar.*/database")
+                os.truncate(copy, copy.stat().st_size - 100)
+            return done
+
+        monkeypatch.setattr(database_copy.subprocess, "run", cut)
+        result = run("backup", str(file))
+        assert result.exit_code == 1
+        assert "pg_restore did not do its work" in result.stderr
+        assert list(file.parent.iterdir()) == []
 
     @pytest.mark.skipif(not urlsplit(ADMIN_URL).password, reason="IDP_TEST_POSTGRES_URL names no password")
     def test_a_server_that_asks_for_a_password(self, new_database, succeed: Run, file: Path) -> None:
