@@ -1,6 +1,7 @@
 """`idp init`: makes an instance ready, step by step; each step leaves alone what is there."""
 
 import fcntl
+import glob
 import os
 import stat
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import click
 from idp import crypto, settings
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
+from idp.cli.database_copy import SIDE_NAMES
 from idp.cli.instance import database_file
 from idp.database import open_session
 from idp.errors import NotReadyError
@@ -52,7 +54,7 @@ def initialise(loaded: Settings) -> list[str]:
         What was done, as sentences.
 
     Raises:
-        NotReadyError: the database is newer, or its keys were sealed with another secret key.
+        NotReadyError: the database is gone, or newer, or its keys were sealed with another secret key.
     """
     origin = loaded.origins.get("secret_key", "")
     if origin.startswith(settings.PREFIX) and not loaded.secret_key:
@@ -61,6 +63,7 @@ def initialise(loaded: Settings) -> list[str]:
     try:
         done = make_folder(loaded.instance)
         with locked(loaded.instance):
+            _check_not_lost(loaded)
             done += _upgrade(loaded)
             loaded, more = _with_secret_key(loaded)
             return [*done, *more, *_make_keys(loaded)]
@@ -91,6 +94,26 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _check_not_lost(loaded: Settings) -> None:
+    """Check that a missing database was never there: an empty one in its place would look like a fresh start.
+
+    The database is made before the secret key, so there is no key of our own without one, however an `idp init` ended.
+    """
+    file, key = database_file(loaded), loaded.instance / SECRET_KEY_NAME
+    if file is None or (file.exists() and file.stat().st_size):
+        return
+    beside = sorted(file.parent.glob(f"{glob.escape(file.name)}.before-restore-*"))
+    kept = [each for each in beside if not each.name.endswith(SIDE_NAMES)]
+    left = [key, *kept] if loaded.origins.get("secret_key") == str(key) else kept
+    if left:
+        raise NotReadyError(
+            f"There is no database at {file}, but this instance had one: {', '.join(map(str, left))} is there still. "
+            f"Restore a backup (`idp restore`){f', or give {kept[-1].name} its name back' if kept else ''}; if the "
+            "database is elsewhere, set IDP_DATABASE_URL. To begin anew, without anybody who was in it, move "
+            f"{'all of these' if len(left) > 1 else 'that'} away first."
+        )
 
 
 def _upgrade(loaded: Settings) -> list[str]:

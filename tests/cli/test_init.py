@@ -93,6 +93,61 @@ def test_a_lost_secret_key_is_not_replaced(instance: Path, run: Run) -> None:
     assert not (instance / "secret_key").exists()
 
 
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_lost_database_is_not_made_anew(instance: Path, run: Run, succeed: Run, content: bytes | None) -> None:
+    (instance / "idp.sqlite3").unlink()
+    if content is not None:
+        (instance / "idp.sqlite3").write_bytes(content)
+    result = run("init")
+    assert result.exit_code == 1
+    assert f"this instance had one: {instance / 'secret_key'} is there still" in result.stderr
+    assert "`idp restore`" in result.stderr
+    assert not list(instance.glob("idp.sqlite3-*"))
+    (instance / "secret_key").rename(instance / "secret_key.old")
+    assert "Made the database" in succeed("init").stderr
+
+
+def test_a_database_that_a_restore_put_aside_is_named(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDP_SECRET_KEY", (instance / "secret_key").read_text().strip())
+    (instance / "secret_key").unlink()
+    (instance / "idp.sqlite3").rename(instance / "idp.sqlite3.before-restore-1795955129-4ff712")
+    (instance / "idp.sqlite3.before-restore-1795955129-4ff712-wal").touch()
+    result = run("init")
+    assert result.exit_code == 1
+    assert "give idp.sqlite3.before-restore-1795955129-4ff712 its name back" in result.stderr
+    assert not (instance / "idp.sqlite3").exists()
+
+
+@pytest.mark.parametrize("step", ["_upgrade", "_with_secret_key", "_make_keys"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_interrupted_init_is_taken_up_again(
+    empty: Path, run: Run, succeed: Run, monkeypatch: pytest.MonkeyPatch, step: str, moment: str
+) -> None:
+    do = getattr(init, step)
+
+    def stop(loaded: settings.Settings) -> None:
+        if moment == "after":
+            do(loaded)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(init, step, stop)
+        assert run("init").exit_code == 130
+    assert "Ready" in succeed("init").stderr
+    with open_session(settings.load()) as db:
+        assert len(keys.list_keys(db)) == len(keys.ALGORITHMS)
+
+
+def test_a_new_instance_takes_a_secret_key_that_was_made_elsewhere(
+    empty: Path, succeed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("a secret key that came from a secret store")
+    monkeypatch.setenv("IDP_SECRET_KEY_FILE", str(tmp_path / "key"))
+    assert "Made the database" in succeed("init").stderr
+
+
 def test_an_empty_secret_key_file_is_not_written_over(instance: Path, run: Run) -> None:
     (instance / "secret_key").write_text("")
     result = run("init")
