@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import click
 
 from idp import __version__
+from idp.cli import ending
 from idp.cli.faults import explain
 
 
@@ -72,7 +73,8 @@ class CommandLine(click.Group):
         if not extra.pop("standalone_mode", True):
             return super().main(args, prog_name, standalone_mode=False, **extra)
         try:
-            code = super().main(args, prog_name, standalone_mode=False, **extra)
+            with ending.tidied():
+                code = super().main(args, prog_name, standalone_mode=False, **extra)
         except click.ClickException as fault:
             fault.show()
             sys.exit(fault.exit_code)

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tarfile
@@ -518,6 +519,38 @@ def test_a_full_disk_leaves_no_half_backup(
     assert result.exit_code == 1
     assert "No space left on device" in result.stderr
     assert list(file.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("command", ["backup", "restore", "export"])
+def test_whoever_is_told_to_stop_leaves_nothing_half_written(
+    instance: Path, ada: str, succeed: Run, file: Path, start, adjust, tmp_path: Path, command: str, number: int
+) -> None:
+    kept = tmp_path / "kept.tar"
+    succeed("backup", str(kept))
+    adjust("import os, time; os.fsync = lambda _: time.sleep(60)")
+    process = start("restore", str(kept), "--force") if command == "restore" else start(command, str(file))
+    until(lambda: [*file.parent.iterdir(), *instance.glob(".restore-*")])
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert stderr.strip().splitlines()[-1] == "Stopped."
+    assert "Traceback" not in stderr
+    assert list(file.parent.iterdir()) == []
+    assert not list(instance.glob(".restore-*"))
+    assert usernames() == {"ada"}
+
+
+def test_a_long_statement_is_ended_by_a_signal() -> None:
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        database_copy._ask(
+            connection, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+        )
+    connection.close()
+    timer.join()
 
 
 SMALL_FILES = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
