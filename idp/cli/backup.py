@@ -4,16 +4,12 @@ import tempfile
 from pathlib import Path
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
 
 from idp import __version__, clock, crypto
-from idp.accounts import audit
 from idp.accounts.audit import Event
-from idp.accounts.visitor import OPERATOR
 from idp.cli import backup_file, database_copy, output
 from idp.cli.backup_file import Manifest
-from idp.cli.instance import database_file, load_ready
-from idp.database import open_session
+from idp.cli.instance import check_not_own, database_file, load_ready, record_done
 from idp.settings import Settings
 
 
@@ -30,14 +26,11 @@ def command(file: Path, with_secret_key: bool, force: bool) -> None:
     is all that it takes to be this provider: keep it as you would keep the keys of the house.
     """
     loaded = load_ready()
+    check_not_own(loaded, file)
     if file.exists() and not force:
         raise click.UsageError(f"{click.format_filename(file)} exists: choose another name, or use --force.")
     manifest = make_backup(loaded, file, with_secret_key=with_secret_key)
-    try:
-        with open_session(loaded) as db:
-            audit.record(db, Event.BACKED_UP, OPERATOR, schema=manifest.schema)
-    except SQLAlchemyError:  # such as a full disk: the copy is all the more welcome
-        output.note("The audit could not be written; the backup is complete.")
+    record_done(loaded, Event.BACKED_UP, "the backup is complete", schema=manifest.schema)
     output.note(f"Backed up to {click.format_filename(file)} ({file.stat().st_size:,} bytes).")
     if with_secret_key:
         output.note("It holds the secret key: whoever has this file can be this provider.")

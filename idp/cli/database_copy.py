@@ -13,6 +13,7 @@ from sqlalchemy import inspect, make_url
 
 from idp import migrations
 from idp.cli import output, progress
+from idp.cli.instance import SIDE_NAMES
 from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.settings import Settings
@@ -20,7 +21,6 @@ from idp.settings import Settings
 LARGE = 100 << 20  # bytes that take some seconds to check
 WAIT = 15  # seconds for SQLite's lock
 PRIVATE_FILE = 0o600
-SIDE_NAMES = ("-wal", "-shm", "-journal")  # of files that belong to the one beside them, and to no other
 _MOST_OF_A_CODE = 0xFF  # without what SQLite's extended codes add
 
 

@@ -12,12 +12,9 @@ import click
 from sqlalchemy.orm import Session
 
 from idp import crypto
-from idp.accounts import audit
 from idp.accounts.audit import Event
-from idp.accounts.visitor import OPERATOR
 from idp.cli import output, progress
-from idp.cli.instance import open_ready
-from idp.database import open_session
+from idp.cli.instance import check_not_own, open_ready, record_done
 from idp.transfer import exporting
 
 PRIVATE_FILE = 0o600
@@ -47,14 +44,15 @@ def command(file: Path, form: str, force: bool) -> None:
     if not is_stdout and file.exists() and not force:
         raise click.UsageError(f"{click.format_filename(file)} exists: choose another name, or use --force.")
     with open_ready() as (settings, db):
+        if not is_stdout:
+            check_not_own(settings, file)
         exporting.begin_snapshot(db)
         with (
             contextlib.nullcontext(sys.stdout) if is_stdout else _written(file) as stream,
             progress.shown("accounts", exporting.count_accounts(db)) as advance,
         ):
             count = (_write_document if form == "json" else _write_lines)(db, stream.write, advance)
-    with open_session(settings) as db:  # the other one may only read
-        audit.record(db, Event.ACCOUNTS_EXPORTED, OPERATOR, count=count)
+    record_done(settings, Event.ACCOUNTS_EXPORTED, "the export is complete", count=count)
     output.note(f"Exported {count:,} accounts" + ("." if is_stdout else f" to {click.format_filename(file)}."))
 
 

@@ -13,8 +13,7 @@ import click
 from idp import crypto, settings
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
-from idp.cli.database_copy import SIDE_NAMES
-from idp.cli.instance import database_file
+from idp.cli.instance import SIDE_NAMES, database_file
 from idp.database import open_session
 from idp.errors import NotReadyError
 from idp.migrations import runner

@@ -3,15 +3,24 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import click
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
 from idp import migrations, settings
+from idp.accounts import audit
+from idp.accounts.audit import Event
+from idp.accounts.visitor import OPERATOR
+from idp.cli import output
+from idp.cli.faults import explain
 from idp.database import open_engine, open_session
 from idp.errors import NotReadyError, SettingsError
-from idp.settings import Settings
+from idp.settings import SECRET_KEY_NAME, TOML_NAME, Settings
+
+SIDE_NAMES = ("-wal", "-shm", "-journal")  # of files that belong to SQLite's file beside them, and to no other
 
 
 def load_ready() -> Settings:
@@ -80,3 +89,35 @@ def database_file(loaded: Settings) -> Path | None:
     if not url.drivername.startswith("sqlite") or not url.database or url.database == ":memory:":
         return None
     return Path(url.database).resolve()
+
+
+def check_not_own(loaded: Settings, file: Path) -> None:
+    """Check that a command that writes a file would not write over one that the instance lives by.
+
+    Raises:
+        click.UsageError: it would.
+    """
+    own = [loaded.instance / SECRET_KEY_NAME, loaded.instance / TOML_NAME]
+    database = database_file(loaded)
+    if database is not None:
+        own += [database.with_name(database.name + suffix) for suffix in ("", *SIDE_NAMES)]
+    if file.resolve() in [each.resolve() for each in own]:
+        raise click.UsageError(f"{click.format_filename(file)} is the instance's own: choose another name.")
+
+
+def record_done(loaded: Settings, event: Event, what: str, **details: Any) -> None:
+    """Note in the audit what a command has done. Where that cannot be written, say so: it is done all the same.
+
+    Args:
+        loaded: the settings.
+        event: what it was.
+        what: the same, as the end of a sentence.
+        details: of the event.
+    """
+    try:
+        with open_session(loaded) as db:
+            audit.record(db, event, OPERATOR, **details)
+    except Exception as fault:  # such as a full disk
+        if explain(fault) is None:
+            raise
+        output.note(f"The audit could not be written; {what}.")

@@ -6,14 +6,11 @@ from pathlib import Path
 import click
 
 from idp import clock, crypto, migrations, settings
-from idp.accounts import audit
 from idp.accounts.audit import Event
-from idp.accounts.visitor import OPERATOR
 from idp.cli import backup_file, database_copy, output
 from idp.cli.backup_file import Manifest
 from idp.cli.init import locked, make_folder, write_new
-from idp.cli.instance import database_file
-from idp.database import open_session
+from idp.cli.instance import database_file, record_done
 from idp.errors import NotReadyError
 from idp.settings import SECRET_KEY_NAME, Settings
 
@@ -51,8 +48,7 @@ def command(file: Path, with_secret_key: bool, force: bool) -> None:
             write_new(path, new_key)
             told.append(f"Took the secret key from the backup to {path}.")
     if database_copy.revision_of(loaded) == migrations.newest_revision():
-        with open_session(loaded) as db:
-            audit.record(db, Event.RESTORED, OPERATOR, made_at=manifest.created_at)
+        record_done(loaded, Event.RESTORED, "the database is in place", made_at=manifest.created_at)
     else:
         told.append("Its schema is older than this program: run `idp init` to upgrade it.")
     if manifest.issuer != loaded.issuer:

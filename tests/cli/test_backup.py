@@ -276,6 +276,23 @@ def test_a_key_from_the_environment_is_not_replaced_behind_its_back(
     succeed("restore", str(file))
 
 
+def test_what_is_done_is_told_where_the_audit_cannot_be(
+    instance: Path, ada: str, succeed: Run, file: Path, elsewhere
+) -> None:
+    with sqlite3.connect(instance / "idp.sqlite3") as raw:
+        raw.execute("CREATE TRIGGER full BEFORE INSERT ON audit_event BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    raw.close()
+    told = succeed("export", str(file.with_name("accounts.json"))).stderr
+    assert "The audit could not be written; the export is complete." in told
+    assert "Exported 1 accounts" in told
+    assert "the backup is complete" in succeed("backup", str(file), "--with-secret-key").stderr
+    elsewhere()
+    told = succeed("restore", str(file), "--with-secret-key").stderr
+    assert "The audit could not be written; the database is in place." in told
+    assert "Restored the database as it was at" in told
+    assert usernames() == {"ada"}
+
+
 # -- What is there already ------------------------------------------------------------------------
 
 
@@ -296,6 +313,25 @@ def test_nothing_is_written_over_without_being_asked(
     old = sqlite3.connect(kept)
     assert {name for (name,) in old.execute('SELECT username FROM "user"')} == {"ada", "bob"}
     old.close()
+
+
+@pytest.mark.parametrize("command", ["backup", "export"])
+@pytest.mark.parametrize(
+    "name", ["idp.sqlite3", "idp.sqlite3-wal", "idp.sqlite3-shm", "idp.sqlite3-journal", "secret_key", "idp.toml"]
+)
+def test_what_the_instance_lives_by_is_not_written_over(
+    instance: Path, ada: str, succeed: Run, run: Run, monkeypatch: pytest.MonkeyPatch, command: str, name: str
+) -> None:
+    (instance / "idp.toml").write_text('brand_name = "Tea"\n')
+    secret_key = (instance / "secret_key").read_bytes()
+    monkeypatch.chdir(instance)
+    for path in (name, str(instance / name)):
+        result = run(command, "--force", path)
+        assert result.exit_code == 2
+        assert "is the instance's own" in result.stderr
+    assert (instance / "secret_key").read_bytes() == secret_key
+    assert (instance / "idp.toml").read_text() == 'brand_name = "Tea"\n'
+    assert usernames() == {"ada"}
 
 
 def test_a_database_in_use_is_not_replaced(instance: Path, ada: str, succeed: Run, run: Run, file: Path) -> None:
