@@ -468,7 +468,7 @@ def test_a_link_to_the_database_stays_one(instance: Path, ada: str, tmp_path: Pa
         (lambda file: change_manifest(file, version=2), "a later release"),
         (lambda file: change_manifest(file, format="something else"), "is no backup"),
         (lambda file: change_manifest(file, schema="9999"), "newer schema"),
-        (lambda file: change_manifest(file, engine="postgresql"), "works on sqlite"),
+        (lambda file: change_manifest(file, engine="postgresql"), "works on SQLite"),
         (lambda file: change_manifest(file, created_at=None), "lacks something"),
         (lambda file: change_manifest(file, seal="x"), "does not belong"),
         (lambda file: change_manifest(file, database_digest="0" * 64), "does not belong"),
@@ -768,6 +768,7 @@ class TestOnPostgresql:
         new_database()
         succeed("restore", str(file))
         assert usernames() == {"ada"}
+
 
 def all_rows() -> dict[str, list[tuple[object, ...]]]:
     """Return what every table holds, but for the row of the audit that each command leaves."""
