@@ -87,15 +87,20 @@ def _write_document(db: Session, write: Write, advance: Advance) -> int:
 
 
 def _write_lines(db: Session, write: Write, advance: Advance) -> int:
-    """Write a JSON object a line, the first saying what it is; return how many accounts there are."""
-    write(_json({"format": exporting.FORMAT, "version": exporting.VERSION}) + "\n")
-    count = 0
+    """Write a JSON object a line; return how many accounts there are.
+
+    The first says what it is, the last how much there was: lines that are missing would not show otherwise.
+    """
+    write(_json({"format": exporting.FORMAT, "version": exporting.VERSION, "has_end": True}) + "\n")
+    count = invited = 0
     for account in exporting.export_accounts(db):
         write(_json({"account": account}) + "\n")
         count += 1
         advance(1)
     for each in exporting.export_preauthorizations(db):
         write(_json({"preauthorization": each}) + "\n")
+        invited += 1
+    write(_json({"end": {"accounts": count, "preauthorizations": invited}}) + "\n")
     return count
 
 

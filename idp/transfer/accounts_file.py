@@ -1,6 +1,7 @@
 """The file that `idp export` writes: one JSON document, or a JSON object a line."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ def read(name: str, text: str, report: Report) -> Source:
         report: what does not come along is told here.
 
     Raises:
-        InvalidInputError: it is no JSON, or no such file.
+        InvalidInputError: it is no JSON, no such file, or not the whole of one.
     """
     head, _, rest = text.lstrip().partition("\n")
     try:
@@ -33,6 +34,8 @@ def read(name: str, text: str, report: Report) -> Source:
     if isinstance(header, dict) and "format" in header and "accounts" not in header:
         _check_header(name, header)
         entries = list(_lines(name, rest))
+        if header.get("has_end"):  # files of older releases have none
+            _take_end(name, entries)
         layout = "lines"
     else:
         entries = list(_document(name, text))
@@ -68,6 +71,31 @@ def _lines(name: str, text: str) -> Iterator[tuple[str, int, Any]]:
         if not isinstance(entry, dict) or len(entry) != 1:
             raise fault(name, line, "Each line should hold one account or one preauthorization.")
         yield from ((kind, line, value) for kind, value in entry.items())
+
+
+def _take_end(name: str, entries: list[tuple[str, int, Any]]) -> None:
+    """Take off the last line, which counts those before it.
+
+    Raises:
+        InvalidInputError: it is missing, or counts others.
+    """
+    kind, line, told = entries.pop() if entries else ("", 0, None)
+    if kind != "end":
+        raise fault(
+            name,
+            0,
+            "The end is missing: the export broke off, or the file was cut. Nothing was imported: export again.",
+        )
+    counts = Counter(kind for kind, _, _ in entries)
+    found = {"accounts": counts["account"], "preauthorizations": counts["preauthorization"]}
+    if told != found:
+        raise fault(
+            name,
+            line,
+            f"Lines are missing, or too many: the file has {found['accounts']:,} accounts and "
+            f"{found['preauthorizations']:,} preauthorizations, and its end counts others. Nothing was imported: "
+            "export again.",
+        )
 
 
 def _document(name: str, text: str) -> Iterator[tuple[str, int, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bcrypt
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from idp import settings
@@ -152,6 +152,25 @@ def test_export_of_nobody(instance: Path, succeed: Run) -> None:
     for form in ("json", "lines"):
         content = succeed("export", "--format", form).stdout
         assert json.loads(succeed("import", "accounts", "-", "--json", stdin=content).stdout)["accounts"]["found"] == 0
+
+
+def test_an_export_that_broke_off(instance: Path, run: Run, succeed: Run, config: Path, database: Session) -> None:
+    succeed(*IMPORT, str(config))
+    head, *lines = succeed("export", "--format", "lines").stdout.splitlines(keepends=True)
+    database.execute(delete(User))
+    database.commit()
+    for kept in range(len(lines)):
+        result = run("import", "accounts", "-", stdin=head + "".join(lines[:kept]))
+        assert result.exit_code == 1, kept
+        assert "stdin: The end is missing" in result.stderr
+    for damaged in (lines[1:], [lines[0], *lines], [*lines, lines[0]]):
+        result = run("import", "accounts", "-", stdin=head + "".join(damaged))
+        assert result.exit_code == 1
+        assert "Nothing was imported" in result.stderr
+    assert _count(database) == 0
+    # Files of older releases have no end.
+    older = head.replace(',"has_end":true', "") + "".join(lines[:-1])
+    assert json.loads(succeed("import", "accounts", "-", "--json", stdin=older).stdout)["accounts"]["created"] == 2
 
 
 @pytest.mark.parametrize(
