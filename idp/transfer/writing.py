@@ -188,21 +188,19 @@ def _insert(db: Session, fresh: Sequence[Row], source: str) -> set[str]:
     if held := [each for each in held if each["user_id"] in written]:
         db.execute(insert(UserRole), held)
     now = clock.now()
-    evidence = [_evidence(row.columns, now, source) for row in fresh if row.columns["id"] in written]
+    evidence = [each for row in fresh if row.columns["id"] in written for each in _evidence(row.columns, now, source)]
     if evidence:
         db.execute(insert(AuditEvent), evidence)
     return written
 
 
-def _evidence(columns: Mapping[str, Any], now: int, source: str) -> dict[str, Any]:
-    """Make the row that `audit.record` would write, for many at once."""
-    return {
-        "at": now,
-        "event": Event.ACCOUNT_CREATED.value,
-        "user_id": columns["id"],
-        "actor": OPERATOR.actor,
-        "details": {"username": columns["username"], "source": source},
-    }
+def _evidence(columns: Mapping[str, Any], now: int, source: str) -> Iterator[dict[str, Any]]:
+    """Make the rows that `audit.record` would write, for many at once."""
+    row = {"at": now, "user_id": columns["id"], "actor": OPERATOR.actor}
+    about = {"username": columns["username"], "source": source}
+    yield {**row, "event": Event.ACCOUNT_CREATED.value, "details": about}
+    if columns["disabled_at"] is not None:
+        yield {**row, "event": Event.ACCOUNT_DISABLED.value, "details": {"source": source}}
 
 
 def _changed_names(row: Row, standing: RowMapping) -> dict[str, str]:

@@ -205,6 +205,9 @@ def test_exported_accounts_come_in_elsewhere(
     with Session(engine) as there:
         assert list(there.execute(select(*columns).order_by(User.id))) == before
         assert _export(there) == text
+        told = select(AuditEvent.user_id, AuditEvent.details).where(AuditEvent.event == "account:user:disable")
+        disabled = users.get_user(there, "user2").id
+        assert [tuple(each) for each in there.execute(told)] == [(disabled, {"source": "test"})]
         sign_in.sign_in(there, stored, Visitor(), "ada", PASSWORD)
         sign_in.sign_in(there, stored, Visitor(), "user1", PASSWORD)
     engine.dispose()
