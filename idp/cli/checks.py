@@ -267,9 +267,9 @@ def _departures(loaded: Settings) -> Finding:
 def _damage(loaded: Settings) -> Finding:
     with _database_of(loaded) as db:
         found = invariants.find_damage(db)
-    if found:
-        return Finding("fault", "; ".join(found), "Stop the provider, and restore a backup: `idp restore`.")
-    return Finding("ok", "every page and every reference is whole")
+        if not found:
+            return Finding("ok", invariants.tell_undamaged(db))
+    return Finding("fault", "; ".join(found), "Stop the provider, and restore a backup: `idp restore`.")
 
 
 def _holds(invariant: Invariant, loaded: Settings) -> Finding:

@@ -24,7 +24,7 @@ def command(deep: bool, as_json: bool) -> None:
     Nothing is changed. It asks the issuer for its metadata, and signs in to the mail server without sending anything.
 
     With --deep it also looks for what must not be, whatever happened: codes used twice, sessions of disabled accounts,
-    orphan tokens, gaps in the audit, damaged pages. The provider may be running meanwhile.
+    orphan tokens, accounts and sessions that the audit does not tell of, damage. The provider may be running meanwhile.
     """
     faults = 0
     found: list[dict[str, str]] = []

@@ -3,18 +3,24 @@
 Each invariant is one statement that finds what breaks it, so that it sees one moment of a provider that is at work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select, text
+from sqlalchemy import JSON, ColumnElement, Select, Text, and_, cast, column, except_, func, or_, select, text, true
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from idp.accounts.audit import Event
+from idp.accounts.visitor import OPERATOR
 from idp.models import (
     AuditEvent,
     AuthorizationGrant,
+    Base,
     BrowserSession,
+    Client,
     LogoutNotice,
     MailMessage,
     Preauthorization,
@@ -22,9 +28,12 @@ from idp.models import (
     SigningKey,
     User,
 )
+from idp.oidc.backchannel import KEPT_AFTER_END
+from idp.settings import DAY
 
 SHOWN = 5  # offenders that are named
 CLOCK_SLACK = 300  # seconds that clocks of several machines may lie apart
+AUDIT_KEPT = DAY  # nobody deletes rows of the audit sooner: what is missing of so young ones is a gap
 
 
 @dataclass(frozen=True)
@@ -56,12 +65,44 @@ def find_offenders(db: Session, invariant: Invariant, now: int) -> tuple[int, li
 
 
 def find_damage(db: Session) -> list[str]:
-    """Say what is wrong with SQLite's file or its references; a database server looks after that by itself."""
-    if db.get_bind().dialect.name != "sqlite":
-        return []
+    """Say what is wrong with the database's pages or its references, as far as it can be asked."""
+    if not _is_sqlite(db):
+        return list(_damage_of_server(db))
     damaged = [str(row) for row in db.scalars(text(f"PRAGMA integrity_check({SHOWN})")) if row != "ok"]
     orphaned = {str(row[0]) for row in db.execute(text("PRAGMA foreign_key_check"))}
-    return [*damaged, *(f"{table} has rows without parents" for table in sorted(orphaned))]
+    return [*damaged, *map(_orphaned, sorted(orphaned))]
+
+
+def tell_undamaged(db: Session) -> str:
+    """Say what `find_damage` has looked at where it found nothing: a server's pages are read by the server only."""
+    if _is_sqlite(db):
+        return "every page and every reference is whole"
+    if db.scalar(text("SHOW data_checksums")) == "on":
+        return "every reference is whole, and the server met no damaged page; only pg_amcheck reads them all"
+    return "every reference is whole; pages have no checksums on this server: only pg_amcheck looks at them"
+
+
+def _damage_of_server(db: Session) -> Iterator[str]:
+    """References are enforced by triggers, which a superuser or a restore can switch off."""
+    for table in Base.metadata.sorted_tables:
+        for key in table.foreign_key_constraints:
+            parent = key.referred_table.alias()
+            pairs = [(each.parent, parent.c[each.column.name]) for each in key.elements]
+            has_parent = select(1).select_from(parent).where(*(own == other for own, other in pairs)).exists()
+            is_orphan = and_(*(own.is_not(None) for own, _ in pairs), ~has_parent)
+            if db.execute(select(1).select_from(table).where(is_orphan).limit(1)).first():
+                yield _orphaned(table.name)
+    counted = text("SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()")
+    if failures := db.scalar(counted):
+        yield f"the server met {failures} damaged pages (checksum_failures in pg_stat_database)"
+
+
+def _orphaned(table: str) -> str:
+    return f"{table} has rows without parents"
+
+
+def _is_sqlite(db: Session) -> bool:
+    return db.get_bind().dialect.name == "sqlite"
 
 
 # -- People and their sessions ---------------------------------------------------------
@@ -81,6 +122,25 @@ def _preauthorizations_used_twice(_now: int) -> Select[Any]:
         .join(User, User.email_key == Preauthorization.email_key)
         .where(User.is_registration_pending.is_(True), held.contains(Preauthorization.id))
     )
+
+
+class _elements(FunctionElement[Any]):  # noqa: N801 - a function of SQL
+    """The elements of a list in JSON, one a row, as the column `value`."""
+
+    inherit_cache = True
+
+
+@compiles(_elements)
+def _(call: _elements, compiler: SQLCompiler, **options: Any) -> str:
+    name = "json_each" if compiler.dialect.name == "sqlite" else "json_array_elements"
+    return f"{name}({compiler.process(call.clauses, **options)})"
+
+
+def _preauthorizations_held_twice(_now: int) -> Select[Any]:
+    held = _elements(User.claimed_preauthorization).table_valued(column("value", JSON))
+    listing = held.c.value["id"].as_string()
+    holders = select(listing).select_from(User).join(held, true()).where(User.is_registration_pending.is_(True))
+    return holders.group_by(listing).having(func.count() > 1)
 
 
 # -- Grants and tokens -------------------------------------------------------------------
@@ -161,6 +221,26 @@ def _notices_between_states(_now: int) -> Select[Any]:
     return select(LogoutNotice.id).where(is_over != (LogoutNotice.state != "waiting"))
 
 
+def _apps_left_untold(now: int) -> Select[Any]:
+    """Where a session ends, each app that has a grant of it and a URI for notices gets one in the same transaction.
+
+    Notices are forgotten a week after they went. An app that was changed after the end may have had no URI before.
+    """
+    reached = (
+        select(AuthorizationGrant.session_id, AuthorizationGrant.client_id)
+        .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)
+        .join(Client, Client.client_id == AuthorizationGrant.client_id)
+        .where(
+            BrowserSession.ended_at > now - KEPT_AFTER_END + CLOCK_SLACK,
+            AuthorizationGrant.created_at < BrowserSession.ended_at - CLOCK_SLACK,
+            Client.backchannel_logout_uri.is_not(None),
+            Client.updated_at < BrowserSession.ended_at - CLOCK_SLACK,
+        )
+    )
+    untold = except_(reached, select(LogoutNotice.session_id, LogoutNotice.client_id)).subquery()
+    return select(untold.c.session_id)
+
+
 def _keys_between_states(_now: int) -> Select[Any]:
     is_active, is_retired = SigningKey.activated_at.is_not(None), SigningKey.retired_at.is_not(None)
     return select(SigningKey.kid).where(
@@ -179,19 +259,40 @@ def _is_audited(event: Event, *conditions: ColumnElement[bool]) -> ColumnElement
     return select(AuditEvent.id).where(AuditEvent.event == event.value, *conditions).exists()
 
 
-def _since_the_audit_begins(at: Any) -> ColumnElement[bool]:
+def _must_be_told(at: Any, now: int) -> ColumnElement[bool]:
     """Operators delete old rows of the audit; what happened before the oldest one needs none."""
-    return and_(at > select(func.min(AuditEvent.at)).scalar_subquery())
+    begin = select(func.min(AuditEvent.at)).scalar_subquery()
+    return or_(at > begin, at > now - AUDIT_KEPT)
 
 
-def _accounts_without_audit(_now: int) -> Select[Any]:
+def _accounts_without_any_audit(_now: int) -> Select[Any]:
+    return select(User.id).where(select(func.max(AuditEvent.id)).scalar_subquery().is_(None))
+
+
+def _accounts_without_audit(now: int) -> Select[Any]:
     told = _is_audited(Event.ACCOUNT_CREATED, AuditEvent.user_id == User.id)
-    return select(User.id).where(_since_the_audit_begins(User.created_at), ~told)
+    return select(User.id).where(_must_be_told(User.created_at, now), ~told)
 
 
-def _disabled_without_audit(_now: int) -> Select[Any]:
+def _accounts_gone_without_audit(_now: int) -> Select[Any]:
+    """A registration that waits goes without a row when the address becomes somebody else's; an account does not."""
+    made, later = aliased(AuditEvent), aliased(AuditEvent)
+    is_there = select(User.id).where(User.id == made.user_id).exists()
+    ends = (Event.ACCOUNT_DELETED.value, Event.REGISTRATION_EXPIRED.value)
+    told = select(later.id).where(later.user_id == made.user_id, later.event.in_(ends), later.id > made.id).exists()
+    opens = (Event.ADDRESS_VERIFIED.value, Event.SIGN_IN.value)
+    opened = select(later.id).where(later.user_id == made.user_id, later.event.in_(opens)).exists()
+    was_open = or_(made.actor == OPERATOR.actor, opened)
+    return (
+        select(made.user_id)
+        .where(made.event == Event.ACCOUNT_CREATED.value, made.user_id.is_not(None), ~is_there, ~told, was_open)
+        .distinct()
+    )
+
+
+def _disabled_without_audit(now: int) -> Select[Any]:
     told = _is_audited(Event.ACCOUNT_DISABLED, AuditEvent.user_id == User.id)
-    return select(User.id).where(_since_the_audit_begins(User.disabled_at), ~told)
+    return select(User.id).where(_must_be_told(User.disabled_at, now), ~told)
 
 
 def _of_this_session() -> ColumnElement[bool]:
@@ -199,19 +300,20 @@ def _of_this_session() -> ColumnElement[bool]:
     return and_(AuditEvent.user_id == BrowserSession.user_id, named)
 
 
-def _sessions_without_audit(_now: int) -> Select[Any]:
+def _sessions_without_audit(now: int) -> Select[Any]:
     told = _is_audited(Event.SIGN_IN, _of_this_session())
-    return select(BrowserSession.id).where(_since_the_audit_begins(BrowserSession.created_at), ~told)
+    return select(BrowserSession.id).where(_must_be_told(BrowserSession.created_at, now), ~told)
 
 
-def _ends_without_audit(_now: int) -> Select[Any]:
+def _ends_without_audit(now: int) -> Select[Any]:
     told = _is_audited(Event.SESSION_ENDED, _of_this_session())
-    return select(BrowserSession.id).where(_since_the_audit_begins(BrowserSession.ended_at), ~told)
+    return select(BrowserSession.id).where(_must_be_told(BrowserSession.ended_at, now), ~told)
 
 
 INVARIANTS: tuple[Invariant, ...] = (
     Invariant("sessions", "sessions live although their account is disabled or waits", _sessions_of_closed_accounts),
     Invariant("preauthorizations", "addresses are listed although they were claimed", _preauthorizations_used_twice),
+    Invariant("claims", "preauthorizations are held by two registrations", _preauthorizations_held_twice),
     Invariant("grants", "grants are good although their account is disabled", _grants_of_disabled),
     Invariant("ended sessions", "grants are good although their session has ended", _grants_of_ended_sessions),
     Invariant("owners", "grants belong to another person than their session", _grants_of_others),
@@ -220,8 +322,11 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("chains", "grants have used refresh tokens and no unused one", _broken_chains),
     Invariant("mail queue", "mails are finished and waiting, or neither", _mail_between_states),
     Invariant("logout queue", "logout notices are finished and waiting, or neither", _notices_between_states),
+    Invariant("logout notices", "sessions have ended and an app was not to be told of it", _apps_left_untold),
     Invariant("key states", "signing keys have times that do not fit their state", _keys_between_states),
+    Invariant("audit", "accounts are there, but the audit has no row at all", _accounts_without_any_audit),
     Invariant("accounts audit", "accounts have no audit row that tells of their making", _accounts_without_audit),
+    Invariant("gone audit", "accounts are gone and no audit row tells of it", _accounts_gone_without_audit),
     Invariant("disabled audit", "accounts are disabled and no audit row tells of it", _disabled_without_audit),
     Invariant("sign-ins audit", "sessions have no audit row that tells of the sign-in", _sessions_without_audit),
     Invariant("ends audit", "sessions have ended and no audit row tells of it", _ends_without_audit),

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import Engine, event, func, select
 from sqlalchemy.orm import Session
 
-from idp import database
+from idp import clock, database
 from idp.accounts import roles, sign_in, users
 from idp.accounts.visitor import OPERATOR, Visitor
+from idp.cli.invariants import INVARIANTS, find_offenders
 from idp.models import AuditEvent, Base, Preauthorization, User, UserRole
 from idp.settings import Settings
 from idp.transfer import exporting
@@ -208,6 +209,7 @@ def test_exported_accounts_come_in_elsewhere(
         told = select(AuditEvent.user_id, AuditEvent.details).where(AuditEvent.event == "account:user:disable")
         disabled = users.get_user(there, "user2").id
         assert [tuple(each) for each in there.execute(told)] == [(disabled, {"source": "test"})]
+        assert [each.name for each in INVARIANTS if find_offenders(there, each, clock.now())[0]] == []
         sign_in.sign_in(there, stored, Visitor(), "ada", PASSWORD)
         sign_in.sign_in(there, stored, Visitor(), "user1", PASSWORD)
     engine.dispose()
