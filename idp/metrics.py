@@ -28,6 +28,16 @@ PASSWORD_HASHES_REFUSED = "idp_password_hashes_refused_total"  # noqa: S105
 log = logging.getLogger(__name__)
 
 
+def audit_events(event: str) -> str:
+    """Return the series that counts one event of the audit."""
+    return f'idp_audit_events_total{{event="{event}"}}'
+
+
+def throttled(kind: str) -> str:
+    """Return the series that counts what the buckets of one kind did not admit."""
+    return f'idp_throttled_total{{bucket="{kind}"}}'
+
+
 class Counters:
     """The counters of one process, under the names of their series as Prometheus writes them."""
 

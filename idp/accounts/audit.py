@@ -110,7 +110,7 @@ def record(
         user_agent=visitor.user_agent[:300] or None,
         details=details,
     )
-    metrics.add(f'idp_audit_events_total{{event="{event.value}"}}')
+    metrics.add(metrics.audit_events(event.value))
 
 
 def list_events(

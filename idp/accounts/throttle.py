@@ -48,6 +48,28 @@ DEVICE_AUTHORIZATION_ADDRESS = "device_authorization_address"
 WAITING_REQUEST_ADDRESS = "waiting_request_address"
 USER_CODE_ACCOUNT = "user_code_account"
 USER_CODE_ADDRESS = "user_code_address"
+KINDS = (
+    SIGN_IN_ACCOUNT,
+    SIGN_IN_KNOWN_BROWSER,
+    SIGN_IN_ADDRESS,
+    PASSWORD_CHANGE,
+    PASSWORD_ESTIMATE_ADDRESS,
+    REGISTRATION_ACCOUNT,
+    REGISTRATION_ADDRESS,
+    RECOVERY_ACCOUNT,
+    RECOVERY_ADDRESS,
+    RESEND_ACCOUNT,
+    RESEND_ADDRESS,
+    CODE_ACCOUNT,
+    CODE_ADDRESS,
+    CLIENT_AUTHENTICATION_ADDRESS,
+    CLIENT_CHANGE,
+    CLIENT_REGISTRATION_ADDRESS,
+    DEVICE_AUTHORIZATION_ADDRESS,
+    WAITING_REQUEST_ADDRESS,
+    USER_CODE_ACCOUNT,
+    USER_CODE_ADDRESS,
+)
 
 MAIL_BURST = 5  # mails that strangers may cause to one mailbox at once
 MAIL_INTERVAL = 600  # seconds until they may cause the next
@@ -109,7 +131,7 @@ def spend_all(db: Session, settings: Settings, *buckets: tuple[str, str]) -> tup
                 db.commit()
             else:
                 db.rollback()
-            metrics.add(f'idp_throttled_total{{bucket="{kind}"}}')
+            metrics.add(metrics.throttled(kind))
             raise
     db.commit()
     return tuple(charges)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from idp import clock
+from idp import clock, metrics
 from idp.leases import Leases
 from idp.models import AuditEvent, MailMessage
 
@@ -200,3 +200,4 @@ def _write_down(db: Session, mail_id: str, kind: str, reason: str) -> None:
             at=clock.now(), event=GIVEN_UP, actor="system", details={"mail": mail_id, "kind": kind, "reason": reason}
         )
     )
+    metrics.add(metrics.audit_events(GIVEN_UP))

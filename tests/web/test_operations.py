@@ -1,6 +1,7 @@
 """Alive, ready, counted: what whoever runs the provider can ask it."""
 
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,9 @@ from werkzeug.test import EnvironBuilder
 
 from idp import metrics
 from idp.accounts import throttle
+from idp.accounts.audit import Event
 from idp.errors import Throttled
+from idp.mail import messages, outbox, queue
 from idp.migrations import revisions
 from idp.models import MailMessage
 from idp.web.observation import HEADER
@@ -159,6 +162,14 @@ def test_numbers_of_one_process_do_not_pass_for_all(watched, counters):
     assert answer.status_code == 503
 
 
+def test_nor_do_any_where_the_folder_is_gone(watched, counters, caplog):
+    shutil.rmtree(counters.folder)
+    answer = watched.test_client().get("/metrics", headers=BEARER)
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
+    assert "Restart the provider" in answer.json["detail"]
+    assert "cannot be read (No such file or directory)" in caplog.text
+
+
 # -- What they tell ------------------------------------------------------------------------------
 
 
@@ -210,6 +221,22 @@ def test_sign_ins_and_throttles(watched, relying_party, make_user, db, settings)
     assert samples['idp_audit_events_total{event="account:sign_in:refuse"}'] == 1
     assert samples['idp_throttled_total{bucket="password_change"}'] == 1
     assert samples[metrics.PASSWORD_HASHES] == 0
+
+
+def test_what_was_never_counted_is_there_with_0(watched):
+    samples = read(watched.test_client())
+    kinds = {value for name, value in vars(throttle).items() if name.isupper() and isinstance(value, str)}
+    assert {metrics.throttled(kind) for kind in kinds} | {metrics.audit_events(event) for event in Event} <= set(
+        samples
+    )
+    assert samples[metrics.throttled(throttle.SIGN_IN_ADDRESS)] == 0
+    assert samples[metrics.PASSWORD_HASHES] == samples[metrics.PASSWORD_HASHES_REFUSED] == 0
+
+
+def test_mails_that_are_given_up_are_counted_as_events(watched, db, settings):
+    outbox.post(db, settings, messages.test_message(settings, "en"), "ada@example.org")
+    queue.give_up(db, queue.claim_next(db, 60), "no such mailbox")
+    assert read(watched.test_client())['idp_audit_events_total{event="provider:mail:give_up"}'] == 1
 
 
 def test_what_waits_and_how_old_the_keys_are(watched, db, clock):

@@ -1,5 +1,6 @@
 """What Prometheus reads: the counters of all processes of this machine, and what waits in the database."""
 
+import logging
 from collections.abc import Iterator, Mapping
 
 from flask import Response, request
@@ -8,6 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from idp import __version__, clock, crypto, metrics
+from idp.accounts import throttle
+from idp.accounts.audit import Event
 from idp.database import is_fault_of_storage
 from idp.errors import NotFoundError
 from idp.models import LogoutNotice, MailMessage, SigningKey
@@ -33,7 +36,19 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
     "idp_processes": ("gauge", "Processes of this machine whose counters are in these sums."),
     "idp_build_info": ("gauge", "1, under the program's version."),
 }
+# Series that are there before anything is counted, or whoever asks for a rate would miss the first.
+_AT_FIRST: Mapping[str, float] = dict.fromkeys(
+    (
+        *map(metrics.audit_events, Event),
+        *map(metrics.throttled, throttle.KINDS),
+        metrics.PASSWORD_HASHES,
+        metrics.PASSWORD_HASHES_REFUSED,
+    ),
+    0.0,
+)
 _SUFFIXES = ("_bucket", "_sum", "_count")
+
+log = logging.getLogger(__name__)
 
 
 def show_metrics() -> Response:
@@ -54,8 +69,14 @@ def show_metrics() -> Response:
     if folder is None:
         # One process's numbers would pass for those of all.
         return problem(503, "not_ready", "The counters have no folder that can be written: the log says why.")
-    counted, processes = metrics.read_all(folder)
-    readings = {**counted, **_read_database(), "idp_processes": float(processes)}
+    try:
+        counted, processes = metrics.read_all(folder)
+    except OSError as fault:
+        log.warning("%s cannot be read (%s): /metrics has nothing to tell.", folder, fault.strerror)
+        return problem(
+            503, "not_ready", "The counters' folder cannot be read. Restart the provider: it makes a new one."
+        )
+    readings = {**_AT_FIRST, **counted, **_read_database(), "idp_processes": float(processes)}
     readings[f'idp_build_info{{version="{__version__}"}}'] = 1.0
     return Response("".join(_lines(readings)), mimetype="text/plain", content_type=CONTENT_TYPE)
 
