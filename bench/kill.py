@@ -7,7 +7,7 @@
 Each round has `idp serve` with two web processes and its worker under load, kills one of them, all of them, or the
 server's main process with SIGKILL at a random moment, and goes on. After each round everybody looks whether what was
 acknowledged to them is still true; after every fifth, `idp doctor --deep` reads the data; at the end a ledger of every
-acknowledged registration and sign-out is compared with it.
+acknowledged registration, sign-out and sign-in is compared with it.
 """
 
 import argparse
@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from people import Ledger, Person, compare_ledger
+from changes import Changer, compare_sign_ins
+from people import Ledger, compare_ledger
 from postgres import Cluster
 
 from instance import Instance
@@ -99,7 +100,7 @@ def run(target: Target, rounds: int, seed: int, only: str | None, say: Callable[
     instance, chance, ledger = target.instance, target.chance, Ledger()
     instance.fill(listed=200 + 20 * rounds)
     instance.start()
-    people = [Person(instance, ledger, each, seed) for each in range(PEOPLE)]
+    people = [Changer(instance, ledger, each, seed) for each in range(PEOPLE)]
     for number in range(1, rounds + 1):
         stop = threading.Event()
         threads = [threading.Thread(target=person.run, args=(stop,)) for person in people]
@@ -126,6 +127,8 @@ def run(target: Target, rounds: int, seed: int, only: str | None, say: Callable[
         found = "".join(f"\n      {each}" for each in ledger.wrong[before:])
         say(f"{number:>4}  killed {what:<10}  {len(ledger.wrong)} wrong  {_counts(ledger)}{found}")
     compare_ledger(instance, ledger)
+    for person in people:
+        compare_sign_ins(instance, ledger, person)
     return ledger
 
 

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
@@ -68,6 +69,10 @@ class Person:
         self.unredeemed: list[tuple[float, str]] = []  # codes, and when they came
         self.redeemed: list[str] = []
         self.made = 0
+        self.password = PASSWORD
+        self.actions: tuple[Callable[[], None], ...] = (
+            self.log_in, self.log_in, self.refresh, self.refresh, self.register, self.leave, self.ask
+        )  # fmt: skip
 
     # -- Doing things ------------------------------------------------------------------
 
@@ -78,10 +83,9 @@ class Person:
             stop: ends it, after the thing at hand.
             pause: seconds between two things.
         """
-        actions = (self.log_in, self.log_in, self.refresh, self.refresh, self.register, self.leave, self.ask)
         while not stop.is_set():
             try:
-                self.chance.choice(actions)()
+                self.chance.choice(self.actions)()
             except AWAY:
                 self.ledger.note("away")
                 time.sleep(0.2)
@@ -108,14 +112,18 @@ class Person:
     def sign_in(self) -> None:
         """Sign in with the password, in a browser that nobody used before."""
         self.browser = self.instance.new_browser()
-        page = self.send("GET", "/sign-in")
-        form = {"username": f"p{self.number}", "password": PASSWORD, "csrf_token": _csrf(page)}
-        answer = self.send("POST", "/sign-in", data=form)
+        answer = self.send_password(self.password)
         if answer.status_code != 303:
             self.ledger.blame(f"the right password is refused: {answer.status_code}")
             raise InDoubt(str(answer.status_code))
         self.is_signed_in = True
         self.ledger.note("sign-in")
+
+    def send_password(self, password: str) -> requests.Response:
+        """Fill in the form for signing in, and return what comes."""
+        page = self.send("GET", "/sign-in")
+        form = {"username": f"p{self.number}", "password": password, "csrf_token": csrf_of(page)}
+        return self.send("POST", "/sign-in", data=form)
 
     def log_in(self) -> None:
         """Log in by single sign-on; some codes are kept for later, and some are tried twice."""
@@ -247,7 +255,7 @@ class Person:
         self.is_signed_in = False
         # A code lives no longer than the session that it came of.
         self.unredeemed.clear()
-        answer = self.send("POST", "/sign-out", data={"csrf_token": _csrf(page)})
+        answer = self.send("POST", "/sign-out", data={"csrf_token": csrf_of(page)})
         if answer.status_code == 303:
             with self.ledger.lock:
                 self.ledger.signed_out.append(cookie)
@@ -292,7 +300,8 @@ class Person:
             self.unused.clear()
 
 
-def _csrf(page: requests.Response) -> str:
+def csrf_of(page: requests.Response) -> str:
+    """Return the token that a page's forms carry."""
     return page.text.split('name="csrf_token" value="')[1].partition('"')[0]
 
 
