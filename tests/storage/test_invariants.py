@@ -159,6 +159,17 @@ def test_references_that_a_server_did_not_enforce_are_found(worked, db, settings
     assert find_damage(db) == ["user_role has rows without parents"]
 
 
+def test_a_server_is_asked_for_damaged_pages(worked, db, monkeypatch):
+    if db.get_bind().dialect.name == "sqlite":
+        pytest.skip("tests/storage/test_damage.py is about SQLite's own file")
+    answers = {"SHOW data_checksums": "on"}
+    monkeypatch.setattr(db, "scalar", lambda statement: answers.get(str(statement), 0))
+    assert find_damage(db) == []
+    assert "the server met no damaged page" in tell_undamaged(db)
+    monkeypatch.setattr(db, "scalar", lambda _statement: 3)
+    assert find_damage(db) == ["the server met 3 damaged pages (checksum_failures in pg_stat_database)"]
+
+
 def test_the_first_few_are_named(worked, db, clock):
     (invariant,) = (each for each in INVARIANTS if each.name == "time")
     db.execute(text("UPDATE audit_event SET at = at + 10000"))
