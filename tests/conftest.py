@@ -131,10 +131,11 @@ def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Let the tests of storage run on both engines where there is a server."""
+    """Let the tests of storage run on both engines where there is a server; some are about a server only."""
     if "database_engine" in metafunc.fixturenames and postgresql.runs_on_both(metafunc.module.__name__):
-        both = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-        metafunc.parametrize("database_engine", both, indirect=True)
+        engines = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+        is_about_server = metafunc.definition.get_closest_marker("postgres") is not None
+        metafunc.parametrize("database_engine", engines[1:] if is_about_server else engines, indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

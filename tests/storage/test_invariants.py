@@ -15,8 +15,11 @@ from idp.cli.invariants import CLOCK_SLACK, INVARIANTS, find_damage, find_offend
 from idp.mail import messages, outbox
 from idp.oidc.backchannel import KEPT_AFTER_END
 from idp.settings import DAY
+from tests import postgresql
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
+
+needs_server = pytest.mark.skipif(not postgresql.SERVER, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server")
 
 
 @pytest.fixture
@@ -148,10 +151,10 @@ def test_each_damage_is_found(worked, db, clock):
         db.rollback()
 
 
+@pytest.mark.postgres
+@needs_server
 def test_references_that_a_server_did_not_enforce_are_found(worked, db, settings):
     """Triggers enforce them, and some ways to bring data back switch these off."""
-    if db.get_bind().dialect.name == "sqlite":
-        pytest.skip("tests/storage/test_damage.py is about SQLite's own file")
     assert tell_undamaged(db).startswith("every reference is whole")
     assert "pg_amcheck" in tell_undamaged(db)
     db.execute(text("SET session_replication_role = replica"))
@@ -159,9 +162,9 @@ def test_references_that_a_server_did_not_enforce_are_found(worked, db, settings
     assert find_damage(db) == ["user_role has rows without parents"]
 
 
+@pytest.mark.postgres
+@needs_server
 def test_a_server_is_asked_for_damaged_pages(worked, db, monkeypatch):
-    if db.get_bind().dialect.name == "sqlite":
-        pytest.skip("tests/storage/test_damage.py is about SQLite's own file")
     answers = {"SHOW data_checksums": "on"}
     monkeypatch.setattr(db, "scalar", lambda statement: answers.get(str(statement), 0))
     assert find_damage(db) == []
