@@ -1,5 +1,6 @@
 """The reverse proxy before several hosts, as `docs/examples` has it: nginx or Caddy."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -9,13 +10,19 @@ from places import NotPossibleError, Place
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "docs" / "examples"
 AROUND_NGINX = """\
+user root;  # of no account that the folder is closed to; ignored for whoever is not root
 daemon off;
-worker_processes 1;
+worker_processes 2;
 pid {folder}/nginx.pid;
 error_log {folder}/nginx-error.log;
-events {{ worker_connections 1024; }}
+{main}
 http {{
 access_log off;
+client_body_temp_path {folder}/nginx-bodies;
+proxy_temp_path {folder}/nginx-answers;
+fastcgi_temp_path {folder}/nginx-other;
+uwsgi_temp_path {folder}/nginx-other;
+scgi_temp_path {folder}/nginx-other;
 {example}
 }}
 """
@@ -31,22 +38,33 @@ def _replaced(text: str, changes: Mapping[str, str]) -> str:
     return text
 
 
-def write_nginx(folder: Path, address: str, hosts: Sequence[str], certificate: Path, key: Path) -> Sequence[str]:
+def write_nginx(
+    folder: Path,
+    address: str,
+    hosts: Sequence[str],
+    certificate: Path,
+    key: Path,
+    ports: tuple[int, int] = (443, 80),
+) -> Sequence[str]:
     """Write nginx's configuration; returns the command that runs it.
 
     Args:
         folder: where to.
         address: at which it listens.
-        hosts: addresses and ports of the provider's.
+        hosts: addresses and ports of the provider's, one or two.
         certificate: for that address.
         key: of the certificate.
+        ports: for TLS, and without.
     """
-    one, two = hosts
+    written = (EXAMPLES / "nginx.conf").read_text()
+    second = {"# server 10.0.0.12:8000": f"server {hosts[1]}"} if len(hosts) > 1 else {}
     example = _replaced(
-        (EXAMPLES / "nginx.conf").read_text(),
+        written,
         {
-            "server 127.0.0.1:8000": f"server {one}",
-            "# server 10.0.0.12:8000": f"server {two}",
+            "server 127.0.0.1:8000": f"server {hosts[0]}",
+            **second,
+            "listen 443 ssl": f"listen {ports[0]} ssl",
+            "listen 80;": f"listen {ports[1]};",
             "login.example.org;": f"{address};",
             "/etc/ssl/login.example.org/fullchain.pem": str(certificate),
             "/etc/ssl/login.example.org/privkey.pem": str(key),
@@ -58,7 +76,8 @@ def write_nginx(folder: Path, address: str, hosts: Sequence[str], certificate: P
         },
     )
     file = folder / "nginx.conf"
-    file.write_text(AROUND_NGINX.format(folder=folder, example=example))
+    main = "\n".join(re.findall(r"^#     (.+)$", written, re.MULTILINE))  # what it asks of nginx.conf
+    file.write_text(AROUND_NGINX.format(folder=folder, main=main, example=example))
     return (_find("nginx"), "-c", str(file), "-e", f"{folder}/nginx-error.log")
 
 

@@ -54,7 +54,8 @@ class Attack:
         rate: attempts a second, by all threads together.
         table: the rows that it makes, if it makes any.
         is_hard_on_strangers: whether people whom nothing tells from attackers may be kept out while it lasts.
-        needs_proxy: whether only a proxy, which receives bodies first, keeps honest people from noticing.
+        is_hard_on_all: whether it may keep everybody out, because only a proxy, which receives bodies first, helps.
+        needs_proxy: whether nginx stands before the provider, as `docs/examples` has it.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Attack:
     rate: float = 100.0
     table: str = ""
     is_hard_on_strangers: bool = False
+    is_hard_on_all: bool = False
     needs_proxy: bool = False
 
 

@@ -6,15 +6,20 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from certificate import write_certificate
+from places import on_loopback
+from proxies import Proxy, write_nginx
+
 from attacking.wire import Wire
+from instance import free_port
 
 PASSWORD = "correct horse battery staple"
 REDIRECT_URI = "https://app.example.org/callback"
@@ -62,13 +67,13 @@ class Instance:
     """
 
     def __init__(self, folder: Path, *, is_proxied: bool) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = self.door = free_port()
         self.issuer = f"http://127.0.0.1:{self.port}"
         self.is_proxied = is_proxied
         self.folder = folder
         self.server: subprocess.Popen[bytes] | None = None
+        self.front: Proxy | None = None
+        self.trust: ssl.SSLContext | None = None
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")} | {
             "IDP_INSTANCE": str(folder / "instance"),
             "IDP_ISSUER": self.issuer,
@@ -87,7 +92,21 @@ class Instance:
 
     def wire(self) -> Wire:
         """Return a client of its own for somebody."""
-        return Wire(self.port, self.is_proxied)
+        return Wire(self.door, self.is_proxied, self.trust)
+
+    def put_nginx_before(self) -> None:
+        """Let everybody come through nginx from now on, from addresses of their own; before it is started.
+
+        Raises:
+            NotPossibleError: nginx is not installed.
+        """
+        certificate, key = write_certificate(self.folder, "nginx", "127.0.0.1")
+        self.door, self.is_proxied = free_port(), False
+        self.environ = self.environ | {"IDP_PROXY_HOPS": "1"}
+        self.trust = ssl.create_default_context(cafile=certificate)
+        behind, ports = [f"127.0.0.1:{self.port}"], (self.door, free_port())
+        command = write_nginx(self.folder, "127.0.0.1", behind, certificate, key, ports)
+        self.front = Proxy(self.folder, on_loopback("nginx"), command)
 
     def command(self, *arguments: str) -> str:
         """Run a command of the provider's."""
@@ -125,13 +144,15 @@ class Instance:
             )  # fmt: skip
         give_up_at = time.monotonic() + 60
         while time.monotonic() < give_up_at and self.server.poll() is None:
-            if self.wire().send("GET", "/readyz", patience=2).status == 200:
+            if Wire(self.port, is_proxied=False).send("GET", "/readyz", patience=2).status == 200:
                 return
             time.sleep(0.1)
         raise SystemExit(f"the server does not start:\n{(self.folder / 'log').read_text()[-3000:]}")
 
     def stop(self) -> None:
         """Stop it, whatever it is doing."""
+        if self.front is not None:
+            self.front.stop()
         if self.server is not None and self.server.poll() is None:
             self.server.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -2,10 +2,11 @@
 
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Callable
 
-from attacking.flood import Attack
+from attacking.flood import Attack, Outcome
 from attacking.forms import Begin, many, nothing, one
 from attacking.instance import Instance
 from attacking.wire import Answer, Wire
@@ -31,7 +32,7 @@ class Held:
             try:
                 each.send(self._drop)
                 answer = each.recv(200)
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantReadError):
                 continue
             except OSError:
                 answer = b""
@@ -52,6 +53,11 @@ class Held:
             opened.send(head)
         self._open.append(opened)
         return Answer(100, {}, {}, "")
+
+
+def _refused(outcome: Outcome, _rows: dict[str, int]) -> list[str]:
+    """A limit: not all of them are held."""
+    return [] if outcome.refused_after is not None else ["nobody was refused"]
 
 
 def _held(address: Callable[[int], str], first: bytes, drop: bytes) -> Begin:
@@ -75,6 +81,10 @@ SOCKETS = (
     Attack("slow-bodies", "500 bodies of one address that come a byte at a time", _held(one, _BODY, b"x"), nothing, 10,
            1000),
     Attack("slow-bodies-many", "500 bodies of many addresses that come a byte at a time", _held(many, _BODY, b"x"),
-           nothing, 10, 1000, needs_proxy=True),
+           nothing, 10, 1000, is_hard_on_all=True),
+    Attack("slow-bodies-nginx", "2,000 bodies of one address that come to nginx a byte at a time",
+           _held(one, _BODY, b"x"), _refused, 40, 300, needs_proxy=True),
+    Attack("slow-bodies-many-nginx", "2,000 bodies of many addresses that come to nginx a byte at a time",
+           _held(many, _BODY, b"x"), nothing, 40, 300, needs_proxy=True),
     Attack("idle", "2,000 connections of many addresses that say nothing", _held(many, b"", b""), nothing, 40, 4000),
 )  # fmt: skip

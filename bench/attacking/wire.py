@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import ssl
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -31,10 +32,11 @@ class Wire:
     Args:
         port: where the instance listens.
         is_proxied: whether addresses are told by `X-Forwarded-For`, as a proxy does; else connections come from them.
+        trust: whose certificates count, where a proxy with TLS listens there.
     """
 
-    def __init__(self, port: int, is_proxied: bool) -> None:
-        self.port, self.is_proxied = port, is_proxied
+    def __init__(self, port: int, is_proxied: bool, trust: ssl.SSLContext | None = None) -> None:
+        self.port, self.is_proxied, self.trust = port, is_proxied, trust
         self._open: http.client.HTTPConnection | None = None
 
     def send(
@@ -89,10 +91,15 @@ class Wire:
     def connect_raw(self, address: str) -> socket.socket:
         """Open a connection for bytes that are no well-behaved request."""
         source = None if self.is_proxied else (address, 0)
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE, source_address=source)
+        opened = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE, source_address=source)
+        return self.trust.wrap_socket(opened, server_hostname="127.0.0.1") if self.trust else opened
 
     def _connect(self, address: str, patience: float) -> http.client.HTTPConnection:
         source = None if self.is_proxied else (address, 0)
+        if self.trust:
+            return http.client.HTTPSConnection(
+                "127.0.0.1", self.port, timeout=patience, source_address=source, context=self.trust
+            )
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience, source_address=source)
 
 

@@ -1,0 +1,191 @@
+"""What `docs/examples` and the Procfile hold works: nginx refuses as it says, units are well-formed, commands exist."""
+
+import http.server
+import importlib
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from idp.serving import companion, server
+from tests.house.pages import DOCS, ROOT
+from tests.ports import free_port
+from tests.waiting import until
+
+EXAMPLES = DOCS / "examples"
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+CADDY = shutil.which("caddy")
+AT_ONCE = 50  # requests of one address
+SLOW_FORM = b"POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\na"
+PAGE = b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+
+
+class Provider(http.server.BaseHTTPRequestHandler):
+    """Answers what the path says; nobody has to wait for it."""
+
+    def do_GET(self) -> None:
+        """Answer a number as status, and all other paths with 200."""
+        status = int(self.path[1:]) if self.path[1:].isdigit() else 200
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        if status == 503:
+            self.send_header("Retry-After", "2")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+Ask = Callable[[str, bytes], ssl.SSLSocket]
+
+
+@pytest.fixture
+def provider() -> Iterator[http.server.ThreadingHTTPServer]:
+    """Something that answers in the provider's place."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider) as answering:
+        thread = threading.Thread(target=answering.serve_forever)
+        thread.start()
+        yield answering
+        answering.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def ask(provider: http.server.ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
+    """Sends bytes through nginx with the example, from an address; returns the connection."""
+    monkeypatch.syspath_prepend(ROOT / "bench")
+    proxies, places = importlib.import_module("proxies"), importlib.import_module("places")
+    certificate, key = importlib.import_module("certificate").write_certificate(tmp_path, "nginx", "127.0.0.1")
+    port = free_port()
+    behind = [f"127.0.0.1:{provider.server_port}"]
+    command = proxies.write_nginx(tmp_path, "127.0.0.1", behind, certificate, key, (port, free_port()))
+    checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    trust = ssl.create_default_context(cafile=certificate)
+    front = proxies.Proxy(tmp_path, places.on_loopback("nginx"), command)
+    with ExitStack() as opened:
+        opened.callback(front.stop)
+
+        def send(address: str, request: bytes) -> ssl.SSLSocket:
+            plain = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(address, 0))
+            connection = opened.enter_context(trust.wrap_socket(plain, server_hostname="127.0.0.1"))
+            connection.sendall(request)
+            return connection
+
+        until(lambda: listens(port), "nginx does not start")
+        yield send
+
+
+def listens(port: int) -> bool:
+    """Tell whether anybody does at a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def head(connection: ssl.SSLSocket) -> tuple[int, list[str]]:
+    """Return status and what `Retry-After` says, each time."""
+    told = b""
+    while b"\r\n\r\n" not in told and (more := connection.recv(4096)):
+        told += more
+    lines = told.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    return int(lines[0].split()[1]), [line.partition(": ")[2] for line in lines if line.startswith("Retry-After")]
+
+
+@pytest.mark.skipif(not NGINX, reason="nginx is not installed")
+def test_whoever_sends_slowly_keeps_out_nobody_but_who_shares_the_address(ask):
+    slow = [ask("127.9.0.1", SLOW_FORM) for _ in range(AT_ONCE)]
+    refused = ask("127.9.0.1", SLOW_FORM)
+    assert head(refused) == (429, ["5"])
+    assert head(ask("127.9.0.1", PAGE)) == (429, ["5"])
+    assert head(ask("127.9.0.2", PAGE)) == (200, [])
+    for each in slow:
+        each.close()
+    until(lambda: head(ask("127.9.0.1", PAGE)) == (200, []), "places are not given back")
+
+
+@pytest.mark.skipif(not NGINX, reason="nginx is not installed")
+def test_nginx_says_when_to_come_back_where_nothing_answers(ask, provider):
+    provider.shutdown()
+    provider.socket.close()
+    assert head(ask("127.9.0.1", PAGE)) == (503, ["5"])
+
+
+@pytest.mark.skipif(not NGINX, reason="nginx is not installed")
+@pytest.mark.parametrize(("status", "after"), [(500, []), (503, ["2"]), (429, [])])
+def test_nginx_leaves_the_provider_s_own_answers_as_they_are(ask, status, after):
+    assert head(ask("127.9.0.1", PAGE.replace(b"/sign-in", f"/{status}".encode()))) == (status, after)
+
+
+@pytest.mark.skipif(not CADDY, reason="Caddy is not installed")
+def test_caddy_takes_its_example(tmp_path):
+    done = subprocess.run(
+        [str(CADDY), "validate", "--adapter", "caddyfile", "--config", str(EXAMPLES / "Caddyfile")],
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+def test_systemd_takes_the_units(tmp_path):
+    for unit in (*EXAMPLES.glob("*.service"), *EXAMPLES.glob("*.timer")):
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/idp/bin/idp ", f"{sys.executable} "))
+    units = sorted(map(str, tmp_path.iterdir()))
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_unit_gives_a_server_the_time_that_it_takes_to_stop():
+    drain = max(int(told) for told in re.findall(r"--drain (\d+)", (DOCS / "deployment.md").read_text("utf-8")))
+    told = re.search(r"^TimeoutStopSec=(\d+)$", (EXAMPLES / "idp.service").read_text(), re.MULTILINE)
+    assert told
+    assert int(told[1]) >= drain + server.STOP_WITHIN + companion.STOP_WITHIN + 5
+    assert f"`TimeoutStopSec` of the\n   unit ({told[1]})" in (DOCS / "deployment.md").read_text("utf-8")
+
+
+def test_a_command_on_the_server_gets_its_arguments_as_they_are_and_no_settings_among_them(tmp_path):
+    """systemd takes `$$` for a dollar sign, and `$NAME` for a variable."""
+    (tmp_path / "systemd-run").write_text('#!/bin/sh\nfor each; do printf "%s\\0" "$each"; done\n')
+    (tmp_path / "systemd-run").chmod(0o755)
+    done = subprocess.run(
+        ["sh", str(EXAMPLES / "idp.sh"), "user", "add", "a $HOME  'b'", ""],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = done.stdout.split("\0")[:-1]
+    assert told[told.index("/opt/idp/bin/idp") :] == ["/opt/idp/bin/idp", "user", "add", "a $$HOME  'b'", ""]
+    assert {"User=idp", "EnvironmentFile=/etc/idp/environment", "IDP_INSTANCE=/var/lib/idp"} <= set(told)
+
+
+def test_no_page_puts_the_settings_on_a_command_line():
+    for page in DOCS.rglob("*.md"):
+        assert not re.search(r"\$\(\s*(cat|<)\s*/etc/idp", page.read_text("utf-8")), page.name
+
+
+def test_a_platform_makes_the_schema_before_it_starts_anything(tmp_path):
+    lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+    environ |= {"IDP_INSTANCE": str(tmp_path), "IDP_ISSUER": "https://login.example.org", "PYTHONPATH": str(ROOT)}
+
+    def run(line: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", *line.split()]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+
+    before = run(f"{lines['worker']} --once")
+    assert before.returncode
+    assert "idp init" in before.stderr
+    assert run(lines["release"]).returncode == 0
+    assert run(f"{lines['worker']} --once").returncode == 0
