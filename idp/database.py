@@ -268,6 +268,11 @@ class LeanSession(Session):
         if self._borrowed is not None and not self._may_keep(self._borrowed):
             self.let_go_of_connection()
 
+    @property
+    def has_connection(self) -> bool:
+        """Whether a connection is at hand."""
+        return self._borrowed is not None
+
     def let_go_of_connection(self) -> None:
         """Give the connection back to the pool."""
         if self._borrowed is not None:
@@ -320,7 +325,7 @@ class SessionPool:
     def give_back(self, session: LeanSession) -> None:
         """Close a session, and keep it for the next request."""
         session.close()
-        if len(self._connected) < IDLE_MOST:
+        if session.has_connection and len(self._connected) < IDLE_MOST:
             self._connected.append(session)
         else:
             session.let_go_of_connection()

@@ -137,12 +137,13 @@ def issue_temporary_password(
         audit.record(db, Event.PASSWORD_ISSUED, visitor)
         return None
     password = "".join(_LETTERS[byte % len(_LETTERS)] for byte in crypto.random_bytes(_TEMPORARY_LENGTH))
+    user = db.get_one(User, found["id"])
     password_hash = passwords.hash_new(db, settings, password)
     passwords.replace_password(
         db,
         settings,
         visitor,
-        db.get_one(User, found["id"]),
+        user,
         password_hash=password_hash,
         event=Event.PASSWORD_ISSUED,
         is_temporary=True,

@@ -27,7 +27,7 @@ class Manifest:
     """What a backup is.
 
     Attributes:
-        engine: `sqlite` or `postgresql`: a backup goes back to where it came from.
+        engine: `sqlite` or `postgresql`; a backup of the latter goes back to where it came from.
         schema: the database's revision.
         program: the release that made it.
         issuer: for whom it was made.

@@ -18,7 +18,7 @@ from idp.accounts import shared_buckets
 from idp.cli import invariants
 from idp.cli.departures import find_departures
 from idp.cli.faults import explain
-from idp.cli.instance import database_file
+from idp.cli.instance import WITHOUT_DATABASE, database_file
 from idp.cli.invariants import INVARIANTS, Invariant
 from idp.database import open_engine, open_session
 from idp.errors import NotReadyError
@@ -88,7 +88,7 @@ def _database_of(loaded: Settings) -> Iterator[Session]:
     """Open the database for reading, but never make one."""
     file = database_file(loaded)
     if file is not None and not file.exists():
-        raise NotReadyError(f"{file} does not exist: run `idp init`.")
+        raise NotReadyError(f"{file} does not exist: {WITHOUT_DATABASE}.")
     with open_session(loaded) as db:
         yield db
 
@@ -117,7 +117,7 @@ def _secret_key(loaded: Settings) -> Finding:
 def _database(loaded: Settings) -> Finding:
     file = database_file(loaded)
     if file is not None and not file.exists():
-        return Finding("fault", f"{file} does not exist", "Run `idp init`.")
+        return Finding("fault", f"{file} does not exist", f"{WITHOUT_DATABASE[0].upper()}{WITHOUT_DATABASE[1:]}.")
     engine = open_engine(loaded)
     try:
         schema = migrations.check_ready(engine)

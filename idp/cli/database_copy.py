@@ -82,9 +82,11 @@ def check_unused(file: Path) -> None:
     try:
         connection.execute("PRAGMA journal_mode=DELETE").fetchone()
     except sqlite3.OperationalError as fault:
-        if fault.sqlite_errorcode & _MOST_OF_A_CODE in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        code = fault.sqlite_errorcode & _MOST_OF_A_CODE
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise NotReadyError(f"{file} is in use: stop `idp serve` and `idp worker` first.") from None
-        raise NotReadyError(f"{file} cannot be replaced: {fault}.") from None
+        if code != sqlite3.SQLITE_ERROR:  # which says that it is no database
+            raise NotReadyError(f"{file} cannot be replaced: {fault}.") from None
     except sqlite3.DatabaseError:
         pass
     finally:

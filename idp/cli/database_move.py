@@ -23,7 +23,7 @@ _AT_ONCE = 1_000  # rows
 def move_to_postgresql(loaded: Settings, copy: Path) -> None:
     """Put the rows of a SQLite database in the place of what PostgreSQL's tables hold, all of them or none.
 
-    Both are brought to the newest schema first.
+    Both are brought to the newest schema first, and stay there.
 
     Args:
         loaded: the settings; say where PostgreSQL is.
@@ -40,7 +40,8 @@ def move_to_postgresql(loaded: Settings, copy: Path) -> None:
     try:
         count = sum(source.execute(f"SELECT count(*) FROM {_quoted([each.name])}").fetchone()[0] for each in tables)  # noqa: S608 - our own names
         with progress.shown("rows", count) as advance, engine.begin() as target:
-            target.exec_driver_sql(f"TRUNCATE {_quoted(each.name for each in tables)}")
+            # With new counters: `setval` on those that are there would outlast a rollback.
+            target.exec_driver_sql(f"TRUNCATE {_quoted(each.name for each in tables)} RESTART IDENTITY")
             for table in tables:
                 _move(source, target, table, advance)
                 _count_on(target, table)
@@ -64,9 +65,9 @@ def _move(source: sqlite3.Connection, target: Connection, table: Table, advance:
                         row[place] = None if row[place] is None else bool(row[place])
                     taker.write_row(row)
                 advance(len(some))
-    except psycopg.Error as fault:  # its context would show the row
+    except (psycopg.DataError, psycopg.IntegrityError) as fault:  # its context would show the row
         reason = fault.diag.message_primary or str(fault).partition("\n")[0]
-        raise NotReadyError(f"PostgreSQL refuses a row of {table.name}, so nothing was moved: {reason}") from None
+        raise NotReadyError(f"PostgreSQL refuses a row of {table.name}, so none was moved: {reason}") from None
 
 
 def _count_on(target: Connection, table: Table) -> None:

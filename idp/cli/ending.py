@@ -13,8 +13,8 @@ import click
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
-class _Ended(BaseException):
-    """A signal came. Not an error, which somebody might mend."""
+class _Ended(SystemExit):
+    """A signal came. PostgreSQL's driver cancels what the server is at for this and Ctrl-C, and for nothing else."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -33,8 +33,9 @@ def tidied() -> Iterator[None]:
         return
 
     def end(number: int, _frame: FrameType | None) -> None:
-        for each in heeded:
-            signal.signal(each, signal.SIG_IGN)
+        for each in ENDING:
+            if signal.getsignal(each) is end:
+                signal.signal(each, signal.SIG_IGN)
         raise _Ended(number)
 
     heeded = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
@@ -47,6 +48,7 @@ def tidied() -> Iterator[None]:
             click.echo("Stopped.", err=True)
         signal.signal(ended.number, signal.SIG_DFL)
         os.kill(os.getpid(), ended.number)
+        os._exit(128 + ended.number)  # the first process of a container is spared by its own signals
     finally:
         for number in heeded:
             signal.signal(number, signal.SIG_DFL)

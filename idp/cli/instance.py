@@ -20,6 +20,7 @@ from idp.database import open_engine, open_session
 from idp.errors import NotReadyError, SettingsError
 from idp.settings import SECRET_KEY_NAME, TOML_NAME, Settings
 
+WITHOUT_DATABASE = "run `idp init` if this instance is new, and `idp restore` if it had one"
 SIDE_NAMES = ("-wal", "-shm", "-journal")  # of files that belong to SQLite's file beside them, and to no other
 
 
@@ -66,7 +67,7 @@ def check_ready(loaded: Settings) -> None:
         raise NotReadyError(f"The instance {str(loaded.instance)!r} is not initialised yet: run `idp init`.")
     file = database_file(loaded)
     if file is not None and not file.exists():
-        raise NotReadyError(f"There is no database at {str(file)!r} yet: run `idp init`.")
+        raise NotReadyError(f"There is no database at {str(file)!r}: {WITHOUT_DATABASE}.")
     engine = open_engine(loaded)
     try:
         migrations.check_ready(engine)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from idp.accounts import sessions
 from idp.accounts.audit import Event
 from idp.accounts.visitor import OPERATOR
 from idp.models import (
@@ -94,7 +95,10 @@ def _damage_of_server(db: Session) -> Iterator[str]:
                 yield _orphaned(table.name)
     counted = text("SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()")
     if failures := db.scalar(counted):
-        yield f"the server met {failures} damaged pages (checksum_failures in pg_stat_database)"
+        yield (
+            f"the server met {failures} damaged pages (checksum_failures in pg_stat_database; once they are mended, "
+            "`SELECT pg_stat_reset()` forgets them)"
+        )
 
 
 def _orphaned(table: str) -> str:
@@ -300,14 +304,19 @@ def _of_this_session() -> ColumnElement[bool]:
     return and_(AuditEvent.user_id == BrowserSession.user_id, named)
 
 
+def _has_begun() -> ColumnElement[bool]:
+    """Some rows only say that an account knows a browser."""
+    return or_(BrowserSession.end_reason.is_(None), BrowserSession.end_reason != sessions.NEVER_BEGAN)
+
+
 def _sessions_without_audit(now: int) -> Select[Any]:
     told = _is_audited(Event.SIGN_IN, _of_this_session())
-    return select(BrowserSession.id).where(_must_be_told(BrowserSession.created_at, now), ~told)
+    return select(BrowserSession.id).where(_must_be_told(BrowserSession.created_at, now), _has_begun(), ~told)
 
 
 def _ends_without_audit(now: int) -> Select[Any]:
     told = _is_audited(Event.SESSION_ENDED, _of_this_session())
-    return select(BrowserSession.id).where(_must_be_told(BrowserSession.ended_at, now), ~told)
+    return select(BrowserSession.id).where(_must_be_told(BrowserSession.ended_at, now), _has_begun(), ~told)
 
 
 INVARIANTS: tuple[Invariant, ...] = (

@@ -47,7 +47,7 @@ def command(file: Path, with_secret_key: bool, force: bool) -> None:
                 path.replace(path.with_name(path.name + kept_suffix))
             write_new(path, new_key)
             told.append(f"Took the secret key from the backup to {path}.")
-    if database_copy.revision_of(loaded) == migrations.newest_revision():
+    if (database_copy.revision_of(loaded) or "") >= migrations.newest_revision():
         record_done(loaded, Event.RESTORED, "the database is in place", made_at=manifest.created_at)
     else:
         told.append("Its schema is older than this program: run `idp init` to upgrade it.")

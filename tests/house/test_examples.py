@@ -143,7 +143,8 @@ def test_systemd_takes_the_units(tmp_path):
         (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/idp/bin/idp ", f"{sys.executable} "))
     units = sorted(map(str, tmp_path.iterdir()))
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    of_ours = [line for line in done.stderr.splitlines() if str(tmp_path) in line or "idp" in line]
+    assert (done.returncode, of_ours) == (0, [])  # a machine's own units may have faults
 
 
 def test_the_unit_gives_a_server_the_time_that_it_takes_to_stop():
@@ -151,7 +152,7 @@ def test_the_unit_gives_a_server_the_time_that_it_takes_to_stop():
     told = re.search(r"^TimeoutStopSec=(\d+)$", (EXAMPLES / "idp.service").read_text(), re.MULTILINE)
     assert told
     assert int(told[1]) >= drain + server.STOP_WITHIN + companion.STOP_WITHIN + 5
-    assert f"`TimeoutStopSec` of the\n   unit ({told[1]})" in (DOCS / "deployment.md").read_text("utf-8")
+    assert f"`TimeoutStopSec` of the unit ({told[1]})" in " ".join((DOCS / "deployment.md").read_text("utf-8").split())
 
 
 def test_a_command_on_the_server_gets_its_arguments_as_they_are_and_no_settings_among_them(tmp_path):

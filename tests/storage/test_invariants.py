@@ -6,7 +6,8 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
-from idp.accounts import deletion, preauthorization, registration, sessions, users
+from idp import crypto
+from idp.accounts import deletion, preauthorization, recovery, registration, sessions, users
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.cli import doctor, invariants
@@ -16,6 +17,7 @@ from idp.mail import messages, outbox
 from idp.oidc.backchannel import KEPT_AFTER_END
 from idp.settings import DAY
 from tests import postgresql
+from tests.accounts.conftest import Mailbox
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
 
@@ -170,7 +172,22 @@ def test_a_server_is_asked_for_damaged_pages(worked, db, monkeypatch):
     assert find_damage(db) == []
     assert "the server met no damaged page" in tell_undamaged(db)
     monkeypatch.setattr(db, "scalar", lambda _statement: 3)
-    assert find_damage(db) == ["the server met 3 damaged pages (checksum_failures in pg_stat_database)"]
+    (told,) = find_damage(db)
+    assert told.startswith("the server met 3 damaged pages")
+    assert "pg_stat_reset()" in told  # or it is told for ever
+
+
+def test_a_browser_that_an_account_only_knows_had_no_sign_in(db, settings, make_user, clock):
+    """Whoever uses a mailed link is known by that browser, which the account has never signed in with."""
+    make_user("bob")
+    recovery.request_password_reset(db, settings, OPERATOR, "bob")
+    db.commit()
+    at_a_friends = Visitor("192.0.2.9", "Firefox", crypto.digest("a browser at a friend's"))
+    recovery.reset_password(
+        db, settings, at_a_friends, Mailbox(db, settings).last("reset_password").token, "a b c d e f 7"
+    )
+    db.commit()
+    assert broken(db, clock) == {}
 
 
 def test_the_first_few_are_named(worked, db, clock):

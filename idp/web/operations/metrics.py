@@ -74,7 +74,9 @@ def show_metrics() -> Response:
     except OSError as fault:
         log.warning("%s cannot be read (%s): /metrics has nothing to tell.", folder, fault.strerror)
         return problem(
-            503, "not_ready", "The counters' folder cannot be read. Restart the provider: it makes a new one."
+            503,
+            "not_ready",
+            "The counters' folder cannot be read: the log says why. Restart the provider if it is gone.",
         )
     readings = {**_AT_FIRST, **counted, **_read_database(), "idp_processes": float(processes)}
     readings[f'idp_build_info{{version="{__version__}"}}'] = 1.0
