@@ -17,13 +17,19 @@ HOUR, DAY = 3600, 86_400
 IDLE, LONGEST = 4 * HOUR, 12 * HOUR  # a session's lifetimes
 
 
+# Python sleeps until a time of a clock that only goes forward; libfaketime takes it for a time of day, and refuses it.
+SLEEP = "import select, time; time.sleep = lambda seconds: select.select([], [], [], seconds) and None"
+
+
 class Clock:
     """The time of day of the provider's processes, by libfaketime; other clocks go on as they are."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "clock"
         self.set(0)
+        (folder / "sitecustomize.py").write_text(SLEEP)
         self.environ = {
+            "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "LD_PRELOAD": clock_library(),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_NO_CACHE": "1",
