@@ -158,16 +158,7 @@ class Changer(Person):
 
 def compare_sign_ins(instance: Instance, ledger: Ledger, person: Changer) -> None:
     """Look whether the audit tells of each sign-in that was acknowledged; it may tell of more."""
-    command = (
-        "audit",
-        "--event",
-        "account:session:start",
-        "--user",
-        f"p{person.number}",
-        "--limit",
-        "1000000",
-        "--json",
-    )
-    told = len(json.loads(instance.command(*command)))
+    whom = ("--user", f"p{person.number}", "--limit", "1000000")
+    told = len(json.loads(instance.command("audit", "--event", "account:session:start", *whom, "--json")))
     if told < person.sign_ins:
         ledger.blame(f"p{person.number} signed in {person.sign_ins} times, and the audit tells of {told}")
