@@ -50,6 +50,11 @@ def between(least: int, most: int) -> Callable[[Any], str | None]:
     return lambda value: None if least <= value <= most else f"must be from {least} to {most}"
 
 
+def sqlite_url(file: Path) -> str:
+    """Return the URL of a SQLite database."""
+    return f"sqlite:///{quote(str(file), safe='/:')}"
+
+
 def is_loopback(host: str | None) -> bool:
     """Tell whether a host name or address means this machine only."""
     if not host:
@@ -379,7 +384,7 @@ class Settings:
     def sqlalchemy_url(self) -> str:
         """The database's URL as SQLAlchemy wants it."""
         if not self.database_url:
-            return f"sqlite:///{quote(str(self.instance.resolve() / 'idp.sqlite3'), safe='/:')}"
+            return sqlite_url(self.instance.resolve() / "idp.sqlite3")
         scheme, rest = self.database_url.split("://", 1)
         return f"postgresql+psycopg://{rest}" if scheme.startswith("postgres") else self.database_url
 

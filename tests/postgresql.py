@@ -9,9 +9,11 @@ on PostgreSQL. `IDP_TEST_DATABASE=postgresql` runs every test whose provider has
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import pytest
 from psycopg import sql
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
@@ -19,6 +21,10 @@ from sqlalchemy.orm import Session
 from idp import crypto
 
 SERVER = os.environ.get("IDP_TEST_POSTGRES_URL", "")
+MARKS = [
+    pytest.mark.postgres,
+    pytest.mark.skipif(not SERVER, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server"),
+]
 BOTH = (
     "tests.accounts.test_deletion",
     "tests.accounts.test_email_change",
@@ -51,6 +57,16 @@ BOTH = (
     "tests.storage.test_plans",
     "tests.transfer.test_writing",
 )
+
+
+_Test = TypeVar("_Test")
+
+
+def needed(test: _Test) -> _Test:
+    """Mark a test, or a class of tests, that is about a server; skipped where there is none."""
+    for mark in MARKS:
+        test = mark(test)
+    return test
 
 
 def default_engine() -> str:

@@ -26,8 +26,8 @@ TOUCH_EVERY = 300  # seconds between two writes of last_seen_at
 KEPT_AFTER_END = 90 * 86_400  # seconds that an ended session says which browsers an account knows
 
 PASSWORD_ACR = "aal1"  # noqa: S105 - NIST SP 800-63B: one factor
-NEVER_BEGAN = "never_began"  # why a row is over that only says that an account knows a browser
 PASSWORD_AMR = ("pwd",)  # RFC 8176 section 2
+NEVER_BEGAN = "never_began"  # why a row is over that only says that an account knows a browser
 
 
 @dataclass(frozen=True)

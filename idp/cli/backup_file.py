@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from idp import crypto
+from idp.cli.instance import PRIVATE_FILE
 from idp.errors import NotReadyError
 from idp.settings import SECRET_KEY_NAME
 
 FORMAT, VERSION = "streamlit-idp backup", 1
 MANIFEST_NAME, DATABASE_NAME = "manifest.json", "database"
 SEAL_PURPOSE = "backup"
-PRIVATE_FILE = 0o600
 _MANIFEST_MOST = 100_000  # bytes
 _CHUNK = 1 << 20
 

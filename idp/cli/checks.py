@@ -117,7 +117,7 @@ def _secret_key(loaded: Settings) -> Finding:
 def _database(loaded: Settings) -> Finding:
     file = database_file(loaded)
     if file is not None and not file.exists():
-        return Finding("fault", f"{file} does not exist", f"{WITHOUT_DATABASE[0].upper()}{WITHOUT_DATABASE[1:]}.")
+        return Finding("fault", f"{file} does not exist", f"{WITHOUT_DATABASE.capitalize()}.")
     engine = open_engine(loaded)
     try:
         schema = migrations.check_ready(engine)

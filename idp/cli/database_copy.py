@@ -13,14 +13,13 @@ from sqlalchemy import inspect, make_url
 
 from idp import migrations
 from idp.cli import output, progress
-from idp.cli.instance import SIDE_NAMES
+from idp.cli.instance import PRIVATE_FILE, SIDE_NAMES
 from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.settings import Settings
 
 LARGE = 100 << 20  # bytes that take some seconds to check
 WAIT = 15  # seconds for SQLite's lock
-PRIVATE_FILE = 0o600
 _MOST_OF_A_CODE = 0xFF  # without what SQLite's extended codes add
 
 

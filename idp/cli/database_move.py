@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
 from sqlalchemy import Boolean, Connection, Table, func, select
@@ -15,7 +14,7 @@ from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.migrations import runner
 from idp.models import Base
-from idp.settings import Settings
+from idp.settings import Settings, sqlite_url
 
 _AT_ONCE = 1_000  # rows
 
@@ -32,7 +31,7 @@ def move_to_postgresql(loaded: Settings, copy: Path) -> None:
     Raises:
         NotReadyError: PostgreSQL refuses a row.
     """
-    runner.upgrade(replace(loaded, database_url=f"sqlite:///{quote(str(copy.resolve()), safe='/:')}"))
+    runner.upgrade(replace(loaded, database_url=sqlite_url(copy.resolve())))
     runner.upgrade(loaded)
     tables = Base.metadata.sorted_tables  # whoever is referred to comes first
     source = sqlite3.connect(copy)

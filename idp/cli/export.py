@@ -14,10 +14,9 @@ from sqlalchemy.orm import Session
 from idp import crypto
 from idp.accounts.audit import Event
 from idp.cli import output, progress
-from idp.cli.instance import check_not_own, open_ready, record_done
+from idp.cli.instance import PRIVATE_FILE, check_not_own, open_ready, record_done
 from idp.transfer import exporting
 
-PRIVATE_FILE = 0o600
 Write = Callable[[str], object]
 Advance = Callable[[int], None]
 

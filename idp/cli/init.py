@@ -13,7 +13,7 @@ import click
 from idp import crypto, settings
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
-from idp.cli.instance import SIDE_NAMES, database_file
+from idp.cli.instance import PRIVATE_FILE, SIDE_NAMES, database_file
 from idp.database import open_session
 from idp.errors import NotReadyError
 from idp.migrations import runner
@@ -21,7 +21,6 @@ from idp.oidc import keys
 from idp.settings import SECRET_KEY_NAME, Settings
 
 PRIVATE_FOLDER = 0o700
-PRIVATE_FILE = 0o600
 
 
 @click.command

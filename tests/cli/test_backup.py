@@ -35,7 +35,7 @@ from idp.migrations import runner
 from idp.models import AuditEvent, Base, ClientLogo, User, UserRole
 from idp.settings import Settings
 from idp.web import context
-from tests import factories
+from tests import factories, postgresql
 from tests.cli.conftest import PASSWORD, Run
 from tests.relying_party import RelyingParty
 from tests.waiting import until
@@ -637,23 +637,17 @@ def test_damaged_pages_are_told(instance: Path, ada: str, run: Run, file: Path, 
 
 # -- PostgreSQL ----------------------------------------------------------------------------------------
 
-ADMIN_URL = os.environ.get("IDP_TEST_POSTGRES_URL", "")
-needs_postgres = [
-    pytest.mark.postgres,
-    pytest.mark.skipif(not ADMIN_URL, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server"),
-]
-
 
 @pytest.fixture
 def new_database(empty: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     """Make an empty database on the server and work on it; gives its URL."""
     names = []
-    with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
+    with psycopg.connect(postgresql.SERVER, autocommit=True) as admin:
 
         def make() -> str:
             names.append(f"idp_test_{crypto.new_id()}")
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(names[-1])))
-            url = urlunsplit(urlsplit(ADMIN_URL)._replace(path=f"/{names[-1]}"))
+            url = urlunsplit(urlsplit(postgresql.SERVER)._replace(path=f"/{names[-1]}"))
             monkeypatch.setenv("IDP_DATABASE_URL", url)
             return url
 
@@ -671,7 +665,7 @@ def with_user(url: str, user: str) -> str:
 class TestOnPostgresql:
     """The same by `pg_dump` and `pg_restore`."""
 
-    pytestmark = needs_postgres
+    pytestmark = postgresql.MARKS
 
     def test_there_and_back(self, new_database, succeed: Run, run: Run, file: Path) -> None:
         first = new_database()
@@ -767,7 +761,7 @@ class TestOnPostgresql:
         assert "pg_restore did not do its work" in result.stderr
         assert list(file.parent.iterdir()) == []
 
-    @pytest.mark.skipif(not urlsplit(ADMIN_URL).password, reason="IDP_TEST_POSTGRES_URL names no password")
+    @pytest.mark.skipif(not urlsplit(postgresql.SERVER).password, reason="IDP_TEST_POSTGRES_URL names no password")
     def test_a_server_that_asks_for_a_password(self, new_database, succeed: Run, file: Path) -> None:
         url = new_database()
         with pytest.raises(psycopg.OperationalError):
@@ -796,7 +790,7 @@ def all_rows() -> dict[str, list[tuple[object, ...]]]:
 class TestMovingToPostgresql:
     """A backup of SQLite is restored into PostgreSQL."""
 
-    pytestmark = needs_postgres
+    pytestmark = postgresql.MARKS
 
     @pytest.fixture
     def instance(self, instance: Path, ada: str, succeed: Run, file: Path, database: Session) -> Path:

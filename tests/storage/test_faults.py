@@ -19,10 +19,6 @@ from tests import postgresql
 from tests.factories import PASSWORD
 
 ADMIN_URL = postgresql.SERVER
-needs_postgres = [
-    pytest.mark.postgres,
-    pytest.mark.skipif(not ADMIN_URL, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server"),
-]
 
 
 @pytest.fixture
@@ -261,7 +257,7 @@ def test_a_file_that_is_gone_is_not_made_anew(app, stage, sqlite_file, tmp_path)
 class TestOnPostgres:
     """The same on PostgreSQL."""
 
-    pytestmark = needs_postgres
+    pytestmark = postgresql.MARKS
 
     @pytest.fixture
     def database_engine(self):

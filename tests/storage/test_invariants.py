@@ -21,8 +21,6 @@ from tests.accounts.conftest import Mailbox
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
 
-needs_server = pytest.mark.skipif(not postgresql.SERVER, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server")
-
 
 @pytest.fixture
 def worked(app, db, settings, relying_party, make_user, clock):
@@ -153,8 +151,7 @@ def test_each_damage_is_found(worked, db, clock):
         db.rollback()
 
 
-@pytest.mark.postgres
-@needs_server
+@postgresql.needed
 def test_references_that_a_server_did_not_enforce_are_found(worked, db, settings):
     """Triggers enforce them, and some ways to bring data back switch these off."""
     assert tell_undamaged(db).startswith("every reference is whole")
@@ -164,8 +161,7 @@ def test_references_that_a_server_did_not_enforce_are_found(worked, db, settings
     assert find_damage(db) == ["user_role has rows without parents"]
 
 
-@pytest.mark.postgres
-@needs_server
+@postgresql.needed
 def test_a_server_is_asked_for_damaged_pages(worked, db, monkeypatch):
     answers = {"SHOW data_checksums": "on"}
     monkeypatch.setattr(db, "scalar", lambda statement: answers.get(str(statement), 0))

@@ -1,15 +1,11 @@
 """Killed at random under load, a few times; `python bench/kill.py --rounds 300` does it by hundreds."""
 
-import os
 import re
 import subprocess
 import sys
 
-import pytest
-
+from tests import postgresql
 from tests.house.pages import ROOT
-
-ADMIN_URL = os.environ.get("IDP_TEST_POSTGRES_URL", "")
 
 
 def kill(*arguments):
@@ -24,9 +20,8 @@ def test_nothing_acknowledged_is_lost_and_nothing_happens_twice():
     assert re.search(r"\blogin [1-9]", done.stdout), done.stdout
 
 
-@pytest.mark.postgres
-@pytest.mark.skipif(not ADMIN_URL, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server")
+@postgresql.needed
 def test_nor_on_postgresql():
-    done = kill("--database", ADMIN_URL, "--seed", "2")
+    done = kill("--database", postgresql.SERVER, "--seed", "2")
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert re.search(r"\blogin [1-9]", done.stdout), done.stdout

@@ -193,11 +193,9 @@ def test_the_version_is_kept_where_alembic_keeps_it(empty_database: Settings, en
     assert version == migrations.newest_revision()
 
 
-@pytest.mark.postgres
+@postgresql.needed
 def test_indexes_may_be_made_beforehand_as_the_documentation_says(tmp_path: Path) -> None:
     """Where tables are large, while the old program works: the step then finds nothing left to do."""
-    if not postgresql.SERVER:
-        pytest.skip("IDP_TEST_POSTGRES_URL names no PostgreSQL server")
     page = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text("utf-8")
     statements = re.findall(r"^CREATE INDEX CONCURRENTLY [^;]+;", page, re.MULTILINE)
     assert len(statements) > 10

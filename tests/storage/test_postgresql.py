@@ -31,10 +31,7 @@ from tests.relying_party import ASSERTION_TYPE, RelyingParty, error_of
 from tests.web.page_driver import sign_in
 from tests.web.test_client_logo import PNG
 
-pytestmark = [
-    pytest.mark.postgres,
-    pytest.mark.skipif(not postgresql.SERVER, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server"),
-]
+pytestmark = postgresql.MARKS
 MakeRelyingParty = Callable[..., RelyingParty]
 
 
