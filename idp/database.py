@@ -44,7 +44,7 @@ _SERVER_LIMITS = {
     "tcp_keepalives_count": "2",
 }
 # Sessions that keep SQLite's connection between requests: these take turns, so more are needed only where one waits
-# in its midst; who waits for a password to be hashed keeps none (`pause`).
+# in its midst; who waits for a hash, or for an app's server, keeps none (`pause`).
 IDLE_MOST = 2
 # KiB of pages that a connection to SQLite keeps: what lies above the rows of a million people in the indexes of a login
 # and a token check, and more. SQLite's own 2,000 are too few for that.
@@ -290,8 +290,8 @@ class LeanSession(Session):
 def pause(db: Session) -> None:
     """Commit, and give the connection back, before a wait that has nothing to do with the database.
 
-    Of connections there are fewer than of people who may wait for their password to be hashed; on SQLite each holds
-    pages in memory. Objects stay with the session, as they were read.
+    Of connections there are fewer than of requests that may wait for a hash, or for an app's server to answer; on
+    SQLite each holds pages in memory. Objects stay with the session, as they were read.
     """
     db.commit()
     if isinstance(db, LeanSession):  # the others do so at each commit

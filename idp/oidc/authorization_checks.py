@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidRequestError, InvalidScopeError, UnauthorizedClientError
+from sqlalchemy.orm import Session
 
 from idp.oidc import scopes as known_scopes
 from idp.oidc.authorization_response import (
@@ -21,7 +22,7 @@ from idp.oidc.authorization_response import (
 )
 from idp.oidc.claims import parse_claims
 from idp.oidc.clients import GRANTS_OF_RESPONSE_TYPES, ClientMetadata
-from idp.oidc.id_token_hint import read_hint
+from idp.oidc.id_token_hint import IdTokenHint, read_hint
 from idp.oidc.permitted import permitted_resources, permitted_scopes
 from idp.oidc.requests import Parameters, safe
 
@@ -177,16 +178,6 @@ def _check_claims(_provider: "Provider", parameters: Parameters, client: ClientM
     return {"claims": asked.within(known_scopes.claims_of(client.scopes)) if asked.names else asked}
 
 
-def _check_id_token_hint(provider: "Provider", parameters: Parameters, client: ClientMetadata) -> dict[str, Any]:
-    hint = parameters.get("id_token_hint")
-    if hint is None:
-        return {}
-    read = read_hint(provider, hint)
-    if read is None or read.client_id != client.client_id:
-        raise InvalidRequestError("The id_token_hint is no ID token that this provider issued to this app.")
-    return {"id_token_hint": read}
-
-
 def _check_hints(_provider: "Provider", parameters: Parameters, client: ClientMetadata) -> dict[str, Any]:
     """What is taken into account where it helps, and never an error."""
     return {
@@ -210,9 +201,21 @@ CHECKS = (
     _check_dpop_jkt,
     _check_resources,
     _check_claims,
-    _check_id_token_hint,
     _check_hints,
 )
+
+
+def check_id_token_hint(
+    provider: "Provider", db: Session, parameters: Parameters, client: ClientMetadata
+) -> IdTokenHint | None:
+    """Return what the hint says: after all else, since the table of keys is asked for it."""
+    hint = parameters.get("id_token_hint")
+    if hint is None:
+        return None
+    read = read_hint(provider, db, hint)
+    if read is None or read.client_id != client.client_id:
+        raise InvalidRequestError("The id_token_hint is no ID token that this provider issued to this app.")
+    return read
 
 
 def _error(code: str, description: str) -> OAuth2Error:

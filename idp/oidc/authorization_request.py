@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
+from sqlalchemy.orm import Session
 
-from idp.oidc.authorization_checks import CHECKS
+from idp.oidc.authorization_checks import CHECKS, check_id_token_hint
 from idp.oidc.authorization_response import CODE, ResponseMode, ReturnAddress, address_of
 from idp.oidc.claims import NO_CLAIMS, ClaimsRequest
 from idp.oidc.clients import ClientMetadata
@@ -98,7 +99,7 @@ class ShownFault(InvalidRequestError):
         self.parameter = parameter
 
 
-def validate(provider: "Provider", client: ClientMetadata, parameters: Parameters) -> AuthorizationRequest:
+def validate(provider: "Provider", db: Session, client: ClientMetadata, parameters: Parameters) -> AuthorizationRequest:
     """Check an authorization request, wherever its parameters come from.
 
     Args:
@@ -113,6 +114,7 @@ def validate(provider: "Provider", client: ClientMetadata, parameters: Parameter
     try:
         for check in CHECKS:
             found.update(check(provider, parameters, client))
+        found["id_token_hint"] = check_id_token_hint(provider, db, parameters, client)
     except OAuth2Error as error:
         raise RefusedRequest(error, address_of(redirect_uri, parameters)) from None
     return AuthorizationRequest(**found, parameters=parameters)

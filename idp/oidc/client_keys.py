@@ -14,8 +14,10 @@ from typing import Any
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, OctKey
+from sqlalchemy.orm import Session
 
 from idp import crypto, turns
+from idp.database import pause
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.key_sets import import_keys
 from idp.oidc.outgoing import OutgoingError, fetch
@@ -76,10 +78,13 @@ class ClientKeys:
         self._fetching: dict[str, threading.Lock] = {}
         self._registered: dict[str, tuple[int, Sequence[Key]]] = {}
 
-    def verify(self, settings: Settings, client: ClientMetadata, token: str, algorithms: Sequence[str]) -> VerifiedJwt:
+    def verify(
+        self, settings: Settings, db: Session, client: ClientMetadata, token: str, algorithms: Sequence[str]
+    ) -> VerifiedJwt:
         """Check a JWT's signature.
 
         Args:
+            db: what was written so far is committed where keys have to be fetched.
             algorithms: which ones are accepted here; `none` never is.
 
         Raises:
@@ -90,7 +95,7 @@ class ClientKeys:
         if algorithm not in algorithms or algorithm == "none":
             raise JwtRefused(f"is not signed with one of {', '.join(algorithms)}")
         kid = header.get("kid")
-        for key in self._candidates(settings, client, str(algorithm), kid if isinstance(kid, str) else None):
+        for key in self._candidates(settings, db, client, str(algorithm), kid if isinstance(kid, str) else None):
             try:
                 signed = jws.deserialize_compact(token, key, registry=registry([str(algorithm)]))
             except (JoseError, ValueError, TypeError):
@@ -98,10 +103,13 @@ class ClientKeys:
             return VerifiedJwt(header, read_claims(signed.payload))
         raise JwtRefused("has a signature that none of the client's keys made")
 
-    def public_keys(self, settings: Settings, client: ClientMetadata, *, fetch_anew: bool = False) -> Sequence[Key]:
+    def public_keys(
+        self, settings: Settings, db: Session | None, client: ClientMetadata, *, fetch_anew: bool = False
+    ) -> Sequence[Key]:
         """Return a client's public keys: those registered, or those at its `jwks_uri`.
 
         Args:
+            db: keeps no connection while keys are fetched; None for who has none.
             fetch_anew: ask again although some are kept, unless that was done a moment ago.
 
         Raises:
@@ -114,12 +122,16 @@ class ClientKeys:
             return kept[1]
         if client.jwks_uri is None:
             raise JwtRefused("cannot be checked: the client has registered no keys")
-        return self._fetch(settings, client.client_id, client.jwks_uri, fetch_anew=fetch_anew)
+        return self._fetch(settings, db, client.client_id, client.jwks_uri, fetch_anew=fetch_anew)
 
-    def _fetch(self, settings: Settings, client_id: str, uri: str, *, fetch_anew: bool) -> Sequence[Key]:
+    def _fetch(
+        self, settings: Settings, db: Session | None, client_id: str, uri: str, *, fetch_anew: bool
+    ) -> Sequence[Key]:
         """Return the keys at an address: one request at a time asks there, and not more often than it does good."""
         kept = self._kept(client_id, uri)
         if kept is None or not kept.is_good(time.monotonic(), fetch_anew=fetch_anew):
+            if db is not None:
+                pause(db)
             fetching = self._fetching.setdefault(client_id, threading.Lock())
             with turns.aside():
                 is_mine = fetching.acquire(timeout=0 if kept and kept.keys and not fetch_anew else FETCHED_WITHIN)
@@ -140,15 +152,17 @@ class ClientKeys:
         kept = self._fetched.get(client_id)
         return kept if kept is not None and kept.uri == uri else None
 
-    def _candidates(self, settings: Settings, client: ClientMetadata, algorithm: str, kid: str | None) -> Sequence[Key]:
+    def _candidates(
+        self, settings: Settings, db: Session, client: ClientMetadata, algorithm: str, kid: str | None
+    ) -> Sequence[Key]:
         if algorithm in SECRET_ALGORITHMS:
             if client.client_secret_sealed is None:
                 raise JwtRefused("cannot be checked: the client is not registered to sign with its secret")
             secret = crypto.unseal(settings.secret_key, SECRET_PURPOSE, client.client_secret_sealed)
             return (OctKey.import_key(secret),)
-        fitting = fitting_keys(self.public_keys(settings, client), algorithm, kid)
+        fitting = fitting_keys(self.public_keys(settings, db, client), algorithm, kid)
         if not fitting and client.jwks is None:
-            fitting = fitting_keys(self.public_keys(settings, client, fetch_anew=True), algorithm, kid)
+            fitting = fitting_keys(self.public_keys(settings, db, client, fetch_anew=True), algorithm, kid)
         return fitting
 
 

@@ -13,6 +13,7 @@ from idp import crypto
 from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
+from idp.database import pause
 from idp.errors import AlreadyExistsError, InvalidInputError, Throttled
 from idp.oidc import client_document, client_store, initial_tokens, self_description
 from idp.oidc.client_admission import admit_client
@@ -98,6 +99,7 @@ def register(db: Session, settings: Settings, visitor: Visitor, bearer: str | No
     try:
         document = client_document.parse(raw)
         wanted = self_description.read(settings, document, blank)
+        pause(db)  # a list may have to be fetched
         admit_client(settings, wanted)
         if token_id is not None and not initial_tokens.claim_use(db, token_id):
             raise _unknown_initial_token()
@@ -147,6 +149,7 @@ def replace_registration(
         wanted = self_description.read(settings, document, replace(before, **own), before)
         if wanted.redirect_uris != before.redirect_uris or not set(wanted.scopes) <= set(before.scopes):
             wanted = replace(wanted, is_trusted=False)
+        pause(db)  # a list may have to be fetched
         admit_client(settings, wanted)
         client, secret = client_store.update_client(db, settings, visitor, before, wanted)
     except InvalidInputError as refused:

@@ -8,6 +8,7 @@ from authlib.oauth2.base import OAuth2Error
 from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import Key
+from sqlalchemy.orm import Session
 
 from idp.oidc.client_keys import JwtRefused
 from idp.oidc.clients import ClientMetadata
@@ -27,19 +28,21 @@ class CannotEncrypt(OAuth2Error):
     error = "invalid_request"
 
 
-def find_key(provider: "Provider", client: ClientMetadata, algorithm: str) -> Key:
+def find_key(provider: "Provider", db: Session | None, client: ClientMetadata, algorithm: str) -> Key:
     """Return the client's key to encrypt to: one that is meant for it, or else one that says nothing of its use.
 
     Args:
+        db: keeps no connection while keys are fetched; None where `check_encryption` has seen to them.
         algorithm: how the content's key is encrypted; one of `KEY_ALGORITHMS`.
 
     Raises:
         CannotEncrypt: there is none, or the client's keys cannot be fetched.
     """
     try:
-        fitting = _fitting(provider.client_keys.public_keys(provider.settings, client), algorithm)
+        fitting = _fitting(provider.client_keys.public_keys(provider.settings, db, client), algorithm)
         if not fitting and client.jwks_uri is not None:
-            fitting = _fitting(provider.client_keys.public_keys(provider.settings, client, fetch_anew=True), algorithm)
+            fresh = provider.client_keys.public_keys(provider.settings, db, client, fetch_anew=True)
+            fitting = _fitting(fresh, algorithm)
     except JwtRefused:
         raise CannotEncrypt("Nothing can be encrypted to this client: its keys are not to be had.") from None
     if not fitting:
@@ -47,37 +50,50 @@ def find_key(provider: "Provider", client: ClientMetadata, algorithm: str) -> Ke
     return fitting[0]
 
 
-def check_encryption(provider: "Provider", client: ClientMetadata) -> None:
+def check_encryption(provider: "Provider", db: Session, client: ClientMetadata) -> None:
     """Check that ID tokens can be encrypted for a client that wants it so, before anything is claimed for them.
+
+    Where keys have to be fetched, what was written so far is committed.
 
     Raises:
         CannotEncrypt: see `find_key`.
     """
     if client.id_token_encrypted_response_alg is not None:
-        find_key(provider, client, client.id_token_encrypted_response_alg)
+        find_key(provider, db, client, client.id_token_encrypted_response_alg)
 
 
-def encrypt_jwt(provider: "Provider", client: ClientMetadata, token: str, algorithm: str, enc: str | None) -> str:
+def encrypt_jwt(
+    provider: "Provider", db: Session | None, client: ClientMetadata, token: str, algorithm: str, enc: str | None
+) -> str:
     """Encrypt a signed JWT: sign first, then encrypt (RFC 7519 section 11.2).
 
     Args:
+        db: see `find_key`.
         enc: how the content is encrypted; by default `DEFAULT_CONTENT_ALGORITHM`.
 
     Raises:
         CannotEncrypt: see `find_key`.
     """
-    return _encrypt(find_key(provider, client, algorithm), token, algorithm, enc, {"cty": "JWT"})
+    return _encrypt(find_key(provider, db, client, algorithm), token, algorithm, enc, {"cty": "JWT"})
 
 
 def encrypt_claims(
-    provider: "Provider", client: ClientMetadata, claims: Mapping[str, Any], algorithm: str, enc: str | None
+    provider: "Provider",
+    db: Session,
+    client: ClientMetadata,
+    claims: Mapping[str, Any],
+    algorithm: str,
+    enc: str | None,
 ) -> str:
     """Encrypt claims that nobody signed.
+
+    Args:
+        db: keeps no connection while keys are fetched.
 
     Raises:
         CannotEncrypt: see `find_key`.
     """
-    return _encrypt(find_key(provider, client, algorithm), json.dumps(claims), algorithm, enc, {})
+    return _encrypt(find_key(provider, db, client, algorithm), json.dumps(claims), algorithm, enc, {})
 
 
 def _encrypt(key: Key, content: str, algorithm: str, enc: str | None, told: Mapping[str, str]) -> str:

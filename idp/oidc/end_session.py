@@ -77,7 +77,7 @@ def validate_logout(db: Session, provider: "Provider", parameters: Parameters) -
     if token := parameters.get("id_token_hint"):
         if token.count(".") == 4:
             raise LogoutRefused("id_token_hint", "is encrypted: the signed ID token inside it is needed (section 2)")
-        hint = read_hint(provider, token)
+        hint = read_hint(provider, db, token)
         if hint is None:
             raise LogoutRefused("id_token_hint", "is no ID token that this provider issued")
     # 3. The client is known, and is the one that the hint was issued to.

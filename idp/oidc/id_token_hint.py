@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import Key
+from sqlalchemy.orm import Session
 
 from idp.oidc.keys import ALGORITHMS
 from idp.oidc.signatures import registry
@@ -26,17 +27,17 @@ class IdTokenHint:
     session_id: str | None
 
 
-def read_hint(provider: "Provider", token: str) -> IdTokenHint | None:
+def read_hint(provider: "Provider", db: Session, token: str) -> IdTokenHint | None:
     """Read a hint, or return None when it is no ID token that this provider signed.
 
-    The key is chosen by `kid` among our own asymmetric keys, and the algorithm is that key's: `none` and HMAC with a
-    public key as the secret cannot come in.
+    The key is chosen by `kid` among our own asymmetric keys as they are at this moment, and the algorithm is that
+    key's: `none` and HMAC with a public key as the secret cannot come in.
     """
     if len(token) > _MOST:
         return None
     try:
         header = jws.extract_compact(token.encode("ascii")).headers()
-        key: Key | None = provider.verifying_key(str(header.get("kid")))
+        key: Key | None = provider.verifying_key(db, str(header.get("kid")))
         if key is None or header.get("alg") not in ALGORITHMS or header.get("alg") != key.get("alg"):
             return None
         if header.get("typ", "JWT") != "JWT":  # ours too, but no ID token (RFC 8725 section 3.11)

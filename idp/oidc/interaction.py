@@ -166,7 +166,7 @@ def open_interaction(db: Session, provider: "Provider", interaction_id: str, bro
     parameters = Parameters.of_stored(row["parameters"])
     try:
         client = identify_client(parameters, lambda client_id: provider.clients.find(db, client_id))
-        request = validate(provider, client, parameters)
+        request = validate(provider, db, client, parameters)
     except (ShownFault, RefusedRequest) as error:
         gone = RequestGone(None, detail=f"parked request is no longer valid: {error}")
         raise gone from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
+from sqlalchemy.orm import Session
 
 from idp import clock, crypto
 from idp.oidc import claims
@@ -63,7 +64,7 @@ def needs_person(scope: str) -> bool:
     return ROLES in known_scopes.split(scope)
 
 
-def read(provider: "Provider", token: str) -> AccessToken | None:
+def read(provider: "Provider", db: Session, token: str) -> AccessToken | None:
     """Return what such a token says, or None when it is none of ours, was altered, or has expired.
 
     Its key is chosen by `kid` among our own, its algorithm is that key's, and its type tells it from all else that we
@@ -72,7 +73,7 @@ def read(provider: "Provider", token: str) -> AccessToken | None:
     try:
         header = read_header(token)
         kid, algorithm = header.get("kid"), header.get("alg")
-        key = provider.verifying_key(kid) if isinstance(kid, str) and header.get("typ") == TYPE else None
+        key = provider.verifying_key(db, kid) if isinstance(kid, str) and header.get("typ") == TYPE else None
         if key is None or algorithm != key.get("alg"):
             return None
         told = read_claims(jws.deserialize_compact(token, key, registry=registry([str(algorithm)])).payload)

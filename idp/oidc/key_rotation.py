@@ -96,7 +96,8 @@ def advance(
 def revoke_all(db: Session, settings: Settings, visitor: Visitor) -> Mapping[str, str]:
     """Exchange every key at once, and forget the old ones: they are, or may be, in the wrong hands.
 
-    Whatever the old keys signed is worthless as soon as the processes have read the table again.
+    Whatever the old keys signed is worthless here from the moment of the commit. Until the processes have read the
+    table again they sign with the old ones, so that apps which have fetched the new ones refuse a sign-in.
 
     Returns:
         The id of the new key, by algorithm.

@@ -7,6 +7,7 @@ again after `RELOAD_EVERY` seconds.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +32,7 @@ from idp.accounts.visitor import Visitor
 from idp.errors import NotReadyError
 from idp.models import SigningKey
 from idp.settings import Settings
+from idp.statements import Prepared, value
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")  # there is a key for each at any time: any client may choose any
 RELOAD_EVERY = 60  # seconds after which a running process looks for rotated keys
@@ -39,6 +41,8 @@ _RSA_BITS = 2_048
 
 Key = RSAKey | ECKey | OKPKey
 _KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+_KID = re.compile(r"[0-9a-f]{32}")
+_IS_PUBLISHED = Prepared(select(SigningKey.kid).where(SigningKey.kid == value("kid")))
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,15 @@ def load_keys(db: Session, settings: Settings, known: KeyRing | None = None) -> 
     if not active:
         raise NotReadyError("This instance has no signing keys yet: run `idp init`.")
     return KeyRing(active, tuple(public))
+
+
+def is_published(db: Session, kid: str) -> bool:
+    """Tell whether a key is one of ours at this moment.
+
+    Args:
+        kid: whatever somebody sent as its id.
+    """
+    return _KID.fullmatch(kid) is not None and _IS_PUBLISHED.scalar(db, kid=kid) is not None
 
 
 def ensure_keys(db: Session, settings: Settings, visitor: Visitor) -> list[str]:

@@ -49,14 +49,14 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, d
         raise InvalidRequestError("The client_id is not that of the client that authenticated.")
     own = Parameters([("client_id", client.client_id), *_without_client_id(payload)])
     is_object = payload.get("request") is not None
-    parameters = read_request_object(provider, client, own) if is_object else own
+    parameters = read_request_object(provider, request.db, client, own) if is_object else own
     if client.require_signed_request_object and not is_object:
         raise InvalidRequestError("This app must send signed request objects: the parameter request is missing.")
     headers = NO_STORE
     if request.dpop_proof is not None:
         parameters, headers = _bind(provider, request, parameters, request.dpop_proof)
     try:
-        validate(provider, client, parameters)
+        validate(provider, request.db, client, parameters)
     except RefusedRequest as refused:
         raise refused.error from None
     if client.is_public:  # nobody has proved to be anybody: only so many rows for one network

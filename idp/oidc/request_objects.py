@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag
 
 from authlib.oauth2.base import OAuth2Error
+from sqlalchemy.orm import Session
 
 from idp import clock
+from idp.database import pause
 from idp.oidc.authorization_checks import READ
 from idp.oidc.authorization_response import in_order
 from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, JwtRefused, read_header, read_unsigned
@@ -35,10 +37,11 @@ _MOST = 16_384  # bytes
 log = logging.getLogger(__name__)
 
 
-def read_request_object(provider: "Provider", client: ClientMetadata, beside: Parameters) -> Parameters:
+def read_request_object(provider: "Provider", db: Session, client: ClientMetadata, beside: Parameters) -> Parameters:
     """Return the parameters of a request that comes as an object.
 
     Args:
+        db: what was written so far is committed where the object or keys have to be fetched.
         beside: what was sent beside the object, with `request` or `request_uri`.
 
     Raises:
@@ -47,8 +50,8 @@ def read_request_object(provider: "Provider", client: ClientMetadata, beside: Pa
     """
     token = beside.get("request")
     if token is None:
-        token = _fetch(provider, client, beside.required("request_uri"))
-    claims = _verify(provider, client, token, "request" if beside.get("request") else "request_uri")
+        token = _fetch(provider, db, client, beside.required("request_uri"))
+    claims = _verify(provider, db, client, token, "request" if beside.get("request") else "request_uri")
     _check_claims(provider, client, claims)
     inside = _parameters(claims)
     _check_agreement(inside, beside)
@@ -56,11 +59,12 @@ def read_request_object(provider: "Provider", client: ClientMetadata, beside: Pa
     return Parameters([*pairs, *((name, value) for name, values in inside.datalist.items() for value in values)])
 
 
-def _fetch(provider: "Provider", client: ClientMetadata, request_uri: str) -> str:
+def _fetch(provider: "Provider", db: Session, client: ClientMetadata, request_uri: str) -> str:
     """Fetch an object from where its client registered it. The fragment tells versions apart and is never sent."""
     wanted = urldefrag(request_uri).url
     if wanted not in (urldefrag(registered).url for registered in client.request_uris):
         raise _error("invalid_request_uri", "The request_uri is not registered for this app.")
+    pause(db)
     try:
         answer = fetch(provider.settings, wanted, _ACCEPT, most=_MOST)
         return answer.body.decode("ascii").strip()
@@ -71,7 +75,7 @@ def _fetch(provider: "Provider", client: ClientMetadata, request_uri: str) -> st
         raise _error("invalid_request_uri", "What stands at the request_uri is no JWT.") from None
 
 
-def _verify(provider: "Provider", client: ClientMetadata, token: str, parameter: str) -> Mapping[str, Any]:
+def _verify(provider: "Provider", db: Session, client: ClientMetadata, token: str, parameter: str) -> Mapping[str, Any]:
     """Check who wrote an object; an unsigned one says nothing of that, so few clients may send it."""
     expected = client.request_object_signing_alg
     try:
@@ -81,7 +85,7 @@ def _verify(provider: "Provider", client: ClientMetadata, token: str, parameter:
             raise _error("invalid_request_object", "The typ of the JWT is not that of a request object.")
         if header.get("alg") != "none":
             algorithms = ALGORITHMS if expected in (None, "none") else (expected,)
-            return provider.client_keys.verify(provider.settings, client, token, algorithms).claims
+            return provider.client_keys.verify(provider.settings, db, client, token, algorithms).claims
         if not client.may_send_unsigned_request_objects:
             code = f"{parameter}_not_supported"
             raise OAuth2Error("This app may not send unsigned request objects.", error=code)

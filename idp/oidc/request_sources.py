@@ -57,7 +57,7 @@ def _referred(provider: "Provider", db: Session, client: ClientMetadata, sent: P
         return _pushed(db, client, request_uri or "")
     if client.require_pushed_authorization_requests:
         raise refusal(client, sent, "request_uri", InvalidRequestError(_MUST_PUSH))
-    return _object(provider, client, sent)
+    return _object(provider, db, client, sent)
 
 
 def _pushed(db: Session, client: ClientMetadata, request_uri: str) -> Sourced:
@@ -69,12 +69,12 @@ def _pushed(db: Session, client: ClientMetadata, request_uri: str) -> Sourced:
     return Sourced(*claimed)
 
 
-def _object(provider: "Provider", client: ClientMetadata, sent: Parameters) -> Sourced:
+def _object(provider: "Provider", db: Session, client: ClientMetadata, sent: Parameters) -> Sourced:
     name = "request" if sent.get("request") else "request_uri"
     if sent.get("request") and sent.get("request_uri"):
         fault = InvalidRequestError("Either request or request_uri, not both.")
         raise refusal(client, sent, "request_uri", fault)
     try:
-        return Sourced(read_request_object(provider, client, sent), "request_object")
+        return Sourced(read_request_object(provider, db, client, sent), "request_object")
     except OAuth2Error as error:
         raise refusal(client, sent, name, error) from None

@@ -28,8 +28,6 @@ from idp.oidc.requests import ProtocolRequest, safe
 from idp.oidc.revocation import RevocationEndpoint
 from idp.settings import Settings
 
-RELOAD_FOR_UNKNOWN_EVERY = 10  # seconds, at least, between two looks at the table for an id that is not known
-
 log = logging.getLogger(__name__)
 
 Answer = tuple[int, Any, list[tuple[str, str]]]
@@ -53,7 +51,6 @@ class Provider(AuthorizationServer):
         self._engine = engine
         self._key_ring: keys.KeyRing | None = None
         self._keys_looked_up = 0.0
-        self._keys_asked_for = -float(RELOAD_FOR_UNKNOWN_EVERY)
 
     # -- Keys -------------------------------------------------------------------
 
@@ -62,13 +59,13 @@ class Provider(AuthorizationServer):
         """The signing keys; read again every minute, so that a rotation reaches every process without a restart."""
         now = time.monotonic()  # an interval, not a time of day: jumps of the clock do not matter
         if self._key_ring is None:
-            self._load_keys(now)
+            self._load_keys_apart(now)
         elif now - self._keys_looked_up > keys.RELOAD_EVERY:
             # Noted before: one request looks, and the others go on with the keys that are known. Each of them holds a
             # connection already, and would wait for a second one.
             self._keys_looked_up = now
             try:
-                self._load_keys(now)
+                self._load_keys_apart(now)
             except SQLAlchemyError as fault:  # known keys still sign and verify; the next look is in a minute
                 log.warning("The signing keys could not be read again: %s", fault.__class__.__name__)
         assert self._key_ring is not None
@@ -78,24 +75,24 @@ class Provider(AuthorizationServer):
         """Return the key that signs with an algorithm."""
         return self.key_ring.signing_key(algorithm)
 
-    def verifying_key(self, kid: str) -> Key | None:
+    def verifying_key(self, db: Session, kid: str) -> Key | None:
         """Return one of our public keys by its id, or None.
 
-        One that is not known may be so new that only another process knows it: the table is looked at once more, but
-        not for everyone who makes up an id.
+        The table is asked each time: a key that was taken back a moment ago verifies nothing any more, and one may be
+        so new that this process does not know it yet.
         """
-        found = self.key_ring.verifying.get(kid)
-        now = time.monotonic()
-        if found is None and now - self._keys_asked_for > RELOAD_FOR_UNKNOWN_EVERY:
-            self._keys_asked_for = now
-            self._load_keys(now)
-            found = self.key_ring.verifying.get(kid)
-        return found
+        if not keys.is_published(db, kid):
+            return None
+        if kid not in self.key_ring.verifying:
+            self._load_keys(time.monotonic(), db)
+        return self.key_ring.verifying.get(kid)
 
-    def _load_keys(self, now: float) -> None:
+    def _load_keys_apart(self, now: float) -> None:
         with Session(self._engine) as db:
-            fresh = keys.load_keys(db, self.settings, known=self._key_ring)
-        self._key_ring, self._keys_looked_up = fresh, now
+            self._load_keys(now, db)
+
+    def _load_keys(self, now: float, db: Session) -> None:
+        self._key_ring, self._keys_looked_up = keys.load_keys(db, self.settings, known=self._key_ring), now
 
     # -- Lifetimes ----------------------------------------------------------------
 

@@ -168,7 +168,7 @@ class IdToken:
         if self.client.id_token_encrypted_response_alg is None:
             return signed
         encryption = self.client.id_token_encrypted_response_alg, self.client.id_token_encrypted_response_enc
-        return encrypt_jwt(self.provider, self.client, signed, *encryption)
+        return encrypt_jwt(self.provider, None, self.client, signed, *encryption)
 
 
 def prepare_id_token(

@@ -140,7 +140,7 @@ def find_active_token(db: Session, provider: "Provider", token: str) -> ActiveTo
     if token.startswith(access_token.PREFIX):
         read = access_token.read(provider.settings.secret_key, token)
     else:
-        read = jwt_access_token.read(provider, token)
+        read = jwt_access_token.read(provider, db, token)
     if read is None or (read.came_from and _is_any_given_back(db, read.came_from)):
         return None
     grant = None

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.orm import Session
+
 from idp.oidc import claims
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
@@ -46,7 +48,7 @@ def describe_person(provider: "Provider", request: ProtocolRequest) -> UserInfo:
     )
     opened = open_token(provider, request.db, presentation, "openid")
     told = _claims_of(provider, opened.token)
-    return UserInfo(_protected(provider, opened.token.client, told), opened.next_nonce)
+    return UserInfo(_protected(provider, request.db, opened.token.client, told), opened.next_nonce)
 
 
 def _claims_of(provider: "Provider", token: ActiveToken) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def _claims_of(provider: "Provider", token: ActiveToken) -> dict[str, Any]:
     return {"sub": subject, **claims.build_claims(token.grant, names)}
 
 
-def _protected(provider: "Provider", client: ClientMetadata, told: dict[str, Any]) -> dict[str, Any] | str:
+def _protected(provider: "Provider", db: Session, client: ClientMetadata, told: dict[str, Any]) -> dict[str, Any] | str:
     """Sign and encrypt the answer as the client is registered (section 5.3.2); most are for neither."""
     signing, encrypting = client.userinfo_signed_response_alg, client.userinfo_encrypted_response_alg
     if signing is None and encrypting is None:
@@ -67,8 +69,8 @@ def _protected(provider: "Provider", client: ClientMetadata, told: dict[str, Any
     addressed = {"iss": provider.settings.issuer, "aud": client.client_id, **told}
     if signing is None:
         assert encrypting is not None
-        return encrypt_claims(provider, client, addressed, encrypting, client.userinfo_encrypted_response_enc)
+        return encrypt_claims(provider, db, client, addressed, encrypting, client.userinfo_encrypted_response_enc)
     signed = sign(provider.keys(signing), addressed)
     if encrypting is None:
         return signed
-    return encrypt_jwt(provider, client, signed, encrypting, client.userinfo_encrypted_response_enc)
+    return encrypt_jwt(provider, db, client, signed, encrypting, client.userinfo_encrypted_response_enc)

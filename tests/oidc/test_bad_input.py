@@ -503,7 +503,7 @@ def test_wild_and_almost_right_sign_out_requests(rp, is_signed_in):
     send()
 
 
-def test_wild_hints(rp, app):
+def test_wild_hints(rp, app, db):
     """The reader of hints alone, with what is shaped like a JWS."""
     provider = app.extensions["idp_provider"]
     tokens = rp.log_in()
@@ -525,8 +525,8 @@ def test_wild_hints(rp, app):
     @settings(quickly, max_examples=300)
     @given(headers, value, st.binary(max_size=300))
     def read(wild_header, wild_claims, signature):
-        assert read_hint(provider, compact(wild_header, wild_claims, signature)) is None
+        assert read_hint(provider, db, compact(wild_header, wild_claims, signature)) is None
 
     with app.app_context():
         read()
-        assert read_hint(provider, tokens.id_token).subject == claims["sub"]
+        assert read_hint(provider, db, tokens.id_token).subject == claims["sub"]

@@ -25,7 +25,7 @@ def reason(settings: Settings) -> Callable[..., str]:
     def ask(uri: str, in_force: Settings = settings) -> str:
         client = ClientMetadata(client_id="app", client_name="App", jwks_uri=uri)
         try:
-            assert [key.kid for key in ClientKeys().public_keys(in_force, client)] == ["one"]
+            assert [key.kid for key in ClientKeys().public_keys(in_force, None, client)] == ["one"]
         except JwtRefused as refused:
             return str(refused)
         return ""
@@ -92,7 +92,7 @@ def test_keys_that_are_known_outlive_a_bad_answer(
     client = ClientMetadata(
         client_id="app", client_name="App", jwks_uri=document_server.put("/jwks", JWKS, "application/json")
     )
-    first: Any = keys.public_keys(settings, client)
+    first: Any = keys.public_keys(settings, None, client)
     monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
     document_server.put("/jwks", "{}", "application/json")
-    assert keys.public_keys(settings, client, fetch_anew=True) == first
+    assert keys.public_keys(settings, None, client, fetch_anew=True) == first

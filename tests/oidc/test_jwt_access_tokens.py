@@ -179,7 +179,7 @@ def test_an_access_token_is_no_hint(rp):
     assert rp.read_answer(response).error == "invalid_request"
 
 
-@pytest.mark.parametrize("kid", ["nobody", '"', 7, None, {}], ids=range(5))
+@pytest.mark.parametrize("kid", ["nobody", '"', 7, None, {}, "\0" * 32, "\ud800", "a" * 32, "é" * 32], ids=range(9))
 def test_an_odd_kid_is_no_fault_of_ours(rp, kid):
     payload = rp.log_in().access_token.split(".")[1]
     header = base64url(json.dumps({"typ": "at+jwt", "alg": "RS256", "kid": kid}).encode())

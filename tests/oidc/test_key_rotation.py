@@ -19,7 +19,7 @@ from idp.oidc import key_rotation, keys
 from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY
 from idp.settings import Settings
 from tests.conftest import Clock
-from tests.relying_party import RelyingParty, Tokens, decode, shown_error
+from tests.relying_party import RelyingParty, Tokens, base64url, decode, shown_error
 
 DAY = 86_400
 
@@ -209,6 +209,20 @@ def test_in_an_emergency_all_keys_are_exchanged_at_once(rp, rotate, db, settings
     assert Counter(event.details["algorithm"] for event in revoked) == dict.fromkeys(ALGORITHMS, 2)
 
 
+def test_what_a_revoked_key_signed_is_refused_at_once(relying_party, ada, db, settings) -> None:
+    """No process remembers the key for longer than the table has it."""
+    rp = relying_party(access_token_format="jwt")
+    stolen = rp.log_in()
+    assert stolen.access_token.count(".") == 2
+    assert rp.userinfo(stolen)["sub"]
+    key_rotation.revoke_all(db, settings, OPERATOR)
+    db.commit()
+    assert rp.request_userinfo(stolen.access_token).status_code == 401
+    assert rp.introspect(stolen.access_token) == {"active": False}
+    assert rp.ask(prompt="none", id_token_hint=stolen.id_token).error == "invalid_request"
+    assert shown_error(rp.request_logout(id_token_hint=stolen.id_token)).parameter == "id_token_hint"
+
+
 def test_with_a_foreign_secret_key_no_key_is_revoked(db, settings) -> None:
     with pytest.raises(NotReadyError):
         key_rotation.revoke_all(db, replace(settings, secret_key="x" * 40), OPERATOR)
@@ -306,11 +320,14 @@ def test_a_key_that_only_another_process_knows_is_looked_up_once(settings, make_
     fresh = elsewhere.log_in()
     assert shown_error(rp.request_logout(id_token_hint=fresh.id_token + "x")).parameter == "id_token_hint"
     assert rp.ask(prompt="none", id_token_hint=fresh.id_token).code
-    made_up = fresh.id_token.replace(fresh.id_token.partition(".")[0], rp.log_in().id_token.partition(".")[0][:-4])
+    header = json.dumps({"alg": "RS256", "kid": "0" * 32}).encode()
+    made_up = ".".join((base64url(header), *fresh.id_token.split(".")[1:]))
     with counted() as traffic:
         for _ in range(5):
             assert rp.request_logout(id_token_hint=made_up).status_code == 400
-    assert not [each for each in traffic.statements if "signing_key" in each], "not for everyone who makes up an id"
+    looks = [each for each in traffic.statements if "signing_key" in each]
+    assert len(looks) == 5, "a look each"
+    assert not [each for each in looks if "private" in each], "all keys are not read for everyone who makes up an id"
 
 
 def test_a_new_key_is_imported_alone(rp, db, rotate, work, clock, settings, monkeypatch, minutes) -> None:

@@ -71,7 +71,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
     def create_token_response(self) -> TokenResponse:  # type: ignore[override]
         """Claim, mint, answer."""
         assert self.request.client is not None
-        check_encryption(self.server, self.request.client)
+        check_encryption(self.server, self.request.db, self.request.client)
         authorization = self.authorize(self.request.client)
         if self.proof is not None:
             authorization = replace(authorization, dpop_jkt=self.proof.jkt)

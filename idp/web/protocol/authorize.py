@@ -84,7 +84,7 @@ def receive_request() -> Answer | Page:
             return repeat_by_get(sent)
         client = identify_client(sent, find_client)
         sourced = gather(provider, db, client, sent)
-        asked = validate(provider, client, sourced.parameters)
+        asked = validate(provider, db, client, sourced.parameters)
     except ShownFault as fault:
         context.current_session()  # for the cookie that says so; until now it was asked for with the client
         return _resume_pushed(sent) or _show(fault.parameter, fault.error, fault.description, client)
@@ -161,7 +161,7 @@ def _if_it_can_be_encrypted(asked: AuthorizationRequest, step: Issue) -> Issue |
     """Look for the key to encrypt an ID token to before anything is written: it may have to be fetched."""
     if asked.wants("id_token"):
         try:
-            check_encryption(context.provider(), asked.client)
+            check_encryption(context.provider(), context.database(), asked.client)
         except CannotEncrypt as fault:
             return Refuse(fault.error, fault.description)
     return step
