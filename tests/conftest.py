@@ -37,9 +37,11 @@ from tests.relying_party import RelyingParty
 hypothesis.settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
 hypothesis.settings.load_profile("house")
 
-# Whoever runs the tests in the background may have told them to ignore Ctrl-C; the commands that they start must not.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Whoever runs the tests in the background may have told them to ignore Ctrl-C, or that a terminal is gone. What they
+# start would go on ignoring it; where a handler is set here, it begins with the system's.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, lambda *_: None)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 # What is said here of terminals and proxies must decide nothing: pages of help have a width, and all servers are near.
 for name in [name for name in os.environ if name.lower().endswith("_proxy") or name in ("COLUMNS", "LINES")]:
