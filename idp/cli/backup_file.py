@@ -3,15 +3,13 @@
 import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from idp import crypto
-from idp.cli.instance import PRIVATE_FILE
+from idp.cli.private_files import PRIVATE_FILE, created, written
 from idp.errors import NotReadyError
 from idp.settings import SECRET_KEY_NAME
 
@@ -54,22 +52,12 @@ def write(file: Path, manifest: Manifest, database: Path, secret_key: str) -> No
         database: the database's copy.
         secret_key: goes into it unless it is empty.
     """
-    draft = file.with_name(f".{file.name}.{crypto.new_id()}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            with tarfile.open(fileobj=stream, mode="w") as tar:
-                told = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
-                _add_text(tar, MANIFEST_NAME, json.dumps(told, indent=2), manifest.created_at)
-                if secret_key:
-                    _add_text(tar, SECRET_KEY_NAME, secret_key, manifest.created_at)
-                tar.add(database, DATABASE_NAME, filter=_made_private)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    with written(file) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
+        told = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
+        _add_text(tar, MANIFEST_NAME, json.dumps(told, indent=2), manifest.created_at)
+        if secret_key:
+            _add_text(tar, SECRET_KEY_NAME, secret_key, manifest.created_at)
+        tar.add(database, DATABASE_NAME, filter=_made_private)
 
 
 def read(file: Path) -> tuple[Manifest, str]:
@@ -100,15 +88,12 @@ def take_out(file: Path, manifest: Manifest, target: Path) -> None:
         NotReadyError: it is damaged.
     """
     digest = hashlib.sha256()
-    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     try:
-        with tarfile.open(file, mode="r:") as tar, os.fdopen(handle, "wb") as stream:
+        with created(target) as stream, tarfile.open(file, mode="r:") as tar:
             source = _member(tar, DATABASE_NAME)
             while chunk := source.read(_CHUNK):
                 digest.update(chunk)
                 stream.write(chunk)
-            stream.flush()
-            os.fsync(stream.fileno())
     except (tarfile.TarError, EOFError):
         digest = hashlib.sha256()
     if digest.hexdigest() != manifest.database_digest:

@@ -13,7 +13,8 @@ from sqlalchemy import inspect, make_url
 
 from idp import migrations
 from idp.cli import output, progress
-from idp.cli.instance import PRIVATE_FILE, SIDE_NAMES
+from idp.cli.instance import SIDE_NAMES
+from idp.cli.private_files import PRIVATE_FILE, sync
 from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.settings import Settings
@@ -114,9 +115,9 @@ def replace_sqlite(file: Path, copy: Path, kept: Path) -> None:
         old = file.with_name(file.name + suffix)
         if old.exists():
             old.replace(kept.with_name(kept.name + suffix))
-    _sync(file.parent)
+    sync(file.parent)
     copy.replace(file)
-    _sync(file.parent)
+    sync(file.parent)
 
 
 def _keep(file: Path, kept: Path) -> None:
@@ -127,19 +128,10 @@ def _keep(file: Path, kept: Path) -> None:
         kept.touch(PRIVATE_FILE, exist_ok=False)
         try:
             shutil.copyfile(file, kept)
-            _sync(kept)
+            sync(kept)
         except BaseException:
             kept.unlink()
             raise
-
-
-def _sync(path: Path) -> None:
-    """Have a file, or a folder's list of files, reach the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _connect(file: Path) -> sqlite3.Connection:

@@ -1,8 +1,8 @@
 """`idp export`: all accounts, to take elsewhere or to keep."""
 
 import contextlib
+import io
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +11,10 @@ from typing import IO
 import click
 from sqlalchemy.orm import Session
 
-from idp import crypto
 from idp.accounts.audit import Event
 from idp.cli import output, progress
-from idp.cli.instance import PRIVATE_FILE, check_not_own, open_ready, record_done
+from idp.cli.instance import check_not_own, open_ready, record_done
+from idp.cli.private_files import written
 from idp.transfer import exporting
 
 Write = Callable[[str], object]
@@ -57,18 +57,11 @@ def command(file: Path, form: str, force: bool) -> None:
 
 @contextlib.contextmanager
 def _written(file: Path) -> Iterator[IO[str]]:
-    """Write a file that only its owner can read and that appears when it is complete."""
-    draft = file.with_name(f".{file.name}.{crypto.new_id()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    with written(file) as raw:
+        stream = io.TextIOWrapper(raw, encoding="utf-8")
+        yield stream
+        stream.flush()
+        stream.detach()  # else it would close what is not on the disk yet
 
 
 def _write_document(db: Session, write: Write, advance: Advance) -> int:

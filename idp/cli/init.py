@@ -13,7 +13,8 @@ import click
 from idp import crypto, settings
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
-from idp.cli.instance import PRIVATE_FILE, SIDE_NAMES, database_file
+from idp.cli.instance import SIDE_NAMES, database_file
+from idp.cli.private_files import created, sync
 from idp.database import open_session
 from idp.errors import NotReadyError
 from idp.migrations import runner
@@ -148,15 +149,9 @@ def _with_secret_key(loaded: Settings) -> tuple[Settings, list[str]]:
 
 def write_new(path: Path, text: str) -> None:
     """Write a private file that must not exist yet; a half-written one is taken away again."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    with created(path) as file:
+        file.write(f"{text}\n".encode("ascii"))
+    sync(path.parent)
 
 
 def _has_signing_keys(loaded: Settings) -> bool:

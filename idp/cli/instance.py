@@ -21,7 +21,6 @@ from idp.errors import NotReadyError, SettingsError
 from idp.settings import SECRET_KEY_NAME, TOML_NAME, Settings
 
 WITHOUT_DATABASE = "run `idp init` if this instance is new, and `idp restore` if it had one"
-PRIVATE_FILE = 0o600
 SIDE_NAMES = ("-wal", "-shm", "-journal")  # of files that belong to SQLite's file beside them, and to no other
 
 

@@ -1,7 +1,5 @@
 """An app's `secrets.toml`: its `[auth]` section is written, the rest of the file stays to the letter."""
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from idp.cli.private_files import written
 from idp.errors import AlreadyExistsError, IdpError
 
 SECTION = "auth"
@@ -94,19 +93,11 @@ class SecretsToml:
             raise IdpError(f"{self.path} is no TOML: {fault}. Nothing was changed.") from None
 
     def _replace(self, text: str) -> None:
-        temporary = ""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Made with mode 0600 by the library.
-            handle, temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
+            with written(self.path) as file:
+                file.write(text.encode())
         except OSError as fault:
-            if temporary:
-                Path(temporary).unlink(missing_ok=True)
             raise IdpError(
                 f"{self.path} cannot be written ({fault.strerror}): nothing was registered or changed."
             ) from None

@@ -550,7 +550,7 @@ def test_a_full_disk_leaves_no_half_backup(
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")  # what is written to an open file names none
 
-    monkeypatch.setattr("idp.cli.backup_file.os.fsync", fail)
+    monkeypatch.setattr("idp.cli.private_files.os.fsync", fail)
     result = run("backup", str(file))
     assert result.exit_code == 1
     assert "No space left on device" in result.stderr
