@@ -4,12 +4,13 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import inspect, make_url
+from sqlalchemy import inspect, make_url, text
 
 from idp import migrations
 from idp.cli import output, progress
@@ -22,6 +23,16 @@ from idp.settings import Settings
 LARGE = 100 << 20  # bytes that take some seconds to check
 WAIT = 15  # seconds for SQLite's lock
 _MOST_OF_A_CODE = 0xFF  # without what SQLite's extended codes add
+_STOP_FIRST = "stop `idp serve` and `idp worker` first"
+# Who else is connected. What kind a session of another user is, the server tells its superusers only; but its own
+# processes have no user.
+_OTHERS = text("""
+    SELECT usename, count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND usename IS NOT NULL AND coalesce(backend_type, 'client backend') = 'client backend'
+    GROUP BY usename ORDER BY usename
+""")
+_LOOKS, _LOOK_EVERY = 20, 0.1  # seconds; a server takes a moment to see that a session has ended, ours among them
 
 
 def copy_sqlite(file: Path, target: Path) -> None:
@@ -84,7 +95,7 @@ def check_unused(file: Path) -> None:
     except sqlite3.OperationalError as fault:
         code = fault.sqlite_errorcode & _MOST_OF_A_CODE
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise NotReadyError(f"{file} is in use: stop `idp serve` and `idp worker` first.") from None
+            raise NotReadyError(f"{file} is in use: {_STOP_FIRST}.") from None
         if code != sqlite3.SQLITE_ERROR:  # which says that it is no database
             raise NotReadyError(f"{file} cannot be replaced: {fault}.") from None
     except sqlite3.DatabaseError:
@@ -169,10 +180,37 @@ def restore_postgresql(loaded: Settings, copy: Path) -> None:
     """Put a copy in the place of what a PostgreSQL database holds, all of it or nothing.
 
     Raises:
-        NotReadyError: `pg_restore` is missing, or says what is wrong.
+        NotReadyError: somebody else is connected; or `pg_restore` is missing, or says what is wrong.
     """
+    check_unused_server(loaded)  # once more: taking the copy out took its time
     options = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error")
     _run("pg_restore", (*options, str(copy)), loaded)
+
+
+def check_unused_server(loaded: Settings) -> None:
+    """Check that nobody else is connected to a server's database: it is not replaced under a running provider.
+
+    One without tables is used by no provider.
+
+    Raises:
+        NotReadyError: somebody is connected.
+    """
+    engine = open_engine(loaded)
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).get_table_names():
+                return
+            for _ in range(_LOOKS):
+                others = [f"{user}: {count}" for user, count in connection.execute(_OTHERS)]
+                connection.rollback()  # within a transaction the server shows the same again
+                if not others:
+                    return
+                time.sleep(_LOOK_EVERY)
+    finally:
+        engine.dispose()
+    raise NotReadyError(
+        f"The database is in use (sessions of {', '.join(others)}): {_STOP_FIRST}, and whatever else is connected."
+    )
 
 
 def is_empty(loaded: Settings) -> bool:

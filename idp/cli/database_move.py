@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Boolean, Connection, Table, func, select
 
-from idp.cli import progress
+from idp.cli import database_copy, progress
 from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.migrations import runner
@@ -29,8 +29,9 @@ def move_to_postgresql(loaded: Settings, copy: Path) -> None:
         copy: SQLite's database, which nobody else uses.
 
     Raises:
-        NotReadyError: PostgreSQL refuses a row.
+        NotReadyError: somebody else is connected to PostgreSQL's database, or it refuses a row.
     """
+    database_copy.check_unused_server(loaded)  # once more: taking the copy out took its time
     runner.upgrade(replace(loaded, database_url=sqlite_url(copy.resolve())))
     runner.upgrade(loaded)
     tables = Base.metadata.sorted_tables  # whoever is referred to comes first

@@ -108,6 +108,7 @@ def _check_target(loaded: Settings, manifest: Manifest, *, force: bool) -> None:
         # What SQLite's rows are put into is upgraded first, like them.
         if manifest.engine == "postgresql" and database_copy.revision_of(loaded) != manifest.schema:
             raise NotReadyError("The database has another schema than the backup: restore into an empty database.")
+        database_copy.check_unused_server(loaded)
     elif target.exists():
         if not force:
             raise click.UsageError(f"{click.format_filename(target)} exists: use --force to replace it.")

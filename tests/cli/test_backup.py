@@ -27,7 +27,7 @@ from idp.accounts import registration
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
 from idp.app import create_app
-from idp.cli import backup, database_copy
+from idp.cli import backup, backup_file, database_copy
 from idp.cli.init import initialise
 from idp.database import open_engine, open_session
 from idp.errors import NotReadyError
@@ -684,6 +684,59 @@ class TestOnPostgresql:
         assert usernames() == {"ada"}
         assert succeed("doctor").exit_code == 0
         assert first
+
+    def test_a_database_in_use_is_not_replaced(self, new_database, succeed: Run, run: Run, file: Path) -> None:
+        new_database()
+        succeed("init")
+        succeed("backup", str(file))
+        succeed("user", "add", "ada", "--email", "ada@example.org", "--password-stdin", stdin=PASSWORD)
+        living = Living()
+        try:
+            assert living.app.test_client().get("/readyz").status_code == 200
+            result = run("restore", str(file), "--force")
+            assert result.exit_code == 1
+            assert "The database is in use (sessions of postgres: 1): stop `idp serve` and" in result.stderr
+            assert living.app.test_client().get("/readyz").status_code == 200
+        finally:
+            living.close()
+        assert usernames() == {"ada"}
+        succeed("restore", str(file), "--force")
+        assert usernames() == set()
+
+    @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+    def test_who_connects_while_the_copy_is_taken_out_is_noticed(
+        self, instance: Path, new_database, succeed: Run, run: Run, file: Path, monkeypatch, engine: str
+    ) -> None:
+        url = new_database()
+        succeed("init")
+        if engine == "sqlite":
+            monkeypatch.delenv("IDP_DATABASE_URL")
+        succeed("backup", str(file))
+        monkeypatch.setenv("IDP_DATABASE_URL", url)
+        succeed("user", "add", "ada", "--email", "ada@example.org", "--password-stdin", stdin=PASSWORD)
+        take_out, connections = backup_file.take_out, []
+
+        def take_out_slowly(*arguments) -> None:
+            connections.append(psycopg.connect(url))
+            take_out(*arguments)
+
+        monkeypatch.setattr(backup_file, "take_out", take_out_slowly)
+        result = run("restore", str(file), "--force")
+        for each in connections:
+            each.close()
+        assert result.exit_code == 1
+        assert "The database is in use" in result.stderr
+        assert len(connections) == 1
+        assert usernames() == {"ada"}
+
+    def test_sessions_of_which_the_server_tells_no_more_count_too(self, new_database, succeed: Run) -> None:
+        url = new_database()
+        succeed("init")
+        loaded = provider_settings.load()
+        humble = replace(loaded, database_url=f"{url}?options=-crole%3Dpg_signal_backend")
+        database_copy.check_unused_server(humble)
+        with psycopg.connect(url), pytest.raises(NotReadyError, match="in use"):
+            database_copy.check_unused_server(humble)
 
     def test_a_restored_database_signs_and_verifies_as_before(self, new_database, succeed: Run, file: Path) -> None:
         new_database()
