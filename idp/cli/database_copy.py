@@ -6,14 +6,12 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import inspect, make_url, text
 
 from idp import migrations
-from idp.cli import output, progress
+from idp.cli import output, progress, sqlite_work
 from idp.cli.instance import SIDE_NAMES
 from idp.cli.private_files import PRIVATE_FILE, sync
 from idp.database import open_engine
@@ -50,7 +48,7 @@ def copy_sqlite(file: Path, target: Path) -> None:
     source = _connect(file)
     try:
         with progress.of_file(target, file.stat().st_size):
-            _ask(source, "VACUUM INTO ?", str(target))
+            sqlite_work.ended_by_signals(source, lambda: source.execute("VACUUM INTO ?", (str(target),)))
     except sqlite3.Error as fault:
         raise NotReadyError(f"The database could not be copied: {fault}.") from None
     finally:
@@ -69,10 +67,7 @@ def check_sqlite(file: Path) -> None:
     """
     connection = _connect(file)
     try:
-        faults = [str(row[0]) for row in _ask(connection, "PRAGMA integrity_check(5)")]
-        if faults == ["ok"]:
-            orphaned = {str(row[0]) for row in _ask(connection, "PRAGMA foreign_key_check")}
-            faults = [f"{table} has rows without parents" for table in sorted(orphaned)]
+        faults = sqlite_work.find_damage(connection)
     except sqlite3.DatabaseError as fault:
         faults = [str(fault)]
     finally:
@@ -147,20 +142,6 @@ def _keep(file: Path, kept: Path) -> None:
 
 def _connect(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(file, timeout=WAIT, isolation_level=None, check_same_thread=False)
-
-
-def _ask(connection: sqlite3.Connection, statement: str, *values: str) -> list[Any]:
-    """Run a statement that may take long, and return its rows. A signal ends it, and not only when it is done.
-
-    Python heeds signals between two of its own steps, and to it the statement is one: a thread takes it, we wait.
-    """
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        work = pool.submit(lambda: connection.execute(statement, values).fetchall())
-        try:
-            return work.result()
-        except BaseException:
-            connection.interrupt()
-            raise
 
 
 # -- PostgreSQL -----------------------------------------------------------------

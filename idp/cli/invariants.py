@@ -3,6 +3,7 @@
 Each invariant is one statement that finds what breaks it, so that it sees one moment of a provider that is at work.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from idp.accounts import sessions
 from idp.accounts.audit import Event
 from idp.accounts.visitor import OPERATOR
+from idp.cli import sqlite_work
 from idp.models import (
     AuditEvent,
     AuthorizationGrant,
@@ -60,23 +62,26 @@ def find_offenders(db: Session, invariant: Invariant, now: int) -> tuple[int, li
         now: the present time.
     """
     found = invariant.offenders(now).subquery()
-    first = [str(value) for value in db.scalars(select(found.c[0]).limit(SHOWN))]
-    count = len(first) if len(first) < SHOWN else db.scalar(select(func.count()).select_from(found)) or 0
-    return count, first
+
+    def ask() -> tuple[int, list[str]]:
+        first = [str(value) for value in db.scalars(select(found.c[0]).limit(SHOWN))]
+        count = len(first) if len(first) < SHOWN else db.scalar(select(func.count()).select_from(found)) or 0
+        return count, first
+
+    own = _sqlites_own(db)
+    # What PostgreSQL is at is ended by its driver, see `idp.cli.ending`.
+    return ask() if own is None else sqlite_work.ended_by_signals(own, ask)
 
 
 def find_damage(db: Session) -> list[str]:
     """Say what is wrong with the database's pages or its references, as far as it can be asked."""
-    if not _is_sqlite(db):
-        return list(_damage_of_server(db))
-    damaged = [str(row) for row in db.scalars(text(f"PRAGMA integrity_check({SHOWN})")) if row != "ok"]
-    orphaned = {str(row[0]) for row in db.execute(text("PRAGMA foreign_key_check"))}
-    return [*damaged, *map(_orphaned, sorted(orphaned))]
+    own = _sqlites_own(db)
+    return list(_damage_of_server(db)) if own is None else sqlite_work.find_damage(own)
 
 
 def tell_undamaged(db: Session) -> str:
     """Say what `find_damage` has looked at where it found nothing: a server's pages are read by the server only."""
-    if _is_sqlite(db):
+    if _sqlites_own(db) is not None:
         return "every page and every reference is whole"
     if db.scalar(text("SHOW data_checksums")) == "on":
         return "every reference is whole, and the server met no damaged page; only pg_amcheck reads them all"
@@ -92,7 +97,7 @@ def _damage_of_server(db: Session) -> Iterator[str]:
             has_parent = select(1).select_from(parent).where(*(own == other for own, other in pairs)).exists()
             is_orphan = and_(*(own.is_not(None) for own, _ in pairs), ~has_parent)
             if db.execute(select(1).select_from(table).where(is_orphan).limit(1)).first():
-                yield _orphaned(table.name)
+                yield sqlite_work.orphaned(table.name)
     counted = text("SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()")
     if failures := db.scalar(counted):
         yield (
@@ -101,12 +106,10 @@ def _damage_of_server(db: Session) -> Iterator[str]:
         )
 
 
-def _orphaned(table: str) -> str:
-    return f"{table} has rows without parents"
-
-
-def _is_sqlite(db: Session) -> bool:
-    return db.get_bind().dialect.name == "sqlite"
+def _sqlites_own(db: Session) -> sqlite3.Connection | None:
+    """Return the connection as SQLite's driver knows it; None where the database is a server's."""
+    driver = db.connection().connection.driver_connection
+    return driver if isinstance(driver, sqlite3.Connection) else None
 
 
 # -- People and their sessions ---------------------------------------------------------

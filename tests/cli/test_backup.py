@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from idp.accounts import registration
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
 from idp.app import create_app
-from idp.cli import backup, backup_file, database_copy
+from idp.cli import backup, backup_file, database_copy, sqlite_work
 from idp.cli.init import initialise
 from idp.database import open_engine, open_session
 from idp.errors import NotReadyError
@@ -587,14 +588,18 @@ def test_the_first_process_of_a_container_ends_too(instance: Path, file: Path, s
     assert (process.returncode, stderr.strip().splitlines()[-1]) == (128 + signal.SIGTERM, "Stopped.")
 
 
-def test_a_long_statement_is_ended_by_a_signal() -> None:
+@pytest.mark.parametrize("pause", [0, 0.6])  # the signal comes amid a statement, or between two
+def test_a_long_statement_is_ended_by_a_signal(pause: float) -> None:
     connection = sqlite3.connect(":memory:", check_same_thread=False)
+
+    def work() -> None:
+        time.sleep(pause)
+        connection.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n")
+
     timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        database_copy._ask(
-            connection, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
-        )
+        sqlite_work.ended_by_signals(connection, work)
     connection.close()
     timer.join()
 

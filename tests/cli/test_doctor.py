@@ -1,8 +1,10 @@
 """`idp doctor`: one test a check, each with what is wrong and what to do about it."""
 
 import json
+import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -196,3 +198,26 @@ def test_issuer(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, answe
     assert _findings(run)["issuer"]["verdict"] == "fault"
     answer["issuer"] = None
     assert run("doctor").exit_code == 1
+
+
+ENDLESS = """
+from sqlalchemy import text
+from idp.cli import invariants
+rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0"
+endless = invariants.Invariant("endless", "rows take for ever", lambda _: text(rows).columns(invariants.column("i")))
+invariants.INVARIANTS = (endless,)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_what_takes_long(instance: Path, start, adjust, number: int) -> None:
+    adjust(ENDLESS)
+    process = start("doctor", "--deep")
+    for line in process.stdout:
+        if "damage" in line:
+            break
+    time.sleep(0.5)  # it is at the next check now
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert stderr.strip() == "Stopped."
