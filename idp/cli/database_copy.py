@@ -234,10 +234,22 @@ def _run(tool: str, options: Sequence[str], database: Settings | None = None) ->
 
 
 def _way_to(loaded: Settings) -> tuple[Sequence[str], dict[str, str]]:
-    """Return what tells a tool how to connect: options, and the environment. Everybody may read a command line."""
+    """Return what tells a tool how to connect: options, and the environment. Everybody may read a command line.
+
+    Raises:
+        NotReadyError: the URL holds a secret that there is no other way for.
+    """
     from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - only where the database is PostgreSQL
+    from psycopg.pq import Conninfo  # noqa: PLC0415 - the same
 
     url = make_url(loaded.sqlalchemy_url)
     _, connecting = url.get_dialect()().create_connect_args(url)  # as the provider itself connects
     password = connecting.pop("password", None)
+    secrets = {each.keyword.decode() for each in Conninfo.get_defaults() if each.dispchar == b"*"}
+    if shown := sorted(secrets & connecting.keys()):
+        raise NotReadyError(
+            f"The database's URL holds {', '.join(shown)}, which PostgreSQL's programs would show to everybody on this "
+            "machine: put it into a connection service file that only you can read (~/.pg_service.conf), and name the "
+            "service in the URL instead (`?service=NAME`)."
+        )
     return (f"--dbname={make_conninfo(**connecting)}",), {"PGPASSWORD": str(password)} if password else {}

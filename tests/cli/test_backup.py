@@ -799,6 +799,24 @@ class TestOnPostgresql:
         assert "***" not in " ".join(command)  # or the tool takes that for the password
         assert environ["PGPASSWORD"] == "hush-hush"
 
+    @pytest.mark.parametrize("copy", [database_copy.copy_postgresql, database_copy.restore_postgresql])
+    def test_a_secret_that_would_be_in_a_command_line_is_refused(self, new_database, file: Path, copy) -> None:
+        loaded = replace(provider_settings.load(), database_url=f"{new_database()}?sslpassword=hush-hush")
+        with pytest.raises(NotReadyError, match=r"The database's URL holds sslpassword, .*\?service=NAME") as refused:
+            copy(loaded, file)
+        assert "hush" not in str(refused.value)
+
+    def test_a_service_may_hold_it(self, new_database, succeed: Run, tmp_path: Path, file: Path, monkeypatch) -> None:
+        parts, services = urlsplit(new_database()), tmp_path / "services"
+        told = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
+        told["sslpassword"] = "hush-hush"
+        services.write_text("[idp]\n" + "".join(f"{name}={value}\n" for name, value in told.items() if value))
+        monkeypatch.setenv("PGSERVICEFILE", str(services))
+        monkeypatch.setenv("IDP_DATABASE_URL", f"postgresql://{parts.path}?service=idp")
+        succeed("init")
+        succeed("backup", str(file))
+        succeed("restore", str(file), "--force")
+
     def test_a_copy_that_cannot_be_read_is_none(
         self, new_database, succeed: Run, run: Run, file: Path, monkeypatch
     ) -> None:
