@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
 from idp import clock as provider_clock
-from idp import database, worker
+from idp import database, hashing, worker
 from idp.accounts.visitor import OPERATOR
 from idp.app import create_app
 from idp.migrations import runner
@@ -84,6 +84,14 @@ def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Flask, "jinja_options", {**Flask.jinja_options, "bytecode_cache": cache})
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hashing_as_urgent_as_all_else() -> Iterator[None]:
+    """Let hashes give way to nobody: what they would wait for here are other tests, on the same processors."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "_give_way", lambda: None)
         yield
 
 
