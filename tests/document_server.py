@@ -3,11 +3,12 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
+Headers = Sequence[tuple[str, str]]
 
 
 class DocumentServer:
@@ -48,7 +49,14 @@ class DocumentServer:
         """Return the address of a document."""
         return f"http://127.0.0.1:{self._server.server_address[1]}{path}"
 
-    def put(self, path: str, body: str | bytes, content_type: str = "application/jwt", status: int = 200) -> str:
+    def put(
+        self,
+        path: str,
+        body: str | bytes,
+        content_type: str = "application/jwt",
+        status: int = 200,
+        headers: Headers = (),
+    ) -> str:
         """Serve a document; returns its address."""
         content = body.encode() if isinstance(body, str) else body
 
@@ -56,6 +64,8 @@ class DocumentServer:
             handler.send_response(status)
             handler.send_header("Content-Type", content_type)
             handler.send_header("Content-Length", str(len(content)))
+            for name, value in headers:
+                handler.send_header(name, value)
             handler.end_headers()
             with contextlib.suppress(OSError):  # whoever asked has read enough
                 handler.wfile.write(content)

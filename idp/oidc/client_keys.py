@@ -27,7 +27,7 @@ from idp.settings import Settings
 PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519")
 SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
 SECRET_PURPOSE = "client secrets"  # noqa: S105 - what the sealed secret is for
-KEPT_FOR = 3_600  # seconds that fetched keys are used without asking again
+KEPT_FOR = 3_600  # seconds that fetched keys are used without asking again, unless their server asks for less
 REFETCH_AFTER = 10  # seconds: an unknown `kid`, or keys that are away, make us ask anew, but not everyone who comes
 FETCHED_WITHIN = 3  # seconds that others wait for keys that somebody is fetching already
 _JWT_MOST = 16_384  # characters
@@ -45,6 +45,7 @@ class _Fetched:
     Attributes:
         asked_at: when it was asked last, by the monotonic clock.
         got_at: when the keys came.
+        good_for: seconds that they are used without asking again.
         keys: as they were last seen; None when they never were.
         fault: why they did not come the last time.
     """
@@ -52,6 +53,7 @@ class _Fetched:
     uri: str
     asked_at: float
     got_at: float = 0.0
+    good_for: int = KEPT_FOR
     keys: Sequence[Key] | None = None
     fault: str = ""
 
@@ -59,7 +61,7 @@ class _Fetched:
         """Tell whether this is to be used without asking again."""
         if now - self.asked_at < REFETCH_AFTER:
             return True
-        return self.keys is not None and not fetch_anew and now - self.got_at < KEPT_FOR
+        return self.keys is not None and not fetch_anew and now - self.got_at < self.good_for
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ def _ask(settings: Settings, uri: str, now: float, before: _Fetched | None) -> _
     """Ask for keys; where none come, those that came before are good enough."""
     try:
         answer = fetch(settings, uri, "application/jwk-set+json, application/json")
-        return _Fetched(uri, now, now, import_keys(json.loads(answer.body)))
+        good_for = KEPT_FOR if answer.good_for is None else min(answer.good_for, KEPT_FOR)
+        return _Fetched(uri, now, now, good_for, import_keys(json.loads(answer.body)))
     except (OutgoingError, ValueError, RecursionError) as fault:
         reason = str(fault) if isinstance(fault, OutgoingError) else "it is no JWK Set"
         return replace(before or _Fetched(uri, now), asked_at=time.monotonic(), fault=reason)

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from werkzeug.datastructures import ResponseCacheControl
+from werkzeug.http import parse_cache_control_header
+
 from idp import turns
 from idp.settings import Settings, is_loopback
 
@@ -38,11 +41,17 @@ class OutgoingError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """What came back.
+
+    Attributes:
+        good_for: seconds for which it may be used without asking again (RFC 9111 section 4.2.1); None where it does
+            not say.
+    """
 
     status: int
     content_type: str
     body: bytes
+    good_for: int | None = None
 
 
 def post_form(settings: Settings, url: str, form: Mapping[str, str]) -> Answer:
@@ -104,7 +113,7 @@ def _request(
                 content = _read(response, most)
         if connection.is_cut:  # an answer that does not say its length would seem to be at its end
             raise OutgoingError("it takes too long")
-        return Answer(response.status, response.headers.get_content_type(), content)
+        return Answer(response.status, response.headers.get_content_type(), content, _good_for(response.headers))
     except http.client.HTTPException as fault:  # its text repeats what the other side said, for whoever asked to read
         raise OutgoingError(f"it speaks no HTTP that is understood here ({fault.__class__.__name__})") from None
     except (OSError, ValueError) as fault:
@@ -180,6 +189,11 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if inner.is_multicast or inner.is_reserved or getattr(inner, "is_site_local", False):
         return False
     return inner.is_global and not any(inner in network for network in _SPECIAL)
+
+
+def _good_for(headers: http.client.HTTPMessage) -> int | None:
+    said = parse_cache_control_header(",".join(headers.get_all("Cache-Control", ())), cls=ResponseCacheControl)
+    return 0 if said.no_store or said.no_cache else said.max_age
 
 
 def _read(response: http.client.HTTPResponse, most: int) -> bytes:

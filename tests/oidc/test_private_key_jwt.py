@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 import threading
+import time
 
 import pytest
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
@@ -391,9 +392,10 @@ def published():
         yield server
 
 
-def publish(server, *keys):
+def publish(server, *keys, headers=()):
     """Serve a JWK Set; returns its address."""
-    return server.put("/keys", json.dumps({"keys": [key.as_dict(private=False) for key in keys]}), "application/json")
+    content = json.dumps({"keys": [key.as_dict(private=False) for key in keys]})
+    return server.put("/keys", content, "application/json", headers=headers)
 
 
 def test_keys_are_fetched_once_and_again_for_an_unknown_kid(relying_party, published, monkeypatch):
@@ -408,6 +410,30 @@ def test_keys_are_fetched_once_and_again_for_an_unknown_kid(relying_party, publi
     monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
     assert call(rp, rp.assertion(key=fresh)).status_code == 200
     assert published.asked == ["/keys", "/keys"]
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        (("max-age=60",), 2),
+        (("no-store",), 2),
+        (("no-cache", "max-age=600"), 2),
+        (("public", "max-age=86400"), 1),  # an hour is the most
+        (("max-age=soon",), 1),
+        ((), 1),
+    ],
+)
+def test_an_app_says_for_how_long_its_keys_are_good(relying_party, published, monkeypatch, said, asked):
+    """A key that it takes away is refused when they are asked for again."""
+    uri = publish(published, KEY, headers=[("Cache-Control", each) for each in said])
+    rp = relying_party(key=KEY, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
+    assert call(rp, rp.assertion()).status_code == 200
+    publish(published, RSA_KEY)
+    now = time.monotonic()
+    monkeypatch.setattr(client_keys.time, "monotonic", lambda: now + 61)
+    response = call(rp, rp.assertion())
+    assert published.asked == ["/keys"] * asked
+    assert response.status_code == (200 if asked == 1 else 401)
 
 
 def test_keys_that_cannot_be_fetched_are_a_refusal(relying_party, published):
