@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 Point = tuple[float, float]
 
-WIDTH, PANEL_HEIGHT, LEFT, RIGHT, TOP, GAP = 860, 150, 64, 190, 44, 46
+WIDTH, PANEL_HEIGHT, LEFT, RIGHT, TOP, GAP = 880, 150, 64, 210, 44, 46
 # For each series in turn: on light pages, on dark pages. Told apart by people who do not see all colours, too.
 COLOURS = (
     ("#0b63b5", "#6db3f2"),
