@@ -81,16 +81,22 @@ def write_nginx(
     return (_find("nginx"), "-c", str(file), "-e", f"{folder}/nginx-error.log")
 
 
-def write_caddy(folder: Path, address: str, hosts: Sequence[str], certificate: Path, key: Path) -> Sequence[str]:
+def write_caddy(
+    folder: Path,
+    address: str,
+    hosts: Sequence[str],
+    certificate: Path,
+    key: Path,
+    ports: tuple[int, int] = (443, 80),
+) -> Sequence[str]:
     """Write Caddy's configuration; returns the command that runs it. Parameters as those of `write_nginx`."""
-    one, two = hosts
     example = _replaced(
         (EXAMPLES / "Caddyfile").read_text(),
         {
-            "\tservers {": "\tadmin off\n\tservers {",
+            "\tservers {": f"\tadmin off\n\thttps_port {ports[0]}\n\thttp_port {ports[1]}\n\tservers {{",
             "login.example.org {": f"https://{address} {{\n\ttls {certificate} {key}",
             "127.0.0.1:8000 {": "{",
-            "# to 10.0.0.11:8000 10.0.0.12:8000": f"to {one} {two}  ",
+            "# to 10.0.0.11:8000 10.0.0.12:8000": f"to {' '.join(hosts)}  ",
             "header_up X-Request-ID": f"header_down X-Served-By {CADDYS_UPSTREAM}\n\t\theader_up X-Request-ID",
         },
     )

@@ -1,4 +1,4 @@
-"""What `docs/examples` and the Procfile hold works: nginx refuses as it says, units are well-formed, commands exist."""
+"""What `docs/examples` and the Procfile hold works: proxies refuse as they say, units are sound, commands exist."""
 
 import http.server
 import importlib
@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -27,19 +28,24 @@ CADDY = shutil.which("caddy")
 AT_ONCE = 50  # requests of one address
 SLOW_FORM = b"POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\na"
 PAGE = b"GET /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+FORGED = "192.0.2.66"
+# What the provider believes of a proxy, and what other programs do.
+ABOUT_VISITORS = ("X-Forwarded-For", "X-Request-ID", "X-Forwarded-Proto", "X-Forwarded-Host")
 
 
 class Provider(http.server.BaseHTTPRequestHandler):
     """Answers what the path says; nobody has to wait for it."""
 
     def do_GET(self) -> None:
-        """Answer a number as status, and all other paths with 200."""
+        """Answer a number as status, and all other paths with 200; tell which headers arrived."""
         status = int(self.path[1:]) if self.path[1:].isdigit() else 200
+        told = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items()).encode()
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(told)))
         if status == 503:
             self.send_header("Retry-After", "2")
         self.end_headers()
+        self.wfile.write(told)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -60,20 +66,17 @@ def provider() -> Iterator[http.server.ThreadingHTTPServer]:
 
 
 @pytest.fixture
-def ask(provider: http.server.ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ask]:
-    """Sends bytes through nginx with the example, from an address; returns the connection."""
+def start(
+    provider: http.server.ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Ask]]:
+    """Starts a proxy with its example. Bytes go through it from an address; the connection is returned."""
     monkeypatch.syspath_prepend(ROOT / "bench")
     proxies, places = importlib.import_module("proxies"), importlib.import_module("places")
-    certificate, key = importlib.import_module("certificate").write_certificate(tmp_path, "nginx", "127.0.0.1")
+    certificate, key = importlib.import_module("certificate").write_certificate(tmp_path, "proxy", "127.0.0.1")
     port = free_port()
     behind = [f"127.0.0.1:{provider.server_port}"]
-    command = proxies.write_nginx(tmp_path, "127.0.0.1", behind, certificate, key, (port, free_port()))
-    checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stderr
     trust = ssl.create_default_context(cafile=certificate)
-    front = proxies.Proxy(tmp_path, places.on_loopback("nginx"), command)
     with ExitStack() as opened:
-        opened.callback(front.stop)
 
         def send(address: str, request: bytes) -> ssl.SSLSocket:
             plain = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(address, 0))
@@ -81,8 +84,34 @@ def ask(provider: http.server.ThreadingHTTPServer, tmp_path: Path, monkeypatch: 
             connection.sendall(request)
             return connection
 
-        until(lambda: listens(port), "nginx does not start")
-        yield send
+        def start(name: str) -> Ask:
+            command = proxies.PROXIES[name](tmp_path, "127.0.0.1", behind, certificate, key, (port, free_port()))
+            if name == "nginx":
+                checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+                assert checked.returncode == 0, checked.stderr
+            front = proxies.Proxy(tmp_path, places.on_loopback(name), command)
+            opened.callback(front.stop)
+            until(lambda: listens(port), f"{name} does not start")
+            return send
+
+        yield start
+
+
+@pytest.fixture
+def ask(start: Callable[[str], Ask]) -> Ask:
+    """Sends through nginx."""
+    return start("nginx")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("nginx", marks=pytest.mark.skipif(not NGINX, reason="nginx is not installed")),
+        pytest.param("caddy", marks=pytest.mark.skipif(not CADDY, reason="Caddy is not installed")),
+    ]
+)
+def ask_either(start: Callable[[str], Ask], request: pytest.FixtureRequest) -> Ask:
+    """Sends through nginx, then through Caddy."""
+    return start(request.param)
 
 
 def listens(port: int) -> bool:
@@ -123,6 +152,26 @@ def test_nginx_says_when_to_come_back_where_nothing_answers(ask, provider):
 @pytest.mark.parametrize(("status", "after"), [(500, []), (503, ["2"]), (429, [])])
 def test_nginx_leaves_the_provider_s_own_answers_as_they_are(ask, status, after):
     assert head(ask("127.9.0.1", PAGE.replace(b"/sign-in", f"/{status}".encode()))) == (status, after)
+
+
+def arrived(connection: ssl.SSLSocket) -> list[tuple[str, str]]:
+    """Return the headers with which the provider was asked."""
+    told = b"".join(iter(lambda: connection.recv(4096), b"")).decode()
+    names_and_values = (line.partition(": ") for line in told.partition("\r\n\r\n")[2].splitlines())
+    return [(name, value) for name, _, value in names_and_values]
+
+
+def test_no_visitor_can_say_where_they_come_from_however_they_spell_it(ask_either):
+    """WSGI has one name for `X-Forwarded-For` and `X_Forwarded_For`, and who comes last counts."""
+    spelled = [name.replace("-", "{}").format(*each) for name in ABOUT_VISITORS for each in product("-_", repeat=2)]
+    assert {"X-Forwarded-For", "X_Forwarded_For", "X-Forwarded_For", "X_Forwarded-For"} <= set(spelled)
+    claims = "".join(f"{name}: {FORGED}\r\n" for name in spelled).encode()
+    headers = arrived(ask_either("127.9.0.1", PAGE.removesuffix(b"\r\n") + claims + b"\r\n"))
+    assert [name for name, _ in headers if "_" in name] == []
+    assert [value for name, value in headers if name.lower() == "x-forwarded-for"] == ["127.9.0.1"]
+    [request_id] = [value for name, value in headers if name.lower() == "x-request-id"]
+    assert request_id
+    assert request_id != FORGED
 
 
 @pytest.mark.skipif(not CADDY, reason="Caddy is not installed")
