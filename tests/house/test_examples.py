@@ -174,6 +174,23 @@ def test_no_visitor_can_say_where_they_come_from_however_they_spell_it(ask_eithe
     assert request_id != FORGED
 
 
+def test_what_is_for_the_machine_itself_is_kept_from_visitors_at_the_root_and_below_an_issuers_path(ask_either):
+    def status(path: str) -> int:
+        return head(ask_either("127.9.0.1", PAGE.replace(b"/sign-in", path.encode())))[0]
+
+    for name in ("metrics", "healthz", "readyz"):
+        for path in (
+            f"/{name}",
+            f"/{name}?x=1",
+            f"/login/{name}",
+            f"/auth/login/{name}",
+            f"/login/%{ord(name[0]):x}{name[1:]}",
+        ):
+            assert status(path) == 404, path
+        assert status(f"/login/x{name}") == status(f"/{name}/x") == 200
+        assert status(f"/brand/client/{name}") == status(f"/login/brand/client/{name}") == 200  # an app of that name
+
+
 @pytest.mark.skipif(not CADDY, reason="Caddy is not installed")
 def test_caddy_takes_its_example(tmp_path):
     done = subprocess.run(
