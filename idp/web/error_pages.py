@@ -147,6 +147,11 @@ def problem(status: int, code: str, detail: str, faults: Mapping[str, Sequence[s
     return Response(json.dumps(body), status, mimetype="application/problem+json")
 
 
+def not_ready(reason: str) -> Response:
+    """Tell whoever watches the provider that it has nothing to give just now, and when to ask again."""
+    return _come_back(problem(503, "not_ready", reason))
+
+
 # -- One handler for each kind of error --------------------------------------------
 
 

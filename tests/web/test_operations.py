@@ -93,8 +93,8 @@ def test_both_stand_before_and_behind_the_issuers_path(settings, make_app):
         assert browser.get(path).status_code == browser.get(f"/login{path}").status_code == 200
 
 
-def assert_not_ready(browser, reason):
-    answer = browser.get("/readyz")
+def assert_not_ready(browser, reason, path="/readyz", headers=None):
+    answer = browser.get(path, headers=headers)
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.mimetype == "application/problem+json"
@@ -158,15 +158,12 @@ def test_the_metrics_are_for_who_has_the_token(watched, given):
 
 def test_numbers_of_one_process_do_not_pass_for_all(watched, counters):
     counters.folder = None
-    answer = watched.test_client().get("/metrics", headers=BEARER)
-    assert answer.status_code == 503
+    assert_not_ready(watched.test_client(), "no folder that can be written", "/metrics", BEARER)
 
 
 def test_nor_do_any_where_the_folder_is_gone(watched, counters, caplog):
     shutil.rmtree(counters.folder)
-    answer = watched.test_client().get("/metrics", headers=BEARER)
-    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")
-    assert "Restart the provider" in answer.json["detail"]
+    assert_not_ready(watched.test_client(), "Restart the provider", "/metrics", BEARER)
     assert "cannot be read (No such file or directory)" in caplog.text
 
 

@@ -7,10 +7,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from idp import migrations
 from idp.database import is_fault_of_storage
-from idp.errors import BUSY_RETRY_AFTER, NotReadyError
+from idp.errors import NotReadyError
 from idp.serving import draining
 from idp.web import context
-from idp.web.error_pages import problem
+from idp.web.error_pages import not_ready
 
 log = logging.getLogger(__name__)
 
@@ -26,21 +26,15 @@ def show_ready() -> Response:
     A newer schema is well if it says so itself: while servers are replaced one by one, old ones go on.
     """
     if draining.has_begun():
-        return _not_ready("This server stops in a moment.")
+        return not_ready("This server stops in a moment.")
     try:
         migrations.check_ready(context.extension.engine)
         context.provider().key_ring  # noqa: B018 - reads the keys, unless this process has them
     except NotReadyError as fault:
-        return _not_ready(fault.message)
+        return not_ready(fault.message)
     except SQLAlchemyError as fault:
         if not is_fault_of_storage(fault):
             raise
         log.error("Not ready: the database does not answer: %s", fault)  # noqa: TRY400 - no fault of ours
-        return _not_ready("The database does not answer.")
+        return not_ready("The database does not answer.")
     return jsonify(status="ready")
-
-
-def _not_ready(reason: str) -> Response:
-    answer = problem(503, "not_ready", reason)
-    answer.headers["Retry-After"] = str(BUSY_RETRY_AFTER)
-    return answer

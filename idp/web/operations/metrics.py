@@ -15,7 +15,7 @@ from idp.database import is_fault_of_storage
 from idp.errors import NotFoundError
 from idp.models import LogoutNotice, MailMessage, SigningKey
 from idp.web import context
-from idp.web.error_pages import problem
+from idp.web.error_pages import not_ready, problem
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -68,16 +68,12 @@ def show_metrics() -> Response:
     folder = metrics.counters.folder
     if folder is None:
         # One process's numbers would pass for those of all.
-        return problem(503, "not_ready", "The counters have no folder that can be written: the log says why.")
+        return not_ready("The counters have no folder that can be written: the log says why.")
     try:
         counted, processes = metrics.read_all(folder)
     except OSError as fault:
         log.warning("%s cannot be read (%s): /metrics has nothing to tell.", folder, fault.strerror)
-        return problem(
-            503,
-            "not_ready",
-            "The counters' folder cannot be read: the log says why. Restart the provider if it is gone.",
-        )
+        return not_ready("The counters' folder cannot be read: the log says why. Restart the provider if it is gone.")
     readings = {**_AT_FIRST, **counted, **_read_database(), "idp_processes": float(processes)}
     readings[f'idp_build_info{{version="{__version__}"}}'] = 1.0
     return Response("".join(_lines(readings)), mimetype="text/plain", content_type=CONTENT_TYPE)
