@@ -22,16 +22,30 @@ class Visitor:
 
     @property
     def network(self) -> str:
-        """What one household or server can pick addresses from: an IPv4 address, or an IPv6 /64."""
+        """What one household or server can pick addresses from: an IPv4 address, or an IPv6 /64.
+
+        Nothing where the address is none: it may be a new text each time, so all of these share one network.
+        """
         try:
-            address = ip_address(self.address)
+            address = ip_address(plain_address(self.address))
         except ValueError:
-            return self.address
+            return ""
         if isinstance(address, IPv6Address):
             if address.ipv4_mapped:
                 return str(address.ipv4_mapped)
             return str(ip_network((address, 64), strict=False))
         return str(address)
+
+
+def plain_address(told: str) -> str:
+    """Return an address without the port and the brackets that some proxies write.
+
+    Args:
+        told: such as `198.51.100.8:1000` or `[2001:db8::8]:1000`; whatever else it is comes back as it is.
+    """
+    if told.startswith("["):
+        return told[1:].partition("]")[0]
+    return told.partition(":")[0] if told.count(":") == 1 else told
 
 
 OPERATOR = Visitor(actor="operator")

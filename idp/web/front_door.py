@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from idp.accounts.visitor import plain_address
 from idp.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ class FrontDoor:
 
     - Host and scheme are the issuer's, whatever headers say: no URL is ever made from what a visitor chose.
     - The issuer's path is taken off; the metadata of RFC 8414 section 3 stands before that path, all else behind it.
+    - The visitor's address has no port and no brackets, whatever a proxy wrote.
     - Bytes of the query that are not ASCII are percent-encoded, as the browser ought to have done.
 
     Args:
@@ -38,6 +40,7 @@ class FrontDoor:
         environ[CLAIMED_HOST] = environ.get("HTTP_HOST", "")
         environ["HTTP_HOST"] = self._host
         environ["wsgi.url_scheme"] = self._scheme
+        environ["REMOTE_ADDR"] = plain_address(environ.get("REMOTE_ADDR", ""))
         query = environ.get("QUERY_STRING", "")
         if not query.isascii():
             environ["QUERY_STRING"] = quote(query.encode("latin-1"), safe=_PRINTABLE)

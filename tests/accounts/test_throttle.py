@@ -204,6 +204,19 @@ def test_full_buckets_are_swept_and_others_kept(db, settings, spend, clock):
         ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
         ("", "", True),
         ("unix", "unix", True),
+        # As some proxies write them.
+        ("198.51.100.8:1000", "198.51.100.8:1001", True),
+        ("198.51.100.8:1000", "198.51.100.8", True),
+        ("198.51.100.8:1000", "198.51.100.9:1000", False),
+        ("[2001:db8:1:2::1]:1000", "[2001:db8:1:2::2]:1001", True),
+        ("[2001:db8:1:2::1]", "2001:db8:1:2::1", True),
+        ("[2001:db8:1:2::1]:1000", "[2001:db8:1:3::1]:1000", False),
+        ("[::ffff:192.0.2.1]:1000", "192.0.2.1", True),
+        # What is no address at all may be a new one each time.
+        ("unknown", "_hidden7", True),
+        ("gateway:1000", "gateway:1001", True),
+        ("2001:db8:0:0:0:0:0:1:1000", "2001:db8:0:0:0:0:0:1:1001", True),
+        ("unknown", "192.0.2.1", False),
     ],
 )
 def test_a_network_is_what_one_household_can_pick_addresses_from(one, other, is_same):

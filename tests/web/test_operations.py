@@ -1,11 +1,12 @@
 """Alive, ready, counted: what whoever runs the provider can ask it."""
 
+import logging
 import re
 import shutil
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session as OrmSession
 from werkzeug.test import EnvironBuilder
@@ -16,7 +17,7 @@ from idp.accounts.audit import Event
 from idp.errors import Throttled
 from idp.mail import messages, outbox, queue
 from idp.migrations import revisions
-from idp.models import MailMessage
+from idp.models import AuditEvent, MailMessage
 from idp.web.observation import HEADER
 from idp.web.operations.metrics import FAMILIES
 from tests.factories import PASSWORD
@@ -327,3 +328,30 @@ def test_an_answer_is_one_piece(app, path):
     assert isinstance(body, list)
     [(_, headers)] = told
     assert int(headers["Content-Length"]) == len(b"".join(body)) > 0
+
+
+# -- Who is asking, behind a proxy -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [
+        ("198.51.100.8", "198.51.100.8"),
+        ("198.51.100.8:1000", "198.51.100.8"),
+        ("2001:db8::8", "2001:db8::8"),
+        ("[2001:db8::8]", "2001:db8::8"),
+        ('"[2001:db8::8]:1000"', "2001:db8::8"),
+        ("192.0.2.66, 198.51.100.8:1000", "198.51.100.8"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_audit_and_log_have_the_address_alone(settings, make_app, db, caplog, told, address):
+    behind = make_app(replace(settings, proxy_hops=1, log_requests="on")).test_client()
+    token = behind.get("/sign-in").text.split('name="csrf_token" value="')[1].split('"')[0]
+    form = {"username": "ada", "password": "wrong", "csrf_token": token}
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "idp.web.observation"):
+        behind.post("/sign-in", data=form, headers={"X-Forwarded-For": told})
+    refusals = select(AuditEvent.address).where(AuditEvent.event == Event.SIGN_IN_REFUSED)
+    assert db.scalars(refusals).all() == [address]
+    assert [record.fields["address"] for record in caplog.records if hasattr(record, "fields")] == [address]

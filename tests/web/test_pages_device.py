@@ -232,6 +232,11 @@ def test_the_own_network_is_told_from_others(signed_in: FlaskClient, ask_for_cod
     assert "127.0.0.1, the same network as yours" in words(type_code(signed_in, ask_for_code(address="127.0.0.1")))
 
 
+def test_nobody_shares_a_network_with_whoever_has_no_address(signed_in: FlaskClient, ask_for_code: AskForCode) -> None:
+    signed_in.environ_base["REMOTE_ADDR"] = "unknown"
+    assert "_hidden7, another network than yours" in words(type_code(signed_in, ask_for_code(address="_hidden7")))
+
+
 def test_allow_is_remembered_and_said(signed_in: FlaskClient, ask_for_code: AskForCode, db: Session) -> None:
     done = press(signed_in, type_code(signed_in, ask_for_code()), "device-allow")
     page = signed_in.get(location(done))

@@ -82,6 +82,7 @@ def _form(typed: str, faults: Faults = NO_FAULTS, status: int = 200) -> Response
 
 
 def _question(device: WaitingDevice, session: CurrentSession) -> Response:
+    network = context.visitor().network
     return page(
         "device_confirm.html",
         device=device,
@@ -89,7 +90,7 @@ def _question(device: WaitingDevice, session: CurrentSession) -> Response:
         session=session,
         disclosures=disclosures(device.scopes, frozenset(), session.user_id),
         lasts=lasts(device.client, is_offline=device.is_offline),
-        is_same_network=Visitor(address=device.address or "").network == context.visitor().network,
+        is_same_network=network != "" and Visitor(address=device.address or "").network == network,
         sign_in_again=f"{request.script_root}/sign-in?{urlencode(_other_account(device))}",
     )
 
