@@ -1,9 +1,9 @@
 """What is counted: each process has counters of its own, and whoever asks adds them up.
 
 A process keeps its counters in a file of its own, mapped into memory: counting is an addition, survives a kill -9 and
-needs no thread. The kernel drops a dead process's lock on its file; the next process that starts takes its counts
-over, so that sums never go down. Until `open_shared` was called, or where no file can be had, counts stay in the
-process itself and nobody else sees them.
+needs no thread. The kernel drops a dead process's lock on its file; the next process that starts goes on in that file,
+so that sums never go down: nothing is copied, which a kill -9 could break off half-way. Until `open_shared` was called,
+or where no file can be had, counts stay in the process itself and nobody else sees them.
 """
 
 import contextlib
@@ -78,30 +78,41 @@ class Counters:
         try:
             folder.mkdir(0o700, exist_ok=True)
             with _locked(folder, fcntl.LOCK_EX):
-                inherited = _take_over(folder)
-                self._map(folder / f"{process}{SUFFIX}")
+                path = folder / f"{process}{SUFFIX}"
+                dead = next((each for each in folder.glob(f"*{SUFFIX}") if not _is_alive(each)), None)
+                if dead is not None:
+                    dead.rename(path)
+                self._map(path, is_new=dead is None)
         except OSError as fault:
             log.warning("%s cannot hold counters (%s): /metrics has nothing to tell.", folder, fault.strerror)
             return
         self.folder = folder
-        for series, amount in inherited.items():
-            self.add(series, amount)
 
-    def _map(self, path: Path) -> None:
-        """Go on in a file. Its space is allocated at once: a page that finds the disk full would end the process."""
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+    def _map(self, path: Path, *, is_new: bool) -> None:
+        """Go on in a file, on top of what a dead process counted in it.
+
+        Its space is allocated at once: a page that finds the disk full would end the process.
+        """
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | (os.O_CREAT | os.O_EXCL if is_new else 0), 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             os.posix_fallocate(handle, 0, _BYTES)
+            content = path.read_bytes()
+            os.ftruncate(handle, max(_BYTES, content.rfind(b"\n", _BYTES) + 1))  # the last name may have no end
             values = memoryview(mmap.mmap(handle, _BYTES)).cast("d")
-            with self._lock:
-                values[:] = self._values
-                os.write(handle, "".join(f"{series}\n" for series in self._slots).encode())
-                self._values, self._file = values, handle
         except OSError:
             os.close(handle)
-            path.unlink(missing_ok=True)
+            if is_new:
+                path.unlink(missing_ok=True)
             raise
+        slots = {series: slot for slot, series in enumerate(_names(content))}
+        values[len(slots) :] = memoryview(bytes(_BYTES)).cast("d")[len(slots) :]
+        for gauge in GAUGES & slots.keys():
+            values[slots[gauge]] = 0.0
+        with self._lock:
+            counted = [(series, self._values[slot]) for series, slot in self._slots.items()]
+            self._values, self._file, self._slots = values, handle, slots
+        self.add_all(*counted)
 
     def _new_slot(self, series: str) -> int:
         """Give a series its place. The last one takes whatever has none."""
@@ -156,26 +167,17 @@ def read_all(folder: Path) -> tuple[Mapping[str, float], int]:
     return sums, living
 
 
-def _take_over(folder: Path) -> Mapping[str, float]:
-    """Return what dead processes counted, and remove their files."""
-    inherited: dict[str, float] = {}
-    for path in folder.glob(f"*{SUFFIX}"):
-        if _is_alive(path):
-            continue
-        for series, amount in _read(path):
-            if series not in GAUGES:
-                inherited[series] = inherited.get(series, 0.0) + amount
-        path.unlink()
-    return inherited
-
-
 def _read(path: Path) -> Iterator[tuple[str, float]]:
-    """Read a file: the values first, then their names, a line each; a last line without its end is none yet."""
+    """Read a file: the values first, then their names."""
     content = path.read_bytes()
     if len(content) < _BYTES:
         return
-    names = content[_BYTES:].decode("utf-8", "replace").split("\n")[:-1]
-    yield from zip(names, memoryview(content)[:_BYTES].cast("d"), strict=False)
+    yield from zip(_names(content), memoryview(content)[:_BYTES].cast("d"), strict=False)
+
+
+def _names(content: bytes) -> list[str]:
+    """Return the names of a file's series, a line each; a last line without its end is none yet."""
+    return content[_BYTES:].decode("utf-8", "replace").split("\n")[:-1]
 
 
 def _is_alive(path: Path) -> bool:

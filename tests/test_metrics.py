@@ -24,6 +24,34 @@ print("counted", flush=True)
 time.sleep(600)
 """
 
+# Starts again and again, and is killed a line of the program later each time; tells the sums after each.
+KILLED = """
+import itertools, os, sys
+from pathlib import Path
+from idp import metrics
+
+def start(step):
+    lines = itertools.count(1)
+    def trace(frame, event, _):
+        if frame.f_code.co_filename == metrics.__file__ and event == "line" and next(lines) == step:
+            os._exit(9)
+        return trace
+    sys.settrace(trace)
+    metrics.counters.open_shared(Path(sys.argv[1]), f"process{step}")
+
+metrics.add(sys.argv[2], 0)
+for step in itertools.count(1):
+    child = os.fork()
+    if not child:
+        start(step)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    sums, living = metrics.read_all(Path(sys.argv[1]))
+    print(code, sums[sys.argv[2]], living)
+    if code != 9:
+        break
+"""
+
 
 @pytest.fixture
 def start_process(tmp_path):
@@ -79,6 +107,42 @@ def test_processes_are_added_up_and_a_killed_one_is_inherited(start_process, tmp
     start_process("third")
     assert read_all(folder) == ({SERIES: 15.0, metrics.PASSWORD_HASHES: 2.0}, 2)
     assert sorted(path.name for path in folder.iterdir()) == ["second.counts", "third.counts"]
+
+
+def test_a_process_that_is_killed_while_it_starts_loses_no_count_and_doubles_none(start_process, tmp_path):
+    for process in [start_process("first"), start_process("second")]:
+        process.kill()
+        process.wait()
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "metrics"), SERIES]
+    *killed, last = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(killed) > 20
+    assert set(killed) == {"9 10.0 0"}
+    assert last == "0 10.0 0"
+    assert len(list((tmp_path / "metrics").iterdir())) == 2
+
+
+def test_whoever_goes_on_in_a_file_gives_new_series_a_place_of_their_own(start_process, tmp_path):
+    process = start_process("first")
+    process.kill()
+    process.wait()
+    with (tmp_path / "metrics" / "first.counts").open("ab") as file:
+        file.write(b"idp_a_name_that_broke_o")
+    counters = Counters()
+    counters.add("idp_before_total", 2)
+    counters.open_shared(tmp_path / "metrics", "second")
+    counters.add("idp_after_total", 3)
+    counters.add(SERIES)
+    expected = {SERIES: 6.0, metrics.PASSWORD_HASHES: 0.0, "idp_before_total": 2.0, "idp_after_total": 3.0}
+    assert read_all(counters.folder) == (expected, 1)
+
+
+def test_whoever_goes_on_in_a_torn_file_begins_at_nothing(tmp_path):
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "torn.counts").write_bytes(b"x" * 100)
+    counters = Counters()
+    counters.open_shared(tmp_path / "metrics", "one")
+    counters.add(SERIES)
+    assert read_all(counters.folder) == ({SERIES: 1.0}, 1)
 
 
 def test_nobody_else_may_read_the_files(tmp_path):
