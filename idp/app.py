@@ -54,7 +54,7 @@ def create_app(in_force: Settings | None = None) -> Flask:
     with app.app_context():
         engine = context.extension.engine
     database.prepare_engine(engine)
-    database.make_no_file(engine)
+    database.keep_to_file(engine)
     session_ends.listen()
 
     # The protocol, the pages for people, the API for apps.

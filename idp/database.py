@@ -8,6 +8,7 @@ gives by default (READ COMMITTED), which keeps both engines alike.
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -86,9 +87,23 @@ def engine_options(settings: Settings) -> dict[str, Any]:
 
 
 class _SqliteConnection(sqlite3.Connection):
-    """A connection that gives this process's turn at writing back as soon as its transaction has ended."""
+    """A connection that knows its file, and gives this process's turn at writing back when its transaction has ended.
+
+    Args:
+        path: of the file, or `:memory:`.
+    """
 
     has_turn = False
+
+    def __init__(self, path: str, *given: Any, **more: Any) -> None:
+        self._path = path
+        self._file = _file_at(path)  # before it is opened: one that comes between counts as another
+        super().__init__(path, *given, **more)
+
+    @property
+    def has_lost_file(self) -> bool:
+        """Whether its path leads to another file now, or to none: what is written here then, nobody would find."""
+        return _file_at(self._path) != self._file
 
     def commit(self) -> None:
         """Commit."""
@@ -110,6 +125,20 @@ class _SqliteConnection(sqlite3.Connection):
         if self.has_turn:
             self.has_turn = False
             write_turns.SHARED.give_back()
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Return what tells a file from all others, whatever its name; None where there is none."""
+    try:
+        status = os.stat(path)  # each request asks, and a Path would take as long again
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _has_lost_file(driver: Any) -> bool:
+    """Tell whether a driver's connection is to a file of SQLite's that is gone, or was replaced."""
+    return isinstance(driver, _SqliteConnection) and driver.has_lost_file
 
 
 def _read_json(text: str | bytes) -> Any:
@@ -142,10 +171,15 @@ def prepare_engine(engine: Engine) -> None:
     event.listen(engine, "before_cursor_execute", _begin_immediate)
 
 
-def make_no_file(engine: Engine) -> None:
-    """Have an engine fail where SQLite's file is gone: an empty one in its place would look like a fresh start."""
+def keep_to_file(engine: Engine) -> None:
+    """Have an engine fail where SQLite's file is gone, and leave a file that is gone, or was replaced.
+
+    An empty one in its place would look like a fresh start; and connections that are open already go on with a file
+    that has no name any more, as if all were well.
+    """
     if engine.dialect.name == "sqlite" and not event.contains(engine, "do_connect", _refuse_missing):
         event.listen(engine, "do_connect", _refuse_missing)
+        event.listen(engine, "checkout", _leave_lost)
 
 
 EitherInsert = SqliteInsert | PostgresqlInsert
@@ -268,6 +302,12 @@ class LeanSession(Session):
         if self._borrowed is not None and not self._may_keep(self._borrowed):
             self.let_go_of_connection()
 
+    def give_back_lost_connection(self) -> None:
+        """Give the connection back where its pool was put away meanwhile, or its file."""
+        self.give_back_connection()
+        if self._borrowed is not None and _has_lost_file(self._borrowed.connection.driver_connection):
+            self.let_go_of_connection()
+
     @property
     def has_connection(self) -> bool:
         """Whether a connection is at hand."""
@@ -318,7 +358,7 @@ class SessionPool:
         for idle in (self._connected, self._bare):
             with contextlib.suppress(IndexError):
                 session = idle.pop()
-                session.give_back_connection()  # of a pool that was put away meanwhile
+                session.give_back_lost_connection()
                 return session
         return cast(LeanSession, self._make())
 
@@ -363,6 +403,11 @@ def _refuse_missing(_dialect: Any, _record: Any, arguments: list[Any], _more: An
     path = str(arguments[0]) if arguments else ""
     if path and path != ":memory:" and not Path(path).exists():
         raise sqlite3.OperationalError("the database's file is gone")
+
+
+def _leave_lost(connection: Any, _record: Any, _proxy: Any) -> None:
+    if _has_lost_file(connection):
+        raise exc.DisconnectionError("the database's file is gone, or another")  # the pool opens it anew
 
 
 def _begin_immediate(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from idp import batches
 from idp.accounts import deletion, registration, sessions, throttle
 from idp.batches import Batch, Walk, delete_expired, in_batches
-from idp.database import make_no_file, open_engine
+from idp.database import keep_to_file, open_engine
 from idp.mail import delivery, queue
 from idp.models import (
     AuthorizationGrant,
@@ -183,7 +183,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         stop: ends the work after the piece at hand.
     """
     engine = open_engine(settings)
-    make_no_file(engine)
+    keep_to_file(engine)
     threads = [threading.Thread(target=_repeat, args=(job, engine, settings, stop), name=job.name) for job in JOBS]
     try:
         for thread in threads:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from idp import database
-from idp.database import open_engine, open_session, prepare_engine
+from idp.database import keep_to_file, open_engine, open_session, prepare_engine
 from idp.settings import Settings
 
 
@@ -160,6 +160,16 @@ def test_preparing_an_engine_twice_is_harmless(sqlite: Engine) -> None:
     prepare_engine(sqlite)
     with sqlite.begin() as connection:
         connection.execute(text("CREATE TABLE t (n INTEGER)"))
+
+
+def test_a_database_in_memory_has_no_file_to_lose() -> None:
+    engine = open_engine(Settings(database_url="sqlite:///:memory:"))
+    keep_to_file(engine)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (n INTEGER)"))
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO t VALUES (1)"))
+    engine.dispose()
 
 
 def test_an_engine_of_another_kind_is_left_alone(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -241,14 +241,47 @@ def test_a_wal_that_is_torn(app, stage, sqlite_file, settings, make_app, tmp_pat
 def test_a_file_that_is_gone_is_not_made_anew(app, stage, sqlite_file, tmp_path):
     """An empty database in place of a lost one would look like a fresh start."""
     party, browser, token, tokens = stage
-    with app.app_context():
-        context.extension.engine.dispose()
     kept = tmp_path / "kept"
     shutil.move(sqlite_file, kept)
     assert_everything_fails_kindly(party, browser, token, tokens)
     assert not sqlite_file.exists()
     shutil.move(kept, sqlite_file)
     assert_all_is_well(party, browser, tokens)
+
+
+@pytest.mark.sqlite
+def test_a_file_that_was_replaced_is_left(app, stage, sqlite_file, settings, tmp_path):
+    """What is written to the old one, nobody would find: it has no name any more."""
+    party, browser, token, tokens = stage
+    copy = tmp_path / "copy"
+    with closing(sqlite3.connect(sqlite_file)) as source:
+        source.execute("VACUUM INTO ?", (str(copy),))
+    old = tmp_path / "old"
+    sqlite_file.rename(old)
+    for suffix in ("-wal", "-shm"):
+        sqlite_file.with_name(sqlite_file.name + suffix).unlink()
+    assert sign_in(browser, token).status_code == 503
+    shutil.move(copy, sqlite_file)
+    before = count_sessions(settings)
+    assert_all_is_well(party, browser, tokens)
+    assert count_sessions(settings) == before + 1
+
+
+@pytest.mark.sqlite
+def test_a_file_behind_a_link_is_opened_once(stage, sqlite_file, settings, make_app, tmp_path):
+    _party, _browser, _token, tokens = stage
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    (folder / sqlite_file.name).symlink_to(sqlite_file)
+    linked = make_app(replace(settings, instance=folder))
+    opened = []
+    with linked.app_context():
+        event.listen(context.extension.engine, "connect", lambda *_: opened.append(1))
+    bearer = {"Authorization": f"Bearer {tokens.access_token}"}
+    for _ in range(5):
+        assert linked.test_client().get("/readyz").status_code == 200
+        assert linked.test_client().get("/oauth/userinfo", headers=bearer).status_code == 200
+    assert len(opened) == 2  # one that the pool keeps, one that a session does
 
 
 # -- PostgreSQL --------------------------------------------------------------------------------
