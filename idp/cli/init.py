@@ -3,9 +3,10 @@
 import fcntl
 import glob
 import os
+import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -96,12 +97,12 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _check_not_lost(loaded: Settings) -> None:
-    """Check that a missing database was never there: an empty one in its place would look like a fresh start.
+    """Check that a database that is missing, or empty, was never there: a new one would look like a fresh start.
 
     The database is made before the secret key, so there is no key of our own without one, however an `idp init` ended.
     """
     file, key = database_file(loaded), loaded.instance / SECRET_KEY_NAME
-    if file is None or (file.exists() and file.stat().st_size):
+    if file is None or (file.exists() and _has_tables(file)):
         return
     beside = sorted(file.parent.glob(f"{glob.escape(file.name)}.before-restore-*"))
     kept = [each for each in beside if not each.name.endswith(SIDE_NAMES)]
@@ -113,6 +114,18 @@ def _check_not_lost(loaded: Settings) -> None:
             "database is elsewhere, set IDP_DATABASE_URL. To begin anew, without anybody who was in it, move "
             f"{'all of these' if len(left) > 1 else 'that'} away first."
         )
+
+
+def _has_tables(file: Path) -> bool:
+    """Tell whether there is anything in SQLite's file; one that cannot be read is no empty one."""
+    if not file.stat().st_size:
+        return False  # unopened: SQLite would take away a log that it finds beside it
+    try:
+        # It makes none, and writes nothing. Whoever may only read (`ro`) leaves SQLite's files beside it behind.
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
+            return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    except sqlite3.Error:
+        return True
 
 
 def _upgrade(loaded: Settings) -> list[str]:

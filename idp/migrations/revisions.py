@@ -69,7 +69,9 @@ def check_ready(engine: Engine) -> str:
     with engine.connect() as connection:
         current = revision_of(connection)
         if current is None:
-            raise NotReadyError("The database has no tables yet: run `idp init`.")
+            raise NotReadyError(
+                "The database has no tables: run `idp init` if it is new, and `idp restore` if it had some."
+            )
         check_not_too_new(connection, current)
     if current < newest_revision():
         raise NotReadyError(

@@ -107,6 +107,24 @@ def test_a_lost_database_is_not_made_anew(instance: Path, run: Run, succeed: Run
     assert "Made the database" in succeed("init").stderr
 
 
+@pytest.mark.parametrize("command", [("doctor",), ("user", "list")])
+def test_nor_is_an_emptied_one_that_another_command_has_opened(
+    instance: Path, run: Run, succeed: Run, command: tuple[str, ...]
+) -> None:
+    """Opened, it is not of no size any more."""
+    (instance / "idp.sqlite3").write_bytes(b"")
+    result = run(*command)
+    assert result.exit_code == 1
+    assert "no tables: run `idp init` if it is new, and `idp restore` if it had some" in result.output
+    assert (instance / "idp.sqlite3").stat().st_size
+    result = run("init")
+    assert result.exit_code == 1
+    assert f"this instance had one: {instance / 'secret_key'} is there still" in result.stderr
+    assert not list(instance.glob("idp.sqlite3-*"))
+    (instance / "secret_key").rename(instance / "secret_key.old")
+    assert "Made the database" in succeed("init").stderr
+
+
 def test_a_database_that_a_restore_put_aside_is_named(
     instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
