@@ -39,8 +39,8 @@ def command(host: str, port: int | None, workers: int, no_worker: bool, drain: i
     A worker runs beside it, and does what happens later: see `idp worker --help`. In production a reverse proxy with
     TLS stands before it: set IDP_PROXY_HOPS to the number of proxies.
 
-    SIGTERM and Ctrl-C end it when the requests at hand are finished. Behind a proxy that asks /readyz, give it a moment
-    to look (--drain); a second signal ends that.
+    SIGTERM, Ctrl-C and a terminal that is closed (SIGHUP) end it when the requests at hand are finished. Behind a proxy
+    that asks /readyz, give it a moment to look (--drain); a second signal ends that.
 
     \b
     Examples:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class _Server(Granian):  # type: ignore[misc,valid-type]  # a class or another, by the interpreter's kind
-    """The library's server, which may go on for a while after SIGTERM.
+    """The library's server, which may go on for a while after SIGTERM, or SIGHUP.
 
     Args:
         drain: seconds for which it does; a second signal, or Ctrl-C, stops it at once.
@@ -40,10 +40,11 @@ class _Server(Granian):  # type: ignore[misc,valid-type]  # a class or another, 
     def __init__(self, application: str, *, drain: int, **options: Any) -> None:
         super().__init__(application, **options)
         self._drain = drain
+        self._ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # below `nohup`
 
     def signal_handler_interrupt(self, *signalled: Any, **more: Any) -> None:
         """Stop, or say that this server stops soon."""
-        if self._drain and signalled[:1] == (signal.SIGTERM,) and not draining.has_begun():
+        if self._drain and signal.SIGINT not in signalled[:1] and not draining.has_begun():
             draining.begin()
             log.info("Stopping in %d seconds: /readyz says so, everything else is answered.", self._drain)
             last = threading.Timer(self._drain, super().signal_handler_interrupt)
@@ -51,6 +52,11 @@ class _Server(Granian):  # type: ignore[misc,valid-type]  # a class or another, 
             last.start()
         else:
             super().signal_handler_interrupt(*signalled, **more)
+
+    def signal_handler_reload(self, *signalled: Any, **more: Any) -> None:
+        """Stop: the terminal was closed. The library would have web processes alone read the settings anew."""
+        if not self._ignores_hangup:
+            self.signal_handler_interrupt(*signalled, **more)
 
 
 def serve(serving: Serving) -> None:

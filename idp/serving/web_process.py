@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 APPLICATION = "idp.app"  # a name only: the server lies below the application, and never loads it
-STOPPING = (signal.SIGTERM, signal.SIGINT)
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GONE_WITHIN = 3  # seconds that running requests have once the server itself was killed
 
 
@@ -23,8 +23,8 @@ def hold_signals_while_forking() -> None:
     """Let no signal to stop be lost between the fork of a web process and its first own handler.
 
     A forked process begins with its parent's handlers, which here would note the signal and do no more. Instead it
-    begins with the system's: SIGTERM ends it. SIGINT, which a terminal sends to all, it leaves to the server, which
-    then tells it to stop. The server's library sets handlers of its own once the application is loaded.
+    begins with the system's: SIGTERM ends it. SIGINT and SIGHUP, which a terminal sends to all, it leaves to the
+    server, which then tells it to stop. The server's library sets handlers of its own once the application is loaded.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_begin_anew)
@@ -84,4 +84,5 @@ def _release() -> None:
 def _begin_anew() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _release()

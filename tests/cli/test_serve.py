@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import signal
 import socket
@@ -96,7 +97,7 @@ def test_a_foreign_secret_key_is_noticed_before_it_starts(
     assert "does not fit this database" in result.stderr
 
 
-@pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGTERM), ("2", signal.SIGINT)])
+@pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGTERM), ("2", signal.SIGINT), ("2", signal.SIGHUP)])
 def test_serves_and_stops(
     instance: Path,
     start: Callable[..., Popen[str]],
@@ -129,15 +130,22 @@ def readiness(port: int) -> int:
 
 
 @pytest.mark.skipif(get_start_method() != "fork", reason="web processes share no memory with the server here")
-@pytest.mark.parametrize("ends", ["by itself", "at a second signal"])
+@pytest.mark.parametrize(
+    ("number", "ends"),
+    [(signal.SIGTERM, "by itself"), (signal.SIGTERM, "at a second signal"), (signal.SIGHUP, "by itself")],
+)
 def test_says_that_it_will_stop_before_it_does(
-    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch, ends: str
+    instance: Path,
+    start: Callable[..., Popen[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    ends: str,
 ) -> None:
     """A proxy that asks sends requests elsewhere by then; who comes meanwhile is answered."""
     drain = "10" if ends == "by itself" else "300"
     process, port = start_server(start, monkeypatch, "--workers", "2", "--drain", drain)
     assert readiness(port) == 200
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     until(lambda: readiness(port) == 503, "it does not say so")
     assert get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration", process)
     if ends == "at a second signal":
@@ -145,6 +153,21 @@ def test_says_that_it_will_stop_before_it_does(
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert f"Stopping in {drain} seconds" in stderr
+
+
+def test_a_hangup_that_is_ignored_stays_so(
+    instance: Path, start: Callable[..., Popen[str]], adjust: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below `nohup` the server outlives its terminal, and settings stay those that it began with."""
+    adjust("import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n")
+    process, port = start_server(start, monkeypatch, "--no-worker")
+    (instance / "idp.toml").write_text("no setting at all")
+    os.killpg(process.pid, signal.SIGHUP)
+    assert readiness(port) == 200
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert stderr.count("Spawning worker") == 1  # no other took its place
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads Linux's list of what a process has loaded")
@@ -250,12 +273,17 @@ def slow_sign_in(instance: Path, ada: str, hashing: Path, adjust: Callable[[str]
     return prepare
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [(os.kill, signal.SIGTERM), (os.killpg, signal.SIGINT), (os.killpg, signal.SIGHUP)],  # a terminal tells all
+    ids=["SIGTERM", "SIGINT", "SIGHUP"],
+)
 def test_a_request_at_hand_is_finished_first(
     start: Callable[..., Popen[str]],
     slow_sign_in: Callable[[int], bytes],
     hashing: Path,
     monkeypatch: pytest.MonkeyPatch,
+    send: Callable[[int, int], None],
     number: signal.Signals,
 ) -> None:
     process, port = start_server(start, monkeypatch)
@@ -263,7 +291,7 @@ def test_a_request_at_hand_is_finished_first(
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
         until(hashing.exists)
-        process.send_signal(number)
+        send(process.pid, number)
         answer = b""
         while chunk := connection.recv(65_536):
             answer += chunk
