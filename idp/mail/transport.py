@@ -7,20 +7,20 @@ from idp.errors import IdpError
 from idp.mail.envelope import Envelope
 
 REASON_MOST = 300  # characters
-# Filters of mail servers quote what they dislike, and what they dislike may be a link that opens an account.
-_SECRET = re.compile(r"\S*(?:://|%3A%2F%2F)\S*|[\w=-]{24,}", re.IGNORECASE)
+# Mail servers name whom they do not know. Their filters quote what they dislike, be it a link that opens an account.
+_PRIVATE = re.compile(r"\S*(?:://|%3A%2F%2F)\S*|[^\s<>]*(?:@|%40)[^\s<>]*|[\w=-]{24,}", re.IGNORECASE)
 
 
 class TransportError(IdpError):
     """A mail did not go.
 
     Args:
-        reason: what the other side said; links and long words are taken out, for it ends in logs and lists.
+        reason: what the other side said; links, addresses and long words are taken out: it ends in log and audit.
     """
 
     def __init__(self, reason: str) -> None:
         plain = "".join(c if c.isprintable() else " " for c in reason)
-        super().__init__(_SECRET.sub("(...)", " ".join(plain.split()))[:REASON_MOST])
+        super().__init__(_PRIVATE.sub("(...)", " ".join(plain.split()))[:REASON_MOST])
 
 
 class Unreachable(TransportError):

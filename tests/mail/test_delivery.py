@@ -174,6 +174,37 @@ def test_a_refused_recipient_is_given_up_at_once(
     assert "is given up: 550 5.1.1 no such user" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("<Nobody@example.org>: Recipient address rejected", "<(...)>: Recipient address rejected"),
+        ("Mailbox nobody@example.org, unknown.", "Mailbox (...) unknown."),
+        ("no <mailto:nobody%40example.org> here", "no <(...)> here"),
+        ('"no body"@example.org and nobody+' + "x" * 30 + "@example.org", '"no (...) and (...)'),
+    ],
+)
+@pytest.mark.parametrize(("code", "outcome"), [(550, "is given up"), (450, "did not go")])
+def test_a_refusal_is_told_without_whom_it_names(
+    engine: Engine,
+    post: Post,
+    serve: Serve,
+    by_smtp: BySmtp,
+    manners: Manners,
+    caplog: pytest.LogCaptureFixture,
+    said: str,
+    told: str,
+    code: int,
+    outcome: str,
+) -> None:
+    manners.refused["nobody@example.org"] = f"{code} {said}"
+    mail_id = post("nobody@example.org")
+    deliver_due(engine, by_smtp(serve()))
+    assert f"{outcome}: {code} {told}" in caplog.text
+    assert "example.org" not in caplog.text
+    assert row_of(engine, mail_id).last_error == f"{code} {told}"
+    assert all(each["reason"] == f"{code} {told}" for each in events(engine))
+
+
 def test_a_recipient_that_is_put_off_is_tried_again_ever_more_rarely(
     clock: Clock, engine: Engine, post: Post, serve: Serve, by_smtp: BySmtp, manners: Manners
 ) -> None:
