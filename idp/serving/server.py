@@ -44,7 +44,7 @@ class _Server(Granian):  # type: ignore[misc,valid-type]  # a class or another, 
 
     def signal_handler_interrupt(self, *signalled: Any, **more: Any) -> None:
         """Stop, or say that this server stops soon."""
-        if self._drain and signal.SIGINT not in signalled[:1] and not draining.has_begun():
+        if self._drain and signalled[:1] in ((signal.SIGTERM,), (signal.SIGHUP,)) and not draining.has_begun():
             draining.begin()
             log.info("Stopping in %d seconds: /readyz says so, everything else is answered.", self._drain)
             last = threading.Timer(self._drain, super().signal_handler_interrupt)
