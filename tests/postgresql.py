@@ -29,6 +29,7 @@ MARKS = [
 BOTH = (
     "tests.accounts.test_deletion",
     "tests.accounts.test_email_change",
+    "tests.accounts.test_mail_floods",
     "tests.accounts.test_one_time_codes",
     "tests.accounts.test_one_time_links",
     "tests.accounts.test_passwords",

@@ -14,6 +14,7 @@ from idp.accounts import audit, names, one_time_links, passwords, throttle, user
 from idp.accounts.audit import Event
 from idp.accounts.email_verification import already_registered_message
 from idp.accounts.one_time_links import LinkInfo
+from idp.accounts.same_work import trial
 from idp.accounts.visitor import Visitor
 from idp.errors import ExpiredError, InvalidInputError
 from idp.mail import messages, outbox
@@ -34,7 +35,8 @@ def request_change(
 ) -> str:
     """Ask for another address: a link goes to the new one, and the old one is told.
 
-    Whether the new address belongs to another account is told to nobody but its owner; the work is the same.
+    Whether the new address belongs to another account is told to nobody but its owner; the work is the same. Nothing
+    goes to it while its mailbox has no room.
 
     Returns:
         The new address in its normal form.
@@ -51,9 +53,11 @@ def request_change(
     key, name = names.email_key(email), names.full_name(user.given_name, user.family_name)
     if key == user.email_key:
         raise InvalidInputError({"email": [sentences.ADDRESS_SAME()]})
-    throttle.spend_all(db, settings, (throttle.RESEND_ACCOUNT, f"{user_id} {key}"), (throttle.RESEND_ACCOUNT, user_id))
+    throttle.spend(db, settings, throttle.RESEND_ACCOUNT, user_id)
     owner = users.owner_of_address(db, email)
     is_free = owner is None or owner["is_registration_pending"] or owner["id"] == user_id
+    recipient = email if is_free or owner is None else owner["email"]
+    is_admitted = throttle.admits_mail(db, settings, recipient, is_awaited=is_free)
     # Written for a taken address too, but mailed to nobody then: what waits is shown to who asked for it.
     token = one_time_links.make_link(
         db,
@@ -67,9 +71,10 @@ def request_change(
     if is_free or owner is None:
         link = one_time_links.page_url(settings, one_time_links.CHANGE_ADDRESS, token)
         message = messages.confirm_new_address(settings, language, name=name, link=link, hours=LINK_LIFETIME // 3_600)
-        outbox.post(db, settings, message, email)
     else:
-        outbox.post(db, settings, already_registered_message(settings, owner, language), owner["email"])
+        message = already_registered_message(settings, owner, language)
+    with trial(db, is_kept=is_admitted):
+        outbox.post(db, settings, message, recipient)
     outbox.post(
         db, settings, messages.address_change_requested(settings, language, name=name, new_address=email), user.email
     )

@@ -101,7 +101,7 @@ def verify_address(db: Session, settings: Settings, visitor: Visitor, token: str
 def resend(db: Session, settings: Settings, visitor: Visitor, identifier: str, language: str = "en") -> None:
     """Mail the link again, if an account has this user name or address and is not confirmed yet.
 
-    Returns nothing to tell by; the work is the same for every name.
+    Returns nothing to tell by; the work is the same for every name, and for a mailbox that has no room.
 
     Raises:
         Throttled: too often for this name, or from this network.
@@ -114,7 +114,8 @@ def resend(db: Session, settings: Settings, visitor: Visitor, identifier: str, l
         .limit(1)
     ).first()
     email = found.email if found else NOBODY
-    with trial(db, is_kept=found is not None):
+    is_admitted = throttle.admits_mail(db, settings, found.email if found else "", typed=identifier)
+    with trial(db, is_kept=found is not None and is_admitted):
         message = prepare_message(
             db,
             settings,

@@ -38,6 +38,8 @@ def send_code(
 ) -> str:
     """Mail a code. To an address without an account none is sent, but for registration; nobody can tell.
 
+    Nor is one sent to a mailbox that has no room.
+
     Args:
         purpose: one of `PURPOSES`.
         client_id: the app that will present it.
@@ -65,8 +67,9 @@ def send_code(
         )
     ).first()
     recipient = email if purpose == REGISTRATION else (owner.email if owner else "")
+    is_admitted = throttle.admits_mail(db, settings, recipient, typed=typed or email)
     handle, digits, now = crypto.new_token(), _new_digits(), clock.now()
-    with trial(db, is_kept=bool(recipient)):
+    with trial(db, is_kept=bool(recipient) and is_admitted):
         db.execute(
             insert(OneTimeCode).values(
                 id=_id_of(handle),

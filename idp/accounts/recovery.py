@@ -27,7 +27,7 @@ _COLUMNS = (User.id, User.username, User.email, User.email_key, User.password_ha
 def request_password_reset(
     db: Session, settings: Settings, visitor: Visitor, identifier: str, language: str = "en"
 ) -> None:
-    """Mail a link to set a new password, if an account has this user name or address.
+    """Mail a link to set a new password, if an account has this user name or address, and its mailbox has room.
 
     Returns nothing to tell by; the old password stays good until the link is used.
 
@@ -37,7 +37,8 @@ def request_password_reset(
     _spend(db, settings, visitor, identifier)
     found = _find(db, users.has_sign_in_name(identifier))
     email = found["email"] if found else NOBODY
-    with trial(db, is_kept=found is not None):
+    is_admitted = throttle.admits_mail(db, settings, found["email"] if found else "", typed=identifier, is_awaited=True)
+    with trial(db, is_kept=found is not None and is_admitted):
         token = one_time_links.make_link(
             db,
             one_time_links.RESET_PASSWORD,
@@ -100,7 +101,7 @@ def reset_password(
 
 
 def remind_usernames(db: Session, settings: Settings, visitor: Visitor, email: str, language: str = "en") -> None:
-    """Mail the user name of the account with this address to it.
+    """Mail the user name of the account with this address to it, if that mailbox has room.
 
     Returns nothing to tell by.
 
@@ -110,7 +111,8 @@ def remind_usernames(db: Session, settings: Settings, visitor: Visitor, email: s
     _spend(db, settings, visitor, email)
     found = _find(db, User.email_key == names.email_key(email))
     usernames = (found["username"],) if found else ("",)
-    with trial(db, is_kept=found is not None):
+    is_admitted = throttle.admits_mail(db, settings, found["email"] if found else "", typed=email)
+    with trial(db, is_kept=found is not None and is_admitted):
         sign_in_url = settings.url(one_time_links.SIGN_IN_PAGE)
         message = messages.forgotten_usernames(settings, language, usernames=usernames, sign_in_url=sign_in_url)
         outbox.post(db, settings, message, found["email"] if found else NOBODY)

@@ -95,7 +95,7 @@ def register(
 
     Returns nothing to tell by: when the address belongs to an account already, the reply is the same, at the same
     cost, and the account's owner gets a mail that says so. A user name that is taken must be said, or nobody could
-    choose another.
+    choose another. A mailbox that has no room gets no mail, and nobody is told.
 
     Args:
         rules: of the app that they come from.
@@ -139,6 +139,8 @@ def register(
     _check_username(db, person)
     password_hash = passwords.hash_new(db, settings, password, charge.lane)
     is_proven = invitation is not None or is_address_proven
+    # Who has proven the address is no stranger to its mailbox.
+    is_admitted = is_proven or throttle.admits_mail(db, settings, person.email)
     name = names.full_name(person.given_name, person.family_name)
     with trial(db) as step:
         if invitation:
@@ -166,15 +168,17 @@ def register(
         # Nothing is claimed, neither link nor listing, for an account that there is already.
         step.is_kept = user_id is not None
     if user_id is None and owner is not None:
-        outbox.post(
-            db, settings, email_verification.already_registered_message(settings, owner, language), owner["email"]
-        )
+        with trial(db, is_kept=is_admitted):
+            outbox.post(
+                db, settings, email_verification.already_registered_message(settings, owner, language), owner["email"]
+            )
         audit.record(db, Event.REGISTRATION_REFUSED, visitor, user_id=owner["id"], reason="address_taken")
         if invitation:  # whoever has the link has the mailbox
             raise AlreadyExistsError(sentences.ADDRESS_HAS_ACCOUNT())
         return
     if not is_proven:
-        outbox.post(db, settings, message, person.email)
+        with trial(db, is_kept=is_admitted):
+            outbox.post(db, settings, message, person.email)
     audit.record(db, Event.ACCOUNT_CREATED, visitor, user_id=user_id, username=person.username, roles=sorted(given))
 
 

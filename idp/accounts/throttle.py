@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
 from idp import clock, crypto, metrics
-from idp.accounts import shared_buckets
+from idp.accounts import names, shared_buckets
 from idp.accounts.shared_buckets import SharedBuckets
 from idp.batches import delete_expired
 from idp.database import INSERTS, EitherInsert
@@ -41,6 +41,7 @@ RESEND_ACCOUNT = "resend_account"
 RESEND_ADDRESS = "resend_address"
 CODE_ACCOUNT = "code_account"
 CODE_ADDRESS = "code_address"
+MAILBOX = "mailbox"
 CLIENT_AUTHENTICATION_ADDRESS = "client_authentication_address"
 CLIENT_CHANGE = "client_change"
 CLIENT_REGISTRATION_ADDRESS = "client_registration_address"
@@ -62,6 +63,7 @@ KINDS = (
     RESEND_ADDRESS,
     CODE_ACCOUNT,
     CODE_ADDRESS,
+    MAILBOX,
     CLIENT_AUTHENTICATION_ADDRESS,
     CLIENT_CHANGE,
     CLIENT_REGISTRATION_ADDRESS,
@@ -72,6 +74,7 @@ KINDS = (
 )
 
 MAIL_BURST = 5  # mails that strangers may cause to one mailbox at once
+MAIL_KEPT = 1  # beyond these, for what its owner may wait for: a flood of other mails must not keep that away
 MAIL_INTERVAL = 600  # seconds until they may cause the next
 CLIENTS_BURST = 50  # clients that one network may register at once, where anyone may
 CLIENTS_INTERVAL = 600  # seconds until it may register the next
@@ -137,9 +140,35 @@ def spend_all(db: Session, settings: Settings, *buckets: tuple[str, str]) -> tup
     return tuple(charges)
 
 
+def admits_mail(db: Session, settings: Settings, recipient: str, *, typed: str = "", is_awaited: bool = False) -> bool:
+    """Charge a mail that strangers may cause to its mailbox, commit that, and tell whether it may be written.
+
+    A mailbox has this one bucket, whoever asks and however. Who asks is not told that it is empty, and has the same
+    work done (see `same_work`): a name and an address that are refused together would betray that they belong
+    together. Buckets of names as typed, which refuse aloud, stand before it.
+
+    Args:
+        recipient: whom it is for; nothing where there is nobody.
+        typed: what was typed: where there is nobody that is charged, apart from all mailboxes, for none gets a mail.
+        is_awaited: it brings its owner on, whoever asked for it; then it may also have what is kept for that.
+    """
+    mailbox = names.email_key(recipient) if recipient else f"nobody {names.username_key(typed)}"
+    bucket, burst = _bucket_of(MAILBOX, mailbox), MAIL_BURST + MAIL_KEPT
+    admitted = burst if is_awaited else MAIL_BURST
+    # Who was charged for what is kept is further ahead than this burst, and had no wrong clock.
+    apart = CLOCKS_APART + (burst - admitted) * MAIL_INTERVAL
+    shared = shared_buckets.of(settings)
+    answer = shared.spend(bucket, admitted, MAIL_INTERVAL, apart) if shared is not None else None
+    is_admitted = answer[0] if answer else _charge(db, bucket, admitted, MAIL_INTERVAL, apart) is not None
+    db.commit()
+    if not is_admitted:
+        metrics.add(metrics.throttled(MAILBOX))
+    return is_admitted
+
+
 def _spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
     burst, interval = _limits(settings, kind)
-    bucket = f"{kind}:{crypto.digest(subject)[:32]}"
+    bucket = _bucket_of(kind, subject)
     shared = shared_buckets.of(settings)
     answer = shared.spend(bucket, burst, interval, CLOCKS_APART) if shared is not None else None
     if answer is None:
@@ -149,6 +178,10 @@ def _spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
         raise Throttled(max(1, available_at + interval - clock.now() - burst * interval))
     is_doubtful = (available_at - clock.now()) // interval * DOUBTED_FROM > burst
     return Charge(bucket, interval, shared, Lane.DOUBTFUL if is_doubtful else Lane.NEW)
+
+
+def _bucket_of(kind: str, subject: str) -> str:
+    return f"{kind}:{crypto.digest(subject)[:32]}"
 
 
 def _charging(insert: EitherInsert) -> ReturningInsert[tuple[int]]:
@@ -176,13 +209,19 @@ _REFUND = Prepared(
 
 def _spend_in_table(db: Session, bucket: str, burst: int, interval: int) -> tuple[bool, int]:
     """Charge one attempt to a row; returns whether that was possible, and when the bucket is full again."""
-    now = clock.now()
-    # No attempt is charged further ahead than this: who wrote such a row had a clock that was set back since.
-    times = {"now": now, "farthest": now + burst * interval + CLOCKS_APART, "interval": interval}
-    charged: int | None = _CHARGE.scalar(db, charged=bucket, first=now + interval, span=burst * interval, **times)
+    charged = _charge(db, bucket, burst, interval, CLOCKS_APART)
     if charged is not None:
         return True, charged
-    return False, db.scalar(select(Throttle.available_at).where(Throttle.bucket == bucket)) or now
+    return False, db.scalar(select(Throttle.available_at).where(Throttle.bucket == bucket)) or clock.now()
+
+
+def _charge(db: Session, bucket: str, burst: int, interval: int, clocks_apart: int) -> int | None:
+    """Charge one attempt to a row by one statement; returns when the bucket is full again, or None if it was empty."""
+    now = clock.now()
+    # No attempt is charged further ahead than this: who wrote such a row had a clock that was set back since.
+    times = {"now": now, "farthest": now + burst * interval + clocks_apart, "interval": interval}
+    charged: int | None = _CHARGE.scalar(db, charged=bucket, first=now + interval, span=burst * interval, **times)
+    return charged
 
 
 def give_back(db: Session, charges: Iterable[Charge]) -> None:

@@ -238,3 +238,57 @@ def test_clocks_that_differ_a_little_give_no_attempts_away(spend, settings, cloc
         spend()
     clock.advance(-throttle.CLOCKS_APART)  # another machine's clock
     assert spend() > 0
+
+
+# -- Mailboxes ----------------------------------------------------------------------------
+
+
+def mails(db, settings, *, is_awaited=False, recipient="ada@example.org"):
+    """Write mails until no more are admitted; tells how many were."""
+    return next(
+        count for count in range(100) if not throttle.admits_mail(db, settings, recipient, is_awaited=is_awaited)
+    )
+
+
+def test_a_mailbox_gets_so_many_mails_then_one_an_interval(db, settings, clock):
+    for _ in range(3):
+        assert mails(db, settings) == throttle.MAIL_BURST
+        assert mails(db, settings, recipient="ADA@example.org") == 0
+        clock.advance(throttle.MAIL_INTERVAL - 1)
+        assert mails(db, settings) == 0
+        clock.advance(1)
+        assert mails(db, settings) == 1
+        clock.advance(throttle.MAIL_BURST * throttle.MAIL_INTERVAL)
+
+
+def test_one_more_is_kept_for_what_its_owner_waits_for(db, settings, clock):
+    mails(db, settings)
+    for _ in range(3):
+        assert mails(db, settings, is_awaited=True) == throttle.MAIL_KEPT
+        assert mails(db, settings) == 0
+        clock.advance(throttle.MAIL_INTERVAL)
+        assert mails(db, settings) == 0
+    clock.advance(throttle.MAIL_INTERVAL)
+    assert mails(db, settings) == 1
+
+
+def test_a_mailbox_whose_clock_was_ahead_gets_mail(db, settings, clock):
+    clock.advance(86_400)
+    mails(db, settings, is_awaited=True)
+    clock.advance(-86_400)
+    assert mails(db, settings) == throttle.MAIL_BURST
+
+
+def test_what_a_mailbox_was_charged_is_committed(db, settings):
+    throttle.admits_mail(db, settings, "ada@example.org")
+    db.rollback()
+    (bucket,) = db.scalars(select(Throttle.bucket))
+    assert "ada" not in bucket
+
+
+def test_names_that_are_nobodys_are_charged_apart_from_mailboxes(db, settings, clock):
+    for _ in range(throttle.MAIL_BURST):
+        assert throttle.admits_mail(db, settings, "", typed="ada@example.org")
+    assert not throttle.admits_mail(db, settings, "", typed="ADA@example.org")
+    assert throttle.admits_mail(db, settings, "", typed="ada")
+    assert mails(db, settings) == throttle.MAIL_BURST

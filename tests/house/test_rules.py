@@ -85,6 +85,19 @@ def test_accounts_never_commit_but_for_the_throttle():
     assert committing == {"idp/accounts/throttle.py"}
 
 
+def test_whatever_strangers_may_have_mailed_is_counted_for_its_mailbox():
+    """All others who post mail know that its owner, or the operator, did what it tells of."""
+    posting, uncounted = 0, set()
+    for path in (ROOT / "idp" / "accounts").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            called = ast.unparse(node) if isinstance(node, ast.FunctionDef) else ""
+            posting += "outbox.post(" in called
+            if "outbox.post(" in called and "throttle.admits_mail(" not in called:
+                uncounted.add(node.name)
+    assert uncounted == {"confirm_change", "invite", "replace_password", "request_deletion"}
+    assert posting > len(uncounted)
+
+
 # -- Tools ------------------------------------------------------------------------------------
 
 

@@ -214,10 +214,13 @@ def test_sign_ins_and_throttles(watched, relying_party, make_user, db, settings)
     throttle.spend(db, tight, throttle.PASSWORD_CHANGE, "ada")
     with pytest.raises(Throttled):
         throttle.spend(db, tight, throttle.PASSWORD_CHANGE, "ada")
+    for _ in range(throttle.MAIL_BURST + 1):
+        throttle.admits_mail(db, settings, "ada@example.org")
     samples = read(browser)
     assert samples['idp_audit_events_total{event="account:session:start"}'] == 1
     assert samples['idp_audit_events_total{event="account:sign_in:refuse"}'] == 1
     assert samples['idp_throttled_total{bucket="password_change"}'] == 1
+    assert samples['idp_throttled_total{bucket="mailbox"}'] == 1
     assert samples[metrics.PASSWORD_HASHES] == 0
 
 
