@@ -108,7 +108,7 @@ def remind_usernames(db: Session, settings: Settings, visitor: Visitor, email: s
     Raises:
         Throttled: too often for this address, or from this network.
     """
-    _spend(db, settings, visitor, email)
+    _spend(db, settings, visitor, email, "names of ")
     found = _find(db, User.email_key == names.email_key(email))
     usernames = (found["username"],) if found else ("",)
     is_admitted = throttle.admits_mail(db, settings, found["email"] if found else "", typed=email)
@@ -160,7 +160,7 @@ def find_usernames(db: Session, settings: Settings, visitor: Visitor, email: str
     Raises:
         Throttled: too often for this address, or from this network.
     """
-    _spend(db, settings, visitor, email)
+    _spend(db, settings, visitor, email, "names of ")
     found = _find(db, User.email_key == names.email_key(email))
     audit.record(db, Event.USERNAME_REMINDED, visitor, user_id=found["id"] if found else None)
     return ((found["username"], found["email"]),) if found else ()
@@ -172,8 +172,9 @@ def find_address(db: Session, identifier: str) -> str:
     return str(found["email"]) if found else ""
 
 
-def _spend(db: Session, settings: Settings, visitor: Visitor, identifier: str) -> None:
-    account = names.username_key(identifier)
+def _spend(db: Session, settings: Settings, visitor: Visitor, identifier: str, what: str = "") -> None:
+    # Names apart from passwords: whoever asks for the one on and on would keep the other away.
+    account = f"{what}{names.username_key(identifier)}"
     throttle.spend_all(db, settings, (throttle.RECOVERY_ADDRESS, visitor.network), (throttle.RECOVERY_ACCOUNT, account))
 
 

@@ -189,6 +189,16 @@ def test_the_user_name_goes_to_the_address(db, settings, visitor, make_user, mai
     assert "countess" in mail.text
 
 
+def test_asking_for_names_without_end_keeps_no_link_for_a_password_away(db, settings, ada, clock, mailbox):
+    for typed in ("ada", "ada@example.org"):
+        for number in range(MAIL_BURST):
+            recovery.remind_usernames(db, settings, Visitor(f"203.0.113.{number}"), typed)
+        with pytest.raises(Throttled):
+            recovery.remind_usernames(db, settings, Visitor("203.0.113.77"), typed)
+        request(db, settings, Visitor("203.0.113.78"), typed)
+    assert mailbox.kinds().count("reset_password") == 2
+
+
 def test_a_user_name_is_no_address(db, settings, visitor, ada, mailbox):
     recovery.remind_usernames(db, settings, visitor, "ada")
     assert mailbox.kinds() == []
