@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from idp import hashing, metrics
 from idp.errors import NotReadyError
-from idp.hashing import Lane
+from idp.hashing import OWN, Place
 
 _PREHASHED = "sha256"  # marks a bcrypt hash that was taken over a SHA-256 digest
 _MAC_BYTES = 16
@@ -92,37 +92,37 @@ def from_base64url(text: str) -> bytes | None:
 # -- Passwords ----------------------------------------------------------------
 
 
-def hash_password(password: str, cost: int, lane: Lane = Lane.SURE) -> str:
+def hash_password(password: str, cost: int, place: Place = OWN) -> str:
     """Hash a password for storage.
 
     Args:
         password: as typed; Unicode is normalised to NFKC (NIST SP 800-63B section 3.1.1.2).
         cost: bcrypt's cost, the base-two logarithm of its rounds.
-        lane: where it waits when there is much to hash.
+        place: where it waits when there is much to hash.
 
     Raises:
-        Busy: too much waits in that lane.
+        Busy: too much waits there.
     """
     with metrics.in_progress(metrics.PASSWORD_HASHES):
-        made = hashing.run(lane, bcrypt.hashpw, _prehash(password), bcrypt.gensalt(cost))
+        made = hashing.run(place, bcrypt.hashpw, _prehash(password), bcrypt.gensalt(cost))
     return f"{_PREHASHED}{made.decode('ascii')}"
 
 
-def verify_password(password: str, stored: str, lane: Lane = Lane.SURE) -> bool:
+def verify_password(password: str, stored: str, place: Place = OWN) -> bool:
     """Tell whether `password` belongs to the hash `stored`, ours or a plain bcrypt hash brought from elsewhere.
 
     Args:
-        lane: where it waits when there is much to hash.
+        place: where it waits when there is much to hash.
 
     Raises:
-        Busy: too much waits in that lane.
+        Busy: too much waits there.
     """
     with metrics.in_progress(metrics.PASSWORD_HASHES):
         if stored.startswith(_PREHASHED):
             bcrypts = stored.removeprefix(_PREHASHED).encode("ascii")
-            return hashing.run(lane, bcrypt.checkpw, _prehash(password), bcrypts)
+            return hashing.run(place, bcrypt.checkpw, _prehash(password), bcrypts)
         plain = password.encode("utf-8", "surrogatepass")[:72]
-        return hashing.run(lane, bcrypt.checkpw, plain, stored.encode("ascii"))
+        return hashing.run(place, bcrypt.checkpw, plain, stored.encode("ascii"))
 
 
 def is_password_hash_outdated(stored: str, cost: int) -> bool:

@@ -3,18 +3,21 @@
 A password hash takes a fifth of a second of processor time by design, so passwords can be sent faster than they can be
 checked. As many are hashed at once as there are processors; the others wait in the lane of whoever brings them, and a
 lane that is full refuses at once. The first lanes go first: somebody's own browser is not behind a flood of strangers,
-nor a new visitor behind networks that fail again and again.
+nor a new visitor behind networks that fail again and again. In a lane the owners of the passwords take turns, and where
+it is full, whoever has most places gives one up for who has fewer: nobody keeps the others out by being trusted.
 """
 
 import contextlib
 import os
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any, TypeVar
+from itertools import chain, cycle
+from typing import Any, NamedTuple, TypeVar
 
 from idp import metrics, turns
 from idp.errors import Busy
@@ -30,33 +33,59 @@ class Lane(IntEnum):
     DOUBTFUL = 2  # one from a network that has
 
 
+class Place(NamedTuple):
+    """Where a password waits, and for whom.
+
+    Attributes:
+        lane: in which.
+        owners: whose it is, the account before the network. An account is named only where somebody has proven to be
+            its owner: else the turns that a name gets would tell whether it exists.
+    """
+
+    lane: Lane
+    owners: tuple[str, ...] = ()
+
+
+OWN = Place(Lane.SURE)  # of commands: nobody else hashes in their process
 PLACES = {Lane.SURE: 16, Lane.NEW: 16, Lane.DOUBTFUL: 8}  # hashes of a lane that may wait in a process
+# One turn in four is for the lanes behind: however many are trusted, they do not keep newcomers out.
+_TURNS = (*3 * (tuple(Lane),), (Lane.NEW, Lane.DOUBTFUL, Lane.SURE))
 
 _Result = TypeVar("_Result")
 
 
-def run(lane: Lane, hash_slowly: Callable[..., _Result], *arguments: object) -> _Result:
+def run(place: Place, hash_slowly: Callable[..., _Result], *arguments: object) -> _Result:
     """Hash on a thread of the queue, while whoever waits for it gives up their turn to run Python.
 
     Args:
-        lane: where to wait.
+        place: where to wait.
         hash_slowly: what to call; needs no interpreter while it hashes.
         arguments: for it.
 
     Raises:
-        Busy: the lane is full, or its turn did not come in time; nothing was hashed.
+        Busy: the lane is full, or was needed by who had fewer places, or its turn did not come in time; nothing was
+            hashed.
     """
     with turns.aside():
-        return _queue().run(lane, hash_slowly, arguments)
+        return _queue().run(place, hash_slowly, arguments)
 
 
-def check_room(lane: Lane) -> None:
+def check_room(place: Place) -> None:
     """Find out beforehand, at no cost, that nothing more could be hashed.
 
     Raises:
-        Busy: the lane is full.
+        Busy: the lane is full, and nobody in it has more places than the owners would have.
     """
-    _queue().check_room(lane)
+    _queue().check_room(place)
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A hash that has not begun. Whoever takes it out of its lane has to settle what becomes of it."""
+
+    owners: tuple[str, ...]
+    hash_it: Callable[[], Any]
+    future: Future[Any] = field(default_factory=Future)
 
 
 class HashingQueue:
@@ -68,59 +97,76 @@ class HashingQueue:
 
     def __init__(self, threads: int) -> None:
         self._changed = threading.Condition()
-        self._waiting: dict[Lane, deque[tuple[Future[Any], Callable[[], Any]]]] = {lane: deque() for lane in Lane}
+        self._waiting: dict[Lane, list[_Waiting]] = {lane: [] for lane in Lane}
+        self._turns = cycle(_TURNS)
         self._most, self._started, self._idle = threads, 0, 0
 
-    def run(self, lane: Lane, hash_slowly: Callable[..., _Result], arguments: tuple[object, ...]) -> _Result:
+    def run(self, place: Place, hash_slowly: Callable[..., _Result], arguments: tuple[object, ...]) -> _Result:
         """Wait for a thread and for its result; see `run` above."""
-        future: Future[_Result] = Future()
+        mine = _Waiting(place.owners, lambda: hash_slowly(*arguments))
+        future: Future[_Result] = mine.future
+        waiting = self._waiting[place.lane]
         with self._changed:
-            self._check_room(lane)
-            self._waiting[lane].append((future, lambda: hash_slowly(*arguments)))
+            if too_many := self._whom_to_refuse(place):
+                waiting.remove(too_many)
+                too_many.future.set_exception(_refusal())
+            waiting.append(mine)
             if self._idle < sum(map(len, self._waiting.values())) and self._started < self._most:
                 self._started += 1
                 threading.Thread(target=self._work, name="hashing", daemon=True).start()
             self._changed.notify()
-        if lane is not Lane.SURE:
+        if place.lane is not Lane.SURE:
             with contextlib.suppress(TimeoutError):
                 return future.result(WAIT_MOST)
-            if future.cancel():  # it has not begun, and never will
-                raise _refusal()
+            with self._changed:
+                if mine in waiting:  # it has not begun, and never will
+                    waiting.remove(mine)
+                    raise _refusal()
         return future.result()
 
-    def check_room(self, lane: Lane) -> None:
+    def check_room(self, place: Place) -> None:
         """See `check_room` above."""
         with self._changed:
-            self._check_room(lane)
+            self._whom_to_refuse(place)
 
-    def _check_room(self, lane: Lane) -> None:
-        waiting = self._waiting[lane]
-        while waiting and waiting[0][0].cancelled():
-            waiting.popleft()
-        if len(waiting) >= max(PLACES[lane], 2 * self._most if lane is Lane.SURE else 0):
+    def _whom_to_refuse(self, place: Place) -> _Waiting | None:
+        """Return who makes room for one more, the latest of who has most places; raise where nobody has more."""
+        waiting = self._waiting[place.lane]
+        if len(waiting) < max(PLACES[place.lane], 2 * self._most if place.lane is Lane.SURE else 0):
+            return None
+        had = Counter(chain(place.owners, *(each.owners for each in waiting)))
+
+        def places(owners: Sequence[str]) -> list[int]:
+            return [had[owner] for owner in owners]
+
+        greediest = max(reversed(waiting), key=lambda each: places(each.owners))
+        if places(greediest.owners) <= places(place.owners):
             raise _refusal()
+        return greediest
 
     def _work(self) -> None:
         _give_way()
         while True:
-            future, hash_it = self._next()
-            if not future.set_running_or_notify_cancel():
-                continue
+            taken = self._next()
             try:
-                future.set_result(hash_it())
+                taken.future.set_result(taken.hash_it())
             except BaseException as fault:
-                future.set_exception(fault)
-            del future, hash_it  # a password is kept no longer than needed
+                taken.future.set_exception(fault)
+            del taken  # a password is kept no longer than needed
 
-    def _next(self) -> tuple[Future[Any], Callable[[], Any]]:
+    def _next(self) -> _Waiting:
         with self._changed:
             self._idle += 1
             try:
                 while not any(self._waiting.values()):
                     self._changed.wait()
-                return next(waiting for waiting in self._waiting.values() if waiting).popleft()
             finally:
                 self._idle -= 1
+            waiting = next(self._waiting[lane] for lane in next(self._turns) if self._waiting[lane])
+            first = waiting.pop(0)
+            # What else its owners have waits behind everybody who waits now.
+            waiting.sort(key=lambda each: [one == other for one, other in zip(each.owners, first.owners, strict=False)])
+            return first
 
 
 @lru_cache

@@ -1,4 +1,7 @@
-"""Passwords wait in three lanes to be hashed: the first lanes go first, and a lane that is full refuses at once."""
+"""Passwords wait in three lanes to be hashed: the first lanes go first, and a lane that is full refuses at once.
+
+In each their owners take turns, so that nobody keeps others out by having many.
+"""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +10,7 @@ import pytest
 
 from idp import hashing
 from idp.errors import Busy
-from idp.hashing import PLACES, HashingQueue, Lane
+from idp.hashing import OWN, PLACES, HashingQueue, Lane, Place
 
 PATIENCE = 30  # seconds; how long a test waits for what must come
 
@@ -45,9 +48,9 @@ def waiting(queue):
 def enter(pool, queue, hashes, *places):
     """Have passwords enter the queue one after another; gives what will come of each."""
     coming = []
-    for lane, name in places:
+    for lane, name, *owners in places:
         before = waiting(queue)
-        coming.append(pool.submit(queue.run, lane, hashes, (name,)))
+        coming.append(pool.submit(queue.run, Place(lane, tuple(owners)), hashes, (name,)))
         for _ in range(PATIENCE * 100):
             if waiting(queue) > before:
                 break
@@ -60,7 +63,7 @@ def enter(pool, queue, hashes, *places):
 def busy_queue(pool, hashes):
     """A queue whose only thread is at work."""
     queue = HashingQueue(1)
-    pool.submit(queue.run, Lane.SURE, hashes, ("first",))
+    pool.submit(queue.run, OWN, hashes, ("first",))
     assert hashes.begun.acquire(timeout=PATIENCE)
     return queue
 
@@ -78,7 +81,7 @@ def test_as_many_at_once_as_there_are_threads(pool):
             inside -= 1
 
     queue = HashingQueue(2)
-    list(pool.map(lambda name: queue.run(Lane.SURE, slow, (name,)), range(12)))
+    list(pool.map(lambda name: queue.run(OWN, slow, (name,)), range(12)))
     assert most == 2
 
 
@@ -99,13 +102,13 @@ def test_the_first_lanes_go_first(busy_queue, pool, hashes):
 
 @pytest.mark.parametrize("lane", [Lane.NEW, Lane.DOUBTFUL])
 def test_a_full_lane_refuses_at_once_and_the_lanes_before_it_do_not(busy_queue, pool, hashes, lane):
-    busy_queue.check_room(lane)
+    busy_queue.check_room(Place(lane))
     enter(pool, busy_queue, hashes, *((lane, number) for number in range(PLACES[lane])))
     with pytest.raises(Busy) as refusal:
-        busy_queue.run(lane, hashes, ("one too many",))
+        busy_queue.run(Place(lane), hashes, ("one too many",))
     assert refusal.value.retry_after == 5
     with pytest.raises(Busy):
-        busy_queue.check_room(lane)
+        busy_queue.check_room(Place(lane))
     (coming,) = enter(pool, busy_queue, hashes, (Lane(lane - 1), "honest"))
     hashes.may_end.set()
     assert coming.result(PATIENCE) == "hash of honest"
@@ -119,7 +122,7 @@ def test_whose_turn_does_not_come_in_time_is_refused_and_never_hashed(busy_queue
     with pytest.raises(Busy):
         coming.result(PATIENCE)
     hashes.may_end.set()
-    assert busy_queue.run(Lane.NEW, hashes, ("next",)) == "hash of next"
+    assert busy_queue.run(Place(Lane.NEW), hashes, ("next",)) == "hash of next"
     assert hashes.done == ["first", "next"]
 
 
@@ -129,11 +132,122 @@ def test_who_gave_up_takes_nobodys_place(busy_queue, pool, hashes, monkeypatch):
     for each in coming:
         with pytest.raises(Busy):
             each.result(PATIENCE)
-    busy_queue.check_room(Lane.DOUBTFUL)
+    busy_queue.check_room(Place(Lane.DOUBTFUL))
+
+
+def all_done(coming, hashes):
+    """The order in which all were hashed."""
+    hashes.may_end.set()
+    for each in coming:
+        each.result(PATIENCE)
+    return hashes.done
+
+
+def many(lane, count, *owners):
+    """So many passwords of the same owners."""
+    return [(lane, f"{owners[0]} {number}", *owners) for number in range(count)]
+
+
+def test_owners_take_turns_in_a_lane(busy_queue, pool, hashes):
+    coming = enter(
+        pool,
+        busy_queue,
+        hashes,
+        *many(Lane.SURE, 4, "mallory", "his network"),
+        *many(Lane.SURE, 2, "ada", "her network"),
+        *many(Lane.SURE, 1, "bob", "his network"),
+    )
+    assert all_done(coming, hashes) == [
+        "first", "mallory 0", "ada 0", "bob 0", "ada 1", "mallory 1", "mallory 2", "mallory 3",
+    ]  # fmt: skip
+
+
+def test_many_accounts_of_a_network_take_turns_with_other_networks(busy_queue, pool, hashes):
+    accounts = [(Lane.SURE, f"account {number}", f"account {number}", "network") for number in range(4)]
+    coming = enter(pool, busy_queue, hashes, *accounts, (Lane.SURE, "ada", "ada", "elsewhere"))
+    assert all_done(coming, hashes) == ["first", "account 0", "ada", "account 1", "account 2", "account 3"]
+
+
+@pytest.mark.parametrize(
+    ("lane", "greedy", "honest"),
+    [
+        (Lane.SURE, ("mallory", "network"), ("ada", "network")),
+        (Lane.SURE, ("mallory", "network"), ("ada", "elsewhere")),
+        (Lane.NEW, ("network",), ("elsewhere",)),
+        (Lane.DOUBTFUL, ("network",), ("elsewhere",)),
+    ],
+)
+def test_nobody_is_refused_for_who_has_more_places(busy_queue, pool, hashes, lane, greedy, honest):
+    coming = enter(pool, busy_queue, hashes, *many(lane, PLACES[lane], *greedy))
+    with pytest.raises(Busy):
+        busy_queue.check_room(Place(lane, greedy))
+    with pytest.raises(Busy):
+        busy_queue.run(Place(lane, greedy), hashes, ("one too many",))
+    busy_queue.check_room(Place(lane, honest))
+    served = pool.submit(busy_queue.run, Place(lane, honest), hashes, ("honest",))
+    with pytest.raises(Busy):
+        coming[-1].result(PATIENCE)
+    hashes.may_end.set()
+    assert served.result(PATIENCE) == "hash of honest"
+    assert [each.result(PATIENCE) for each in coming[:-1]] == [
+        f"hash of {greedy[0]} {n}" for n in range(len(coming) - 1)
+    ]
+    assert hashes.done[:3] == ["first", f"{greedy[0]} 0", "honest"]
+    assert not waiting(busy_queue)
+
+
+def test_one_network_with_an_account_for_each_place_gives_way_to_others(busy_queue, pool, hashes):
+    accounts = [(Lane.SURE, number, f"account {number}", "network") for number in range(PLACES[Lane.SURE])]
+    coming = enter(pool, busy_queue, hashes, *accounts)
+    with pytest.raises(Busy):
+        busy_queue.check_room(Place(Lane.SURE, ("one account more", "network")))
+    served = pool.submit(busy_queue.run, Place(Lane.SURE, ("ada", "elsewhere")), hashes, ("ada",))
+    with pytest.raises(Busy):
+        coming[-1].result(PATIENCE)
+    hashes.may_end.set()
+    assert served.result(PATIENCE) == "hash of ada"
+
+
+def test_an_owner_alone_has_the_whole_lane(busy_queue, pool, hashes):
+    """An office behind one address, while nobody else needs the room."""
+    coming = enter(pool, busy_queue, hashes, *many(Lane.NEW, PLACES[Lane.NEW], "office"))
+    hashes.may_end.set()
+    assert len({each.result(PATIENCE) for each in coming}) == PLACES[Lane.NEW]
+
+
+def test_new_visitors_have_a_turn_in_four_however_many_are_trusted(busy_queue, pool, hashes):
+    trusted = [(Lane.SURE, f"sure {number}", f"account {number}", f"network {number}") for number in range(8)]
+    coming = enter(pool, busy_queue, hashes, *trusted, (Lane.DOUBTFUL, "doubtful", "a"), (Lane.NEW, "new", "b"))
+    done = all_done(coming, hashes)
+    assert (done.index("new"), done.index("doubtful")) == (3, 7)
+
+
+def test_everybody_is_hashed_or_refused_and_nobody_is_forgotten(pool, monkeypatch):
+    """Many owners at once, with refusals for lack of room, of time, and for who has fewer places."""
+    monkeypatch.setattr(hashing, "WAIT_MOST", 0.02)
+    queue = HashingQueue(2)
+
+    def come(number):
+        owners = (f"account {number % 7}", f"network {number % 3}")
+        try:
+            return queue.run(Place(Lane(number % 3), owners), _hash_soon, (number,)) == number
+        except Busy:
+            return None
+
+    came = [pool.submit(come, number) for number in range(600)]
+    results = [each.result(PATIENCE) for each in came]
+    assert True in results
+    assert set(results) <= {True, None}
+    assert not waiting(queue)
+
+
+def _hash_soon(number):
+    threading.Event().wait(0.001)
+    return number
 
 
 def test_what_fails_fails_for_who_asked_and_the_thread_goes_on():
     queue = HashingQueue(1)
     with pytest.raises(ValueError, match="nonsense"):
-        queue.run(Lane.SURE, int, ("nonsense",))
-    assert queue.run(Lane.SURE, int, ("7",)) == 7
+        queue.run(OWN, int, ("nonsense",))
+    assert queue.run(OWN, int, ("7",)) == 7

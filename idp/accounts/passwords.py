@@ -9,14 +9,14 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto, sentences
+from idp import clock, crypto, hashing, sentences
 from idp.accounts import audit, names, one_time_links, sessions, throttle
 from idp.accounts.audit import Event
 from idp.accounts.users import Person
 from idp.accounts.visitor import Visitor
 from idp.database import pause
 from idp.errors import InvalidInputError, NotFoundError, PasswordRefused
-from idp.hashing import Lane
+from idp.hashing import Lane, Place
 from idp.mail import messages, outbox
 from idp.models import User
 from idp.settings import Settings
@@ -109,7 +109,7 @@ def change_password(
         raise InvalidInputError({"new_password": [sentences.PASSWORD_SAME()]})
     throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
     check_new_password(settings, new, own_data_of(user), "new_password")
-    password_hash = hash_new(db, settings, new)
+    password_hash = hash_new(db, settings, new, place_of_owner(visitor, user_id))
     replace_password(
         db, settings, visitor, user, password_hash=password_hash, keep_session=keep_session, language=language
     )
@@ -200,12 +200,15 @@ def require_password(
         NotFoundError: the account has no password.
         InvalidInputError: the password is wrong; the field is `current_password`.
         Throttled: too many wrong guesses.
+        Busy: too many passwords wait to be checked.
     """
     user = db.get(User, user_id)
     if user is None or user.password_hash is None:
         raise NotFoundError(sentences.PASSWORD_NONE())
+    place = place_of_owner(visitor, user_id)
+    hashing.check_room(place)
     attempt = throttle.spend(db, settings, throttle.PASSWORD_CHANGE, user_id)
-    if not is_right(db, settings, current, user.password_hash):
+    if not is_right(db, settings, current, user.password_hash, place):
         audit.record(db, refused, visitor, user_id=user_id)
         raise InvalidInputError({"current_password": [sentences.PASSWORD_WRONG()]})
     attempt.refund(db)
@@ -217,31 +220,36 @@ def own_data_of(user: User) -> tuple[str | None, ...]:
     return (user.username, user.email, user.given_name, user.family_name)
 
 
-def hash_new(db: Session, settings: Settings, password: str, lane: Lane = Lane.SURE) -> str:
+def place_of_owner(visitor: Visitor, user_id: str) -> Place:
+    """Return where the password waits of somebody who has proven to own the account, now or in this browser before."""
+    return Place(Lane.SURE, (user_id, visitor.network))
+
+
+def hash_new(db: Session, settings: Settings, password: str, place: Place) -> str:
     """Hash a password that somebody chose, without a connection meanwhile: what was done until now is committed.
 
     Args:
-        lane: where it waits when there is much to hash.
+        place: where it waits when there is much to hash.
 
     Raises:
-        Busy: too much waits in that lane.
+        Busy: too much waits there.
     """
     pause(db)
-    return crypto.hash_password(password, settings.bcrypt_cost, lane)
+    return crypto.hash_password(password, settings.bcrypt_cost, place)
 
 
-def is_right(db: Session, settings: Settings, password: str, stored: str | None, lane: Lane = Lane.SURE) -> bool:
+def is_right(db: Session, settings: Settings, password: str, stored: str | None, place: Place) -> bool:
     """Check a password at the same cost whether the account exists or not, without a connection, as `hash_new`.
 
     Args:
         stored: the account's hash; None when there is no account, or no password.
-        lane: where it waits when there is much to hash.
+        place: where it waits when there is much to hash.
 
     Raises:
-        Busy: too much waits in that lane.
+        Busy: too much waits there.
     """
     pause(db)
-    right = crypto.verify_password(password[:MOST], stored or crypto.dummy_password_hash(settings.bcrypt_cost), lane)
+    right = crypto.verify_password(password[:MOST], stored or crypto.dummy_password_hash(settings.bcrypt_cost), place)
     return right and stored is not None and len(password) <= MOST
 
 
@@ -252,14 +260,17 @@ _HOLD = Prepared(
 )
 
 
-def confirm(db: Session, settings: Settings, user_id: str, password: str, stored: str) -> bool:
+def confirm(db: Session, settings: Settings, visitor: Visitor, user_id: str, password: str, stored: str) -> bool:
     """Hold on to an account whose password was right, and tell whether it still is what it was before the hashing.
 
     Until the transaction ends nobody can change its password or disable it: whoever does so afterwards finds the
     session that was started here, and ends it. A hash made at another cost, or brought from elsewhere, is replaced.
+
+    Raises:
+        Busy: too many passwords wait to be hashed.
     """
     is_outdated = crypto.is_password_hash_outdated(stored, settings.bcrypt_cost)
-    fresh = hash_new(db, settings, password) if is_outdated else stored
+    fresh = hash_new(db, settings, password, place_of_owner(visitor, user_id)) if is_outdated else stored
     return _HOLD.run(db, holds=user_id, checked=stored, fresh=fresh) == 1
 
 

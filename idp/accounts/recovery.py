@@ -86,7 +86,8 @@ def reset_password(
     user = db.get_one(User, peek_reset(db, token).user_id)
     throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
     passwords.check_new_password(settings, new_password, passwords.own_data_of(user), "new_password")
-    password_hash = passwords.hash_new(db, settings, new_password)  # before the claim: it holds a lock
+    place = passwords.place_of_owner(visitor, user.id)
+    password_hash = passwords.hash_new(db, settings, new_password, place)  # before the claim: it holds a lock
     link = one_time_links.claim_link(db, token, one_time_links.RESET_PASSWORD)
     passwords.replace_password(
         db, settings, visitor, user, password_hash=password_hash, event=Event.PASSWORD_RESET, language=language
@@ -140,7 +141,7 @@ def issue_temporary_password(
         return None
     password = "".join(_LETTERS[byte % len(_LETTERS)] for byte in crypto.random_bytes(_TEMPORARY_LENGTH))
     user = db.get_one(User, found["id"])
-    password_hash = passwords.hash_new(db, settings, password)
+    password_hash = passwords.hash_new(db, settings, password, passwords.place_of_owner(visitor, user.id))
     passwords.replace_password(
         db,
         settings,

@@ -30,7 +30,7 @@ from idp.accounts.same_work import trial
 from idp.accounts.users import Person
 from idp.accounts.visitor import SYSTEM, Visitor
 from idp.errors import AlreadyExistsError, InvalidInputError, RegistrationRefused
-from idp.hashing import Lane
+from idp.hashing import Lane, Place
 from idp.mail import outbox
 from idp.models import User
 from idp.sentences import Sentence
@@ -117,7 +117,7 @@ def register(
     rules = rules or NO_RULES
     check_policy(settings, rules)
     asked_roles = _check_roles(rules, roles)
-    hashing.check_room(Lane.NEW)
+    hashing.check_room(Place(Lane.NEW, (visitor.network,)))
     throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
     person = passwords.check_newcomer(settings, person, password)
     invitation = preauthorization.peek_invitation(db, invitation_token) if invitation_token else None
@@ -137,7 +137,7 @@ def register(
     if not (_is_of(person.email, domains) and (listed or _is_of(person.email, rules.domains))):
         _refuse(db, visitor, "domain", sentences.DOMAIN_NOT_ALLOWED())
     _check_username(db, person)
-    password_hash = passwords.hash_new(db, settings, password, charge.lane)
+    password_hash = passwords.hash_new(db, settings, password, Place(charge.lane, (visitor.network,)))
     is_proven = invitation is not None or is_address_proven
     # Who has proven the address is no stranger to its mailbox.
     is_admitted = is_proven or throttle.admits_mail(db, settings, person.email)

@@ -7,7 +7,7 @@ from idp.accounts import audit, names, passwords, sessions, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.errors import AddressUnverified, Busy, SignInRefused, Throttled
-from idp.hashing import Lane
+from idp.hashing import Lane, Place
 from idp.settings import DAY, Settings
 from idp.statements import Row
 
@@ -33,20 +33,20 @@ def sign_in(
         Busy: too many passwords wait to be checked; nothing was charged.
     """
     user = users.find_signing_in(db, identifier)
-    charges, lane = _spend(db, settings, visitor, identifier, user["id"] if user else None)
+    charges, place = _spend(db, settings, visitor, identifier, user["id"] if user else None)
     stored = user["password_hash"] if user else None
     try:
-        right = passwords.is_right(db, settings, password, stored, lane)
+        right = passwords.is_right(db, settings, password, stored, place)
+        is_confirmed = (
+            user is not None
+            and stored is not None
+            and right
+            and user["disabled_at"] is None
+            and passwords.confirm(db, settings, visitor, user["id"], password, stored)
+        )
     except Busy:
         throttle.give_back(db, charges)
         raise
-    is_confirmed = (
-        user is not None
-        and stored is not None
-        and right
-        and user["disabled_at"] is None
-        and passwords.confirm(db, settings, user["id"], password, stored)
-    )
     if user is None or not is_confirmed:
         reason = "unknown_user" if user is None else _reason(user, right)
         audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user["id"] if user else None, reason=reason)
@@ -70,8 +70,8 @@ def _reason(user: Row, right: bool) -> str:
 
 def _spend(
     db: Session, settings: Settings, visitor: Visitor, identifier: str, user_id: str | None
-) -> tuple[tuple[throttle.Charge, ...], Lane]:
-    """Charge an attempt to the account and to the network, and say in which lane its password waits.
+) -> tuple[tuple[throttle.Charge, ...], Place]:
+    """Charge an attempt to the account and to the network, and say where its password waits.
 
     A browser that the account knows has a bucket of its own and none beside it: whatever strangers do, in its own
     network too, does not keep it out.
@@ -80,16 +80,17 @@ def _spend(
     # would betray that they belong together.
     account = names.username_key(identifier)
     is_known = sessions.is_known_browser(db, user_id or "", visitor.browser_digest)
-    if not is_known:
-        hashing.check_room(Lane.NEW)
+    place = passwords.place_of_owner(visitor, user_id) if user_id and is_known else Place(Lane.NEW, (visitor.network,))
+    hashing.check_room(place)
     try:
         if is_known:
             known = f"{account} {visitor.browser_digest}"
-            return throttle.spend_all(db, settings, (throttle.SIGN_IN_KNOWN_BROWSER, known)), Lane.SURE
+            return throttle.spend_all(db, settings, (throttle.SIGN_IN_KNOWN_BROWSER, known)), place
         charges = throttle.spend_all(
             db, settings, (throttle.SIGN_IN_ADDRESS, visitor.network), (throttle.SIGN_IN_ACCOUNT, account)
         )
-        return charges, charges[0].lane  # by the network: whom an attacker guesses at must not wait for that
+        # By the network: whom an attacker guesses at must not wait for that.
+        return charges, place._replace(lane=charges[0].lane)
     except Throttled:
         audit.record(db, Event.SIGN_IN_THROTTLED, visitor, user_id=user_id)
         raise

@@ -233,9 +233,9 @@ def test_a_plain_bcrypt_hash_from_elsewhere_opens_once_and_is_replaced(db, setti
     assert sign_in.sign_in(db, settings, visitor, "ada", PASSWORD)
 
 
-def test_a_password_is_refused_when_it_has_changed_while_it_was_checked(db, settings, ada):
+def test_a_password_is_refused_when_it_has_changed_while_it_was_checked(db, settings, visitor, ada):
     before = stored(db, ada)
     ada.password_hash = crypto.hash_password(NEW, 4)
     db.commit()
-    assert not passwords.confirm(db, settings, ada.id, PASSWORD, before)
-    assert passwords.confirm(db, settings, ada.id, NEW, ada.password_hash)
+    assert not passwords.confirm(db, settings, visitor, ada.id, PASSWORD, before)
+    assert passwords.confirm(db, settings, visitor, ada.id, NEW, ada.password_hash)

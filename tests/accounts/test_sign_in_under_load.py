@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from idp import hashing
+from idp import crypto, hashing
 from idp.accounts import deletion, email_change, passwords, recovery, registration, sign_in, throttle
 from idp.accounts.users import Person
 from idp.errors import Busy, Refusal, Throttled
-from idp.hashing import Lane
+from idp.hashing import Lane, Place
 from idp.models import Throttle
 from tests.accounts.conftest import Mailbox
 from tests.factories import PASSWORD
@@ -51,9 +51,9 @@ def test_a_known_browser_gets_in_where_its_network_fails_and_fails(db, settings,
 def test_where_too_many_passwords_wait_nothing_is_charged_or_written(
     db, settings, visitor, stranger, ada, work, monkeypatch
 ):
-    def check_room(lane):
-        assert lane is Lane.NEW
-        raise Busy
+    def check_room(place):
+        if place.lane is Lane.NEW:
+            raise Busy
 
     assert attempt(db, settings, visitor, "ada", PASSWORD) is True
     db.commit()
@@ -66,6 +66,31 @@ def test_where_too_many_passwords_wait_nothing_is_charged_or_written(
     assert attempt(db, settings, visitor, "ada", PASSWORD) is True  # a known browser waits in a lane of its own
 
 
+PROVEN = ("sign in", "change the password", "change the address", "delete the account")
+
+
+@pytest.mark.parametrize("way", PROVEN)
+def test_where_too_many_of_an_account_wait_nothing_is_charged_or_written(
+    db, settings, visitor, ada, work, way, monkeypatch
+):
+    def check_room(place):
+        assert place == Place(Lane.SURE, (ada.id, visitor.network))
+        raise Busy
+
+    assert attempt(db, settings, visitor, "ada", PASSWORD) is True
+    before = db.scalars(select(Throttle.bucket)).all()
+    monkeypatch.setattr(hashing, "check_room", check_room)
+
+    def refused():
+        with pytest.raises(Busy):
+            HASHING[way](db, settings, visitor, ada.id)
+
+    done = work(refused)
+    assert done.checks == 0
+    assert not [each for each in done.statements if not each.startswith("SELECT")]
+    assert db.scalars(select(Throttle.bucket)).all() == before
+
+
 def test_an_attempt_that_came_to_nothing_is_given_back(db, settings, stranger, ada, monkeypatch):
     def run(*_):
         raise Busy
@@ -75,6 +100,20 @@ def test_an_attempt_that_came_to_nothing_is_given_back(db, settings, stranger, a
         for _ in range(settings.throttle_account_burst + 5):
             with pytest.raises(Busy):
                 sign_in.sign_in(db, settings, stranger, "ada", PASSWORD)
+            db.rollback()
+    assert attempt(db, settings, stranger, "ada", PASSWORD) is True
+
+
+def test_an_attempt_is_given_back_where_its_hash_cannot_be_made_anew(db, settings, stranger, ada, monkeypatch):
+    def hash_password(*_):
+        raise Busy
+
+    cheaper = replace(settings, bcrypt_cost=5)
+    with monkeypatch.context() as patch:
+        patch.setattr(crypto, "hash_password", hash_password)
+        for _ in range(settings.throttle_account_burst + 5):
+            with pytest.raises(Busy):
+                sign_in.sign_in(db, cheaper, stranger, "ada", PASSWORD)
             db.rollback()
     assert attempt(db, settings, stranger, "ada", PASSWORD) is True
 
@@ -123,10 +162,45 @@ def test_nobody_holds_a_connection_while_a_password_is_hashed(db, settings, visi
     assert set(held) == {0}
 
 
+OWNED = {
+    "sign in": [(Lane.SURE, True)],
+    "sign in, with a hash of another cost": [(Lane.SURE, True)] * 2,
+    "guess a name": [(Lane.NEW, False)],
+    "register": [(Lane.NEW, False)],
+    "change the password": [(Lane.SURE, True)] * 2,
+    "reset the password": [(Lane.SURE, True)],
+    "hand out a password": [(Lane.SURE, True)],
+    "change the address": [(Lane.SURE, True)],
+    "delete the account": [(Lane.SURE, True)],
+}
+
+
+@pytest.mark.parametrize("way", OWNED)
+def test_whoever_has_proven_to_own_an_account_waits_as_its_owner(db, settings, visitor, ada, way, monkeypatch):
+    """So nobody waits in the lane of the trusted whose account and network would not be counted."""
+    assert attempt(db, settings, visitor, "ada", PASSWORD) is True
+    places = []
+    run = hashing.run
+    monkeypatch.setattr(hashing, "run", lambda place, *given: places.append(place) or run(place, *given))
+    HASHING[way](db, settings, visitor, ada.id)
+    owners = {True: (ada.id, visitor.network), False: (visitor.network,)}
+    assert places == [Place(lane, owners[is_proven]) for lane, is_proven in OWNED[way]]
+
+
+def test_a_strangers_turn_does_not_tell_whether_an_account_exists(db, settings, stranger, ada, monkeypatch):
+    """Neither has a turn of its own: whoever fills their network's places would see the account's come sooner."""
+    places = []
+    run = hashing.run
+    monkeypatch.setattr(hashing, "run", lambda place, *given: places.append(place) or run(place, *given))
+    for name in ("ada", "ada@example.org", "nobody"):
+        attempt(db, settings, stranger, name, "wrong")
+    assert places == [Place(Lane.NEW, (stranger.network,))] * 3
+
+
 def test_networks_that_fail_wait_behind_others(db, settings, visitor, stranger, ada, clock, monkeypatch):
     lanes = []
     run = hashing.run
-    monkeypatch.setattr(hashing, "run", lambda lane, *given: lanes.append(lane) or run(lane, *given))
+    monkeypatch.setattr(hashing, "run", lambda place, *given: lanes.append(place.lane) or run(place, *given))
     trusted = settings.throttle_address_burst // throttle.DOUBTED_FROM
     for number in range(trusted + 2):
         attempt(db, settings, stranger, f"somebody {number}", "wrong")
