@@ -1,23 +1,28 @@
 """Attacks by forms and requests: at passwords, mailboxes, codes and tables."""
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from urllib.parse import urlencode
 
 from attacking.flood import Attack, Outcome
 from attacking.instance import LEAKED, PASSWORD, REDIRECT_URI, Instance
 from attacking.people import SHARED, ask
-from attacking.wire import Answer, Wire, csrf_token
+from attacking.wire import PATIENCE, Answer, Wire, csrf_token
 
 BURST, INTERVAL = 50, 5  # of a network, by default
 ACCOUNT_BURST, ACCOUNT_INTERVAL = 10, 30
 MAIL_BURST, MAIL_INTERVAL = 5, 600
+KNOWN_BROWSERS, LOOPS = 6, 48  # of one account; eight attempts of each browser at once: its bucket admits ten
 WAITING_BURST, WAITING_INTERVAL = 1000, 1
 ANSWERED = (200, 302, 303, 400, 401, 422)
 
 Attempt = Callable[[int], Answer]
 Begin = Callable[[Instance, Wire, int], Attempt]
 Limit = Callable[[Outcome, dict[str, int]], list[str]]
+
+_all_are_known = threading.Barrier(LOOPS)
 
 
 def many(number: int) -> str:
@@ -123,6 +128,17 @@ def _sessions(_instance: Instance, wire: Wire, _thread: int) -> Attempt:
     return attempt
 
 
+def _known_browsers(_instance: Instance, wire: Wire, thread: int) -> Attempt:
+    """Somebody signs in to their own account again and again, with browsers that it knows."""
+    browser = {"idp_browser": f"{thread % KNOWN_BROWSERS:0>43}"}
+    page = wire.send("GET", "/sign-in", SHARED, cookies=browser)
+    form = {"username": "attacker", "password": PASSWORD, "csrf_token": csrf_token(page.text)}
+    while thread < KNOWN_BROWSERS and wire.send("POST", "/sign-in", SHARED, form=form, cookies=browser).status != 303:
+        time.sleep(1)
+    _all_are_known.wait(PATIENCE)
+    return lambda _number: wire.send("POST", "/sign-in", SHARED, form=form, cookies=browser)
+
+
 def _user_codes(instance: Instance, wire: Wire, thread: int) -> Attempt:
     signed_in = _sessions(instance, wire, thread)(thread)
     cookies = signed_in.cookies
@@ -212,6 +228,8 @@ FORMS = (
     Attack("huge", "headers, cookies, queries, bodies and forms that are far too large", _huge, nothing, 4, 50),
     Attack("sessions", "sessions of one account, a new browser and address for each", _sessions, nothing, 16,
            table="browser_session"),
+    Attack("known-browsers", "one account, six browsers that it knows, the right password, one address",
+           _known_browsers, nothing, LOOPS, 30, table="browser_session"),
     Attack("waiting", "requests that wait for somebody, from one address", _waiting(one),
            makes("parked_request", WAITING_BURST, WAITING_INTERVAL), rate=300, table="parked_request"),
     Attack("pushed", "pushed requests with a right secret", _pushed(None), nothing, rate=200, table="pushed_request"),
