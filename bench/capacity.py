@@ -30,6 +30,7 @@ from idp.accounts import registration
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
 from idp.settings import DAY, Settings
+from idp.worker import JOBS
 
 USERS = (10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 REPEATED = 1_000  # of each operation, to see which rows it leaves
@@ -201,7 +202,7 @@ def need_of(users: int, given: Assumptions, figures: Mapping[str, float], found:
         server_cores=server if found.server_cpu else None,
         hosts=hosts,
         processes=processes,
-        connections=0 if is_small else processes * 15 + hosts * 4,
+        connections=0 if is_small else processes * database.CONNECTIONS + hosts * len(JOBS),
         stored=users * (lasting + found.row_bytes["user"]),
         a_year=users * (audit * YEAR + given.new_users * found.row_bytes["user"]),
     )

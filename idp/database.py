@@ -28,6 +28,7 @@ from sqlalchemy.pool import Pool, QueuePool
 from idp import clock, turns, write_turns
 from idp.settings import Settings
 
+CONNECTIONS = 15  # to a database server that a process has at most
 CONNECT_WITHIN = 5  # seconds that a database server may take to let us in
 DEAD_AFTER = 15_000  # milliseconds that a database server may leave what we sent unacknowledged
 BUSY_TIMEOUT = 15  # seconds that a writer waits for another's lock
@@ -76,7 +77,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         patience = {"connect_timeout": CONNECT_WITHIN, "tcp_user_timeout": DEAD_AFTER, "keepalives_idle": 30}
         own = {
             "pool_size": 5,
-            "max_overflow": 10,
+            "max_overflow": CONNECTIONS - 5,
             "pool_timeout": BUSY_TIMEOUT,
             "pool_pre_ping": True,
             "pool_recycle": 1800,

@@ -10,7 +10,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, event, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -142,6 +142,19 @@ def test_in_small_batches_of_a_transaction_each(rows: None, database: Session, m
     stop = threading.Event()
     stop.set()
     assert not any(worker.sweep_all(engine, stop).values())
+
+
+def test_a_job_has_one_connection_at_a_time(rows: None, database: Session) -> None:
+    """`docs/deployment.md` says how many a worker holds: as many as it has jobs."""
+    engine = database.get_bind()
+    assert isinstance(engine, Engine)
+    database.close()
+    held: list[int] = []
+    event.listen(engine, "checkout", lambda *_: held.append(engine.pool.checkedout()))  # type: ignore[attr-defined]
+    for job in worker.JOBS:
+        held.clear()
+        job.work(engine, settings.load(), None)
+        assert set(held) == {1}, job.name
 
 
 def test_json_goes_with_once(instance: Path, run: Run) -> None:

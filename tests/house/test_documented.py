@@ -11,6 +11,7 @@ import authlib.oauth2.rfc6749.errors as oauth_errors
 import pytest
 
 import idp
+from idp import database, worker
 from idp.accounts.audit import Event
 from idp.errors import IdpError, Refusal
 from idp.models import Base
@@ -41,6 +42,24 @@ def test_the_settings_that_the_pages_mention_exist():
     for page in (*pages.DOCS.glob("*.md"), ROOT / "CHANGELOG.md", ROOT / "README.md"):
         mentioned = set(re.findall(r"\bIDP_[A-Z_]+\b", page.read_text("utf-8")))
         assert {name for name in mentioned if not name.startswith("IDP_TEST_")} <= known, page.name
+
+
+# -- Connections ----------------------------------------------------------------------------
+
+
+def test_the_connections_that_a_database_server_needs_are_told():
+    """Each job of a worker has one at most (`tests/cli/test_worker.py`)."""
+    web, work = database.CONNECTIONS, len(worker.JOBS)
+    told = " ".join(pages.read("deployment.md").split())
+    assert f"each web process holds up to {web}, each worker {work}, one for each of its jobs" in told
+    assert f"{web} for each web process, {work} for each worker" in told
+    example = re.search(r"Two machines with two web processes each and their workers: (\d+),.*? at least (\d+)", told)
+    assert example
+    assert int(example[1]) == 2 * (2 * web + work) <= int(example[2]) - 3  # those that PostgreSQL keeps for superusers
+    for row in tables(section(pages.read("deployment.md"), "## Capacity"))[1:]:
+        hosts, processes, connections = row[4:7]
+        if connections != "SQLite":
+            assert int(connections.replace(",", "")) == int(processes) * web + int(hosts) * work
 
 
 # -- Routes and tables ----------------------------------------------------------------------
