@@ -29,18 +29,23 @@ from idp import clock, turns, write_turns
 from idp.settings import Settings
 
 CONNECTIONS = 15  # to a database server that a process has at most
-CONNECT_WITHIN = 5  # seconds that a database server may take to let us in
-DEAD_AFTER = 15_000  # milliseconds that a database server may leave what we sent unacknowledged
-BUSY_TIMEOUT = 15  # seconds that a writer waits for another's lock
+# How long a request waits, in seconds. Proxies, and a server that stops (`idp.serving.server`), wait for 20: a request
+# that waited longer would get no answer at all.
+BUSY_TIMEOUT = 15  # for what others hold: with SQLite its one lock, with a server a connection first and then a row
+CONNECTION_WITHIN = 5  # of these: for one of this process's connections; those who have them wait for rows, or work
+LOCK_WITHIN = BUSY_TIMEOUT - CONNECTION_WITHIN  # and then for a row, which others keep for some thousandths
+CONNECT_WITHIN = 5  # that a database server may take to let us in
+DEAD_AFTER = 12  # that a database server may leave what we sent unacknowledged; then we try to connect anew
+PROBE_EVERY = 4  # and in between, while nothing is heard of it, we ask whether it is there
 LOOK_EVERY = 0.0005  # seconds between two looks whether it is free; less than a transaction takes
 STEP_ASIDE_AFTER = 0.05  # seconds of waiting after which requests that only read go on meanwhile
 LOOK_AGAIN_EVERY = 0.01  # seconds between two looks from then on
 # How long a PostgreSQL server waits for us, and lets us wait. A host whose power fails says no goodbye: without these
 # its rows would stay locked for two hours, and everybody who needs one of them would wait for as long.
 _SERVER_LIMITS = {
-    "lock_timeout": f"{BUSY_TIMEOUT}s",
+    "lock_timeout": f"{LOCK_WITHIN}s",
     "idle_in_transaction_session_timeout": "5min",  # for a process that stands still; its host is there
-    "tcp_user_timeout": f"{DEAD_AFTER}ms",
+    "tcp_user_timeout": f"{DEAD_AFTER}s",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "2",
@@ -74,11 +79,16 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             },
         }
     else:
-        patience = {"connect_timeout": CONNECT_WITHIN, "tcp_user_timeout": DEAD_AFTER, "keepalives_idle": 30}
+        patience = {
+            "connect_timeout": CONNECT_WITHIN,
+            "tcp_user_timeout": 1000 * DEAD_AFTER,
+            "keepalives_idle": PROBE_EVERY,
+            "keepalives_interval": PROBE_EVERY,
+        }
         own = {
             "pool_size": 5,
             "max_overflow": CONNECTIONS - 5,
-            "pool_timeout": BUSY_TIMEOUT,
+            "pool_timeout": CONNECTION_WITHIN,
             "pool_pre_ping": True,
             "pool_recycle": 1800,
             "connect_args": patience,

@@ -7,7 +7,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from idp.database import BUSY_TIMEOUT, open_engine
+from idp.database import LOCK_WITHIN, open_engine
 from idp.errors import NotReadyError
 from idp.migrations import revisions
 from idp.migrations.revisions import FOLDER
@@ -68,7 +68,7 @@ def _lock(connection: Connection) -> None:
         # Whoever is at it takes as long as it takes. For a table nobody waits long: all requests would queue behind.
         connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_TIMEOUT}s'")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WITHIN}s'")
 
 
 def _check_foreign_keys(connection: Connection) -> None:

@@ -1,5 +1,6 @@
 """How the database behaves: durable, strict about references, and writers wait for each other instead of failing."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from sqlalchemy.orm import Session
 
 from idp import database
 from idp.database import keep_to_file, open_engine, open_session, prepare_engine
+from idp.serving import server
 from idp.settings import Settings
+from tests.house.pages import read
 
 
 @pytest.fixture
@@ -176,3 +179,24 @@ def test_an_engine_of_another_kind_is_left_alone(tmp_path: Path) -> None:
     engine = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     prepare_engine(engine)
     assert open_engine(Settings(instance=tmp_path, database_url="postgres://a@b/c")).dialect.name == "postgresql"
+
+
+def test_who_waits_for_the_database_is_answered_before_anybody_gives_up_on_them() -> None:
+    """What a request waits for in turn, beside how long a server that stops and the examples' proxies wait for it."""
+    options = database.engine_options(Settings(database_url="postgresql://idp@db.example.org/idp"))
+    connecting, limits = options["connect_args"], database._SERVER_LIMITS
+    for_a_row = options["pool_timeout"] + int(limits["lock_timeout"].removesuffix("s"))
+    for_a_server_that_is_gone = connecting["tcp_user_timeout"] / 1000 + connecting["connect_timeout"]
+    while_it_says_nothing = connecting["keepalives_idle"] + 2 * connecting["keepalives_interval"]
+    patience = [server.STOP_WITHIN]
+    for name, setting in (("nginx.conf", "proxy_read_timeout"), ("Caddyfile", "response_header_timeout")):
+        patience += map(int, re.findall(rf"^\s*{setting} (\d+)s\b", read(f"examples/{name}"), re.MULTILINE))
+    assert len(patience) == 3
+    room = 3
+    waits = (database.BUSY_TIMEOUT, for_a_row, for_a_server_that_is_gone, while_it_says_nothing)
+    assert max(waits) <= min(patience) - room
+    assert f"the provider itself waits for the database for {for_a_row} seconds at most" in read("examples/nginx.conf")
+    deployment = " ".join(read("deployment.md").split())
+    assert f"nobody waits longer than {database.LOCK_WITHIN} seconds for a lock" in deployment
+    assert f"{database.CONNECTION_WITHIN} seconds for a connection" in deployment
+    assert f"nothing for up to {for_a_server_that_is_gone:.0f} seconds, then 503" in deployment

@@ -335,10 +335,11 @@ class TestOnPostgres:
         with app.app_context(), context.extension.engine.connect() as connection:
             limits = {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in database._SERVER_LIMITS}
             connection.rollback()
-            assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == limits["lock_timeout"] == "15s"
+            assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == limits["lock_timeout"]
+        assert limits["lock_timeout"] == f"{database.LOCK_WITHIN}s"
         idle, every, times = (int(limits[f"tcp_keepalives_{what}"]) for what in ("idle", "interval", "count"))
         assert 0 < idle + every * times <= 30
-        assert limits["tcp_user_timeout"] in ("15000", "15s")
+        assert limits["tcp_user_timeout"] in (f"{database.DEAD_AFTER}000", f"{database.DEAD_AFTER}s")
         assert limits["idle_in_transaction_session_timeout"] == "5min"
 
     def test_a_read_only_standby(self, app, stage, settings):
