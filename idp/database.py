@@ -40,6 +40,7 @@ PROBE_EVERY = 4  # and in between, while nothing is heard of it, we ask whether 
 LOOK_EVERY = 0.0005  # seconds between two looks whether it is free; less than a transaction takes
 STEP_ASIDE_AFTER = 0.05  # seconds of waiting after which requests that only read go on meanwhile
 LOOK_AGAIN_EVERY = 0.01  # seconds between two looks from then on
+LONG = 0.5  # seconds for which somebody has waited when others step aside at once: it is no transaction of a request's
 # How long a PostgreSQL server waits for us, and lets us wait. A host whose power fails says no goodbye: without these
 # its rows would stay locked for two hours, and everybody who needs one of them would wait for as long.
 _SERVER_LIMITS = {
@@ -56,6 +57,7 @@ IDLE_MOST = 2
 # KiB of pages that a connection to SQLite keeps: what lies above the rows of a million people in the indexes of a login
 # and a token check, and more. SQLite's own 2,000 are too few for that.
 PAGES_KEPT = 4_000
+_waiting_since: list[float] = []  # of those here who stepped aside, on `clock.ticks`; in their order, or nearly so
 _SHORT = 64  # characters or bytes of JSON that are remembered
 _WAIT = f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT}"
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
@@ -449,7 +451,7 @@ def _begin_in_turn(cursor: Any) -> None:
     """
     connection = cursor.connection
     began_at = clock.ticks()
-    connection.has_turn = connection.has_turn or write_turns.SHARED.take(STEP_ASIDE_AFTER)
+    connection.has_turn = connection.has_turn or write_turns.SHARED.take(0 if _is_long_taken() else STEP_ASIDE_AFTER)
     if _begins(cursor):
         connection.has_turn = True
         return
@@ -466,7 +468,7 @@ def _wait_and_begin(cursor: Any, began_at: float) -> None:
     SQLite's own way to wait sleeps ever longer between two looks, up to a tenth of a second, while a transaction here
     takes a thousandth: whoever came first would often be the last to see that the lock is free. Whoever waits keeps
     their turn at first (see `idp.turns`), so that of all threads of a process one looks; when the wait gets long, they
-    step aside, for those who only read.
+    step aside, for those who only read. Who comes when somebody else's wait is long does so at once.
 
     Args:
         began_at: when this process began to wait, on `clock.ticks`.
@@ -474,20 +476,33 @@ def _wait_and_begin(cursor: Any, began_at: float) -> None:
     Raises:
         sqlite3.OperationalError: somebody else has been writing all the while.
     """
-    while clock.ticks() < began_at + STEP_ASIDE_AFTER:
+    while not _is_long_taken() and clock.ticks() < began_at + STEP_ASIDE_AFTER:
         time.sleep(LOOK_EVERY)
         if _begins(cursor):
             return
-    while clock.ticks() < began_at + BUSY_TIMEOUT:
-        if write_turns.SHARED.are_taken:
-            cursor.connection.give_back_turn()  # others may have better luck
-        with turns.aside():
-            time.sleep(LOOK_AGAIN_EVERY)
-        # Only with the turn: who held SQLite's lock and waited for a turn would stop whoever has the turn and waits for
-        # that lock.
-        if _begins(cursor):
-            return
+    _waiting_since.append(began_at)
+    try:
+        while clock.ticks() < began_at + BUSY_TIMEOUT:
+            if write_turns.SHARED.are_taken:
+                cursor.connection.give_back_turn()  # others may have better luck
+            with turns.aside():
+                time.sleep(LOOK_AGAIN_EVERY)
+            # Only with the turn: who held SQLite's lock and waited for a turn would stop whoever has the turn and waits
+            # for that lock.
+            if _begins(cursor):
+                return
+    finally:
+        _waiting_since.remove(began_at)
     cursor.execute("BEGIN IMMEDIATE")
+
+
+def _is_long_taken() -> bool:
+    """Tell whether somebody here waits for SQLite's lock for long: who kept their turn for it would keep it in vain.
+
+    Of many who come meanwhile each would, one after the other, and nobody else would be answered.
+    """
+    oldest = next(iter(_waiting_since), None)
+    return oldest is not None and clock.ticks() >= oldest + LONG
 
 
 def _begins(cursor: Any) -> bool:

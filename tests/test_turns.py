@@ -12,6 +12,7 @@ from idp import crypto, database, turns
 from idp.serving.server import THREADS
 from idp.settings import Settings
 from idp.web.one_at_a_time import OneAtATime
+from tests.waiting import until
 
 PATIENCE = 120  # seconds; how long a test waits for what must come
 
@@ -126,6 +127,36 @@ def test_who_waits_for_the_databases_lock_steps_aside(tmp_path):
     with engine.connect() as db:
         assert db.scalar(text("SELECT count(*) FROM box")) == 2
         assert db.scalar(text("PRAGMA busy_timeout")) == 1000 * database.BUSY_TIMEOUT
+    engine.dispose()
+
+
+def test_where_somebody_waits_for_the_databases_lock_for_long_the_others_step_aside_at_once(tmp_path, monkeypatch):
+    """Of many writers that come meanwhile, one after the other would keep the turn for a while, and in vain."""
+    engine = database.open_engine(Settings(instance=tmp_path))
+    with engine.begin() as db:
+        db.execute(text("CREATE TABLE box (content TEXT)"))
+
+    def write():
+        with turns.taken(), engine.begin() as db:
+            db.execute(text("INSERT INTO box VALUES ('late')"))
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    with engine.connect() as holder:
+        holder.execute(text("INSERT INTO box VALUES ('first')"))
+        writers[0].start()
+        until(lambda: len(database._waiting_since) == 1)
+        monkeypatch.setattr(database, "LONG", 0)
+        monkeypatch.setattr(database, "STEP_ASIDE_AFTER", PATIENCE)
+        writers[1].start()
+        try:
+            until(lambda: len(database._waiting_since) == 2)
+            assert turns._turn.acquire(timeout=PATIENCE)
+            turns._turn.release()
+        finally:
+            holder.commit()
+            for writer in writers:
+                writer.join()
+    assert database._waiting_since == []
     engine.dispose()
 
 
