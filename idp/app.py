@@ -8,10 +8,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from idp import crypto, database, logs, metrics, settings
 from idp.oidc import session_ends
 from idp.oidc.server import compose
+from idp.serving import threads
 from idp.settings import Settings
 from idp.web import context
 from idp.web.api import register_api
 from idp.web.application import Application
+from idp.web.at_hand import AtHand
 from idp.web.direct import Direct
 from idp.web.error_pages import register_error_pages
 from idp.web.exchange import BODY_MOST, Exchanges, Site, cookie_names
@@ -76,6 +78,8 @@ def create_app(in_force: Settings | None = None) -> Flask:
     if in_force.is_sqlite:  # another database is waited for, and meanwhile other requests go on
         app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
     app.wsgi_app = Reception(app.wsgi_app, body_most=BODY_MOST)  # type: ignore[method-assign]
+    most = threads.AT_HAND
+    app.wsgi_app = AtHand(app.wsgi_app, most=most, issuer_path=in_force.issuer_path)  # type: ignore[method-assign]
     if in_force.proxy_hops:
         hops = in_force.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]

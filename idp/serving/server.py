@@ -14,13 +14,12 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from idp import hashing, logs, receiving, write_turns
-from idp.serving import draining, web_process
+from idp import logs, write_turns
+from idp.serving import draining, threads, web_process
 from idp.serving.companion import Companion
 from idp.serving.start import Serving
 
-# Of a web process, at most: bodies that are received or wait for that, passwords that wait, and 24 for everything else.
-THREADS = receiving.AT_ONCE + receiving.WAITING + sum(hashing.PLACES.values()) + 24
+THREADS = threads.AT_HAND + threads.SPARE  # of a web process, at most
 CONNECTIONS = 2048  # that a web process has open at once
 OTHER_FILES = 256  # that it has open besides
 STOP_WITHIN = 20  # seconds that running requests have when the server stops

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Response, request
 
 from idp.settings import Settings
+from idp.web.at_hand import NO_ROOM
 from idp.web.browser_state import browser_state_cookie
 from idp.web.context import browser_cookie
 from idp.web.exchange import Answer, Page, current
@@ -73,7 +74,7 @@ class Direct:
         if endpoint is None:
             folder, _, last = path.rpartition("/")
             endpoint, values = self._below.get((method, folder)), (last,)
-        if endpoint is None or not all(values):
+        if endpoint is None or not all(values) or NO_ROOM in environ:
             return self._application(environ, start_response)
         try:
             outcome = endpoint(*values)

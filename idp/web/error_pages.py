@@ -19,6 +19,7 @@ from idp.errors import BUSY_RETRY_AFTER, Busy, IdpError, InvalidInputError, Refu
 from idp.logs import request_id
 from idp.oidc.clients import ClientMetadata
 from idp.web import texts
+from idp.web.at_hand import NO_ROOM
 from idp.web.texts import text, told, wait
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ _REMEDIES: Mapping[str, str] = {
 
 def register_error_pages(app: Flask) -> None:
     """Render every error of the application."""
+    app.before_request(refuse_without_room)
     app.register_error_handler(HTTPException, show_http_error)
     app.register_error_handler(Refusal, show_refusal)
     app.register_error_handler(IdpError, show_not_ready)
@@ -153,6 +155,14 @@ def not_ready(reason: str) -> Response:
 
 
 # -- One handler for each kind of error --------------------------------------------
+
+
+def refuse_without_room() -> Response | None:
+    """Have those come back who found no place, before anything is done for them (`idp.web.at_hand`)."""
+    if NO_ROOM not in request.environ:
+        return None
+    log.info("%s %s refused as busy: too many requests are at hand.", request.method, request.path)
+    return _come_back(_show(503, "busy", "error.busy_title", "error.busy"))
 
 
 def show_refusal(refusal: Refusal) -> Response:

@@ -20,7 +20,7 @@ _HEADERS = (
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
 )
-_WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # what comes with these means nothing (RFC 9110 section 9.3.1)
+WITHOUT_BODY = ("GET", "HEAD", "OPTIONS")  # what comes with these means nothing (RFC 9110 section 9.3.1)
 
 
 class Reception:
@@ -41,10 +41,8 @@ class Reception:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Receive, then pass on."""
         if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
-            if environ.get("REQUEST_METHOD") in _WITHOUT_BODY:
-                environ.pop("CONTENT_LENGTH", None)
-                environ.pop("HTTP_TRANSFER_ENCODING", None)
-                environ["wsgi.input"] = io.BytesIO()
+            if environ.get("REQUEST_METHOD") in WITHOUT_BODY:
+                drop_body(environ)
                 return self._application(environ, start_response)
             address = environ.get("REMOTE_ADDR", "")
             try:
@@ -68,3 +66,10 @@ class Reception:
         while len(body) < length and (piece := environ["wsgi.input"].read(length - len(body))):
             body += piece
         return bytes(body)
+
+
+def drop_body(environ: "WSGIEnvironment") -> None:
+    """Have the application see no body; nothing of it is read."""
+    environ.pop("CONTENT_LENGTH", None)
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    environ["wsgi.input"] = io.BytesIO()
