@@ -78,8 +78,9 @@ def create_app(in_force: Settings | None = None) -> Flask:
     if in_force.is_sqlite:  # another database is waited for, and meanwhile other requests go on
         app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
     app.wsgi_app = Reception(app.wsgi_app, body_most=BODY_MOST)  # type: ignore[method-assign]
-    most = threads.AT_HAND
-    app.wsgi_app = AtHand(app.wsgi_app, most=most, issuer_path=in_force.issuer_path)  # type: ignore[method-assign]
+    app.wsgi_app = AtHand(  # type: ignore[method-assign]
+        app.wsgi_app, most=threads.AT_HAND, spare=threads.SPARE, issuer_path=in_force.issuer_path
+    )
     if in_force.proxy_hops:
         hops = in_force.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]

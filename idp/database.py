@@ -40,6 +40,7 @@ PROBE_EVERY = 4  # and in between, while nothing is heard of it, we ask whether 
 LOOK_EVERY = 0.0005  # seconds between two looks whether it is free; less than a transaction takes
 STEP_ASIDE_AFTER = 0.05  # seconds of waiting after which requests that only read go on meanwhile
 LOOK_AGAIN_EVERY = 0.01  # seconds between two looks from then on
+LOOK_FOR_FILE_EVERY = 0.05  # seconds in which requests that only read may go on with a file that is gone
 LONG = 0.5  # seconds for which somebody has waited when others step aside at once: it is no transaction of a request's
 # How long a PostgreSQL server waits for us, and lets us wait. A host whose power fails says no goodbye: without these
 # its rows would stay locked for two hours, and everybody who needs one of them would wait for as long.
@@ -58,6 +59,7 @@ IDLE_MOST = 2
 # and a token check, and more. SQLite's own 2,000 are too few for that.
 PAGES_KEPT = 4_000
 _waiting_since: list[float] = []  # of those here who stepped aside, on `clock.ticks`; in their order, or nearly so
+_last_began = [0.0]  # when somebody here began to write
 _SHORT = 64  # characters or bytes of JSON that are remembered
 _WAIT = f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT}"
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
@@ -111,15 +113,28 @@ class _SqliteConnection(sqlite3.Connection):
     def __init__(self, path: str, *given: Any, **more: Any) -> None:
         self._path = path
         self._file = _file_at(path)  # before it is opened: one that comes between counts as another
+        self._look_at = 0.0
+        self._is_lost = False
         super().__init__(path, *given, **more)
 
     @property
     def has_lost_file(self) -> bool:
-        """Whether its path leads to another file now, or to none: what is written here then, nobody would find."""
-        return _file_at(self._path) != self._file
+        """Whether its path leads to another file now, or to none; looked at now and then."""
+        now = clock.ticks()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_FOR_FILE_EVERY
+            self._is_lost = _file_at(self._path) != self._file
+        return self._is_lost
 
     def commit(self) -> None:
-        """Commit."""
+        """Commit.
+
+        Raises:
+            sqlite3.OperationalError: the file is gone, or another has its name: nobody would find what was written.
+        """
+        if self._file is not None and self.in_transaction and _file_at(self._path) != self._file:
+            self._look_at = 0.0
+            raise sqlite3.OperationalError("the database's file is gone, or another")
         super().commit()
         self.give_back_turn()
 
@@ -143,7 +158,7 @@ class _SqliteConnection(sqlite3.Connection):
 def _file_at(path: str) -> tuple[int, int] | None:
     """Return what tells a file from all others, whatever its name; None where there is none."""
     try:
-        status = os.stat(path)  # each request asks, and a Path would take as long again
+        status = os.stat(path)  # each commit asks, and a Path would take as long again
     except OSError:
         return None
     return status.st_dev, status.st_ino
@@ -315,11 +330,13 @@ class LeanSession(Session):
         if self._borrowed is not None and not self._may_keep(self._borrowed):
             self.let_go_of_connection()
 
-    def give_back_lost_connection(self) -> None:
-        """Give the connection back where its pool was put away meanwhile, or its file."""
-        self.give_back_connection()
-        if self._borrowed is not None and _has_lost_file(self._borrowed.connection.driver_connection):
-            self.let_go_of_connection()
+    @property
+    def has_stale_connection(self) -> bool:
+        """Whether the connection is of a pool that was put away meanwhile, or to a file that was."""
+        borrowed = self._borrowed
+        if borrowed is None:
+            return False
+        return not self._may_keep(borrowed) or _has_lost_file(borrowed.connection.driver_connection)
 
     @property
     def has_connection(self) -> bool:
@@ -371,7 +388,8 @@ class SessionPool:
         for idle in (self._connected, self._bare):
             with contextlib.suppress(IndexError):
                 session = idle.pop()
-                session.give_back_lost_connection()
+                if session.has_stale_connection:
+                    session.let_go_of_connection()
                 return session
         return cast(LeanSession, self._make())
 
@@ -497,12 +515,12 @@ def _wait_and_begin(cursor: Any, began_at: float) -> None:
 
 
 def _is_long_taken() -> bool:
-    """Tell whether somebody here waits for SQLite's lock for long: who kept their turn for it would keep it in vain.
+    """Tell whether nobody here gets SQLite's lock for long: who kept their turn for it would keep it in vain.
 
     Of many who come meanwhile each would, one after the other, and nobody else would be answered.
     """
     oldest = next(iter(_waiting_since), None)
-    return oldest is not None and clock.ticks() >= oldest + LONG
+    return oldest is not None and clock.ticks() >= max(oldest, *_last_began) + LONG
 
 
 def _begins(cursor: Any) -> bool:

@@ -136,11 +136,11 @@ class HashingQueue:
             return None
         had = Counter(chain(place.owners, *(each.owners for each in waiting)))
 
-        def places(owners: Sequence[str]) -> list[int]:
+        def share(owners: Sequence[str]) -> list[int]:
             return [had[owner] for owner in owners]
 
-        greediest = max(reversed(waiting), key=lambda each: places(each.owners))
-        if places(greediest.owners) <= places(place.owners):
+        greediest = max(reversed(waiting), key=lambda each: share(each.owners))
+        if share(greediest.owners) <= share(place.owners):
             raise _refusal()
         return greediest
 
@@ -164,7 +164,7 @@ class HashingQueue:
                 self._idle -= 1
             waiting = next(self._waiting[lane] for lane in next(self._turns) if self._waiting[lane])
             first = waiting.pop(0)
-            # What else its owners have waits behind everybody who waits now.
+            # What else its owners have waits behind everybody who waits now; commands have no owners.
             waiting.sort(key=lambda each: [one == other for one, other in zip(each.owners, first.owners, strict=False)])
             return first
 

@@ -3,6 +3,7 @@
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,19 +12,17 @@ START_WITHIN = 20  # seconds
 
 
 class RedisServer:
-    """A server that can be stopped, frozen and started again.
+    """A server that can be stopped, frozen and started again."""
 
-    Args:
-        folder: for its socket.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._socket = folder / "redis.socket"
+    def __init__(self) -> None:
+        # A test's own folder may have too long a name: that of a socket has 107 characters at most.
+        self._socket = Path(tempfile.mkdtemp(prefix="redis-")) / "redis.socket"
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"unix://{self._socket}"
 
     def start(self, *options: str) -> None:
         """Start it, empty, and wait until it answers."""
+        self._socket.parent.mkdir(exist_ok=True)
         self._process = subprocess.Popen(
             (BINARY, "--port", "0", "--unixsocket", str(self._socket), "--save", "", "--appendonly", "no", *options),
             stdin=subprocess.DEVNULL,
@@ -43,7 +42,7 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
-        self._socket.unlink(missing_ok=True)
+        shutil.rmtree(self._socket.parent, ignore_errors=True)
 
     def freeze(self) -> None:
         """Have it answer nobody, and close no connection."""

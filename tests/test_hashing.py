@@ -127,7 +127,7 @@ def test_whose_turn_does_not_come_in_time_is_refused_and_never_hashed(busy_queue
 
 
 def test_who_gave_up_takes_nobodys_place(busy_queue, pool, hashes, monkeypatch):
-    monkeypatch.setattr(hashing, "WAIT_MOST", 0.05)
+    monkeypatch.setattr(hashing, "WAIT_MOST", 1)
     coming = enter(pool, busy_queue, hashes, *((Lane.DOUBTFUL, number) for number in range(PLACES[Lane.DOUBTFUL])))
     for each in coming:
         with pytest.raises(Busy):

@@ -208,7 +208,9 @@ def require_password(
     place = place_of_owner(visitor, user_id)
     hashing.check_room(place)
     attempt = throttle.spend(db, settings, throttle.PASSWORD_CHANGE, user_id)
-    if not is_right(db, settings, current, user.password_hash, place):
+    with throttle.free_when_busy(db, attempt):
+        is_theirs = is_right(db, settings, current, user.password_hash, place)
+    if not is_theirs:
         audit.record(db, refused, visitor, user_id=user_id)
         raise InvalidInputError({"current_password": [sentences.PASSWORD_WRONG()]})
     attempt.refund(db)

@@ -34,7 +34,7 @@ def request_password_reset(
     Raises:
         Throttled: too often for this name, or from this network.
     """
-    _spend(db, settings, visitor, identifier)
+    _spend(db, settings, visitor, identifier, throttle.RECOVERY_ACCOUNT)
     found = _find(db, users.has_sign_in_name(identifier))
     email = found["email"] if found else NOBODY
     is_admitted = throttle.admits_mail(db, settings, found["email"] if found else "", typed=identifier, is_awaited=True)
@@ -109,7 +109,7 @@ def remind_usernames(db: Session, settings: Settings, visitor: Visitor, email: s
     Raises:
         Throttled: too often for this address, or from this network.
     """
-    _spend(db, settings, visitor, email, "names of ")
+    _spend(db, settings, visitor, email, throttle.REMINDER_ACCOUNT)
     found = _find(db, User.email_key == names.email_key(email))
     usernames = (found["username"],) if found else ("",)
     is_admitted = throttle.admits_mail(db, settings, found["email"] if found else "", typed=email)
@@ -134,7 +134,7 @@ def issue_temporary_password(
     Raises:
         Throttled: too often for this name, or from this network.
     """
-    _spend(db, settings, visitor, identifier)
+    _spend(db, settings, visitor, identifier, throttle.RECOVERY_ACCOUNT)
     found = _find(db, users.has_sign_in_name(identifier))
     if found is None:
         audit.record(db, Event.PASSWORD_ISSUED, visitor)
@@ -161,7 +161,7 @@ def find_usernames(db: Session, settings: Settings, visitor: Visitor, email: str
     Raises:
         Throttled: too often for this address, or from this network.
     """
-    _spend(db, settings, visitor, email, "names of ")
+    _spend(db, settings, visitor, email, throttle.REMINDER_ACCOUNT)
     found = _find(db, User.email_key == names.email_key(email))
     audit.record(db, Event.USERNAME_REMINDED, visitor, user_id=found["id"] if found else None)
     return ((found["username"], found["email"]),) if found else ()
@@ -173,10 +173,10 @@ def find_address(db: Session, identifier: str) -> str:
     return str(found["email"]) if found else ""
 
 
-def _spend(db: Session, settings: Settings, visitor: Visitor, identifier: str, what: str = "") -> None:
-    # Names apart from passwords: whoever asks for the one on and on would keep the other away.
-    account = f"{what}{names.username_key(identifier)}"
-    throttle.spend_all(db, settings, (throttle.RECOVERY_ADDRESS, visitor.network), (throttle.RECOVERY_ACCOUNT, account))
+def _spend(db: Session, settings: Settings, visitor: Visitor, identifier: str, kind: str) -> None:
+    """Charge an attempt. Names have a kind apart from passwords: asking for the one would keep the other away."""
+    account = names.username_key(identifier)
+    throttle.spend_all(db, settings, (throttle.RECOVERY_ADDRESS, visitor.network), (kind, account))
 
 
 def _find(db: Session, condition: ColumnElement[bool]) -> RowMapping | None:

@@ -124,7 +124,7 @@ def register(
     if invitation and names.email_key(invitation.email) != names.email_key(person.email):
         raise InvalidInputError({"email": [sentences.INVITATION_OTHER_ADDRESS()]})
     client_id = invitation.client_id if invitation else rules.client_id
-    charge, _ = throttle.spend_all(
+    charges = throttle.spend_all(
         db,
         settings,
         (throttle.REGISTRATION_ADDRESS, visitor.network),
@@ -137,7 +137,8 @@ def register(
     if not (_is_of(person.email, domains) and (listed or _is_of(person.email, rules.domains))):
         _refuse(db, visitor, "domain", sentences.DOMAIN_NOT_ALLOWED())
     _check_username(db, person)
-    password_hash = passwords.hash_new(db, settings, password, Place(charge.lane, (visitor.network,)))
+    with throttle.free_when_busy(db, *charges):
+        password_hash = passwords.hash_new(db, settings, password, Place(charges[0].lane, (visitor.network,)))
     is_proven = invitation is not None or is_address_proven
     # Who has proven the address is no stranger to its mailbox.
     is_admitted = is_proven or throttle.admits_mail(db, settings, person.email)

@@ -6,7 +6,7 @@ from idp import clock, hashing, sentences
 from idp.accounts import audit, names, passwords, sessions, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
-from idp.errors import AddressUnverified, Busy, SignInRefused, Throttled
+from idp.errors import AddressUnverified, SignInRefused, Throttled
 from idp.hashing import Lane, Place
 from idp.settings import DAY, Settings
 from idp.statements import Row
@@ -35,7 +35,7 @@ def sign_in(
     user = users.find_signing_in(db, identifier)
     charges, place = _spend(db, settings, visitor, identifier, user["id"] if user else None)
     stored = user["password_hash"] if user else None
-    try:
+    with throttle.free_when_busy(db, *charges):
         right = passwords.is_right(db, settings, password, stored, place)
         is_confirmed = (
             user is not None
@@ -44,9 +44,6 @@ def sign_in(
             and user["disabled_at"] is None
             and passwords.confirm(db, settings, visitor, user["id"], password, stored)
         )
-    except Busy:
-        throttle.give_back(db, charges)
-        raise
     if user is None or not is_confirmed:
         reason = "unknown_user" if user is None else _reason(user, right)
         audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user["id"] if user else None, reason=reason)

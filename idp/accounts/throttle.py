@@ -10,7 +10,8 @@ while the first one is still hashing, and no write lock is held during a quarter
 Buckets are rows of a table, or keys of a server such as Redis (`shared_buckets`); while that is away, rows again.
 """
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, case, or_, select, update
@@ -22,7 +23,7 @@ from idp.accounts import names, shared_buckets
 from idp.accounts.shared_buckets import SharedBuckets
 from idp.batches import delete_expired
 from idp.database import INSERTS, EitherInsert
-from idp.errors import Throttled
+from idp.errors import Busy, Throttled
 from idp.hashing import Lane
 from idp.models import Throttle
 from idp.settings import Settings
@@ -37,6 +38,7 @@ REGISTRATION_ACCOUNT = "registration_account"
 REGISTRATION_ADDRESS = "registration_address"
 RECOVERY_ACCOUNT = "recovery_account"
 RECOVERY_ADDRESS = "recovery_address"
+REMINDER_ACCOUNT = "reminder_account"
 RESEND_ACCOUNT = "resend_account"
 RESEND_ADDRESS = "resend_address"
 CODE_ACCOUNT = "code_account"
@@ -59,6 +61,7 @@ KINDS = (
     REGISTRATION_ADDRESS,
     RECOVERY_ACCOUNT,
     RECOVERY_ADDRESS,
+    REMINDER_ACCOUNT,
     RESEND_ACCOUNT,
     RESEND_ADDRESS,
     CODE_ACCOUNT,
@@ -82,7 +85,7 @@ CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
 # Requests of apps that may wait for a person, as against attempts to sign in: no school or office comes near to that.
 REQUESTS_FOR_ATTEMPT = 20
 DOUBTED_FROM = 5  # a network is doubtful while it has used more than this part of its burst: a fifth
-_MAILS = (REGISTRATION_ACCOUNT, RECOVERY_ACCOUNT, RESEND_ACCOUNT, CODE_ACCOUNT)
+_MAILS = (REGISTRATION_ACCOUNT, RECOVERY_ACCOUNT, REMINDER_ACCOUNT, RESEND_ACCOUNT, CODE_ACCOUNT)
 
 
 @dataclass(frozen=True)
@@ -141,11 +144,12 @@ def spend_all(db: Session, settings: Settings, *buckets: tuple[str, str]) -> tup
 
 
 def admits_mail(db: Session, settings: Settings, recipient: str, *, typed: str = "", is_awaited: bool = False) -> bool:
-    """Charge a mail that strangers may cause to its mailbox, commit that, and tell whether it may be written.
+    """Charge a mail that strangers may cause to its mailbox, and tell whether it may be written.
 
     A mailbox has this one bucket, whoever asks and however. Who asks is not told that it is empty, and has the same
     work done (see `same_work`): a name and an address that are refused together would betray that they belong
-    together. Buckets of names as typed, which refuse aloud, stand before it.
+    together. Buckets of names as typed, which refuse aloud, stand before it. The charge goes with the mail: a commit
+    of its own would take longer than none, and tell whether there was a charge.
 
     Args:
         recipient: whom it is for; nothing where there is nobody.
@@ -160,7 +164,6 @@ def admits_mail(db: Session, settings: Settings, recipient: str, *, typed: str =
     shared = shared_buckets.of(settings)
     answer = shared.spend(bucket, admitted, MAIL_INTERVAL, apart) if shared is not None else None
     is_admitted = answer[0] if answer else _charge(db, bucket, admitted, MAIL_INTERVAL, apart) is not None
-    db.commit()
     if not is_admitted:
         metrics.add(metrics.throttled(MAILBOX))
     return is_admitted
@@ -224,11 +227,16 @@ def _charge(db: Session, bucket: str, burst: int, interval: int, clocks_apart: i
     return charged
 
 
-def give_back(db: Session, charges: Iterable[Charge]) -> None:
-    """Refund attempts that came to nothing, and commit that: the request that made them ends in an error."""
-    for charge in charges:
-        charge.refund(db)
-    db.commit()
+@contextlib.contextmanager
+def free_when_busy(db: Session, *charges: Charge) -> Iterator[None]:
+    """Refund attempts that came to nothing, because too many passwords wait, and commit that: an error follows."""
+    try:
+        yield
+    except Busy:
+        for charge in charges:
+            charge.refund(db)
+        db.commit()
+        raise
 
 
 def sweep(db: Session, *, most: int) -> int:

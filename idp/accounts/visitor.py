@@ -1,6 +1,7 @@
 """Who is asking, as far as a provider can tell before anybody signs in."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 
@@ -22,19 +23,25 @@ class Visitor:
 
     @property
     def network(self) -> str:
-        """What one household or server can pick addresses from: an IPv4 address, or an IPv6 /64.
+        """What one household or server can pick addresses from."""
+        return network_of(self.address)
 
-        Nothing where the address is none: it may be a new text each time, so all of these share one network.
-        """
-        try:
-            address = ip_address(plain_address(self.address))
-        except ValueError:
-            return ""
-        if isinstance(address, IPv6Address):
-            if address.ipv4_mapped:
-                return str(address.ipv4_mapped)
-            return str(ip_network((address, 64), strict=False))
-        return str(address)
+
+@lru_cache(maxsize=4_096)
+def network_of(told: str) -> str:
+    """Return an address's network: an IPv4 address itself, or an IPv6 /64.
+
+    Nothing where the address is none: it may be a new text each time, so all of these share one network.
+    """
+    try:
+        address = ip_address(plain_address(told))
+    except ValueError:
+        return ""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def plain_address(told: str) -> str:

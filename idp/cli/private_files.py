@@ -52,9 +52,10 @@ def created(path: Path) -> Iterator[BinaryIO]:
 
 
 def sync(path: Path) -> None:
-    """Have a file, or a folder's list of files, reach the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Have a file, or a folder's list of files, reach the disk; of a folder where the file system knows how to."""
+    with contextlib.suppress(*(OSError,) if path.is_dir() else ()):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

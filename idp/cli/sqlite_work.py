@@ -1,5 +1,6 @@
 """Work on SQLite that may take long: a signal ends it, and not only when it is done."""
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -26,11 +27,11 @@ def ended_by_signals(connection: sqlite3.Connection, work: Callable[[], _Result]
         result = pool.submit(work)
         try:
             return result.result()
-        except BaseException:
-            while not result.done():  # between two statements there is nothing to interrupt
-                connection.interrupt()
-                wait([result], _AGAIN_AFTER)
-            raise
+        finally:  # whatever ended the wait, and however often
+            while not result.done():
+                with contextlib.suppress(BaseException):
+                    connection.interrupt()  # between two statements there is nothing to interrupt
+                    wait([result], _AGAIN_AFTER)
 
 
 def find_damage(connection: sqlite3.Connection) -> list[str]:

@@ -7,6 +7,7 @@ from idp.errors import IdpError
 from idp.mail.envelope import Envelope
 
 REASON_MOST = 300  # characters
+_READ_MOST = 2_000  # characters of what a server said, which may be made to take long to look through
 # Mail servers name whom they do not know. Their filters quote what they dislike, be it a link that opens an account.
 _PRIVATE = re.compile(r"\S*(?:://|%3A%2F%2F)\S*|[^\s<>]*(?:@|%40)[^\s<>]*|[\w=-]{24,}", re.IGNORECASE)
 
@@ -19,8 +20,10 @@ class TransportError(IdpError):
     """
 
     def __init__(self, reason: str) -> None:
-        plain = "".join(c if c.isprintable() else " " for c in reason)
-        super().__init__(_PRIVATE.sub("(...)", " ".join(plain.split()))[:REASON_MOST])
+        plain = " ".join("".join(c if c.isprintable() else " " for c in reason).split())
+        if len(plain) > _READ_MOST:  # without the last word, which may be half an address
+            plain = plain[:_READ_MOST].rpartition(" ")[0]
+        super().__init__(_PRIVATE.sub("(...)", plain)[:REASON_MOST])
 
 
 class Unreachable(TransportError):

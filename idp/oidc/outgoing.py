@@ -192,8 +192,13 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _good_for(headers: http.client.HTTPMessage) -> int | None:
-    said = parse_cache_control_header(",".join(headers.get_all("Cache-Control", ())), cls=ResponseCacheControl)
-    return 0 if said.no_store or said.no_cache else said.max_age
+    """Return for how many seconds an answer is fresh, less those that it lay somewhere on the way."""
+    told = ",".join(headers.get_all("Cache-Control", ())).lower()
+    said = parse_cache_control_header(told, cls=ResponseCacheControl)
+    if said.no_store or said.no_cache:
+        return 0
+    age = headers.get("Age", "")
+    return said.max_age and max(0, said.max_age - (int(age) if age.isascii() and age.isdigit() else 0))
 
 
 def _read(response: http.client.HTTPResponse, most: int) -> bytes:

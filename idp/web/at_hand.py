@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 NO_ROOM = "idp.no_room"  # in the environment of what is to be refused
-MOMENT = 0.5  # seconds without anybody leaving after which there is no hope
+MOMENT = 0.5  # seconds after which there is no hope where fewer left than can be waiting
 WAIT_MOST = 1.0  # seconds that a request waits for a place where others leave
 NO_HOPE = 1.0  # seconds for which nobody waits then
 _BRAND = ("/brand/pages.css", "/brand/theme.css", "/brand/icon.svg", "/brand/logo")
@@ -24,22 +24,24 @@ class AtHand:
     """Lets so many requests in at once, and has the others refused. What needs no database always comes in.
 
     Whoever finds no place waits a moment for one: in a burst of honest requests each is done within thousandths. Where
-    nobody leaves, all wait for the same thing, and nobody else need wait for them.
+    hardly anybody leaves, all wait for the same thing, and nobody else need wait for them.
 
     Args:
         application: what to call; it refuses what has `NO_ROOM` in its environment.
         most: requests.
+        spare: threads there are besides.
         issuer_path: below which our paths are known as well.
     """
 
-    def __init__(self, application: "WSGIApplication", *, most: int, issuer_path: str) -> None:
+    def __init__(self, application: "WSGIApplication", *, most: int, spare: int, issuer_path: str) -> None:
         self._application = application
+        self._spare = spare
         self._issuer_path = issuer_path
         # Taking one and putting it back is one step each, whatever the number of threads, and costs next to nothing.
         self._places: SimpleQueue[None] = SimpleQueue()
         for _ in range(most):
             self._places.put(None)
-        self._left = 0  # those who did; that it changes is what counts, so one lost by two threads at once does no harm
+        self._left = 0  # how many did; one that two threads at once count only once does no harm
         self._is_hopeless_until = 0.0
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -65,13 +67,13 @@ class AtHand:
         return is_one and environ.get("REQUEST_METHOD") in WITHOUT_BODY
 
     def _gets_one(self) -> bool:
-        """Wait for a place for as long as others leave, and not too long; tells whether there was one."""
+        """Wait for a place for as long as enough others leave, and not too long; tells whether there was one."""
         began_at = clock.ticks()
         while self._is_hopeless_until <= clock.ticks() < began_at + WAIT_MOST:
             left = self._left
             with suppress(Empty):
                 self._places.get(timeout=MOMENT)
                 return True
-            if self._left == left:
+            if self._left - left < self._spare:
                 self._is_hopeless_until = clock.ticks() + NO_HOPE
         return False

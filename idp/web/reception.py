@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from werkzeug.wsgi import get_content_length
 
 from idp import receiving
-from idp.accounts.visitor import Visitor
+from idp.accounts.visitor import network_of
 from idp.errors import BUSY_RETRY_AFTER, Busy
 
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ class Reception:
             if environ.get("REQUEST_METHOD") in WITHOUT_BODY:
                 drop_body(environ)
                 return self._application(environ, start_response)
-            address = environ.get("REMOTE_ADDR", "")
             try:
-                with receiving.place(Visitor(address).network if ":" in address else address):
+                with receiving.place(network_of(environ.get("REMOTE_ADDR", ""))):
                     body = self._receive(environ)
             except Busy:
                 start_response("503 Service Unavailable", [*_HEADERS, ("Content-Length", str(len(REFUSAL)))])

@@ -35,9 +35,9 @@ test_a_mailbox_whose_clock_was_ahead = with_table.test_a_mailbox_whose_clock_was
 
 
 @pytest.fixture
-def server(tmp_path):
+def server():
     """A server of this test's own."""
-    server = RedisServer(tmp_path)
+    server = RedisServer()
     server.start()
     yield server
     server.stop()

@@ -147,9 +147,9 @@ def test_clock(instance: Path, run: Run, offset: int, told: str) -> None:
 
 
 @pytest.mark.skipif(not BINARY, reason="neither valkey-server nor redis-server is installed")
-def test_the_throttles_server(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_throttles_server(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _findings(run)["throttles"]["told"] == "the database counts attempts"
-    server = RedisServer(tmp_path)
+    server = RedisServer()
     monkeypatch.setenv("IDP_THROTTLE_URL", server.url)
     found = _findings(run)["throttles"]
     assert found["verdict"] == "fault"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from multiprocessing import get_start_method
 from pathlib import Path
-from subprocess import Popen
+from subprocess import Popen, TimeoutExpired
 from typing import Any
 
 import pytest
@@ -163,6 +163,8 @@ def test_a_hangup_that_is_ignored_stays_so(
     process, port = start_server(start, monkeypatch, "--no-worker")
     (instance / "idp.toml").write_text("no setting at all")
     os.killpg(process.pid, signal.SIGHUP)
+    with pytest.raises(TimeoutExpired):
+        process.wait(timeout=2)
     assert readiness(port) == 200
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=120)

@@ -14,6 +14,7 @@ from idp import crypto
 from idp.mail import outbox, queue, smtp
 from idp.mail.delivery import deliver_due
 from idp.mail.outbox import open_body
+from idp.mail.transport import TransportError
 from idp.models import AuditEvent, MailMessage
 from idp.settings import Settings
 from tests.conftest import Clock
@@ -172,6 +173,14 @@ def test_a_refused_recipient_is_given_up_at_once(
     assert row_of(engine, taken).state == "sent"
     assert events(engine) == [{"mail": refused, "kind": "reset_password", "reason": "550 5.1.1 no such user"}]
     assert "is given up: 550 5.1.1 no such user" in caplog.text
+
+
+def test_a_refusal_that_goes_on_and_on_is_cut_between_two_words() -> None:
+    """Half an address would be none to take out, and a long text takes long to look through."""
+    links = "https://login.example.org/reset#" + "x" * 61
+    said = " ".join(["refused:", *[links] * 21, "nobody@example.org", "." * 100_000])
+    assert said.index("nobody") < 2_000 < said.index("nobody") + len("nobody@example.org")
+    assert str(TransportError(said)) == " ".join(["refused:", *["(...)"] * 21])
 
 
 @pytest.mark.parametrize(

@@ -149,9 +149,9 @@ def test_the_address_belongs_to_the_app(uri, relying_party):
 
 
 def test_what_apps_without_it_pay_for_a_sign_out(rp, relying_party, counted):
-    """The same statements as ever: who is to be told by either channel is one question."""
+    """Who is to be told by either channel is one question; another is whether the hint's key is still ours."""
     tokens = rp.log_in()
     with counted() as traffic:
         rp.request_logout(id_token_hint=tokens.id_token)
-    assert len(traffic.statements) == 6, "\n\n".join(traffic.statements)
+    assert len(traffic.statements) == 7, "\n\n".join(traffic.statements)
     assert traffic.commits == 1

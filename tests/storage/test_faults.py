@@ -237,8 +237,20 @@ def test_a_wal_that_is_torn(app, stage, sqlite_file, settings, make_app, tmp_pat
     assert found == 5 if kept == 1.0 else found < 5
 
 
+@pytest.fixture
+def looks_each_time(monkeypatch):
+    """Who takes a connection looks whether its file is there, however short ago that was."""
+    monkeypatch.setattr(database, "LOOK_FOR_FILE_EVERY", 0)
+
+
+@pytest.fixture
+def never_looks(monkeypatch):
+    """Who takes a connection does not look whether its file is there, after the first time."""
+    monkeypatch.setattr(database, "LOOK_FOR_FILE_EVERY", 3_600)
+
+
 @pytest.mark.sqlite
-def test_a_file_that_is_gone_is_not_made_anew(app, stage, sqlite_file, tmp_path):
+def test_a_file_that_is_gone_is_not_made_anew(looks_each_time, app, stage, sqlite_file, tmp_path):
     """An empty database in place of a lost one would look like a fresh start."""
     party, browser, token, tokens = stage
     kept = tmp_path / "kept"
@@ -250,7 +262,18 @@ def test_a_file_that_is_gone_is_not_made_anew(app, stage, sqlite_file, tmp_path)
 
 
 @pytest.mark.sqlite
-def test_a_file_that_was_replaced_is_left(app, stage, sqlite_file, settings, tmp_path):
+def test_nothing_is_written_to_a_file_that_is_gone(never_looks, stage, sqlite_file, tmp_path):
+    """Not even before anybody looks whether it is there."""
+    _party, browser, token, _tokens = stage
+    kept = tmp_path / "kept"
+    shutil.move(sqlite_file, kept)
+    assert sign_in(browser, token).status_code == 503
+    shutil.move(kept, sqlite_file)
+    assert sign_in(browser, token).status_code == 303
+
+
+@pytest.mark.sqlite
+def test_a_file_that_was_replaced_is_left(looks_each_time, app, stage, sqlite_file, settings, tmp_path):
     """What is written to the old one, nobody would find: it has no name any more."""
     party, browser, token, tokens = stage
     copy = tmp_path / "copy"

@@ -4,10 +4,11 @@ import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from idp import database, metrics
+from idp import clock, database, metrics
 from idp.serving import server, threads
 from idp.web import at_hand, error_pages
 from idp.web.at_hand import NO_ROOM, AtHand
@@ -35,7 +36,7 @@ def full():
             assert may_end.wait(PATIENCE)
         return answer(environ, start_response)
 
-    application = AtHand(wait_or_answer, most=MOST, issuer_path="/idp")
+    application = AtHand(wait_or_answer, most=MOST, spare=1, issuer_path="/idp")
     application.may_end = may_end
     waiting = [threading.Thread(target=ask, args=(application, "/wait")) for _ in range(MOST)]
     for thread in waiting:
@@ -92,8 +93,11 @@ def test_what_asks_the_database_is_not(full, monkeypatch, path):
 
 def test_who_waits_a_moment_gets_the_place_that_becomes_free(full, monkeypatch):
     monkeypatch.setattr(at_hand, "MOMENT", PATIENCE)
+    waits, wait = threading.Event(), full._gets_one
+    monkeypatch.setattr(full, "_gets_one", lambda: waits.set() or wait())
     with ThreadPoolExecutor(1) as pool:
         third = pool.submit(ask, full)
+        assert waits.wait(PATIENCE)
         full.may_end.set()
         assert third.result(PATIENCE) == b"let in"
 
@@ -106,15 +110,33 @@ def test_where_one_waited_in_vain_the_others_do_not_wait(full, monkeypatch):
     assert ask(full) == b"refused"
 
 
+def test_where_fewer_leave_than_may_wait_nobody_hopes(full, monkeypatch):
+    """Each of them would keep a thread for its wait, and in the end there would be none."""
+    monkeypatch.setattr(at_hand, "NO_HOPE", PATIENCE)
+    monkeypatch.setattr(at_hand, "MOMENT", 0.01)
+    full._spare = 3
+    real = full._places.get
+
+    def get(timeout):
+        full._left += 1  # who leaves gives the place to another
+        return real(timeout=timeout)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(full, "_places", SimpleNamespace(get=get, get_nowait=full._places.get_nowait))
+        assert ask(full) == b"refused"
+    assert full._is_hopeless_until > clock.ticks()
+
+
 def test_a_burst_of_requests_is_answered(monkeypatch):
     """Others leave meanwhile, so that each has its turn."""
     monkeypatch.setattr(at_hand, "WAIT_MOST", PATIENCE)
+    monkeypatch.setattr(at_hand, "MOMENT", PATIENCE)
 
     def work(environ, start_response):
         threading.Event().wait(0.001)
         return answer(environ, start_response)
 
-    application = AtHand(work, most=MOST, issuer_path="")
+    application = AtHand(work, most=MOST, spare=1, issuer_path="")
     with ThreadPoolExecutor(16) as pool:
         assert set(pool.map(lambda _: ask(application), range(200))) == {b"let in"}
     assert application._places.qsize() == MOST
@@ -124,7 +146,7 @@ def test_a_request_that_fails_gives_its_place_back():
     def fail(_environ, _start_response):
         raise KeyboardInterrupt
 
-    application = AtHand(fail, most=MOST, issuer_path="")
+    application = AtHand(fail, most=MOST, spare=1, issuer_path="")
     for _ in range(MOST + 1):
         with pytest.raises(KeyboardInterrupt):
             ask(application)
@@ -136,7 +158,7 @@ def test_an_answer_that_is_never_closed_holds_no_place():
         def close(self):
             pytest.fail("nobody closes it")
 
-    application = AtHand(lambda *_: Body([b"x"]), most=MOST, issuer_path="")
+    application = AtHand(lambda *_: Body([b"x"]), most=MOST, spare=1, issuer_path="")
     kept = [application({"PATH_INFO": "/", "REQUEST_METHOD": "GET"}, None) for _ in range(MOST + 1)]
     assert application._places.qsize() == MOST
     assert len(kept) == MOST + 1
