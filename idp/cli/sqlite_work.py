@@ -2,8 +2,9 @@
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 _AGAIN_AFTER = 0.05  # seconds
@@ -23,15 +24,27 @@ def ended_by_signals(connection: sqlite3.Connection, work: Callable[[], _Result]
     Raises:
         Exception: what the work raises.
     """
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        result = pool.submit(work)
-        try:
-            return result.result()
-        finally:  # whatever ended the wait, and however often
-            while not result.done():
-                with contextlib.suppress(BaseException):
-                    connection.interrupt()  # between two statements there is nothing to interrupt
-                    wait([result], _AGAIN_AFTER)
+    result: Future[_Result] = Future()
+
+    def do() -> None:
+        if result.set_running_or_notify_cancel():
+            try:
+                result.set_result(work())
+            except BaseException as fault:
+                result.set_exception(fault)
+
+    try:
+        # No executor: where a signal comes while its thread starts, it does not know of the thread, and nobody waits.
+        threading.Thread(target=do, name="sqlite-work").start()
+        return result.result()
+    finally:
+        # However often the wait is ended: whoever closed a connection that is at work would end the process.
+        while True:
+            with contextlib.suppress(BaseException):
+                if result.cancel() or result.done():
+                    break
+                connection.interrupt()  # between two statements there is nothing to interrupt
+                wait([result], _AGAIN_AFTER)
 
 
 def find_damage(connection: sqlite3.Connection) -> list[str]:

@@ -588,13 +588,41 @@ def test_the_first_process_of_a_container_ends_too(instance: Path, file: Path, s
     assert (process.returncode, stderr.strip().splitlines()[-1]) == (128 + signal.SIGTERM, "Stopped.")
 
 
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+
+def test_nobody_leaves_while_a_statement_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the signal comes while the thread starts: closing a connection that is at work ends the process."""
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    begun, ended, real = threading.Event(), threading.Event(), threading.Thread.start
+
+    def work() -> None:
+        begun.set()
+        try:
+            connection.execute(ENDLESS)
+        finally:
+            ended.set()
+
+    def start(thread: threading.Thread) -> None:
+        real(thread)
+        assert begun.wait(60)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(KeyboardInterrupt):
+            sqlite_work.ended_by_signals(connection, work)
+    assert ended.is_set()
+    connection.close()
+
+
 @pytest.mark.parametrize("pause", [0, 0.6])  # the signal comes amid a statement, or between two
 def test_a_long_statement_is_ended_by_a_signal(pause: float) -> None:
     connection = sqlite3.connect(":memory:", check_same_thread=False)
 
     def work() -> None:
         time.sleep(pause)
-        connection.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n")
+        connection.execute(ENDLESS)
 
     timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()

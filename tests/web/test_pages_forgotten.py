@@ -80,6 +80,7 @@ def test_known_and_unknown_look_and_cost_the_same(
         seen.append((response.status_code, headers, page, work.statements, work.hashes))
         for _ in range(throttle.MAIL_BURST + throttle.MAIL_KEPT):  # the second time there is no room for a mail
             throttle.admits_mail(db, settings, "ada@example.org", is_awaited=True)
+        db.commit()
     for each in seen[1:]:
         assert each == seen[0]
     assert mailbox.kinds() == [(kind, "ada@example.org")]
