@@ -520,7 +520,7 @@ def _is_long_taken() -> bool:
     Of many who come meanwhile each would, one after the other, and nobody else would be answered.
     """
     oldest = next(iter(_waiting_since), None)
-    return oldest is not None and clock.ticks() >= max(oldest, *_last_began) + LONG
+    return oldest is not None and clock.ticks() >= max(oldest, _last_began[0]) + LONG
 
 
 def _begins(cursor: Any) -> bool:
@@ -531,4 +531,5 @@ def _begins(cursor: Any) -> bool:
         if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY:
             raise
         return False
+    _last_began[0] = clock.ticks()
     return True

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import text
 
-from idp import crypto, database, turns
+from idp import clock, crypto, database, turns
 from idp.serving.server import THREADS
 from idp.settings import Settings
 from idp.web.one_at_a_time import OneAtATime
@@ -157,6 +157,20 @@ def test_where_somebody_waits_for_the_databases_lock_for_long_the_others_step_as
             for writer in writers:
                 writer.join()
     assert database._waiting_since == []
+    engine.dispose()
+
+
+def test_while_others_here_get_the_lock_who_waits_for_long_has_bad_luck(tmp_path, monkeypatch):
+    """And no reason for everybody else to step aside, and to leave the lock to other processes."""
+    engine = database.open_engine(Settings(instance=tmp_path))
+    monkeypatch.setattr(database, "LONG", PATIENCE)
+    monkeypatch.setattr(database, "_last_began", [0.0])
+    monkeypatch.setattr(database, "_waiting_since", [clock.ticks() - 2 * PATIENCE])
+    assert database._is_long_taken()
+    with engine.begin() as db:
+        db.execute(text("CREATE TABLE box (content TEXT)"))
+        db.execute(text("INSERT INTO box VALUES ('mine')"))
+    assert not database._is_long_taken()
     engine.dispose()
 
 
