@@ -132,9 +132,10 @@ class _SqliteConnection(sqlite3.Connection):
         Raises:
             sqlite3.OperationalError: the file is gone, or another has its name: nobody would find what was written.
         """
-        if self._file is not None and self.in_transaction and _file_at(self._path) != self._file:
-            self._look_at = 0.0
-            raise sqlite3.OperationalError("the database's file is gone, or another")
+        if self._file is not None and self.in_transaction:
+            self._look_at = 0.0  # who writes looks each time
+            if self.has_lost_file:
+                raise sqlite3.OperationalError("the database's file is gone, or another")
         super().commit()
         self.give_back_turn()
 

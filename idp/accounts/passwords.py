@@ -227,6 +227,11 @@ def place_of_owner(visitor: Visitor, user_id: str) -> Place:
     return Place(Lane.SURE, (user_id, visitor.network))
 
 
+def place_of_stranger(visitor: Visitor, lane: Lane = Lane.NEW) -> Place:
+    """Return where the password waits of somebody who has proven nothing: by their network alone."""
+    return Place(lane, (visitor.network,))
+
+
 def hash_new(db: Session, settings: Settings, password: str, place: Place) -> str:
     """Hash a password that somebody chose, without a connection meanwhile: what was done until now is committed.
 

@@ -30,7 +30,6 @@ from idp.accounts.same_work import trial
 from idp.accounts.users import Person
 from idp.accounts.visitor import SYSTEM, Visitor
 from idp.errors import AlreadyExistsError, InvalidInputError, RegistrationRefused
-from idp.hashing import Lane, Place
 from idp.mail import outbox
 from idp.models import User
 from idp.sentences import Sentence
@@ -117,7 +116,7 @@ def register(
     rules = rules or NO_RULES
     check_policy(settings, rules)
     asked_roles = _check_roles(rules, roles)
-    hashing.check_room(Place(Lane.NEW, (visitor.network,)))
+    hashing.check_room(passwords.place_of_stranger(visitor))
     throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
     person = passwords.check_newcomer(settings, person, password)
     invitation = preauthorization.peek_invitation(db, invitation_token) if invitation_token else None
@@ -138,7 +137,8 @@ def register(
         _refuse(db, visitor, "domain", sentences.DOMAIN_NOT_ALLOWED())
     _check_username(db, person)
     with throttle.free_when_busy(db, *charges):
-        password_hash = passwords.hash_new(db, settings, password, Place(charges[0].lane, (visitor.network,)))
+        place = passwords.place_of_stranger(visitor, charges[0].lane)
+        password_hash = passwords.hash_new(db, settings, password, place)
     is_proven = invitation is not None or is_address_proven
     # Who has proven the address is no stranger to its mailbox.
     is_admitted = is_proven or throttle.admits_mail(db, settings, person.email)

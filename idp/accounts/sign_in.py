@@ -7,7 +7,7 @@ from idp.accounts import audit, names, passwords, sessions, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.errors import AddressUnverified, SignInRefused, Throttled
-from idp.hashing import Lane, Place
+from idp.hashing import Place
 from idp.settings import DAY, Settings
 from idp.statements import Row
 
@@ -77,7 +77,9 @@ def _spend(
     # would betray that they belong together.
     account = names.username_key(identifier)
     is_known = sessions.is_known_browser(db, user_id or "", visitor.browser_digest)
-    place = passwords.place_of_owner(visitor, user_id) if user_id and is_known else Place(Lane.NEW, (visitor.network,))
+    place = passwords.place_of_stranger(visitor)
+    if user_id and is_known:
+        place = passwords.place_of_owner(visitor, user_id)
     hashing.check_room(place)
     try:
         if is_known:
@@ -87,7 +89,7 @@ def _spend(
             db, settings, (throttle.SIGN_IN_ADDRESS, visitor.network), (throttle.SIGN_IN_ACCOUNT, account)
         )
         # By the network: whom an attacker guesses at must not wait for that.
-        return charges, place._replace(lane=charges[0].lane)
+        return charges, passwords.place_of_stranger(visitor, charges[0].lane)
     except Throttled:
         audit.record(db, Event.SIGN_IN_THROTTLED, visitor, user_id=user_id)
         raise

@@ -13,7 +13,7 @@ from sqlalchemy import inspect, make_url, text
 from idp import migrations
 from idp.cli import output, progress, sqlite_work
 from idp.cli.instance import SIDE_NAMES
-from idp.cli.private_files import PRIVATE_FILE, sync
+from idp.cli.private_files import PRIVATE_FILE, sync, sync_folder
 from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.settings import Settings
@@ -121,9 +121,9 @@ def replace_sqlite(file: Path, copy: Path, kept: Path) -> None:
         old = file.with_name(file.name + suffix)
         if old.exists():
             old.replace(kept.with_name(kept.name + suffix))
-    sync(file.parent)
+    sync_folder(file.parent)
     copy.replace(file)
-    sync(file.parent)
+    sync_folder(file.parent)
 
 
 def _keep(file: Path, kept: Path) -> None:

@@ -15,7 +15,7 @@ from idp import crypto, settings
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import SIDE_NAMES, database_file
-from idp.cli.private_files import created, sync
+from idp.cli.private_files import created, sync_folder
 from idp.database import open_session
 from idp.errors import NotReadyError
 from idp.migrations import runner
@@ -164,7 +164,7 @@ def write_new(path: Path, text: str) -> None:
     """Write a private file that must not exist yet; a half-written one is taken away again."""
     with created(path) as file:
         file.write(f"{text}\n".encode("ascii"))
-    sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _has_signing_keys(loaded: Settings) -> bool:

@@ -29,7 +29,7 @@ def written(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -52,10 +52,15 @@ def created(path: Path) -> Iterator[BinaryIO]:
 
 
 def sync(path: Path) -> None:
-    """Have a file, or a folder's list of files, reach the disk; of a folder where the file system knows how to."""
-    with contextlib.suppress(*(OSError,) if path.is_dir() else ()):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    """Have a file reach the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have a folder's list of files reach the disk, where the file system knows how to."""
+    with contextlib.suppress(OSError):
+        sync(folder)

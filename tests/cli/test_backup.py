@@ -335,17 +335,22 @@ def test_what_the_instance_lives_by_is_not_written_over(
     assert usernames() == {"ada"}
 
 
-def test_a_database_in_use_is_not_replaced(instance: Path, ada: str, succeed: Run, run: Run, file: Path) -> None:
-    succeed("backup", str(file))
+def refused_under_a_provider(run: Run, file: Path) -> str:
+    """Try to restore while a provider is at work, which goes on; returns what is said to that."""
     living = Living()
     try:
         assert living.app.test_client().get("/readyz").status_code == 200
         result = run("restore", str(file), "--force")
         assert result.exit_code == 1
-        assert "stop `idp serve` and `idp worker` first" in result.stderr
         assert living.app.test_client().get("/readyz").status_code == 200
+        return result.stderr
     finally:
         living.close()
+
+
+def test_a_database_in_use_is_not_replaced(instance: Path, ada: str, succeed: Run, run: Run, file: Path) -> None:
+    succeed("backup", str(file))
+    assert "stop `idp serve` and `idp worker` first" in refused_under_a_provider(run, file)
     succeed("restore", str(file), "--force")
 
 
@@ -723,15 +728,8 @@ class TestOnPostgresql:
         succeed("init")
         succeed("backup", str(file))
         succeed("user", "add", "ada", "--email", "ada@example.org", "--password-stdin", stdin=PASSWORD)
-        living = Living()
-        try:
-            assert living.app.test_client().get("/readyz").status_code == 200
-            result = run("restore", str(file), "--force")
-            assert result.exit_code == 1
-            assert "The database is in use (sessions of postgres: 1): stop `idp serve` and" in result.stderr
-            assert living.app.test_client().get("/readyz").status_code == 200
-        finally:
-            living.close()
+        told = refused_under_a_provider(run, file)
+        assert "The database is in use (sessions of postgres: 1): stop `idp serve` and" in told
         assert usernames() == {"ada"}
         succeed("restore", str(file), "--force")
         assert usernames() == set()
