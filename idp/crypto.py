@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from idp import hashing, metrics
@@ -179,9 +180,21 @@ def unseal(secret_key: str, purpose: str, sealed: str) -> str:
         ) from None
 
 
+@lru_cache
+def _keyed_hmac(secret_key: str, purpose: str) -> HMAC:
+    """An HMAC-SHA-256 under the purpose's own key, to be copied: OpenSSL takes far longer to make one anew."""
+    return HMAC(_derived_key(secret_key, purpose), SHA256())
+
+
+def _hmac(secret_key: str, purpose: str, message: bytes) -> bytes:
+    copied = _keyed_hmac(secret_key, purpose).copy()
+    copied.update(message)
+    return copied.finalize()
+
+
 def mac(secret_key: str, purpose: str, message: bytes) -> bytes:
     """Return a 128-bit HMAC-SHA-256 of `message` under the purpose's own key (RFC 2104 section 5 on truncation)."""
-    return hmac.digest(_derived_key(secret_key, purpose), message, "sha256")[:_MAC_BYTES]
+    return _hmac(secret_key, purpose, message)[:_MAC_BYTES]
 
 
 def is_mac_of(secret_key: str, purpose: str, message: bytes, tag: bytes) -> bool:
@@ -199,16 +212,12 @@ def encrypt_once(secret_key: str, purpose: str, name: bytes, plain: bytes, *, bo
         name: of the message, never used again for this purpose: 12 bytes of it at least are random.
         bound_to: what has to be known to read it, and is not in it.
     """
-    return AESGCM(_key_of(secret_key, purpose, name)).encrypt(_NONCE, plain, bound_to)
+    return AESGCM(_hmac(secret_key, purpose, name)).encrypt(_NONCE, plain, bound_to)
 
 
 def decrypt_once(secret_key: str, purpose: str, name: bytes, sealed: bytes, *, bound_to: bytes) -> bytes | None:
     """Read what `encrypt_once` made; None where it was altered, or made for something else."""
     try:
-        return AESGCM(_key_of(secret_key, purpose, name)).decrypt(_NONCE, sealed, bound_to)
+        return AESGCM(_hmac(secret_key, purpose, name)).decrypt(_NONCE, sealed, bound_to)
     except InvalidTag:
         return None
-
-
-def _key_of(secret_key: str, purpose: str, name: bytes) -> bytes:
-    return hmac.digest(_derived_key(secret_key, purpose), name, "sha256")

@@ -6,9 +6,8 @@ What hangs on a session (tokens of apps) is ended by listeners (`ended_sessions`
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, BindParameter, ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -30,8 +29,7 @@ PASSWORD_AMR = ("pwd",)  # RFC 8176 section 2
 NEVER_BEGAN = "never_began"  # why a row is over that only says that an account knows a browser
 
 
-@dataclass(frozen=True)
-class CurrentSession:
+class CurrentSession(NamedTuple):
     """A living session and whose it is, as read from one row."""
 
     id: str
@@ -184,7 +182,7 @@ CURRENT = select(  # what `session_of` makes a session of; other statements may 
 ).join(User, User.id == BrowserSession.user_id)
 
 
-_fields = itemgetter(*CurrentSession.__dataclass_fields__)
+_fields = itemgetter(*CurrentSession._fields)
 _BY_TOKEN = Prepared(CURRENT.where(BrowserSession.token_digest == value("token_digest"), IS_ALIVE))
 _BY_ID = Prepared(CURRENT.where(BrowserSession.id == value("session_id"), IS_ALIVE))
 

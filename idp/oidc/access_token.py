@@ -8,9 +8,9 @@ ends it at once. What its client gives back early is noted by its id.
 import json
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from idp import clock, crypto
+from idp import clock, compact_json, crypto
 
 PREFIX = "idp_at_"  # lets scanners for leaked secrets know one when they see it
 _PURPOSE = "access tokens"
@@ -23,8 +23,7 @@ _MAC_BYTES = 16
 _MOST = 8_192  # characters
 
 
-@dataclass(frozen=True)
-class AccessToken:
+class AccessToken(NamedTuple):
     """What an access token says.
 
     Attributes:
@@ -126,7 +125,7 @@ def _more(
     scope: str | None, resources: Sequence[str], dpop_jkt: str | None, came_from: Sequence[str], client_id: str | None
 ) -> bytes:
     told = {"c": client_id, "s": scope, "r": list(resources), "j": dpop_jkt, "x": list(came_from)}
-    return json.dumps({name: value for name, value in told.items() if value}, separators=(",", ":")).encode()
+    return compact_json.encode({name: value for name, value in told.items() if value})
 
 
 def _mint(secret_key: str, kind: int, expires_at: int, rest: bytes) -> str:

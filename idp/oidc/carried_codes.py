@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from idp import crypto
+from idp import compact_json, crypto
 
 _PURPOSE = "authorization codes, form 1"  # another form is another purpose: codes of it are unknown then, not misread
 _ID_BYTES = 16
@@ -36,8 +36,6 @@ _FIELDS = (
 MOST = 2_000
 _LEAST = 64  # a code that is a row's name is 43 characters
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
 
 def write(secret_key: str, client_id: str, grant: Mapping[str, Any]) -> str | None:
     """Return a code for one client, without its prefix; None where there is too much to carry.
@@ -46,7 +44,7 @@ def write(secret_key: str, client_id: str, grant: Mapping[str, Any]) -> str | No
         grant: the columns of the grant to be, the person's `code_epoch` and the client's version.
     """
     name = bytes.fromhex(grant["id"])
-    told = _encode([grant[field] for field in _FIELDS]).encode("ascii")
+    told = compact_json.encode([grant[field] for field in _FIELDS])
     sealed = crypto.encrypt_once(secret_key, _PURPOSE, name, told, bound_to=client_id.encode())
     code = crypto.base64url(name + sealed)
     return code if len(code) <= MOST else None

@@ -3,8 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
@@ -37,8 +36,7 @@ class ClientRefused(InvalidClientError):
         return [(name, value.replace("Basic ", 'Basic realm="idp", ', 1)) for name, value in headers]
 
 
-@dataclass(frozen=True)
-class _Presented:
+class _Presented(NamedTuple):
     """What a client shows: `proof` is the secret or the assertion."""
 
     method: str

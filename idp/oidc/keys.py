@@ -6,7 +6,6 @@ destroyed. A process imports the keys once (importing an RSA key costs a hundred
 again after `RELOAD_EVERY` seconds.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock, compact_json, crypto
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
@@ -61,7 +60,7 @@ class KeyRing:
     @cached_property
     def jwks(self) -> bytes:
         """The JWK Set (RFC 7517 section 5) as it is served."""
-        return json.dumps({"keys": list(self.public)}, separators=(",", ":")).encode()
+        return compact_json.encode({"keys": self.public})
 
     @cached_property
     def verifying(self) -> Mapping[str, Key]:

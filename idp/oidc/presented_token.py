@@ -1,7 +1,6 @@
 """The access token that a request brings: as a bearer (RFC 6750), or with a proof of its key (RFC 9449 section 7)."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from authlib.oauth2.base import OAuth2Error
 from sqlalchemy.orm import Session
@@ -17,8 +16,7 @@ Scheme = Literal["Bearer", "DPoP"]
 _DEAD = "The access token is unknown, expired or revoked."
 
 
-@dataclass(frozen=True)
-class Presentation:
+class Presentation(NamedTuple):
     """What a request says of its token.
 
     Attributes:
@@ -36,8 +34,7 @@ class Presentation:
     posted: str | None = None
 
 
-@dataclass(frozen=True)
-class OpenedToken:
+class OpenedToken(NamedTuple):
     """A living token, and the nonce that the client is to use from now on, where it is time for another."""
 
     token: ActiveToken

@@ -1,14 +1,13 @@
 """Signed JWTs (RFC 7515, RFC 7519): what joserfc is to accept, and the one way in which we sign."""
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from joserfc import jws
 
-from idp import crypto
+from idp import compact_json, crypto
 from idp.oidc.keys import Key
 
 
@@ -35,16 +34,13 @@ def sign(key: Key, claims: Mapping[str, Any], typ: str = "JWT") -> str:
         typ: what kind of JWT it is (RFC 8725 section 3.11).
     """
     algorithm = str(key.get("alg"))
-    payload = crypto.base64url(_as_json(claims).encode())
+    payload = crypto.base64url(compact_json.encode(claims))
     content = f"{_header(algorithm, str(key.kid), typ)}.{payload}"
     signature = _Registry.algorithms[algorithm].sign(content.encode("ascii"), key)
     return f"{content}.{crypto.base64url(signature)}"
 
 
-_as_json = json.JSONEncoder(separators=(",", ":")).encode
-
-
 @lru_cache(maxsize=64)
 def _header(algorithm: str, kid: str, typ: str) -> str:
     """Return the header of all JWTs of one kind that one key signs."""
-    return crypto.base64url(_as_json({"alg": algorithm, "kid": kid, "typ": typ}).encode())
+    return crypto.base64url(compact_json.encode({"alg": algorithm, "kid": kid, "typ": typ}))

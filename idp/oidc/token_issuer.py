@@ -2,8 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
@@ -29,8 +28,7 @@ _INSERT_REFRESH_TOKEN = Prepared(
 )
 
 
-@dataclass(frozen=True)
-class Authorization:
+class Authorization(NamedTuple):
     """What a grant type has claimed, and what is to be minted for it.
 
     Attributes:
@@ -142,8 +140,7 @@ def _mint_refresh_token(provider: "Provider", db: Session, authorization: Author
     return token
 
 
-@dataclass(frozen=True)
-class IdToken:
+class IdToken(NamedTuple):
     """An ID token with all that goes into it; what is left is to sign it, and to encrypt it where due.
 
     Attributes:

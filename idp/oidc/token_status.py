@@ -1,8 +1,7 @@
 """Whether a token is still good, and how tokens come to an end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
@@ -42,8 +41,7 @@ _GRANT_COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class ActiveToken:
+class ActiveToken(NamedTuple):
     """An access token that is good at this moment.
 
     Attributes:

@@ -1,7 +1,6 @@
 """The UserInfo endpoint (OIDC Core section 5.3)."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
 
-@dataclass(frozen=True)
-class UserInfo:
+class UserInfo(NamedTuple):
     """What is told of a person, and the nonce for the client's next proof, where it is time for another.
 
     Attributes:

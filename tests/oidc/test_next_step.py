@@ -80,8 +80,8 @@ CASES = [
     (request(max_age=100), ADA, Facts(), False, Issue()),
     (request(max_age=99), ADA, Facts(), False, SignIn(Reason.SIGNED_IN_TOO_LONG_AGO)),
     (request(max_age=99), ADA, FRESH, False, Issue()),
-    (request(max_age=0), replace(ADA, auth_time=NOW), Facts(), False, SignIn(Reason.SIGNED_IN_TOO_LONG_AGO)),
-    (request(max_age=0), replace(ADA, auth_time=NOW), FRESH, False, Issue()),
+    (request(max_age=0), ADA._replace(auth_time=NOW), Facts(), False, SignIn(Reason.SIGNED_IN_TOO_LONG_AGO)),
+    (request(max_age=0), ADA._replace(auth_time=NOW), FRESH, False, Issue()),
     # prompt=consent
     (request(TRUSTED, "consent"), ADA, Facts(), True, AskConsent(Reason.CONSENT_REQUESTED)),
     (request(TRUSTED, "consent"), ADA, Facts(is_consented=True), False, Issue()),

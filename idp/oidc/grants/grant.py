@@ -1,7 +1,6 @@
 """What all grants share: the client is authenticated before, and the tokens are minted after."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749.errors import UnauthorizedClientError
@@ -74,7 +73,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
         check_encryption(self.server, self.request.db, self.request.client)
         authorization = self.authorize(self.request.client)
         if self.proof is not None:
-            authorization = replace(authorization, dpop_jkt=self.proof.jkt)
+            authorization = authorization._replace(dpop_jkt=self.proof.jkt)
         nonce = [("DPoP-Nonce", self.proof.next_nonce)] if self.proof and self.proof.next_nonce else []
         return 200, mint(self.server, self.request.db, authorization), [*NO_STORE, *nonce]
 

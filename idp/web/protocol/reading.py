@@ -1,6 +1,5 @@
 """From an HTTP request to the protocol's, and back."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -8,6 +7,7 @@ from urllib.parse import urlencode
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
 
+from idp import compact_json
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.requests import FORM, Parameters, ProtocolRequest, parse_parameters
 from idp.web import context
@@ -72,8 +72,8 @@ def protocol_request(payload: Parameters) -> ProtocolRequest:
 
 def json_response(status: int, body: Any, headers: Sequence[tuple[str, str]]) -> Answer:
     """Return what an endpoint of the protocol answered; a text is a JWT, and goes as it is."""
-    content = body if isinstance(body, str) else json.dumps(body)
-    return Answer(status, list(dict(headers).items()), content.encode())  # of two by one name, the last
+    content = body.encode() if isinstance(body, str) else compact_json.encode(body)
+    return Answer(status, list(dict(headers).items()), content)  # of two by one name, the last
 
 
 def error_response(error: OAuth2Error) -> Answer:
