@@ -25,7 +25,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import Pool, QueuePool
 
-from idp import clock, turns, write_turns
+from idp import clock, compact_json, turns, write_turns
 from idp.settings import Settings
 
 CONNECTIONS = 15  # to a database server that a process has at most
@@ -61,7 +61,6 @@ PAGES_KEPT = 4_000
 _waiting_since: list[float] = []  # of those here who stepped aside, on `clock.ticks`; in their order, or nearly so
 _last_began = [0.0]  # when somebody here began to write
 _SHORT = 64  # characters or bytes of JSON that are remembered
-_WAIT = f"PRAGMA busy_timeout={1000 * BUSY_TIMEOUT}"
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
 _READS = ("SELECT", "PRAGMA", "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "RELEASE")
 
@@ -76,7 +75,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "pool_size": 1,
             "max_overflow": -1,
             "connect_args": {
-                "timeout": BUSY_TIMEOUT,
+                "timeout": 0,  # `_Cursor` waits, and `_take_write_lock`
                 "isolation_level": None,
                 "check_same_thread": False,
                 "factory": _SqliteConnection,
@@ -98,7 +97,39 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "connect_args": patience,
         }
     # An error's text would carry addresses and digests into the log.
-    return {"hide_parameters": True, "json_deserializer": _read_json, **own}
+    return {"hide_parameters": True, "json_serializer": compact_json.text, "json_deserializer": _read_json, **own}
+
+
+class _Cursor(sqlite3.Cursor):
+    """A cursor that waits where a reader finds the database busy, and lets others have their turn meanwhile.
+
+    That is rare: while a log is read again after a crash, or the last connection of a command closes it. SQLite's own
+    way to wait would keep the turn (see `idp.turns`), and had to be switched off and on around each write.
+    """
+
+    def execute(self, sql: str, parameters: Any = ()) -> "_Cursor":
+        """Execute a statement.
+
+        Raises:
+            sqlite3.OperationalError: among others, the database was busy all the while.
+        """
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.OperationalError as fault:
+            if not _is_busy(fault):
+                raise
+        return self._execute_again(sql, parameters)
+
+    def _execute_again(self, sql: str, parameters: Any) -> "_Cursor":
+        began_at = clock.ticks()
+        while True:
+            with turns.aside():
+                time.sleep(LOOK_AGAIN_EVERY)
+            try:
+                return super().execute(sql, parameters)
+            except sqlite3.OperationalError as fault:
+                if not _is_busy(fault) or clock.ticks() >= began_at + BUSY_TIMEOUT:
+                    raise
 
 
 class _SqliteConnection(sqlite3.Connection):
@@ -116,6 +147,10 @@ class _SqliteConnection(sqlite3.Connection):
         self._look_at = 0.0
         self._is_lost = False
         super().__init__(path, *given, **more)
+
+    def cursor(self, factory: Any = _Cursor) -> Any:
+        """Return a cursor that waits."""
+        return super().cursor(factory)
 
     @property
     def has_lost_file(self) -> bool:
@@ -172,6 +207,8 @@ def _has_lost_file(driver: Any) -> bool:
 
 def _read_json(text: str | bytes) -> Any:
     """Read a column's JSON. The same short lists come again and again: the methods of a sign-in, no resources."""
+    if text == "null":  # of a column that may hold a document, and mostly holds none
+        return None
     words = _words(text) if len(text) <= _SHORT else None
     return json.loads(text) if words is None else list(words)
 
@@ -447,11 +484,7 @@ def _begin_immediate(
 ) -> None:
     if cursor.connection.in_transaction or statement.lstrip()[:9].upper().startswith(_READS):
         return
-    cursor.execute("PRAGMA busy_timeout=0")
-    try:
-        _take_write_lock(cursor)
-    finally:
-        cursor.execute(_WAIT)
+    _take_write_lock(cursor)
 
 
 def _take_write_lock(cursor: Any) -> None:
@@ -512,7 +545,7 @@ def _wait_and_begin(cursor: Any, began_at: float) -> None:
                 return
     finally:
         _waiting_since.remove(began_at)
-    cursor.execute("BEGIN IMMEDIATE")
+    _begin(cursor)
 
 
 def _is_long_taken() -> bool:
@@ -524,13 +557,23 @@ def _is_long_taken() -> bool:
     return oldest is not None and clock.ticks() >= max(oldest, _last_began[0]) + LONG
 
 
-def _begins(cursor: Any) -> bool:
+def _begins(cursor: sqlite3.Cursor) -> bool:
     """Begin to write unless somebody else does; tells whether it did."""
     try:
-        cursor.execute("BEGIN IMMEDIATE")
+        _begin(cursor)
     except sqlite3.OperationalError as fault:
-        if fault.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+        if not _is_busy(fault):
             raise
         return False
     _last_began[0] = clock.ticks()
     return True
+
+
+def _begin(cursor: sqlite3.Cursor) -> None:
+    """Begin to write, at once or not at all."""
+    sqlite3.Cursor.execute(cursor, "BEGIN IMMEDIATE")
+
+
+def _is_busy(fault: sqlite3.OperationalError) -> bool:
+    """Tell whether others hold what is needed: SQLITE_BUSY, and its kinds in the upper bits."""
+    return getattr(fault, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY  # the driver's own have none

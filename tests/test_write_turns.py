@@ -108,8 +108,6 @@ def test_a_lock_that_does_not_come_leaves_the_turn_to_others(
     other = sqlite3.connect(tmp_path / "idp.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout=100")
-        monkeypatch.setattr(database, "_WAIT", "PRAGMA busy_timeout=100")
         with pytest.raises(OperationalError, match="locked"):
             connection.execute(COUNT)
         assert is_free(turns)

@@ -1,17 +1,19 @@
 """How the database behaves: durable, strict about references, and writers wait for each other instead of failing."""
 
 import re
+import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from idp import database
+from idp import database, turns
 from idp.database import keep_to_file, open_engine, open_session, prepare_engine
 from idp.serving import server
 from idp.settings import Settings
@@ -58,7 +60,45 @@ def _at_once(work: Callable[[], None], threads: int) -> list[Exception]:
 def test_sqlite_is_durable_and_strict(sqlite: Engine, pragma: str, value: object) -> None:
     with sqlite.connect() as connection:
         assert connection.scalar(text(f"PRAGMA {pragma}")) == value
-        assert connection.scalar(text("PRAGMA busy_timeout")) == database.BUSY_TIMEOUT * 1000
+
+
+@contextmanager
+def _nobody_else_reads(path: Path) -> Iterator[sqlite3.Connection]:
+    """Keep everybody else from the database, as a connection does that reads the log again after a crash."""
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA locking_mode=EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    yield other
+    other.close()
+
+
+def test_who_reads_waits_until_the_database_can_be_read_and_lets_others_have_their_turn(counter: Engine) -> None:
+    path = Path(counter.url.database or "")
+    counter.dispose()  # nobody has it open
+    with _nobody_else_reads(path) as other:
+        counts = []
+
+        def read_it() -> None:
+            with turns.taken():
+                counts.append(_count(counter))
+
+        reader = threading.Thread(target=read_it)
+        reader.start()
+        with turns.taken():
+            time.sleep(10 * database.LOOK_AGAIN_EVERY)
+        assert counts == []
+        other.close()
+        reader.join()
+    assert counts == [0]
+
+
+def test_who_reads_does_not_wait_for_ever(counter: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+    path = Path(counter.url.database or "")
+    counter.dispose()
+    with _nobody_else_reads(path), pytest.raises(OperationalError, match="locked"):
+        _count(counter)
+    assert _count(counter) == 0
 
 
 def test_foreign_keys_hold(sqlite: Engine) -> None:
