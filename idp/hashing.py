@@ -19,7 +19,7 @@ from functools import lru_cache
 from itertools import chain, cycle
 from typing import Any, NamedTuple, TypeVar
 
-from idp import metrics, turns
+from idp import metrics, processors, turns
 from idp.errors import Busy
 
 WAIT_MOST = 8  # seconds that a hash of the later lanes waits for its beginning
@@ -145,6 +145,7 @@ class HashingQueue:
         return greediest
 
     def _work(self) -> None:
+        processors.use_all()
         _give_way()
         while True:
             taken = self._next()
@@ -172,7 +173,7 @@ class HashingQueue:
 @lru_cache
 def _queue() -> HashingQueue:
     """The process's own, made at first use, because servers fork."""
-    return HashingQueue(max(1, os.cpu_count() or 1))
+    return HashingQueue(processors.count())
 
 
 def _give_way() -> None:

@@ -41,6 +41,10 @@ class _Server(Granian):  # type: ignore[misc,valid-type]  # a class or another, 
         self._drain = drain
         self._ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # below `nohup`
 
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> Any:
+        """Start a web process; it hears which one it is, also when it takes another one's place."""
+        return super()._spawn_worker(idx, target, partial(callback_loader, idx, self.workers))
+
     def signal_handler_interrupt(self, *signalled: Any, **more: Any) -> None:
         """Stop, or say that this server stops soon."""
         if self._drain and signalled[:1] in ((signal.SIGTERM,), (signal.SIGHUP,)) and not draining.has_begun():

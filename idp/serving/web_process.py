@@ -9,6 +9,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, cast
 
+from idp import processors
 from idp.serving import connections
 
 if TYPE_CHECKING:
@@ -30,12 +31,15 @@ def hold_signals_while_forking() -> None:
         os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_begin_anew)
 
 
-def load_application(capacity: int) -> "WSGIApplication":
+def load_application(capacity: int, index: int, processes: int) -> "WSGIApplication":
     """Return the application; from now on this process ends when the one that started it does, however suddenly.
 
     Args:
         capacity: how many connections it accepts at once; those that take too long are closed.
+        index: of this process among the web processes, from 0 on.
+        processes: how many there are.
     """
+    processors.keep_to_one(index, processes)
     _let_threads_finish()
     if multiprocessing.parent_process() is not None:
         threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()

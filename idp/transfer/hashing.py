@@ -1,11 +1,10 @@
 """Plain-text passwords hashed many at a time: bcrypt is slow by design, and lets other threads run meanwhile."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from idp import crypto
+from idp import crypto, processors
 
 
 def hash_passwords(plain: Sequence[str], cost: int) -> list[str]:
@@ -17,5 +16,5 @@ def hash_passwords(plain: Sequence[str], cost: int) -> list[str]:
     """
     if not plain:
         return []
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+    with ThreadPoolExecutor(processors.count()) as threads:
         return list(threads.map(partial(crypto.hash_password, cost=cost), plain))

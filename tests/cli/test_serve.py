@@ -188,6 +188,25 @@ def test_the_server_itself_loads_next_to_nothing(
     assert int(peak[1]) < 40 * 1024  # 28 MiB where this was written; with the application it would be 80
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux lets a process choose its processors")
+def test_with_a_web_process_for_each_processor_each_keeps_to_its_own(
+    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usable = os.sched_getaffinity(0)
+    process, _ = start_server(start, monkeypatch, "--no-worker", "--workers", str(len(usable)))
+
+    def web_processes() -> list[int]:
+        return [int(each) for each in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+    def each_has_its_own() -> bool:
+        return sorted(map(sorted, map(os.sched_getaffinity, web_processes()))) == [[each] for each in sorted(usable)]
+
+    until(each_has_its_own, "the web processes share processors")
+    os.kill(killed := web_processes()[0], signal.SIGKILL)
+    until(lambda: killed not in web_processes() and each_has_its_own(), "the one that took its place shares another's")
+    assert os.sched_getaffinity(process.pid) == usable
+
+
 def test_the_server_is_told_what_was_decided() -> None:
     serving = Serving("::1", 8080, 3, False, 5, "debug", "json")
     assert Serving.of_words(serving.words()) == serving
