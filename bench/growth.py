@@ -43,7 +43,7 @@ from idp.accounts.visitor import OPERATOR
 from idp.app import create_app
 from idp.mail import queue
 from idp.models import AuthorizationGrant, BrowserSession, RefreshToken, Throttle, User
-from idp.oidc import backchannel, client_store
+from idp.oidc import backchannel, client_store, refresh_tokens
 from idp.oidc.client_store import register_client
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
@@ -227,11 +227,11 @@ def _of_worker(crowd: Crowd) -> Iterator[Operation]:
     def prepare_tokens() -> None:
         kept = crowd.tokens[crowd.pool[0]]["refresh_token"]
         with Session(crowd.engine) as db:
-            digest = crypto.digest(kept)
+            digest = refresh_tokens.digest(kept)
             grant_id = db.scalar(sa.select(RefreshToken.grant_id).where(RefreshToken.token_digest == digest))
         write((RefreshToken, [
             {"id": crypto.new_row_id(1), "grant_id": grant_id, "client_id": "bench", "scope": "", "created_at": 1,
-             "token_digest": crypto.digest(crypto.new_token()), "expires_at": 1, "claimed_at": 1}
+             "token_digest": refresh_tokens.digest(refresh_tokens.new(1)), "expires_at": 1, "claimed_at": 1}
             for _ in range(batches.BATCH)
         ]))  # fmt: skip
 

@@ -18,6 +18,7 @@ from idp import crypto, database
 from idp.accounts.visitor import OPERATOR
 from idp.migrations import runner
 from idp.models import Base
+from idp.oidc import refresh_tokens
 from idp.oidc.client_store import register_client
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.keys import ensure_keys
@@ -239,9 +240,13 @@ def _session(user_id: str, session_id: str, began: int, seen: int, until: int, e
     }  # fmt: skip
 
 
+def _token_digest(number: int, made: int) -> str:
+    return refresh_tokens.digest(f"{refresh_tokens.PREFIX}{made:08x}{_id('token', number):0<43}")
+
+
 def _token(number: int, grant_id: str, app: str, made: int, claimed: int | None) -> dict[str, Any]:
     return {
         "id": _row_id("token", number), "grant_id": grant_id, "client_id": app,
-        "token_digest": crypto.digest(f"token {number}"), "scope": "openid profile email offline_access",
+        "token_digest": _token_digest(number, made), "scope": "openid profile email offline_access",
         "created_at": made, "expires_at": made + 30 * DAY, "claimed_at": claimed,
     }  # fmt: skip

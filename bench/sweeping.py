@@ -43,6 +43,7 @@ from measure import REDIRECT_URI
 from idp import crypto, database
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuthorizationGrant, BrowserSession, ParkedRequest, RefreshToken, Throttle
+from idp.oidc import refresh_tokens
 from idp.oidc.client_store import register_client
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
@@ -190,7 +191,7 @@ def add_old_rows(settings: Settings, count: int) -> None:
         ])  # fmt: skip
         db.execute(sa.insert(RefreshToken), [
             {"id": crypto.new_row_id(1), "grant_id": kept["id"], "client_id": "bench", "scope": "", "created_at": 1,
-             "token_digest": crypto.digest(crypto.new_token()), "expires_at": 2, "claimed_at": 1}
+             "token_digest": refresh_tokens.digest(refresh_tokens.new(1)), "expires_at": 2, "claimed_at": 1}
             for _ in range(shares[RefreshToken])
         ])  # fmt: skip
         db.execute(sa.insert(Throttle), [

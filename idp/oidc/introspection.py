@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 from authlib.oauth2.rfc6749 import TokenEndpoint
 
 from idp import clock
+from idp.oidc import refresh_tokens, token_status
 from idp.oidc import scopes as known_scopes
-from idp.oidc import token_status
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import CONFIDENTIAL_METHODS, ClientMetadata
 from idp.oidc.grants.grant import NO_STORE
 from idp.oidc.requests import ProtocolRequest
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
-from idp.oidc.token_issuer import REFRESH_PREFIX
 from idp.oidc.token_status import ActiveToken
 from idp.statements import Row
 
@@ -50,7 +49,7 @@ class IntrospectionEndpoint(TokenEndpoint):
 
         client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS, look_up)
         token = request.payload.required("token")
-        if token.startswith(REFRESH_PREFIX):
+        if token.startswith(refresh_tokens.PREFIX):
             answer = self._refresh_token(request, client, token) or INACTIVE
         else:
             answer = self._access_token(client, found) or INACTIVE

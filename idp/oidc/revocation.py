@@ -8,12 +8,11 @@ from authlib.oauth2.rfc6749.errors import InvalidGrantError
 
 from idp.accounts import audit
 from idp.accounts.audit import Event
-from idp.oidc import token_status
+from idp.oidc import refresh_tokens, token_status
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import AUTH_METHODS, ClientMetadata
 from idp.oidc.grants.grant import NO_STORE
 from idp.oidc.requests import ProtocolRequest
-from idp.oidc.token_issuer import REFRESH_PREFIX
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -35,7 +34,7 @@ class RevocationEndpoint(TokenEndpoint):
         request.payload.check_single()
         client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS)
         token = request.payload.required("token")
-        revoke = self._refresh_token if token.startswith(REFRESH_PREFIX) else self._access_token
+        revoke = self._refresh_token if token.startswith(refresh_tokens.PREFIX) else self._access_token
         if revoke(request, client, token):
             audit.record(request.db, Event.TOKEN_REVOKED, request.visitor, client_id=client.client_id)
         return 200, {}, NO_STORE

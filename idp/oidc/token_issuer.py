@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from idp import clock, crypto
 from idp.models import RefreshToken
-from idp.oidc import access_token, claims, jwt_access_token
+from idp.oidc import access_token, claims, jwt_access_token, refresh_tokens
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.encryption import encrypt_jwt
@@ -21,7 +21,6 @@ from idp.statements import Prepared, Row
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
-REFRESH_PREFIX = "idp_rt_"
 _INSERT_REFRESH_TOKEN = Prepared(
     insert(RefreshToken),
     columns=("id", "grant_id", "client_id", "token_digest", "scope", "dpop_jkt", "created_at", "expires_at"),
@@ -123,14 +122,14 @@ def mint_access_token(provider: "Provider", authorization: Authorization, expire
 
 def _mint_refresh_token(provider: "Provider", db: Session, authorization: Authorization) -> str:
     assert authorization.grant is not None
-    token = REFRESH_PREFIX + crypto.new_token()
     now = clock.now()
+    token = refresh_tokens.new(now)
     _INSERT_REFRESH_TOKEN.run(
         db,
         id=crypto.new_row_id(now),
         grant_id=authorization.grant["grant_id"],
         client_id=authorization.client.client_id,
-        token_digest=crypto.digest(token),
+        token_digest=refresh_tokens.digest(token),
         scope=authorization.refresh_scope,
         # A confidential client's is bound to the client, which may change its key (RFC 9449 section 5).
         dpop_jkt=authorization.dpop_jkt if authorization.client.is_public else None,

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock
 from idp.accounts import ended_sessions, sessions
 from idp.accounts.ended_sessions import EndedSessions
 from idp.database import insert_into
 from idp.models import AuthorizationGrant, BrowserSession, Client, RefreshToken, RevokedAccessToken, User
-from idp.oidc import access_token, claims, jwt_access_token
+from idp.oidc import access_token, claims, jwt_access_token, refresh_tokens
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
@@ -173,7 +173,7 @@ def find_active_token(db: Session, provider: "Provider", token: str) -> ActiveTo
 
 def find_refresh_token(db: Session, token: str) -> RefreshToken | None:
     """Return the row of a refresh token, used or not, or None."""
-    return db.scalars(select(RefreshToken).where(RefreshToken.token_digest == crypto.digest(token))).first()
+    return db.scalars(select(RefreshToken).where(RefreshToken.token_digest == refresh_tokens.digest(token))).first()
 
 
 def revoke_access_token(db: Session, token_id: str, expires_at: int) -> None:

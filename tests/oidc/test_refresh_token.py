@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
+from idp import crypto
 from idp.accounts import passwords, users
 from idp.accounts.visitor import OPERATOR
 from idp.clock import now
@@ -37,6 +38,32 @@ def test_only_its_digest_is_stored(rp, db):
     token = rp.log_in(scope=OFFLINE).refresh_token
     row = db.scalars(select(RefreshToken)).one()
     assert token not in {str(value) for value in vars(row).values()}
+
+
+def test_those_of_one_time_lie_together(rp, db, clock):
+    """An index of millions is then written and swept at one place, and not all over."""
+    for _ in range(20):
+        rp.log_in(scope=OFFLINE)
+        clock.advance(1)
+    digests = db.scalars(select(RefreshToken.token_digest).order_by(RefreshToken.created_at)).all()
+    assert digests == sorted(digests)
+    assert len(digests) == 20
+    assert {len(each) for each in digests} == {64}
+
+
+def test_another_time_in_it_makes_it_another(rp, clock):
+    token = rp.log_in(scope=OFFLINE).refresh_token
+    refused(rp.request_refresh(token.replace(f"{int(clock()):08x}", f"{int(clock()) + 1:08x}")))
+    assert rp.refresh(token)
+
+
+def test_one_of_an_earlier_version_is_good(rp, db):
+    """It has no time in it, and its whole digest is stored."""
+    rp.log_in(scope=OFFLINE)
+    earlier = "idp_rt_" + crypto.new_token()
+    db.execute(update(RefreshToken).values(token_digest=crypto.digest(earlier)))
+    db.commit()
+    assert rp.refresh(earlier)
 
 
 def test_the_id_token_is_about_the_same_sign_in(rp, clock):
@@ -182,7 +209,7 @@ def test_who_uses_one_while_its_grant_ends_waits_and_is_refused(rp, settings):
     refused(at_that_moment(settings, end_the_grant, lambda _: rp.request_refresh(first.refresh_token)))
 
 
-@pytest.mark.parametrize("token", ["unknown", "idp_rt_" + "a" * 43, "é", "x" * 10_000])
+@pytest.mark.parametrize("token", ["unknown", "idp_rt_" + "a" * 43, "idp_rt_" + "a" * 51, "é", "x" * 10_000])
 def test_an_unknown_one_is_refused(rp, token):
     refused(rp.request_refresh(token))
 

@@ -3,12 +3,12 @@
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidScopeError
 from sqlalchemy import select, update
 
-from idp import clock, crypto
+from idp import clock
 from idp.accounts import audit, sessions
 from idp.accounts.audit import Event
 from idp.models import AuthorizationGrant, RefreshToken
+from idp.oidc import refresh_tokens, token_status
 from idp.oidc import scopes as known_scopes
-from idp.oidc import token_status
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.grants.grant import Grant
 from idp.oidc.token_issuer import Authorization
@@ -56,7 +56,7 @@ class RefreshTokenGrant(Grant):
 
     def look_up(self, client_id: str) -> ClientMetadata | None:
         """Read the token and its grant; returns the client."""
-        presented = crypto.digest(self.request.payload.get("refresh_token") or "")
+        presented = refresh_tokens.digest(self.request.payload.get("refresh_token") or "")
         alive = sessions.alive_now(self.server.settings)
         self._found = found = _FIND.first(self.request.db, presented=presented, presented_by=client_id, **alive)
         return self.server.clients.at_version(self.request.db, client_id, found["client_version"]) if found else None
@@ -76,7 +76,7 @@ class RefreshTokenGrant(Grant):
         if beyond := [scope for scope in asked if scope not in allowed]:
             known = " ".join(scope for scope in beyond if scope in known_scopes.SUPPORTED)
             raise InvalidScopeError(f"The scope is more than what was granted. {known}".strip())
-        if _CLAIM.run(db, presented=crypto.digest(token), now=now) == 0:
+        if _CLAIM.run(db, presented=refresh_tokens.digest(token), now=now) == 0:
             raise self._refuse(token, client)
         lasts = self.server.lifetime(client, "refresh_token") + self.server.lifetime(client, "access_token")
         if found["grant_expires_at"] < now + lasts:
