@@ -25,12 +25,11 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import Pool, QueuePool
 
-from idp import clock, compact_json, turns, write_turns
+from idp import clock, compact_json, patience, turns, write_turns
 from idp.settings import Settings
 
 CONNECTIONS = 15  # to a database server that a process has at most
-# How long a request waits, in seconds. Proxies, and a server that stops (`idp.serving.server`), wait for 20: a request
-# that waited longer would get no answer at all.
+# How long anybody waits, in seconds; a request's waits have a bound together besides (`idp.patience`).
 BUSY_TIMEOUT = 15  # for what others hold: with SQLite its one lock, with a server a connection first and then a row
 CONNECTION_WITHIN = 5  # of these: for one of this process's connections; those who have them wait for rows, or work
 LOCK_WITHIN = BUSY_TIMEOUT - CONNECTION_WITHIN  # and then for a row, which others keep for some thousandths
@@ -121,14 +120,14 @@ class _Cursor(sqlite3.Cursor):
         return self._execute_again(sql, parameters)
 
     def _execute_again(self, sql: str, parameters: Any) -> "_Cursor":
-        began_at = clock.ticks()
+        until = clock.ticks() + patience.left(BUSY_TIMEOUT)
         while True:
             with turns.aside():
                 time.sleep(LOOK_AGAIN_EVERY)
             try:
                 return super().execute(sql, parameters)
             except sqlite3.OperationalError as fault:
-                if not _is_busy(fault) or clock.ticks() >= began_at + BUSY_TIMEOUT:
+                if not _is_busy(fault) or clock.ticks() >= until:
                     raise
 
 
@@ -231,6 +230,7 @@ def prepare_engine(engine: Engine) -> None:
     """Give an engine this project's habits. Safe to call more than once."""
     if engine.dialect.name == "postgresql" and not event.contains(engine, "connect", _set_limits):
         event.listen(engine, "connect", _set_limits)
+        event.listen(engine, "before_cursor_execute", _wait_no_longer)
     if engine.dialect.name != "sqlite" or event.contains(engine, "connect", _set_pragmas):
         return
     event.listen(engine, "connect", _set_pragmas)
@@ -468,6 +468,16 @@ def _set_limits(connection: Any, _record: Any) -> None:
     connection.commit()
 
 
+def _wait_no_longer(
+    connection: Connection, _cursor: Any, _statement: str, _parameters: Any, _context: Any, _executemany: bool
+) -> None:
+    """Let a statement wait for rows only as long as its request may, where that is less than all may."""
+    left = patience.left(LOCK_WITHIN)
+    if left < LOCK_WITHIN:
+        with contextlib.closing(connection.connection.cursor()) as own:
+            own.execute(f"SET LOCAL lock_timeout = {int(left * 1000)}")
+
+
 def _refuse_missing(_dialect: Any, _record: Any, arguments: list[Any], _more: Any) -> None:
     path = str(arguments[0]) if arguments else ""
     if path and path != ":memory:" and not Path(path).exists():
@@ -528,13 +538,14 @@ def _wait_and_begin(cursor: Any, began_at: float) -> None:
     Raises:
         sqlite3.OperationalError: somebody else has been writing all the while.
     """
+    until = began_at + patience.left(BUSY_TIMEOUT)
     while not _is_long_taken() and clock.ticks() < began_at + STEP_ASIDE_AFTER:
         time.sleep(LOOK_EVERY)
         if _begins(cursor):
             return
     _waiting_since.append(began_at)
     try:
-        while clock.ticks() < began_at + BUSY_TIMEOUT:
+        while clock.ticks() < until:
             if write_turns.SHARED.are_taken:
                 cursor.connection.give_back_turn()  # others may have better luck
             with turns.aside():

@@ -19,7 +19,7 @@ from functools import lru_cache
 from itertools import chain, cycle
 from typing import Any, NamedTuple, TypeVar
 
-from idp import metrics, processors, turns
+from idp import metrics, patience, processors, turns
 from idp.errors import Busy
 
 WAIT_MOST = 8  # seconds that a hash of the later lanes waits for its beginning
@@ -117,7 +117,7 @@ class HashingQueue:
             self._changed.notify()
         if place.lane is not Lane.SURE:
             with contextlib.suppress(TimeoutError):
-                return future.result(WAIT_MOST)
+                return future.result(patience.left(WAIT_MOST))
             with self._changed:
                 if mine in waiting:  # it has not begun, and never will
                     waiting.remove(mine)

@@ -23,7 +23,13 @@ from idp.settings import Settings, is_loopback
     type=click.IntRange(1, 65535),
     help="Port to listen at.  [default: the issuer's on this machine, otherwise 8000]",
 )
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many processes.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many web processes: as many as processors, and each keeps to its own.",
+)
 @click.option("--no-worker", is_flag=True, help="Start no worker beside: `idp worker` runs elsewhere.")
 @click.option(
     "--drain",

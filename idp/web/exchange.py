@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from werkzeug.wsgi import get_input_stream
 
-from idp import crypto
+from idp import crypto, patience
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
@@ -249,9 +249,10 @@ class Exchanges:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
         """Pass the request on."""
         exchange = Exchange(self._site, environ)
-        before = _current.set(exchange)
+        before, begun = _current.set(exchange), patience.begin()
         try:
             return self._application(environ, start_response)
         finally:
+            patience.end(begun)
             _current.reset(before)
             exchange.close()

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from idp import database, turns
+from idp import database, patience, turns
 from idp.database import keep_to_file, open_engine, open_session, prepare_engine
 from idp.serving import server
 from idp.settings import Settings
@@ -225,17 +225,19 @@ def test_who_waits_for_the_database_is_answered_before_anybody_gives_up_on_them(
     """What a request waits for in turn, beside how long a server that stops and the examples' proxies wait for it."""
     options = database.engine_options(Settings(database_url="postgresql://idp@db.example.org/idp"))
     connecting, limits = options["connect_args"], database._SERVER_LIMITS
-    for_a_row = options["pool_timeout"] + int(limits["lock_timeout"].removesuffix("s"))
+    assert options["pool_timeout"] == database.CONNECTION_WITHIN
+    assert limits["lock_timeout"] == f"{database.LOCK_WITHIN}s"
     for_a_server_that_is_gone = connecting["tcp_user_timeout"] / 1000 + connecting["connect_timeout"]
     while_it_says_nothing = connecting["keepalives_idle"] + 2 * connecting["keepalives_interval"]
-    patience = [server.STOP_WITHIN]
+    others = [server.STOP_WITHIN]
     for name, setting in (("nginx.conf", "proxy_read_timeout"), ("Caddyfile", "response_header_timeout")):
-        patience += map(int, re.findall(rf"^\s*{setting} (\d+)s\b", read(f"examples/{name}"), re.MULTILINE))
-    assert len(patience) == 3
+        others += map(int, re.findall(rf"^\s*{setting} (\d+)s\b", read(f"examples/{name}"), re.MULTILINE))
+    assert len(others) == 3
     room = 3
-    waits = (database.BUSY_TIMEOUT, for_a_row, for_a_server_that_is_gone, while_it_says_nothing)
-    assert max(waits) <= min(patience) - room
-    assert f"the provider itself waits for the database for {for_a_row} seconds at most" in read("examples/nginx.conf")
+    all_together = patience.WITHIN + database.CONNECTION_WITHIN
+    waits = (all_together, for_a_server_that_is_gone, while_it_says_nothing)
+    assert max(waits) <= min(others) - room
+    assert f"a request waits in the provider for {all_together:.0f} seconds at most" in read("examples/nginx.conf")
     deployment = " ".join(read("deployment.md").split())
     assert f"nobody waits longer than {database.LOCK_WITHIN} seconds for a lock" in deployment
     assert f"{database.CONNECTION_WITHIN} seconds for a connection" in deployment

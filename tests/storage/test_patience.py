@@ -1,0 +1,91 @@
+"""How long a request waits in all, whatever it waits for, one thing after the other."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
+
+from idp import crypto, database, hashing, patience
+from idp.errors import Busy
+from idp.hashing import Lane, Place
+from idp.settings import Settings
+from tests import postgresql
+
+SHORT = 0.2  # seconds
+
+
+@pytest.fixture
+def request_begins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Begin a request with little patience; the test is one, from then on."""
+    monkeypatch.setattr(patience, "WITHIN", SHORT)
+    with contextlib.ExitStack() as open_requests:
+        yield lambda: open_requests.callback(patience.end, patience.begin())
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What is inside takes less time than each wait's own bound."""
+    began_at = time.monotonic()
+    yield
+    assert time.monotonic() - began_at < seconds
+
+
+def test_a_request_waits_for_what_is_left_and_a_moment_at_least(request_begins: Callable[[], None]) -> None:
+    assert patience.left(8) == 8  # a command's
+    request_begins()
+    assert 0 < patience.left(8) <= SHORT
+    assert patience.left(0.1) == 0.1
+    time.sleep(SHORT)
+    assert 0 < patience.left(8) < SHORT
+
+
+def test_after_one_request_comes_another() -> None:
+    first = patience.begin()
+    patience.end(first)
+    assert patience.left(100) == 100
+
+
+def test_sqlites_lock(sqlite: Engine, request_begins: Callable[[], None]) -> None:
+    with sqlite.begin() as holder:
+        holder.execute(text("CREATE TABLE box (content TEXT)"))
+    with sqlite.begin() as holder:
+        holder.execute(text("INSERT INTO box VALUES ('theirs')"))
+        request_begins()
+        with within(database.BUSY_TIMEOUT / 3), sqlite.connect() as mine, pytest.raises(OperationalError, match="lock"):
+            mine.execute(text("INSERT INTO box VALUES ('mine')"))
+
+
+def test_a_hash(request_begins: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, may_end = hashing.HashingQueue(1), threading.Event()
+    monkeypatch.setattr(hashing, "_queue", lambda: queue)
+    place = Place(Lane.NEW, ("somebody",))
+    threading.Thread(target=lambda: queue.run(place, lambda: may_end.wait(60), ())).start()
+    request_begins()
+    with within(hashing.WAIT_MOST / 2), pytest.raises(Busy):
+        crypto.hash_password("a password", 4, Place(Lane.NEW, ("somebody else",)))
+    may_end.set()
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(not postgresql.SERVER, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server")
+def test_rows_of_a_server_one_after_the_other(request_begins: Callable[[], None]) -> None:
+    with postgresql.new_database() as url, psycopg.connect(url, autocommit=True) as other:
+        other.execute("CREATE TABLE box (id INTEGER PRIMARY KEY, content TEXT)")
+        other.execute("INSERT INTO box VALUES (1, ''), (2, '')")
+        engine = database.open_engine(Settings(database_url=url))
+        change = text("UPDATE box SET content = 'mine' WHERE id = :id")
+        with engine.begin() as mine:
+            assert mine.scalar(text("SHOW lock_timeout")) == f"{database.LOCK_WITHIN}s"
+        with engine.connect() as mine, other.transaction():
+            other.execute("UPDATE box SET content = 'theirs' WHERE id = 2")
+            request_begins()
+            mine.execute(change, {"id": 1})
+            with within(database.LOCK_WITHIN / 2), pytest.raises(OperationalError, match="lock timeout"):
+                mine.execute(change, {"id": 2})
+            mine.rollback()
+        engine.dispose()
