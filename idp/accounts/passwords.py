@@ -100,7 +100,7 @@ def change_password(
         language: of the mail that tells the owner.
 
     Raises:
-        InvalidInputError: the current password is wrong, or the new one is the same.
+        InvalidInputError: the current password is wrong, or was replaced meanwhile, or the new one is the same.
         PasswordRefused: the new one breaks the policy.
         Throttled: too many wrong guesses, or too many new passwords from this network.
     """
@@ -110,6 +110,7 @@ def change_password(
     throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
     check_new_password(settings, new, own_data_of(user), "new_password")
     password_hash = hash_new(db, settings, new, place_of_owner(visitor, user_id))
+    _require_unchanged(db, visitor, user, Event.PASSWORD_CHANGE_REFUSED)
     replace_password(
         db, settings, visitor, user, password_hash=password_hash, keep_session=keep_session, language=language
     )
@@ -190,6 +191,8 @@ def require_password(
 ) -> User:
     """Have somebody who is signed in prove by their password that it is they, before what cannot be undone by others.
 
+    Until the transaction ends nobody can replace that password.
+
     Args:
         refused: the event that is written when it is wrong.
 
@@ -211,8 +214,8 @@ def require_password(
     with throttle.free_when_busy(db, attempt):
         is_theirs = is_right(db, settings, current, user.password_hash, place)
     if not is_theirs:
-        audit.record(db, refused, visitor, user_id=user_id)
-        raise InvalidInputError({"current_password": [sentences.PASSWORD_WRONG()]})
+        raise _wrong(db, visitor, user_id, refused)
+    _require_unchanged(db, visitor, user, refused)
     attempt.refund(db)
     return user
 
@@ -279,6 +282,20 @@ def confirm(db: Session, settings: Settings, visitor: Visitor, user_id: str, pas
     is_outdated = crypto.is_password_hash_outdated(stored, settings.bcrypt_cost)
     fresh = hash_new(db, settings, password, place_of_owner(visitor, user_id)) if is_outdated else stored
     return _HOLD.run(db, holds=user_id, checked=stored, fresh=fresh) == 1
+
+
+def _require_unchanged(db: Session, visitor: Visitor, user: User, refused: Event) -> None:
+    """Hold on to an account, as `confirm`, unless its password was replaced during a hash: the one typed is wrong then.
+
+    Else who knows the old one could still undo what its owner, or the operator, has just done against them.
+    """
+    if _HOLD.run(db, holds=user.id, checked=user.password_hash, fresh=user.password_hash) == 0:
+        raise _wrong(db, visitor, user.id, refused)
+
+
+def _wrong(db: Session, visitor: Visitor, user_id: str, refused: Event) -> InvalidInputError:
+    audit.record(db, refused, visitor, user_id=user_id)
+    return InvalidInputError({"current_password": [sentences.PASSWORD_WRONG()]})
 
 
 def _words(datum: str) -> list[str]:

@@ -5,15 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp import crypto
-from idp.accounts import passwords, sessions, sign_in
+from idp import crypto, database, hashing
+from idp.accounts import deletion, email_change, passwords, sessions, sign_in
 from idp.accounts.audit import list_events
+from idp.accounts.visitor import OPERATOR
 from idp.errors import InvalidInputError, NotFoundError, PasswordRefused, SignInRefused, Throttled
 from idp.models import User
 from idp.settings import Settings
 from tests.factories import PASSWORD
 
 NEW = "seven purple elephants dancing"
+BY_OPERATOR = "nine green walruses resting"
 OWN = ("ada", "ada.byron@example.org", "Augusta", "Lovelace")
 STRICT = Settings(bcrypt_cost=4)
 
@@ -145,6 +147,56 @@ def test_the_new_password_obeys_the_policy(db, settings, visitor, ada, here):
             change(db, settings, visitor, ada, here, new=new)
         assert set(refusal.value.faults) == {"new_password"}
     assert stored(db, ada) == before
+
+
+@pytest.fixture
+def set_by_operator(settings, monkeypatch, ada):
+    """Have the operator set a password while one is checked or hashed: a function that says at which of these."""
+
+    def at(turn):
+        run, turns = hashing.run, []
+
+        def overtaken(*given):
+            turns.append(given)
+            if len(turns) == turn:
+                with database.open_session(settings) as own:
+                    passwords.set_password(own, settings, OPERATOR, ada.id, BY_OPERATOR)
+            return run(*given)
+
+        monkeypatch.setattr(hashing, "run", overtaken)
+
+    return at
+
+
+NEEDING_THE_CURRENT_PASSWORD = {
+    "change the password": lambda *given: passwords.change_password(*given, PASSWORD, NEW, keep_session=""),
+    "change the address": lambda *given: email_change.request_change(*given, "new@example.org", PASSWORD),
+    "delete the account": lambda *given: deletion.request_deletion(*given, PASSWORD),
+}
+
+
+@pytest.mark.parametrize("way", NEEDING_THE_CURRENT_PASSWORD)
+def test_the_current_password_is_wrong_once_it_was_replaced_while_it_was_checked(
+    db, settings, visitor, ada, set_by_operator, way
+):
+    set_by_operator(1)
+    with pytest.raises(InvalidInputError) as refusal:
+        NEEDING_THE_CURRENT_PASSWORD[way](db, settings, visitor, ada.id)
+    assert set(refusal.value.faults) == {"current_password"}
+    db.commit()
+    assert crypto.verify_password(BY_OPERATOR, stored(db, ada))
+    assert list_events(db)[0].event.endswith(":refuse")
+    assert (db.get(User, ada.id).deletion_due_at, email_change.pending_change(db, ada.id)) == (None, None)
+
+
+def test_a_password_that_is_set_while_another_is_hashed_stays(db, settings, visitor, ada, here, set_by_operator):
+    set_by_operator(2)
+    with pytest.raises(InvalidInputError) as refusal:
+        change(db, settings, visitor, ada, here)
+    assert set(refusal.value.faults) == {"current_password"}
+    db.commit()
+    assert crypto.verify_password(BY_OPERATOR, stored(db, ada))
+    assert list_events(db)[0].event == "account:password:refuse"
 
 
 def test_guesses_at_the_current_password_slow_down(db, settings, visitor, ada, here, clock):
