@@ -223,6 +223,5 @@ class PresentedCode:
                 AuthorizationGrant.code_claimed_at.is_not(None),
             )
         ).first()
-        if used is not None:
-            token_status.revoke_grant(db, used.id)
+        if used is not None and token_status.revoke_grant(db, used.id):
             audit.record(db, Event.CODE_REUSED, visitor, user_id=used.user_id, client_id=self._client_id)

@@ -54,5 +54,4 @@ class RevocationEndpoint(TokenEndpoint):
             return False
         if row.client_id != client.client_id:
             raise InvalidGrantError(_FOREIGN)
-        token_status.revoke_grant(request.db, row.grant_id)
-        return True
+        return token_status.revoke_grant(request.db, row.grant_id)

@@ -183,13 +183,20 @@ def revoke_access_token(db: Session, token_id: str, expires_at: int) -> None:
     )
 
 
-def revoke_grant(db: Session, grant_id: str) -> None:
-    """End a grant: its code, its access tokens and its refresh tokens are worthless from now on."""
-    db.execute(
+def revoke_grant(db: Session, grant_id: str) -> bool:
+    """End a grant: its code, its access tokens and its refresh tokens are worthless from now on.
+
+    Returns:
+        Whether it ended by that. Who writes it down does so only then: what is presented again and again fills no disk.
+    """
+    ended = db.execute(
         update(AuthorizationGrant)
         .where(AuthorizationGrant.id == grant_id, AuthorizationGrant.revoked_at.is_(None))
         .values(revoked_at=clock.now())
-    )
+        .returning(AuthorizationGrant.id)
+        .execution_options(synchronize_session=False)
+    ).first()
+    return ended is not None
 
 
 def end_codes(db: Session, user_id: str) -> None:

@@ -120,7 +120,8 @@ def test_reuse_is_committed_and_written_down(rp, db, ada):
     """The refusal is an error, but its evidence and its effect are in the database."""
     code = rp.authorize().code
     rp.redeem(code)
-    refused(rp.request_tokens(code))
+    for _ in range(3):  # only the first of these ends anything
+        refused(rp.request_tokens(code))
     assert db.scalars(select(AuthorizationGrant.revoked_at)).one() is not None
     event = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:code:reuse")).one()
     assert (event.user_id, event.client_id) == (ada.id, rp.metadata.client_id)

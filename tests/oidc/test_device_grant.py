@@ -211,10 +211,11 @@ def test_an_allowed_code_expires_too(device: Device, clock: Clock, settings: Any
 def test_a_code_is_redeemed_once_and_its_second_use_ends_what_came_of_it(device: Device, db: Session) -> None:
     device.answered()
     tokens = device.tokens()
-    assert error_of(device.poll()) == "invalid_grant"
+    for _ in range(3):
+        assert error_of(device.poll()) == "invalid_grant"
     assert not device.rp.is_good(tokens)
     assert error_of(device.rp.request_refresh(tokens.refresh_token)) == "invalid_grant"
-    assert db.scalar(select(func.count()).select_from(AuditEvent).where(AuditEvent.event == "client:code:reuse"))
+    assert db.scalar(select(func.count()).select_from(AuditEvent).where(AuditEvent.event == "client:code:reuse")) == 1
 
 
 def test_of_many_who_redeem_at_once_one_gets_tokens(device: Device, app: Flask) -> None:

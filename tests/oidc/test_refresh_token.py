@@ -84,8 +84,16 @@ def test_reuse_ends_the_whole_family(rp, db):
     refused(rp.request_refresh(second.refresh_token))
     assert not rp.is_good(first)
     assert not rp.is_good(second)
-    event = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:refresh_token:reuse")).all()
-    assert event
+    event = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:refresh_token:reuse")).one()
+    assert event.client_id == rp.metadata.client_id
+
+
+def test_an_app_that_goes_on_with_a_used_token_writes_no_more(rp, db):
+    first = rp.log_in(scope=OFFLINE)
+    rp.refresh(first.refresh_token)
+    for _ in range(3):
+        refused(rp.request_refresh(first.refresh_token))
+    assert len(db.scalars(select(AuditEvent).where(AuditEvent.event == "client:refresh_token:reuse")).all()) == 1
 
 
 def test_reuse_spares_other_sign_ins(rp):

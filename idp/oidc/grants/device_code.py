@@ -97,8 +97,8 @@ class DeviceCodeGrant(Grant):
 
     def _end_family(self, client: ClientMetadata, grant_id: str) -> None:
         """A second use betrays that somebody else has the code: all that came of it ends (RFC 9700 section 4.5)."""
-        token_status.revoke_grant(self.request.db, grant_id)
-        audit.record(self.request.db, Event.CODE_REUSED, self.request.visitor, client_id=client.client_id)
+        if token_status.revoke_grant(self.request.db, grant_id):
+            audit.record(self.request.db, Event.CODE_REUSED, self.request.visitor, client_id=client.client_id)
         raise InvalidGrantError(_UNUSABLE)
 
 

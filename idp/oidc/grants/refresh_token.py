@@ -94,7 +94,11 @@ class RefreshTokenGrant(Grant):
     def _refuse(self, token: str, client: ClientMetadata) -> InvalidGrantError:
         """Say why a token cannot be claimed; one that was used before ends its family."""
         found = token_status.find_refresh_token(self.request.db, token)
-        if found is not None and found.client_id == client.client_id and found.claimed_at is not None:
-            token_status.revoke_grant(self.request.db, found.grant_id)
+        if (
+            found is not None
+            and found.client_id == client.client_id
+            and found.claimed_at is not None
+            and token_status.revoke_grant(self.request.db, found.grant_id)
+        ):
             audit.record(self.request.db, Event.REFRESH_TOKEN_REUSED, self.request.visitor, client_id=client.client_id)
         return InvalidGrantError(_UNUSABLE)
