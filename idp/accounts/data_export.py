@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, func, or_, select
 from sqlalchemy.orm import Session
 
 from idp import sentences
 from idp.accounts import roles
+from idp.accounts.audit import Event
 from idp.accounts.profile import FIELDS
 from idp.errors import NotFoundError
 from idp.models import (
@@ -68,12 +69,16 @@ _EVENT = (
     AuditEvent.user_agent,
     AuditEvent.details,
 )
+ATTEMPTS_SHOWN = 1_000  # the latest; strangers write these, be it for years, and a file is made in memory
+_ATTEMPTS = (Event.SIGN_IN_REFUSED.value, Event.SIGN_IN_THROTTLED.value)
 _MAIL = (MailMessage.kind, MailMessage.subject, MailMessage.state, MailMessage.created_at, MailMessage.finished_at)
 _LINK = (OneTimeLink.purpose, OneTimeLink.created_at, OneTimeLink.expires_at, OneTimeLink.claimed_at)
 
 
 def export_account(db: Session, user_id: str) -> dict[str, Any]:
     """Return everything about one person, ready for JSON; times are seconds since the epoch.
+
+    Of attempts to sign in that failed there are the latest, and `older_attempts` counts the others.
 
     Raises:
         NotFoundError: there is no such account.
@@ -85,6 +90,11 @@ def export_account(db: Session, user_id: str) -> dict[str, Any]:
     whole = found._mapping
     grants = select(*_GRANT).join(Client, Client.client_id == AuthorizationGrant.client_id)
     consents = select(*_CONSENT).join(Client, Client.client_id == Consent.client_id)
+    events = select(*_EVENT).where(AuditEvent.user_id == user_id)
+    attempts = select(AuditEvent.id).where(AuditEvent.user_id == user_id, AuditEvent.event.in_(_ATTEMPTS))
+    latest = attempts.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(ATTEMPTS_SHOWN)
+    is_shown = or_(AuditEvent.event.not_in(_ATTEMPTS), AuditEvent.id.in_(latest))
+    count = db.scalar(select(func.count()).select_from(attempts.subquery())) or 0
     return {
         "account": {column.key: whole[column.key] for column in _ACCOUNT},
         "profile": {name: whole[name] for name in FIELDS},
@@ -98,7 +108,8 @@ def export_account(db: Session, user_id: str) -> dict[str, Any]:
         "mails": _rows(
             db, select(*_MAIL).where(MailMessage.recipient == whole["email"]).order_by(MailMessage.created_at)
         ),
-        "events": _rows(db, select(*_EVENT).where(AuditEvent.user_id == user_id).order_by(AuditEvent.id)),
+        "events": _rows(db, events.where(is_shown).order_by(AuditEvent.id)),
+        "older_attempts": max(0, count - ATTEMPTS_SHOWN),
     }
 
 

@@ -32,6 +32,8 @@ from idp.statements import Prepared, value
 SIGN_IN_ACCOUNT = "sign_in_account"
 SIGN_IN_KNOWN_BROWSER = "sign_in_known_browser"
 SIGN_IN_ADDRESS = "sign_in_address"
+SIGN_IN_EVIDENCE = "sign_in_evidence"  # rows of the audit about attempts that were not admitted
+SIGN_IN_EVIDENCE_ADDRESS = "sign_in_evidence_address"
 PASSWORD_CHANGE = "password_change"  # noqa: S105 - a bucket's name
 PASSWORD_ESTIMATE_ADDRESS = "password_estimate_address"  # noqa: S105 - a bucket's name
 REGISTRATION_ACCOUNT = "registration_account"
@@ -55,6 +57,8 @@ KINDS = (
     SIGN_IN_ACCOUNT,
     SIGN_IN_KNOWN_BROWSER,
     SIGN_IN_ADDRESS,
+    SIGN_IN_EVIDENCE,
+    SIGN_IN_EVIDENCE_ADDRESS,
     PASSWORD_CHANGE,
     PASSWORD_ESTIMATE_ADDRESS,
     REGISTRATION_ACCOUNT,

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from idp.accounts import data_export, deletion, recovery, sign_in
+from idp.accounts import audit, data_export, deletion, recovery, sign_in
+from idp.accounts.audit import Event
 from idp.accounts.profile import FIELDS
 from idp.errors import NotFoundError
 from idp.models import Base, User
@@ -45,6 +46,7 @@ def test_it_holds_everything_and_is_json(whole):
     assert {each["kind"] for each in whole["mails"]} == {"reset_password", "account_deletion"}
     assert {"account:session:start", "account:recovery:request"} <= {each["event"] for each in whole["events"]}
     assert [each["purpose"] for each in whole["links"]] == ["reset_password"]
+    assert whole["older_attempts"] == 0
 
 
 def test_it_holds_no_secret_and_no_digest(db, whole):
@@ -76,6 +78,23 @@ def test_every_table_that_belongs_to_a_person_is_in_it(whole):
     }
     assert belonging <= set(SHOWN)
     assert set(SHOWN.values()) <= set(whole)
+
+
+def test_of_attempts_that_failed_it_holds_the_latest_and_counts_the_others(db, visitor, make_user, monkeypatch):
+    monkeypatch.setattr(data_export, "ATTEMPTS_SHOWN", 4)
+    ada, bob = make_user(), make_user("bob")
+    audit.record(db, Event.SIGN_IN, visitor, user_id=ada.id)
+    for number in range(3):
+        for whose in (ada, bob):
+            audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=whose.id, reason=f"reason {number}")
+            audit.record(db, Event.SIGN_IN_THROTTLED, visitor, user_id=whose.id)
+    audit.record(db, Event.CONSENT_GIVEN, visitor, user_id=ada.id)
+    whole = data_export.export_account(db, ada.id)
+    shown = [event["event"] for event in whole["events"] if event["event"] != "account:user:create"]
+    latest = ["account:sign_in:refuse", "account:sign_in:throttle"] * 2
+    assert shown == ["account:session:start", *latest, "account:consent:give"]
+    assert [event["details"].get("reason") for event in whole["events"]][-5:-1] == ["reason 1", None, "reason 2", None]
+    assert whole["older_attempts"] == 2
 
 
 def test_there_must_be_an_account(db):

@@ -1,6 +1,7 @@
 """Signing in, and what a refusal does not tell."""
 
 import threading
+from dataclasses import replace
 
 import bcrypt
 import pytest
@@ -164,6 +165,40 @@ def test_guesses_at_an_account_slow_down_and_come_back(db, settings, stranger, a
     assert list_events(db)[0].user_id == ada.id
     clock.advance(settings.throttle_account_interval)
     assert attempt(db, settings, stranger, "ada")
+
+
+def throttled(db, user_id):
+    db.commit()
+    return len(list_events(db, event="account:sign_in:throttle", user_id=user_id))
+
+
+def test_an_owner_sees_that_somebody_tries_on_and_only_so_many_rows_come_of_it(db, settings, stranger, ada, clock):
+    exhaust(db, settings, stranger)
+    most = settings.throttle_account_burst
+    for number in range(2 * most):
+        with pytest.raises(Throttled):
+            attempt(db, settings, Visitor(f"203.0.113.{number}"), "ada")
+        assert throttled(db, ada.id) == min(number + 1, most)
+    clock.advance(settings.throttle_account_interval)
+    for refusal in (SignInRefused, Throttled, Throttled):
+        with pytest.raises(refusal):
+            attempt(db, settings, stranger, "ada", "wrong")
+        db.commit()
+    assert throttled(db, ada.id) == most + 1
+
+
+def test_one_network_has_only_so_many_rows_written_whatever_the_names(db, settings, stranger, ada, clock):
+    few = replace(settings, throttle_address_burst=3)
+    for number in range(3 + 2 * 3):
+        with pytest.raises((SignInRefused, Throttled)):
+            attempt(db, few, stranger, f"name{number}", "wrong")
+        db.commit()
+    assert throttled(db, "") == 3
+    for _ in range(2):
+        with pytest.raises(Throttled):
+            attempt(db, few, stranger, "ada")
+        db.commit()
+    assert throttled(db, "") == 3
 
 
 def test_guesses_from_many_networks_share_the_accounts_bucket(db, settings, ada, clock):
