@@ -31,6 +31,7 @@ class Event(StrEnum):
     ADDRESS_VERIFIED = "account:email:verify"
     ADDRESS_CHANGE_REQUESTED = "account:email:request"
     ADDRESS_CHANGE_REFUSED = "account:email:refuse"
+    ADDRESS_CHANGE_REVOKED = "account:email:revoke"
     ADDRESS_CHANGED = "account:email:change"
     CONFIRMATION_RESENT = "account:email:resend"
     RECOVERY_REQUESTED = "account:recovery:request"

@@ -1,6 +1,7 @@
 """Another address: asked for with the password, confirmed from the new mailbox, told to the old one.
 
-Until the new address is confirmed the old one stands. Another password, or another address, kills the link.
+Until the new address is confirmed the old one stands. Another password, another address, a second request or calling
+it off kills the link.
 """
 
 from typing import Any
@@ -35,6 +36,8 @@ def request_change(
 ) -> str:
     """Ask for another address: a link goes to the new one, and the old one is told.
 
+    A link that was mailed before is dead then: that address may have been mistyped, and be a stranger's.
+
     Whether the new address belongs to another account is told to nobody but its owner; the work is the same. Nothing
     goes to it while its mailbox has no room.
 
@@ -58,6 +61,7 @@ def request_change(
     is_free = owner is None or owner["is_registration_pending"] or owner["id"] == user_id
     recipient = email if is_free or owner is None else owner["email"]
     is_admitted = throttle.admits_mail(db, settings, recipient, is_awaited=is_free)
+    _end_links(db, user_id)
     # Written for a taken address too, but mailed to nobody then: what waits is shown to who asked for it.
     token = one_time_links.make_link(
         db,
@@ -82,8 +86,34 @@ def request_change(
     return email
 
 
+def call_off_change(db: Session, visitor: Visitor, user_id: str) -> bool:
+    """Keep the old address after all. Returns whether another one waited for confirmation."""
+    if not _end_links(db, user_id):
+        return False
+    audit.record(db, Event.ADDRESS_CHANGE_REVOKED, visitor, user_id=user_id)
+    return True
+
+
+def _end_links(db: Session, user_id: str) -> bool:
+    """End what was mailed to new addresses of an account; returns whether there was anything."""
+    now = clock.now()
+    ended = db.execute(
+        update(OneTimeLink)
+        .where(
+            OneTimeLink.user_id == user_id,
+            OneTimeLink.purpose == one_time_links.CHANGE_ADDRESS,
+            OneTimeLink.claimed_at.is_(None),
+            OneTimeLink.expires_at > now,
+        )
+        .values(claimed_at=now)
+        .returning(OneTimeLink.id)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(ended.all())
+
+
 def pending_change(db: Session, user_id: str) -> str | None:
-    """Return the address that waits for confirmation, the latest one; or None."""
+    """Return the address that waits for confirmation, or None."""
     rows = db.execute(
         select(OneTimeLink.data, OneTimeLink.binding)
         .where(

@@ -209,6 +209,11 @@ def refuse_address(stage):
         request_address(stage, WRONG)
 
 
+def call_off_address(stage):
+    request_address(stage)
+    email_change.call_off_change(stage.db, stage.visitor, stage.ada.id)
+
+
 def change_address(stage):
     request_address(stage)
     token = re.search(
@@ -342,6 +347,7 @@ ACTIONS = {
     Event.ADDRESS_VERIFIED: verify_address,
     Event.ADDRESS_CHANGE_REQUESTED: request_address,
     Event.ADDRESS_CHANGE_REFUSED: refuse_address,
+    Event.ADDRESS_CHANGE_REVOKED: call_off_address,
     Event.ADDRESS_CHANGED: change_address,
     Event.CONFIRMATION_RESENT: lambda stage: email_verification.resend(
         stage.db, stage.settings, stage.visitor, stage.make_user(is_email_verified=False).username

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from idp.accounts import email_change, passwords, registration, sessions, sign_in
+from idp.accounts import email_change, passwords, recovery, registration, sessions, sign_in
 from idp.accounts.audit import list_events
 from idp.accounts.throttle import MAIL_BURST
 from idp.accounts.users import Person
@@ -105,6 +105,42 @@ def test_the_link_dies(db, settings, visitor, clock, make_user, mailbox, meanwhi
     with pytest.raises(ExpiredError):
         confirm(db, settings, visitor, first)
     assert email_change.pending_change(db, ada.id) is None
+
+
+def test_a_second_request_ends_the_first(db, settings, visitor, ada, mailbox):
+    """The first address was mistyped, and whoever has it would take the account."""
+    request(db, settings, visitor, ada, "countess@exmaple.org")
+    mistyped = mailbox.last("confirm_new_address").token
+    request(db, settings, visitor, ada)
+    with pytest.raises(ExpiredError):
+        email_change.peek_change(db, mistyped)
+    with pytest.raises(ExpiredError):
+        confirm(db, settings, visitor, mistyped)
+    db.commit()
+    assert email_change.pending_change(db, ada.id) == NEW
+    assert confirm(db, settings, visitor, mailbox.last("confirm_new_address").token) == ada.id
+
+
+def test_it_can_be_called_off(db, settings, visitor, ada, make_user, mailbox):
+    bob = make_user("bob")
+    request(db, settings, visitor, bob, "other@example.org")
+    request(db, settings, visitor, ada)
+    assert email_change.call_off_change(db, visitor, ada.id)
+    assert not email_change.call_off_change(db, visitor, ada.id)
+    db.commit()
+    assert email_change.pending_change(db, ada.id) is None
+    with pytest.raises(ExpiredError):
+        confirm(db, settings, visitor, mailbox.last("confirm_new_address").token)
+    db.commit()
+    assert [event.user_id for event in list_events(db, event="account:email:revoke")] == [ada.id]
+    assert email_change.pending_change(db, bob.id) == "other@example.org"
+
+
+def test_calling_it_off_leaves_other_links_alone(db, settings, visitor, ada, mailbox):
+    recovery.request_password_reset(db, settings, visitor, "ada")
+    request(db, settings, visitor, ada)
+    email_change.call_off_change(db, visitor, ada.id)
+    assert recovery.peek_reset(db, mailbox.last("reset_password").token)
 
 
 def test_an_address_that_was_taken_meanwhile_is_not_stolen(db, settings, visitor, ada, make_user, mailbox):

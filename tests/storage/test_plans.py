@@ -183,6 +183,9 @@ def test_what_people_do(
         assert client.get(path).status_code in (200, 404, 422), path
     form = the_form(client.get("/account/sessions").text)
     client.post("/account/sessions", data={**form, "end": "others"})
+    other_address = {"email": "countess@example.org", "current_password": PASSWORD}
+    client.post("/account/email", data={**the_form(client.get("/account/email").text), **other_address})
+    client.post("/account/email/revoke", data=the_form(client.get("/account/email").text))
     client.post("/account/delete", data={**the_form(client.get("/account/delete").text), "current_password": PASSWORD})
     client.post("/account/delete/revoke", data=the_form(client.get("/account/delete").text))
     client.post("/account/profile", data={**the_form(client.get("/account/profile").text), "given_name": "Augusta"})

@@ -51,6 +51,17 @@ def test_old_address_stands_until_the_new_one_is_confirmed(
     assert 'id="link-gone"' in again.text
 
 
+def test_change_is_called_off_by_one_button(signed_in: FlaskClient, mailbox: Mailbox) -> None:
+    ask(signed_in)
+    done = press(signed_in, signed_in.get("/account/email"), "email-call-off")
+    assert location(done) == "/account/email?notice=address-kept"
+    page = signed_in.get(location(done))
+    assert "Your e-mail address stays as it is." in words(page)
+    assert "email-pending" not in page.text
+    assert "email-call-off" not in page.text
+    assert signed_in.get(mailbox.path("confirm_new_address")).status_code == 400
+
+
 def test_link_works_where_nobody_is_signed_in(signed_in: FlaskClient, mailbox: Mailbox, app: Flask) -> None:
     ask(signed_in)
     phone = app.test_client()

@@ -50,6 +50,7 @@ def test_forms_without_our_token_do_nothing(
         "/forgot-username": {"email": "ada@example.org"},
         "/account/profile": {"nickname": "Mallory"},
         "/account/email": {"email": "mallory@example.org", "current_password": PASSWORD},
+        "/account/email/revoke": {},
         "/account/apps": {"withdraw": weather.metadata.client_id},
         "/account/delete": {"current_password": PASSWORD},
         "/account/delete/revoke": {},

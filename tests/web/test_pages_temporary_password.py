@@ -53,6 +53,7 @@ def test_session_with_an_issued_password_is_good_for_nothing_else(
     forms: dict[str, dict[str, str]] = {
         "/account/profile": {"nickname": "Mallory"},
         "/account/email": {"email": "mallory@example.org", "current_password": issued},
+        "/account/email/revoke": {},
         "/account/delete": {"current_password": issued},
         "/account/sessions": {"end": "others"},
         "/account/apps": {"withdraw": "x"},

@@ -64,6 +64,7 @@ ROUTES = (
     ("POST", "/account/profile", profile.submit_profile),
     ("GET", "/account/email", change_email.show_email),
     ("POST", "/account/email", change_email.submit_email),
+    ("POST", "/account/email/revoke", change_email.submit_call_off),
     ("GET", "/account/password", password.show_password),
     ("POST", "/account/password", password.submit_password),
     ("GET", "/account/sessions", sessions.show_sessions),

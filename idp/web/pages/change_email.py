@@ -57,6 +57,15 @@ def submit_email() -> Response:
     return see_other("show_email", notice="address-requested")
 
 
+def submit_call_off() -> Response:
+    """Keep the old address: the mailed link is dead."""
+    session = signed_in()
+    if faults := faults_of_token():
+        return _form(session, faults=faults, status=400)
+    email_change.call_off_change(context.database(), context.visitor(), session.user_id)
+    return see_other("show_email", notice="address-kept")
+
+
 def show_confirm_email() -> Response:
     """Show one button: programs that scan mail open links, but send no forms."""
     return _button()

@@ -24,6 +24,7 @@ NOTICES = {
     "address-proven": "notice.address_proven",
     "address-changed": "notice.address_changed",
     "address-requested": "notice.address_requested",
+    "address-kept": "notice.address_kept",
     "mail-sent": "notice.mail_sent",
     "password-reset": "notice.password_reset",
     "profile-saved": "notice.profile_saved",
