@@ -1,4 +1,4 @@
-"""What the provider's back-channel said: which sessions are over."""
+"""What the provider's back-channel said: which sessions are over, and since when."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class EndedSessions:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sessions: BoundedTable[bool] = BoundedTable()
+        self._sessions: BoundedTable[float] = BoundedTable()
         self._subjects: BoundedTable[float] = BoundedTable()
         self._logout_tokens: BoundedTable[bool] = BoundedTable()
 
@@ -27,22 +27,27 @@ class EndedSessions:
     def end(self, session_id: str | None, subject: str | None, issued_at: float) -> None:
         """Remember that the provider ended one session, or all of a person where it names no session.
 
+        A session may go on at the provider without this app, and a person signs in again: what was signed in after the
+        notice stands.
+
         Parameters:
             session_id: the claim ``sid``, if there is one.
             subject: the claim ``sub``; counts only without a session.
-            issued_at: sign-ins after this time (their claim ``iat``) stand, when a whole person was signed out.
+            issued_at: when the notice was made; sign-ins after this time (their claim ``iat``) stand.
         """
+        table, name = (self._subjects, subject) if session_id is None else (self._sessions, session_id)
+        if name is None:
+            return
         with self._lock:
-            if session_id is not None:
-                self._sessions.put(session_id, True)
-            elif subject is not None:
-                self._subjects.put(subject, issued_at)
+            # Two notices may arrive in the wrong order.
+            table.put(name, max(issued_at, table.get(name) or issued_at))
 
     def covers(self, claims: Mapping[str, object]) -> bool:
-        """Tell whether the session that these ID-token claims are from has ended."""
+        """Tell whether the sign-in that these ID-token claims are from has ended."""
         with self._lock:
-            if self._sessions.get(str(claims.get("sid"))):
-                return True
-            ended_at = self._subjects.get(str(claims.get("sub")))
+            ends = self._sessions.get(str(claims.get("sid"))), self._subjects.get(str(claims.get("sub")))
         issued_at = claims.get("iat")
-        return ended_at is not None and (not isinstance(issued_at, int | float) or issued_at <= ended_at)
+        return any(
+            ended_at is not None and (not isinstance(issued_at, int | float) or issued_at <= ended_at)
+            for ended_at in ends
+        )

@@ -88,6 +88,17 @@ def test_all_sessions_of_a_person_end(app: Starlette, provider: FakeProvider, op
     assert later.markdown[0].value == "Hello Ada Lovelace"
 
 
+def test_new_sign_in_of_the_same_session_stands(app: Starlette, provider: FakeProvider, open_app: OpenApp) -> None:
+    now = time.time()
+    old = make_user(iat=now - 60, sid="session-1")
+    assert log_out(app, make_token(provider)).status_code == 200
+    # A notice that was made earlier and comes later takes nothing back.
+    assert log_out(app, make_token(provider, iat=int(now) - 100, jti="token-2")).status_code == 200
+    assert open_app("smallest", old).run().info[0].value == texts.SESSION_ENDED
+    again = make_user(token="at_again", iat=now + 5, sid="session-1")
+    assert open_app("smallest", again).run().markdown[0].value == "Hello Ada Lovelace"
+
+
 def test_repetition_does_no_harm(app: Starlette, provider: FakeProvider, memory: SharedMemory) -> None:
     token = make_token(provider)
     assert [log_out(app, token).status_code for _ in range(2)] == [200, 200]
