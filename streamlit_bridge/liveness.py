@@ -29,7 +29,8 @@ def find_live_identity(
 
     The account API is asked at most once in ``check_interval`` seconds for each access token, whatever the number of
     tabs. A provider that does not answer changes nothing: the person stays signed in, and the question is repeated
-    after a growing pause. Where nobody can be asked (no token, no account API), the ID token's own expiry decides.
+    after a growing pause. Where nobody can be asked (no token, no account API), the ID token's own expiry decides; a
+    sign-in that was never confirmed, as after a restart of the app, does not outlast it either.
 
     Parameters:
         memory: the shared memory.
@@ -37,6 +38,9 @@ def find_live_identity(
         access_token: the exposed access token, if there is one.
         metadata_url: where the discovery document is, if configured.
         check_interval: seconds between two questions.
+
+    Raises:
+        ProviderUnavailable: the ID token has expired, and nobody can say yet whether the sign-in holds.
     """
     try:
         claimed = Identity.from_claims(claims)
@@ -54,6 +58,9 @@ def find_live_identity(
             _ask_provider(memory, state, claimed, access_token, metadata_url, check_interval)
         if state.is_ended or (not state.is_checkable and _is_id_token_expired(claims)):
             return None
+        is_confirmed = state.profile is not None or state.lacks_scope
+        if state.failures and not is_confirmed and _is_id_token_expired(claims):
+            raise ProviderUnavailable("the sign-in was never confirmed, and its ID token has expired")
         return state.profile or claimed
 
 

@@ -8,6 +8,8 @@ from typing import Final, TypedDict, cast
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
+from streamlit_bridge import texts
+from streamlit_bridge.errors import ProviderUnavailable
 from streamlit_bridge.identity import Identity
 from streamlit_bridge.liveness import find_live_identity
 from streamlit_bridge.memory import Destination, SharedMemory, open_shared_memory
@@ -21,15 +23,15 @@ _NOTES_KEY: Final = "_streamlit_bridge"
 class Notes(TypedDict):
     """What the bridge remembers within one browser session.
 
-    ``destination`` is where to go once signed in; ``is_unfinished`` and ``is_ended`` choose the message on the sign-in
-    card; ``refusal`` is why the provider let nobody in; ``is_fresh`` is True from a completed sign-in until the login
-    callback ran.
+    ``destination`` is where to go once signed in; ``is_unfinished`` and ``ending`` (why a sign-in holds no more) choose
+    the message on the sign-in card; ``refusal`` is why the provider let nobody in; ``is_fresh`` is True from a completed
+    sign-in until the login callback ran.
     """
 
     has_arrived: bool
     destination: Destination | None
     is_unfinished: bool
-    is_ended: bool
+    ending: str | None
     is_fresh: bool
     refusal: str | None
 
@@ -45,7 +47,7 @@ def read_notes() -> Notes:
     """Return this session's notes, to be changed in place."""
     if _NOTES_KEY not in st.session_state:
         st.session_state[_NOTES_KEY] = Notes(
-            has_arrived=False, destination=None, is_unfinished=False, is_ended=False, is_fresh=False, refusal=None
+            has_arrived=False, destination=None, is_unfinished=False, ending=None, is_fresh=False, refusal=None
         )
     return cast(Notes, st.session_state[_NOTES_KEY])
 
@@ -171,8 +173,12 @@ def find_identity(check_interval: float) -> Identity | None:
     if st.session_state["logout"] or not claims.get("is_logged_in"):
         return None
     memory = open_shared_memory()
-    identity = find_live_identity(memory, claims, read_access_token(), read_metadata_url(), check_interval)
-    notes["is_ended"] = identity is None
+    try:
+        identity = find_live_identity(memory, claims, read_access_token(), read_metadata_url(), check_interval)
+    except ProviderUnavailable:
+        notes["ending"] = texts.NOT_CONFIRMED
+        return None
+    notes["ending"] = texts.SESSION_ENDED if identity is None else None
     return identity
 
 

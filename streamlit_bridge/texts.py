@@ -13,6 +13,10 @@ CLASSIC_SIGN_IN_TEXT: Final = "You sign in on a separate, protected page and com
 CLASSIC_SIGN_IN_BUTTON: Final = "Login"
 SIGN_IN_UNFINISHED: Final = "The sign-in was not finished. No harm done: you can try again whenever you like."
 SESSION_ENDED: Final = "Your session has ended, so you were signed out. Please sign in again to go on."
+NOT_CONFIRMED: Final = (
+    "The sign-in service does not answer just now, so nobody can say whether you are still signed in. "
+    "Please try again in a moment."
+)
 EMBEDDED_TEXT: Final = "This app is shown inside another page, where your browser does not let you sign in."
 EMBEDDED_LINK: Final = "Open in a new tab to sign in"
 
@@ -190,4 +194,7 @@ ACCOUNT_API_ABSENT: Final = (
     "The provider announces no account_api_endpoint, so ended sessions cannot be noticed early: a sign-in lasts as "
     "long as its ID token."
 )
-PROVIDER_UNAVAILABLE: Final = "The provider did not answer (%s). Users stay signed in; asking again in %.0f s."
+PROVIDER_UNAVAILABLE: Final = (
+    "The provider did not answer (%s). Users stay signed in, those it has not confirmed while their ID token lasts; "
+    "asking again in %.0f s."
+)

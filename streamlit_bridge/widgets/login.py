@@ -95,13 +95,9 @@ def show_sign_in_card(place: DeltaGenerator | None, card: CardTexts, key: str) -
 
 
 def read_notice() -> str | None:
-    """Return what a visitor should know of their last sign-in: that it ended, or was not finished."""
+    """Return what a visitor should know of their last sign-in: why it holds no more, or was not finished."""
     notes = read_notes()
-    if notes["refusal"]:
-        return notes["refusal"]
-    if notes["is_ended"]:
-        return texts.SESSION_ENDED
-    return texts.SIGN_IN_UNFINISHED if notes["is_unfinished"] else None
+    return notes["refusal"] or notes["ending"] or (texts.SIGN_IN_UNFINISHED if notes["is_unfinished"] else None)
 
 
 def start_sign_in() -> None:

@@ -11,7 +11,7 @@ from conftest import OpenApp, RecordedAuth, make_user
 from fake_provider import ADA, FakeProvider, Reply
 from streamlit.testing.v1 import AppTest
 
-from streamlit_bridge import api, liveness, texts
+from streamlit_bridge import api, liveness, memory, texts
 
 ME = "/api/v1/me"
 
@@ -114,6 +114,38 @@ def test_slow_provider_is_given_up(
 def test_provider_down_keeps_the_user(open_app: OpenApp, provider: FakeProvider) -> None:
     app = open_app("smallest", make_user())
     app.secrets = {"auth": {"server_metadata_url": "http://127.0.0.1:9/.well-known/openid-configuration"}}
+    assert is_inside(app.run())
+
+
+@pytest.mark.parametrize("is_discovery_away", [False, True])
+def test_expired_sign_in_that_was_never_confirmed_has_to_wait(
+    open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, is_discovery_away: bool
+) -> None:
+    clock = [1_000_000.0]
+    monkeypatch.setattr(liveness, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(memory, "monotonic", lambda: clock[0])
+    if is_discovery_away:
+        provider.metadata_reply = Reply(503, {})
+    else:
+        provider.refuse(503, "unavailable")
+    app = open_app("smallest", make_user(exp=int(time.time()) - 20 * 86_400))
+    for _ in range(2):
+        assert not is_inside(app.run())
+        assert app.info[0].value == texts.NOT_CONFIRMED
+        assert app.session_state["roles"] is None
+    provider.metadata_reply, provider.reply = None, Reply(body=dict(ADA))
+    clock[0] += 61
+    assert is_inside(app.run())
+    provider.refuse(503, "unavailable")
+    clock[0] += 61
+    assert is_inside(app.run())
+
+
+def test_expired_sign_in_whose_token_was_alive_stays(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("always_checking", make_user(exp=1))
+    provider.refuse(403, "insufficient_scope")
+    assert is_inside(app.run())
+    provider.refuse(503, "unavailable")
     assert is_inside(app.run())
 
 
