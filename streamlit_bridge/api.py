@@ -11,13 +11,31 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from streamlit_bridge.errors import AccountApiAbsent, CallRefused, ProviderUnavailable, ScopeMissing, SessionEnded
+from streamlit_bridge.errors import (
+    AccountApiAbsent,
+    AnswerLost,
+    CallRefused,
+    ProviderUnavailable,
+    ScopeMissing,
+    SessionEnded,
+)
 from streamlit_bridge.identity import Identity
 
 # A rerun waits for these calls, so they must give up before a person does.
 TIMEOUT: Final = httpx.Timeout(3.0, connect=2.0)
 # Whoever has just pressed a button waits longer, and hashing a password takes a while on a busy machine.
 CHANGE_TIMEOUT: Final = httpx.Timeout(10.0, connect=2.0)
+# After any other trouble the provider may have got the request.
+NEVER_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+# What a proxy says that passed the request on and got no answer.
+LOST_STATUSES: Final = (502, 504)
 REFUSED_GRANTS: Final = ("invalid_scope", "unauthorized_client", "invalid_client", "unsupported_grant_type")
 
 
@@ -111,7 +129,8 @@ def call_account_api(
         SessionEnded: the provider refuses the token.
         ScopeMissing: the token is alive but lacks the scope for this call.
         CallRefused: the provider says no and why.
-        ProviderUnavailable: no usable answer.
+        AnswerLost: the call changes something, and may have been done or not.
+        ProviderUnavailable: no usable answer; nothing was done.
 
     Source: RFC 6750, section 3 (bearer tokens), RFC 9457 (problem details).
     """
@@ -187,17 +206,23 @@ def _send_json(
     timeout: httpx.Timeout,
     attempts: int,
 ) -> httpx.Response:
+    may_be_done = False
     while True:
         attempts -= 1
         try:
-            return client.request(
+            response = client.request(
                 method, url, headers=dict(headers), json=None if body is None else dict(body), timeout=timeout
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
+            may_be_done = may_be_done or (method != "GET" and not isinstance(error, NEVER_SENT))
             if attempts and isinstance(error, httpx.TransportError):
                 continue
             # The class name only: messages of the transport may repeat the address with its query.
-            raise ProviderUnavailable(type(error).__name__) from error
+            raise (AnswerLost if may_be_done else ProviderUnavailable)(type(error).__name__) from error
+        may_be_done = may_be_done or (method != "GET" and response.status_code in LOST_STATUSES)
+        if may_be_done and response.status_code >= 500:
+            raise AnswerLost(f"status {response.status_code}", _read_retry_after(response))
+        return response
 
 
 def _describe_trouble(response: httpx.Response) -> ProviderUnavailable:

@@ -17,6 +17,7 @@
             ├── AccountApiAbsent    the provider announces no account API
             ├── CallRefused         a refusal with a reason that the user can do something about
             └── ProviderUnavailable no usable answer just now; ask again later
+                └── AnswerLost      the call was sent, and may have been done
 
 Apps written for the older package catch the names of the first group; they are also importable from
 ``streamlit_bridge.exceptions`` and ``streamlit_bridge.utilities``.
@@ -116,3 +117,7 @@ class ProviderUnavailable(AccountApiError):
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+
+
+class AnswerLost(ProviderUnavailable):
+    """A call that changes something was sent, and no answer came: it may have been done or not."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from streamlit_bridge import texts
 from streamlit_bridge.errors import (
     AccountApiAbsent,
+    AnswerLost,
     BridgeError,
     CallRefused,
     ProviderUnavailable,
@@ -32,6 +33,8 @@ def refusals_raised_as(error_class: type[BridgeError], sentences: Mapping[str, s
         yield
     except CallRefused as refusal:
         raise error_class((sentences or {}).get(refusal.code) or describe_refusal(refusal)) from refusal
+    except AnswerLost as trouble:
+        raise error_class(texts.ANSWER_LOST) from trouble
     except ProviderUnavailable as trouble:
         raise error_class(texts.TRY_LATER) from trouble
     except SessionEnded as ended:

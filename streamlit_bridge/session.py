@@ -24,8 +24,8 @@ class Notes(TypedDict):
     """What the bridge remembers within one browser session.
 
     ``destination`` is where to go once signed in; ``is_unfinished`` and ``ending`` (why a sign-in holds no more) choose
-    the message on the sign-in card; ``refusal`` is why the provider let nobody in; ``is_fresh`` is True from a completed
-    sign-in until the login callback ran.
+    the message on the sign-in card; ``refusal`` is why the provider let nobody in; ``is_fresh`` is True from a
+    completed sign-in until the login callback ran.
     """
 
     has_arrived: bool

@@ -122,6 +122,10 @@ CODE_WRONG: Final = "The code is wrong or no longer valid"
 NOBODY_SIGNED_IN: Final = "Nobody is signed in, so there is no account to change"
 SOMEBODY_ELSE: Final = "Only the signed-in user's own account can be changed here"
 TRY_LATER: Final = "The sign-in service does not answer just now. Nothing was changed; please try again in a moment."
+ANSWER_LOST: Final = (
+    "The sign-in service's answer was lost, so it is not known whether this was done. You can try again; if that is "
+    "refused, it was probably done the first time."
+)
 NOT_OFFERED_HERE: Final = "This app may not do that itself. Please use your account page at the sign-in service."
 STILL_AT_IT: Final = "Your request is still being worked on. Please look again in a moment."
 THROTTLED: Final = "Too many attempts. Please wait {wait}, then try again."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Final
 
@@ -71,9 +70,9 @@ def show_forgot_password(
 
 def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> ForgotPasswordResult:
     """Ask for the recovery. An app that may know gets the truth; any other gets the same answer for every name."""
-    with last_step(form), refusals_raised_as(ForgotError):
+    with last_step(form) as key, refusals_raised_as(ForgotError):
         try:
-            answer = call_as_app(scope, "/recovery/password", values, idempotency_key=uuid.uuid4().hex)
+            answer = call_as_app(scope, "/recovery/password", values, idempotency_key=key)
         except CallRefused as refusal:
             if refusal.status == 404:
                 return UNKNOWN

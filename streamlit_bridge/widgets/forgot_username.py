@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 
 from streamlit_bridge import texts
@@ -68,9 +67,9 @@ def show_forgot_username(
 def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> ForgotUsernameResult:
     """Ask for the names. An app that may know gets the truth; any other gets the same answer for every address."""
     email = str(values["email"])
-    with last_step(form), refusals_raised_as(ForgotError):
+    with last_step(form) as key, refusals_raised_as(ForgotError):
         try:
-            answer = call_as_app(scope, "/recovery/username", values, idempotency_key=uuid.uuid4().hex)
+            answer = call_as_app(scope, "/recovery/username", values, idempotency_key=key)
         except CallRefused as refusal:
             if refusal.status == 404:
                 return ForgotUsernameResult(False, email)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, cast
 
@@ -13,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from streamlit_bridge import texts
 from streamlit_bridge.account_calls import call_as_app
-from streamlit_bridge.errors import BridgeError, CallRefused, ProviderUnavailable
+from streamlit_bridge.errors import AnswerLost, BridgeError, CallRefused, ProviderUnavailable
 from streamlit_bridge.refusals import refusals_raised_as
 from streamlit_bridge.widgets.account_form import AccountForm
 
@@ -22,14 +23,20 @@ STEP_LIFETIME: Final = 15 * 60.0
 _STATE_KEY: Final = "_streamlit_bridge_codes"
 
 
-@dataclass(frozen=True)
+@dataclass
 class PendingStep:
-    """What waits for its code: it lives in this browser session only, and no longer than the step itself."""
+    """What waits for its code: it lives in this browser session only, and no longer than the step itself.
+
+    Once a code was found right, the call that does the work is always the same, under the same key: where its answer
+    was lost, the repetition finds it.
+    """
 
     code_id: str
     scope: str
     values: Mapping[str, object]
     started_at: float
+    right_code: str | None = None
+    idempotency_key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 def ask_for_code(
@@ -98,6 +105,43 @@ def show_code_step(
     if not is_sent:
         return None
     code = "".join(character for character in typed or "" if not character.isspace())
+    if step.right_code is None:
+        _check_code(form, step, code, error_class)
+        step.right_code = code
+    if code != step.right_code:
+        raise error_class(texts.CODE_WRONG)
+    return {"code_id": step.code_id, "code": code}
+
+
+@contextmanager
+def last_step(form: AccountForm) -> Iterator[str]:
+    """Forget what waited for its code once the block has done its work, or was refused for good.
+
+    While the provider does not answer, or is still at it, the step stays, and the same code can be sent again.
+
+    Parameters:
+        form: the widget's settings.
+
+    Yields:
+        The Idempotency-Key of the call that does the work: of a step the same one each time, else a new one.
+    """
+    step = _steps().get(form.key)
+    try:
+        yield uuid.uuid4().hex if step is None else step.idempotency_key
+    except BridgeError as error:
+        if not _is_for_now(error.__cause__):
+            _forget_step(form)
+        raise
+    _forget_step(form)
+
+
+def _is_for_now(cause: BaseException | None) -> bool:
+    if isinstance(cause, CallRefused):
+        return cause.status == 429 or cause.code == "idempotency_in_progress"
+    return isinstance(cause, ProviderUnavailable)
+
+
+def _check_code(form: AccountForm, step: PendingStep, code: str, error_class: type[BridgeError]) -> None:
     with refusals_raised_as(error_class, {"wrong_code": texts.CODE_WRONG}):
         try:
             call_as_app(step.scope, f"/codes/{step.code_id}", {"code": code}, is_mailed=False)
@@ -106,25 +150,9 @@ def show_code_step(
                 _forget_step(form)
                 raise error_class(texts.CODE_WRONG) from refusal
             raise
-    return {"code_id": step.code_id, "code": code}
-
-
-@contextmanager
-def last_step(form: AccountForm) -> Iterator[None]:
-    """Forget what waited for its code once the block has done its work, or was refused for good.
-
-    While the provider does not answer the step stays, and the same code can be sent again.
-
-    Parameters:
-        form: the widget's settings.
-    """
-    try:
-        yield
-    except BridgeError as error:
-        if not isinstance(error.__cause__, ProviderUnavailable):
-            _forget_step(form)
-        raise
-    _forget_step(form)
+        except AnswerLost as trouble:
+            # A look at a code changes nothing.
+            raise ProviderUnavailable(str(trouble), trouble.retry_after) from trouble
 
 
 def _forget_step(form: AccountForm) -> None:

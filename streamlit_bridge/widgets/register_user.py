@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -146,10 +145,10 @@ def _check(email: str, username: str, password: str, repeated: str, rules: Regis
 def _register(form: AccountForm, rules: RegistrationRules, scope: str, values: Mapping[str, object]) -> RegisterResult:
     if rules.has_captcha:
         use_captcha_up(form)
-    with last_step(form):
+    with last_step(form) as key:
         try:
             with refusals_raised_as(RegisterError, {"already_exists": texts.USERNAME_TAKEN}):
-                document = call_as_app(scope, "/users", values, idempotency_key=uuid.uuid4().hex).document
+                document = call_as_app(scope, "/users", values, idempotency_key=key).document
         except RegisterError as error:
             # The older generation knows this text with another spelling.
             if form.is_classic and str(error) == texts.NOT_PREAUTHORIZED:

@@ -57,6 +57,7 @@ class FakeProvider:
         self.live_tokens: set[str] = set()
         self.enforces_tokens = False
         self.drops_connection = 0
+        self.loses_answers: list[str] = []
         self.is_closing = threading.Event()
         self._codes: dict[str, dict[str, str]] = {}
         self._key: RSAKey | None = None
@@ -190,6 +191,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             path = self.path.removeprefix("/api/v1")
             answer = provider.account_api.answer(self.command, path, self.headers, content)
+            if path in provider.loses_answers:
+                provider.loses_answers.remove(path)
+                self.close_connection = True
+                return
         self._send(Reply(answer.status, answer.document, dict(answer.headers), raw=None if answer.document else b""))
 
     def _redirect(self, location: str) -> None:

@@ -13,6 +13,15 @@ from test_seed_widgets import FRESH, RIGHT, errors, fill, refuse, successes
 from streamlit_bridge import texts
 from streamlit_bridge.results import ForgotPasswordResult, ForgotUsernameResult, RegisterResult
 
+JOIN_WITH_CODE = """
+import streamlit as st
+from streamlit_bridge import Authenticate, RegisterError
+try:
+    result = Authenticate().register_user(captcha=False, two_factor_auth=True, merge_username_email=True, key="join")
+    st.session_state["result"] = tuple(result)
+except RegisterError as e:
+    st.error(e)
+"""
 CAPTCHAS = "_streamlit_bridge_captchas"
 
 
@@ -211,6 +220,46 @@ def test_code_can_be_sent_again_after_an_outage(visitor: AppTest, provider: Fake
     assert errors(visitor) == [texts.TRY_LATER]
     visitor.button(key="Forgot password check").click().run()
     assert successes(visitor) == ["New password to be sent securely"]
+
+
+def test_repeated_step_finds_the_answer_that_was_lost(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app(JOIN_WITH_CODE).run()
+    fill(app, "join", "submit", First_name="Grace", Email="grace@example.org", Password=FRESH, Repeat_password=FRESH)
+    code = provider.account_api.mails[-1].code
+    fill(app, "join", "check", digits=f"{(int(code) + 1) % 1_000_000:06}")
+    assert errors(app) == [texts.CODE_WRONG]
+    provider.loses_answers = ["/users", "/users"]
+    fill(app, "join", "check", digits=code)
+    assert errors(app) == [texts.ANSWER_LOST]
+    assert "grace@example.org" in provider.account_api.people
+    fill(app, "join", "check", digits="12")
+    assert errors(app) == [texts.CODE_WRONG]
+    fill(app, "join", "check", digits=code)
+    assert app.session_state["result"] == ("grace@example.org", "grace@example.org", "Grace")
+    keys = [headers["Idempotency-Key"] for path, headers, _ in provider.requests if path == "/api/v1/users"]
+    assert (len(keys), len(set(keys))) == (3, 1)
+    # Whoever registers next has a key of their own.
+    app.run()
+    fill(app, "join", "submit", Email="alan@example.org", Password=FRESH, Repeat_password=FRESH)
+    fill(app, "join", "check", digits=provider.account_api.mails[-1].code)
+    assert provider.requests[-1][1]["Idempotency-Key"] not in keys
+
+
+@pytest.mark.parametrize(("status", "code"), [(409, "idempotency_in_progress"), (429, "throttled")])
+def test_refusal_for_now_keeps_the_step(visitor: AppTest, provider: FakeProvider, status: int, code: str) -> None:
+    fill(visitor, "Forgot password", "submit", Username="ada", captcha=solve(visitor, "Forgot password"))
+    refuse(provider, "POST", "/recovery/password", status, code=code, wait=40)
+    fill(visitor, "Forgot password", "check", digits=provider.account_api.mails[-1].code)
+    assert errors(visitor) == [texts.STILL_AT_IT if status == 409 else texts.THROTTLED.format(wait="40 seconds")]
+    visitor.button(key="Forgot password check").click().run()
+    assert successes(visitor) == ["New password to be sent securely"]
+
+
+def test_lost_look_at_a_code_changed_nothing(visitor: AppTest, provider: FakeProvider) -> None:
+    fill(visitor, "Forgot password", "submit", Username="ada", captcha=solve(visitor, "Forgot password"))
+    provider.loses_answers = [f"/codes/{next(iter(provider.account_api._codes))}"]
+    fill(visitor, "Forgot password", "check", digits=provider.account_api.mails[-1].code)
+    assert errors(visitor) == [texts.TRY_LATER]
 
 
 def test_waiting_too_long_leads_back(visitor: AppTest, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from conftest import OpenApp, make_user
 from fake_provider import FakeProvider
@@ -9,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from streamlit_bridge import texts
 from streamlit_bridge.fake_answers import FakeAnswer
+from streamlit_bridge.memory import SharedMemory
 
 RIGHT = "correct horse battery"
 FRESH = "a wholly different sentence"
@@ -107,6 +109,40 @@ def test_reset_password_while_the_provider_is_down(user: AppTest, provider: Fake
     assert errors(reset(user, RIGHT, FRESH, FRESH)) == [texts.TRY_LATER]
 
 
+def test_reset_password_whose_answer_is_lost(user: AppTest, provider: FakeProvider) -> None:
+    provider.loses_answers = ["/me/password"]
+    assert errors(reset(user, RIGHT, FRESH, FRESH)) == [texts.ANSWER_LOST]
+    assert provider.account_api.people["ada"].password == FRESH
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_reset_password_while_a_proxy_waits_in_vain(user: AppTest, provider: FakeProvider, status: int) -> None:
+    refuse(provider, "POST", "/me/password", status)
+    assert errors(reset(user, RIGHT, FRESH, FRESH)) == [texts.ANSWER_LOST]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "message"),
+    [
+        (httpx.ConnectError, texts.TRY_LATER),
+        (httpx.ConnectTimeout, texts.TRY_LATER),
+        (httpx.PoolTimeout, texts.TRY_LATER),
+        (httpx.WriteTimeout, texts.ANSWER_LOST),
+        (httpx.ReadTimeout, texts.ANSWER_LOST),
+        (httpx.ReadError, texts.ANSWER_LOST),
+        (httpx.RemoteProtocolError, texts.ANSWER_LOST),
+    ],
+)
+def test_what_is_known_of_a_call_that_broke_off(
+    user: AppTest, memory: SharedMemory, trouble: type[httpx.TransportError], message: str
+) -> None:
+    def break_off(request: httpx.Request) -> httpx.Response:
+        raise trouble("", request=request)
+
+    memory.client = httpx.Client(transport=httpx.MockTransport(break_off))
+    assert errors(reset(user, RIGHT, FRESH, FRESH)) == [message]
+
+
 def test_reset_password_with_a_session_that_has_just_ended(user: AppTest, provider: FakeProvider) -> None:
     refuse(provider, "POST", "/me/password", 401, code="invalid_token")
     assert errors(reset(user, RIGHT, FRESH, FRESH)) == [texts.SESSION_ENDED]
@@ -163,7 +199,15 @@ def test_register_user_is_repeatable(visitor: AppTest, provider: FakeProvider) -
 
 def test_register_user_gives_up_after_the_second_break(visitor: AppTest, provider: FakeProvider) -> None:
     provider.drops_connection = 2
-    assert errors(register(visitor)) == [texts.TRY_LATER]
+    assert errors(register(visitor)) == [texts.ANSWER_LOST]
+
+
+def test_register_user_stays_unknown_when_only_the_first_answer_was_lost(
+    visitor: AppTest, provider: FakeProvider
+) -> None:
+    provider.drops_connection = 1
+    refuse(provider, "POST", "/users", 503)
+    assert errors(register(visitor)) == [texts.ANSWER_LOST]
 
 
 def test_register_user_on_the_providers_list_only(open_app: OpenApp, provider: FakeProvider) -> None:
