@@ -100,9 +100,7 @@ class Authenticate(AccountWidgets):
         """
         identity = synchronise(self._check_interval)
         if identity is None:
-            if automatic and may_start_automatically():
-                start_sign_in()
-            else:
+            if not (automatic and may_start_automatically() and start_sign_in()):
                 show_sign_in_card(None, CardTexts(), "streamlit_bridge_sign_in")
             st.stop()
         if not identity.has_any_role(roles):

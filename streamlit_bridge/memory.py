@@ -84,6 +84,7 @@ class SharedMemory:
         self._tokens: BoundedTable[TokenState] = BoundedTable()
         self._attempts: BoundedTable[Attempt] = BoundedTable()
         self._automatic_at: BoundedTable[float] = BoundedTable()
+        self._local_sign_outs: BoundedTable[bool] = BoundedTable()
         self._metadata: BoundedTable[tuple[float, Mapping[str, object] | None]] = BoundedTable()
         self._grants: BoundedTable[ClientGrant] = BoundedTable()
         self._said: set[str] = set()
@@ -101,6 +102,7 @@ class SharedMemory:
     def begin_attempt(self, browser: str, destination: Destination) -> None:
         """Remember where a browser wants to return to after signing in."""
         with self._lock:
+            self._local_sign_outs.drop(browser)
             self._attempts.put(browser, Attempt(destination, monotonic()))
 
     def recall_attempt(self, browser: str) -> Attempt | None:
@@ -140,7 +142,7 @@ class SharedMemory:
         """
         with self._lock:
             last = self._automatic_at.get(browser)
-            if last is not None and monotonic() - last < AUTOMATIC_PAUSE:
+            if self._local_sign_outs.get(browser) or (last is not None and monotonic() - last < AUTOMATIC_PAUSE):
                 return False
             self._automatic_at.put(browser, monotonic())
             return True
@@ -149,6 +151,19 @@ class SharedMemory:
         """Start the pause without an attempt, so a sign-out is not undone by the next page."""
         with self._lock:
             self._automatic_at.put(browser, monotonic())
+
+    def note_local_sign_out(self, browser: str) -> None:
+        """Remember that somebody signed out of this app alone: their session at the provider would let them in again.
+
+        No sign-in starts automatically until the person has started one.
+        """
+        with self._lock:
+            self._local_sign_outs.put(browser, True)
+
+    def is_signed_out_locally(self, browser: str) -> bool:
+        """Tell whether the browser's last sign-out reached this app alone."""
+        with self._lock:
+            return self._local_sign_outs.get(browser) is not None
 
     def read_metadata(self, metadata_url: str, *, longest_age: float = METADATA_LIFETIME) -> Mapping[str, object]:
         """Return a public document of the provider, fetched once an hour; failures are remembered for some seconds.

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
 from streamlit_bridge import texts
+from streamlit_bridge.api import fetch_document
 from streamlit_bridge.errors import ProviderUnavailable
 from streamlit_bridge.identity import Identity
 from streamlit_bridge.liveness import find_live_identity
@@ -79,8 +80,10 @@ def begin_sign_in() -> None:
     """Remember where the browser is and hand over to Streamlit's login.
 
     Raises:
+        ProviderUnavailable: the provider does not answer, and the browser stays here.
         StreamlitAuthError: the ``[auth]`` section of the secrets is incomplete.
     """
+    _seek_provider()
     notes = read_notes()
     memory = open_shared_memory()
     browser = identify_browser()
@@ -94,7 +97,10 @@ def begin_sign_in() -> None:
 
 
 def end_session() -> None:
-    """Sign the user out of this app and, through Streamlit, at the provider."""
+    """Sign the user out of this app and, through Streamlit, at the provider.
+
+    While the provider does not answer, Streamlit signs out of this app alone without a word: the next card says so.
+    """
     memory = open_shared_memory()
     access_token = read_access_token()
     if access_token is not None:
@@ -104,6 +110,10 @@ def end_session() -> None:
     if browser is not None:
         memory.forget_attempt(browser)
         memory.hold_automatic_attempts(browser)
+        try:
+            _seek_provider()
+        except ProviderUnavailable:
+            memory.note_local_sign_out(browser)
     _write_state(None)
     st.session_state["logout"] = True
     st.logout()
@@ -180,6 +190,18 @@ def find_identity(check_interval: float) -> Identity | None:
         return None
     notes["ending"] = texts.SESSION_ENDED if identity is None else None
     return identity
+
+
+def _seek_provider() -> None:
+    """Ask for the provider's discovery document, as Streamlit does before it leads a browser there.
+
+    Raises:
+        ProviderUnavailable: the provider does not answer.
+    """
+    metadata_url = read_metadata_url()
+    if metadata_url is not None:
+        # Nothing is remembered of it: that somebody pressed a button in a bad moment is no matter for all the others.
+        fetch_document(open_shared_memory().client, metadata_url)
 
 
 def _write_state(identity: Identity | None) -> None:

@@ -13,6 +13,11 @@ CLASSIC_SIGN_IN_TEXT: Final = "You sign in on a separate, protected page and com
 CLASSIC_SIGN_IN_BUTTON: Final = "Login"
 SIGN_IN_UNFINISHED: Final = "The sign-in was not finished. No harm done: you can try again whenever you like."
 SESSION_ENDED: Final = "Your session has ended, so you were signed out. Please sign in again to go on."
+SIGN_IN_LATER: Final = "The sign-in service does not answer just now. Please try again in a moment."
+SIGNED_OUT_LOCALLY: Final = (
+    "You are signed out of this app only, because the sign-in service did not answer. You may still be signed in there "
+    "and in other apps: to end that, please sign in once more later, and sign out again."
+)
 NOT_CONFIRMED: Final = (
     "The sign-in service does not answer just now, so nobody can say whether you are still signed in. "
     "Please try again in a moment."

@@ -30,7 +30,8 @@ def show_account_menu(identity: Identity | None) -> None:
         if notice := read_notice():
             st.sidebar.caption(notice)
         if button:
-            start_sign_in()
+            with st.sidebar:
+                start_sign_in()
         return
     with st.sidebar.popover(escape_markdown(identity.name), icon=":material/account_circle:", width="stretch"):
         if identity.email:

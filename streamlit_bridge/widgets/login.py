@@ -11,7 +11,7 @@ from streamlit.errors import StreamlitAuthError
 
 from streamlit_bridge import texts
 from streamlit_bridge.call_style import CallStyle
-from streamlit_bridge.errors import LoginError
+from streamlit_bridge.errors import LoginError, ProviderUnavailable
 from streamlit_bridge.events import Callback, describe_event
 from streamlit_bridge.identity import Identity
 from streamlit_bridge.memory import open_shared_memory
@@ -95,21 +95,33 @@ def show_sign_in_card(place: DeltaGenerator | None, card: CardTexts, key: str) -
 
 
 def read_notice() -> str | None:
-    """Return what a visitor should know of their last sign-in: why it holds no more, or was not finished."""
+    """Return what a visitor should know of their last sign-in or sign-out, if anything."""
     notes = read_notes()
-    return notes["refusal"] or notes["ending"] or (texts.SIGN_IN_UNFINISHED if notes["is_unfinished"] else None)
+    if message := notes["refusal"] or notes["ending"]:
+        return message
+    browser = identify_browser()
+    if browser is not None and open_shared_memory().is_signed_out_locally(browser):
+        return texts.SIGNED_OUT_LOCALLY
+    return texts.SIGN_IN_UNFINISHED if notes["is_unfinished"] else None
 
 
-def start_sign_in() -> None:
-    """Send the browser to the provider.
+def start_sign_in() -> bool:
+    """Send the browser to the provider, or say here that it does not answer.
+
+    Returns:
+        Whether the browser is on its way.
 
     Raises:
         LoginError: the app has no usable ``[auth]`` section.
     """
     try:
         begin_sign_in()
+    except ProviderUnavailable:
+        st.info(texts.SIGN_IN_LATER, icon=":material/info:")
+        return False
     except StreamlitAuthError as error:
         raise LoginError(texts.NOT_CONFIGURED.format(reason=" ".join(str(error).split()))) from error
+    return True
 
 
 def may_start_automatically() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import OpenApp, RecordedAuth, make_user
-from fake_provider import FakeProvider, make_browser_cookie
+from fake_provider import FakeProvider, Reply, make_browser_cookie
 from streamlit.testing.v1 import AppTest
 
 from streamlit_bridge import memory as memory_module
@@ -13,6 +13,7 @@ from streamlit_bridge.memory import BoundedTable, Destination, SharedMemory
 from streamlit_bridge.return_path import _read_page
 
 BASE = "http://localhost:8501"
+BROWSER = b"0123456789abcdef".hex()
 
 
 def start_at(open_app: OpenApp, page: str, query: dict[str, object]) -> AppTest:
@@ -136,6 +137,62 @@ def test_automatic_sign_in_does_not_undo_a_sign_out(open_app: OpenApp, recorded:
     app.button(key="unique_key").click().run()
     open_app("automatic").run()
     assert recorded.logins == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "button"),
+    [("smallest", "streamlit_bridge_sign_in"), ("several/main", "streamlit_bridge_menu_sign_in")],
+)
+def test_sign_in_waits_while_the_provider_is_away(
+    open_app: OpenApp, provider: FakeProvider, recorded: RecordedAuth, memory: SharedMemory, name: str, button: str
+) -> None:
+    provider.metadata_reply = Reply(503, {})
+    app = open_app(name).run()
+    app.button(key=button).click().run()
+    assert not app.exception
+    assert [element.value for element in app.info] == [texts.SIGN_IN_LATER]
+    assert recorded.logins == 0
+    assert memory.recall_attempt(BROWSER) is None
+    provider.metadata_reply = None
+    app.button(key=button).click().run()
+    assert not app.info
+    assert recorded.logins == 1
+
+
+def test_automatic_sign_in_leaves_a_card_while_the_provider_is_away(
+    open_app: OpenApp, provider: FakeProvider, recorded: RecordedAuth
+) -> None:
+    provider.metadata_reply = Reply(503, {})
+    app = open_app("automatic").run()
+    assert app.info[0].value == texts.SIGN_IN_LATER
+    assert app.subheader[0].value == texts.SIGN_IN_TITLE
+    assert recorded.logins == 0
+
+
+def test_sign_out_while_the_provider_is_away_says_how_far_it_went(
+    open_app: OpenApp, provider: FakeProvider, recorded: RecordedAuth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(memory_module, "monotonic", lambda: clock[0])
+    app = open_app("classic_0_2", make_user()).run()
+    provider.metadata_reply = Reply(503, {})
+    app.button(key="unique_key").click().run()
+    assert recorded.logouts == 1
+    provider.metadata_reply = None
+    clock[0] += 120
+    # The provider is back, and would let the person in again at once.
+    later = open_app("automatic").run()
+    assert recorded.logins == 0
+    assert [element.value for element in later.info] == [texts.SIGNED_OUT_LOCALLY]
+    later.button[0].click().run()
+    assert recorded.logins == 1
+    assert texts.SIGNED_OUT_LOCALLY not in [element.value for element in open_app("automatic").run().info]
+    assert recorded.logins == 2
+
+
+def test_sign_out_that_reached_the_provider_says_nothing(open_app: OpenApp) -> None:
+    open_app("classic_0_2", make_user()).run().button(key="unique_key").click().run()
+    assert not open_app("smallest").run().info
 
 
 @pytest.mark.parametrize(
