@@ -97,8 +97,10 @@ def _ask_provider(
         state.failures = 0
         state.is_checkable = True
         state.lacks_scope = False
-        # A token of somebody else would mix two people: such a pair of cookies is worthless.
-        state.is_ended = profile.subject != claimed.subject
+        # A token of somebody else would mix two people: such a pair of cookies is worthless. What has ended meanwhile,
+        # by a sign-out in another tab, stays so whatever this answer says.
+        if profile.subject != claimed.subject:
+            state.is_ended = True
         state.profile = profile
 
 

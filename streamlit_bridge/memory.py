@@ -49,7 +49,10 @@ class Attempt:
 
 @dataclass
 class TokenState:
-    """What is known of one access token; ``lock`` lets one session ask while the others wait for its answer."""
+    """What is known of one access token; ``lock`` lets one session ask while the others wait for its answer.
+
+    ``is_ended`` needs no lock: it only ever becomes True.
+    """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     due_at: float = 0.0

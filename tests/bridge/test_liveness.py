@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +12,10 @@ from conftest import OpenApp, RecordedAuth, make_user
 from fake_provider import ADA, FakeProvider, Reply
 from streamlit.testing.v1 import AppTest
 
-from streamlit_bridge import api, liveness, memory, texts
+from streamlit_bridge import api, liveness, texts
+from streamlit_bridge import memory as memory_module
+from streamlit_bridge.identity import Identity
+from streamlit_bridge.memory import SharedMemory
 
 ME = "/api/v1/me"
 
@@ -55,6 +59,22 @@ def test_dead_token_stays_dead_without_asking(open_app: OpenApp, provider: FakeP
     assert not is_inside(open_app("always_checking", make_user()).run())
     assert provider.count(ME) == 1
     assert is_inside(open_app("always_checking", make_user(token="at_new")).run())
+
+
+def test_sign_out_in_another_tab_outlasts_a_question_under_way(
+    open_app: OpenApp, memory: SharedMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine_fetch = liveness.fetch_profile
+
+    def sign_out_meanwhile(*arguments: Any) -> Identity:
+        profile = genuine_fetch(*arguments)
+        memory.recall_token("at_ada").is_ended = True
+        return profile
+
+    monkeypatch.setattr(liveness, "fetch_profile", sign_out_meanwhile)
+    app = open_app("always_checking", make_user())
+    assert not is_inside(app.run())
+    assert not is_inside(app.run())
 
 
 def test_other_peoples_token_is_refused(open_app: OpenApp, provider: FakeProvider) -> None:
@@ -123,7 +143,7 @@ def test_expired_sign_in_that_was_never_confirmed_has_to_wait(
 ) -> None:
     clock = [1_000_000.0]
     monkeypatch.setattr(liveness, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(memory, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(memory_module, "monotonic", lambda: clock[0])
     if is_discovery_away:
         provider.metadata_reply = Reply(503, {})
     else:
