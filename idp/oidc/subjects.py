@@ -10,7 +10,7 @@ _PURPOSE = "pairwise subjects"
 
 
 def subject_of(settings: Settings, client: ClientMetadata, user_id: str) -> str:
-    """Return the `sub` of a person for a client: in ID tokens, userinfo, introspection, logout tokens, and hints.
+    """Return the `sub` of a person for a client: in its tokens, userinfo, introspection, the account API, and hints.
 
     A pairwise one is a MAC of sector and person: nobody can tell without the secret key that two are one person,
     and nothing has to be stored. Apps of one sector see the same one.

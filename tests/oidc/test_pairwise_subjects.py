@@ -14,10 +14,18 @@ def pairwise(relying_party, ada):
     return make
 
 
-def subjects(rp, scope="openid profile offline_access"):
+def told_by_account_api(rp, method, tokens):
+    """Return by which name the account API tells of the person."""
+    headers = {"Authorization": f"Bearer {tokens.access_token}"}
+    return rp.browser.open("/api/v1/me", method=method, headers=headers, json={}).json["sub"]
+
+
+def subjects(rp, scope="openid profile account offline_access"):
     """Return all the names by which an app hears of Ada."""
     tokens = rp.log_in(scope=scope)
     told = {
+        told_by_account_api(rp, "GET", tokens),
+        told_by_account_api(rp, "PATCH", tokens),
         tokens.claims["sub"],
         rp.userinfo(tokens)["sub"],
         rp.introspect(tokens.access_token)["sub"],

@@ -18,7 +18,7 @@ def _object(properties: Schema, optional: tuple[str, ...] = ()) -> Schema:
 
 _OPTIONAL = (*PROFILE_TEXTS, "address", "phone_number_verified")
 _ME_MEMBERS: Schema = {
-    "sub": {**_TEXT, "description": "Names the account, for ever."},
+    "sub": {**_TEXT, "description": "Names the account to this app, for ever: as in the ID token."},
     "preferred_username": {**_TEXT, "description": "The user name."},
     "name": {**_TEXT, "description": "What to call the person."},
     **{name: {**_TEXT, "description": text} for name, text in PROFILE_TEXTS.items()},

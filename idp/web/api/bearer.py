@@ -56,12 +56,13 @@ class CallingPerson:
     """A person, by an app that they signed in to.
 
     Attributes:
+        client: the app.
         user_id: whose account it is.
         grant: columns of grant, session and person.
         visitor: for throttles and audit.
     """
 
-    client_id: str
+    client: ClientMetadata
     user_id: str
     grant: Row
     visitor: Visitor
@@ -91,7 +92,7 @@ def required_person(scope: str = "account") -> CallingPerson:
     token = _living_token(scope)
     if token.grant is None or scope not in token.scopes:
         raise TokenRefused(403, "insufficient_scope", f"A person's token with the scope {scope} is needed.", scope)
-    return CallingPerson(token.client_id, token.grant["user_id"], token.grant, _visitor(token.client_id))
+    return CallingPerson(token.client, token.grant["user_id"], token.grant, _visitor(token.client_id))
 
 
 def required_app(*scopes: str) -> CallingApp:

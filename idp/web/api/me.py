@@ -8,6 +8,7 @@ from flask import Response, jsonify
 from idp.accounts import email_change, names, passwords, profile
 from idp.oidc import claims, token_status
 from idp.oidc import scopes as known_scopes
+from idp.oidc.subjects import subject_of
 from idp.sentences import Sentence
 from idp.statements import Row
 from idp.web import context
@@ -71,9 +72,10 @@ def change_password() -> Response:
 
 
 def _describe(person: CallingPerson, row: Row) -> dict[str, Any]:
-    account = {"sub": person.user_id, **claims.build_claims(row, _CLAIMS)}
+    subject = subject_of(context.settings(), person.client, person.user_id)
+    account = {"sub": subject, **claims.build_claims(row, _CLAIMS)}
     account["roles"] = account.get("roles", [])
-    account["client_id"] = person.client_id
+    account["client_id"] = person.client.client_id
     return account
 
 
