@@ -7,6 +7,7 @@ code, and an app's own rules on who is in it. Such a code is a secret whose dige
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from sqlalchemy import BigInteger, insert, select, update
 from sqlalchemy.orm import Session
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
 PREFIX = "idp_ac_"
+REUSE_COUNTS_FOR = 600  # seconds after a code has expired: who has a copy tries it soon, or finds it in an old log
 _GRANTED = (
     "id",
     "client_id",
@@ -207,21 +209,45 @@ class PresentedCode:
         names = {"grant_id": carried["id"], "grant_scope": carried["scope"], "claims_request": carried["claims"]}
         return {**carried, **names}
 
-    def end_reused(self, db: Session, visitor: Visitor) -> None:
+    def end_reused(self, db: Session, visitor: Visitor, verifier: str | None) -> None:
         """End what came of it, where it could not be claimed because it had been used.
 
         A second use betrays that somebody else had the code: everything that came of it ends (RFC 6749 section 4.1.2).
+        Not if it comes late, or without the verifier that was due: nobody ever gets anything for that, and whoever
+        finds a code in a log or a history must not be able to sign its owner out.
+
+        Args:
+            verifier: as it came with the code.
         """
         if self._carried is not None:
             is_its = AuthorizationGrant.id == self._carried["id"]
         else:
             is_its = AuthorizationGrant.code_digest == crypto.digest(self._code)
         used = db.execute(
-            select(AuthorizationGrant.id, AuthorizationGrant.user_id).where(
+            select(
+                AuthorizationGrant.id,
+                AuthorizationGrant.user_id,
+                AuthorizationGrant.code_challenge,
+                AuthorizationGrant.code_expires_at,
+            ).where(
                 is_its,
                 AuthorizationGrant.client_id == self._client_id,
                 AuthorizationGrant.code_claimed_at.is_not(None),
             )
         ).first()
-        if used is not None and token_status.revoke_grant(db, used.id):
+        if used is None or not _is_betrayed(self._carried or used._asdict(), verifier):
+            return
+        if token_status.revoke_grant(db, used.id):
             audit.record(db, Event.CODE_REUSED, visitor, user_id=used.user_id, client_id=self._client_id)
+
+
+def is_verifier_of(challenge: str, verifier: str) -> bool:
+    """Tell whether a verifier belongs to a challenge (S256, RFC 7636 section 4.6)."""
+    return crypto.are_equal(create_s256_code_challenge(verifier), challenge)  # type: ignore[no-untyped-call]
+
+
+def _is_betrayed(code: Row, verifier: str | None) -> bool:
+    """Tell whether who presents a used code might have got something for it, had it not been used."""
+    challenge = code["code_challenge"]
+    is_verified = challenge is None or (verifier is not None and is_verifier_of(challenge, verifier))
+    return is_verified and clock.now() < code["code_expires_at"] + REUSE_COUNTS_FOR

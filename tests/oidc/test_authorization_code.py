@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from idp.errors import NotReadyError
 from idp.models import AuditEvent, AuthorizationGrant
+from idp.oidc import codes
 from tests.relying_party import error_of, s256, shown_error
 
 VERIFIER = "v" * 43
@@ -125,6 +126,32 @@ def test_reuse_is_committed_and_written_down(rp, db, ada):
     assert db.scalars(select(AuthorizationGrant.revoked_at)).one() is not None
     event = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:code:reuse")).one()
     assert (event.user_id, event.client_id) == (ada.id, rp.metadata.client_id)
+
+
+@pytest.mark.parametrize("verifier", [None, VERIFIER])
+def test_a_used_code_without_its_verifier_ends_nothing(rp, db, verifier):
+    """It is in logs and histories; the verifier is not."""
+    code = rp.authorize().code
+    tokens = rp.redeem(code)
+    refused(rp.request_tokens(code, code_verifier=verifier))
+    assert rp.is_good(tokens)
+    assert not db.scalars(select(AuditEvent).where(AuditEvent.event == "client:code:reuse")).all()
+
+
+def test_a_used_code_without_a_challenge_needs_no_verifier_to_end_all(rp):
+    code = rp.authorize(code_challenge=None, code_challenge_method=None).code
+    tokens = rp.read_tokens(rp.request_tokens(code, code_verifier=None), nonce=rp.nonce)
+    refused(rp.request_tokens(code, code_verifier=None))
+    assert not rp.is_good(tokens)
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(codes.REUSE_COUNTS_FOR - 1, 400), (codes.REUSE_COUNTS_FOR, 200)])
+def test_reuse_counts_for_some_minutes_after_the_code_has_expired(rp, clock, settings, seconds, status):
+    code = rp.authorize(scope="openid offline_access").code
+    tokens = rp.redeem(code)
+    clock.advance(settings.authorization_code_lifetime + seconds)
+    refused(rp.request_tokens(code))
+    assert rp.request_refresh(tokens.refresh_token).status_code == status
 
 
 def test_reuse_spares_other_sign_ins_of_the_same_person(rp):

@@ -331,6 +331,18 @@ def test_a_public_client_s_refresh_token_is_bound(bound_public, key):
     assert bound_public.refresh(token)
 
 
+@pytest.mark.parametrize("key", [None, OTHER_KEY], ids=["no key", "another key"])
+def test_a_used_refresh_token_without_its_key_ends_nothing(bound_public, key):
+    used = bound_public.log_in(scope="openid offline_access", prompt="consent").refresh_token
+    tokens = bound_public.refresh(used)
+    bound_public.dpop_key = key
+    refused(bound_public.request_refresh(used), "already used", "invalid_grant")
+    bound_public.dpop_key = KEY
+    assert bound_public.is_good(tokens)
+    refused(bound_public.request_refresh(used), "already used", "invalid_grant")  # somebody has the key as well
+    assert not bound_public.is_good(tokens)
+
+
 def test_a_public_client_s_chain_stays_bound(bound_public):
     token = bound_public.log_in(scope="openid offline_access", prompt="consent").refresh_token
     second = bound_public.refresh(token).refresh_token

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from idp import clock, crypto
+from idp import clock
 from idp.oidc import jwt_access_token, token_status
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.codes import PresentedCode
+from idp.oidc.codes import PresentedCode, is_verifier_of
 from idp.oidc.grants.grant import Grant, TokenResponse
 from idp.oidc.token_issuer import Authorization, id_token_claims
 from idp.statements import Row
@@ -73,7 +72,7 @@ class AuthorizationCodeGrant(Grant):
         grant = self._code.claim(db)
         if grant is None:
             self._confirm()
-            self._code.end_reused(db, self.request.visitor)
+            self._code.end_reused(db, self.request.visitor, verifier)
             raise InvalidGrantError(_UNUSABLE)
         self._remembered = None  # confirmed
         if grant["code_expires_at"] <= clock.now():
@@ -108,8 +107,7 @@ def _check_verifier(verifier: str | None, challenge: str | None) -> None:
         return
     if verifier is None:
         raise InvalidGrantError("The code_verifier is missing.")
-    computed = create_s256_code_challenge(verifier)  # type: ignore[no-untyped-call]
-    if not crypto.are_equal(computed, challenge):
+    if not is_verifier_of(challenge, verifier):
         raise InvalidGrantError("The code_verifier does not belong to the code_challenge.")
 
 

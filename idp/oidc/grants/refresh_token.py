@@ -92,12 +92,16 @@ class RefreshTokenGrant(Grant):
         )
 
     def _refuse(self, token: str, client: ClientMetadata) -> InvalidGrantError:
-        """Say why a token cannot be claimed; one that was used before ends its family."""
+        """Say why a token cannot be claimed; one that was used before ends its family.
+
+        Not one that is bound to a key which is not shown: it was never of use to whoever presents it.
+        """
         found = token_status.find_refresh_token(self.request.db, token)
         if (
             found is not None
             and found.client_id == client.client_id
             and found.claimed_at is not None
+            and found.dpop_jkt in (None, self.dpop_jkt)
             and token_status.revoke_grant(self.request.db, found.grant_id)
         ):
             audit.record(self.request.db, Event.REFRESH_TOKEN_REUSED, self.request.visitor, client_id=client.client_id)
