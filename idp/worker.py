@@ -71,13 +71,15 @@ _HAS_LIVING_SESSION = exists().where(
 _GRANTS = Walk(AuthorizationGrant.id, AuthorizationGrant.expires_at, unless=_HAS_LIVING_SESSION)
 _SESSIONS = Walk(BrowserSession.id, BrowserSession.expires_at, unless=_HAS_GRANTS, kept=sessions.KEPT_AFTER_END)
 _DEVICES = partial(delete_expired, DeviceAuthorization.id, DeviceAuthorization.expires_at)
+_SEEN = partial(delete_expired, SeenAssertion.id, SeenAssertion.expires_at)
 
 SWEEPS: tuple[Sweep, ...] = (
     Sweep("parked_request", partial(delete_expired, ParkedRequest.id, ParkedRequest.expires_at)),
     Sweep("pushed_request", partial(delete_expired, PushedRequest.id, PushedRequest.expires_at)),
     # For an hour a device is told that its code has expired, and not that nobody knows it.
     Sweep("device_authorization", partial(_DEVICES, kept=3_600)),
-    Sweep("seen_assertion", partial(delete_expired, SeenAssertion.id, SeenAssertion.expires_at)),
+    # A clock that was ahead and is set back makes proofs and assertions good again: those used before have to be known.
+    Sweep("seen_assertion", partial(_SEEN, kept=4 * 3_600)),
     Sweep("initial_access_token", partial(delete_expired, InitialAccessToken.id, InitialAccessToken.expires_at)),
     Sweep("refresh_token", partial(delete_expired, RefreshToken.id, RefreshToken.expires_at)),
     Sweep("authorization_grant", _GRANTS.delete_some, weight=2),
