@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from idp.oidc import outgoing
+from idp.oidc import client_keys, outgoing
 from idp.oidc.client_keys import ClientKeys, JwtRefused
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
@@ -86,8 +86,6 @@ def test_keys_that_are_known_outlive_a_bad_answer(
     document_server: DocumentServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever breaks the app's web server does not lock the app out."""
-    from idp.oidc import client_keys
-
     keys = ClientKeys()
     client = ClientMetadata(
         client_id="app", client_name="App", jwks_uri=document_server.put("/jwks", JWKS, "application/json")
@@ -96,3 +94,15 @@ def test_keys_that_are_known_outlive_a_bad_answer(
     monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
     document_server.put("/jwks", "{}", "application/json")
     assert keys.public_keys(settings, None, client, fetch_anew=True) == first
+
+
+def test_keys_of_ever_more_clients_are_not_all_kept(
+    document_server: DocumentServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_keys, "_KEPT_MOST", 3)
+    keys, uri = ClientKeys(), document_server.put("/jwks", JWKS, "application/json")
+    for number in range(10):
+        for of_client in ({"jwks": json.loads(JWKS)}, {"jwks_uri": uri}):
+            client = ClientMetadata(client_id=f"app-{number}", client_name="App", **of_client)
+            assert [key.kid for key in keys.public_keys(settings, None, client)] == ["one"]
+    assert {name: len(kept) for name, kept in vars(keys).items()} == dict.fromkeys(vars(keys), 1)
