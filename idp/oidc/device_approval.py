@@ -92,19 +92,35 @@ def find_waiting(
     )
 
 
+def is_approved(db: Session, provider: "Provider", session: CurrentSession, typed: str) -> bool:
+    """Tell whether somebody has allowed the device under a user code in this same browser session."""
+    user_code = normal_user_code(typed)
+    if user_code is None:
+        return False
+    query = (
+        select(DeviceAuthorization.id)
+        .join(AuthorizationGrant, AuthorizationGrant.id == DeviceAuthorization.grant_id)
+        .where(
+            DeviceAuthorization.user_code_digest == user_code_digest(provider.settings, user_code),
+            AuthorizationGrant.session_id == session.id,
+        )
+    )
+    return db.scalar(query) is not None
+
+
 def approve(
     db: Session, provider: "Provider", visitor: Visitor, session: CurrentSession, device: WaitingDevice
 ) -> bool:
     """Let a device act for a person; whoever answers first has answered.
 
     Returns:
-        Whether the device may go on: not when it was answered before, or the app is full.
+        Whether the device may go on: not when it was answered otherwise before, or the app is full.
     """
     if session_policy.admit(db, provider.settings, visitor, device.client, session) is not None:
         _answer(db, device, "denied")
         return False
     if not _answer(db, device, "approved"):
-        return False
+        return is_approved(db, provider, session, device.user_code)  # the button was pressed twice
     now = clock.now()
     grant_id = crypto.new_row_id(now)
     lasts = provider.lifetime(device.client, "refresh_token") + provider.lifetime(device.client, "access_token")

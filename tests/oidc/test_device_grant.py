@@ -14,10 +14,14 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from idp import crypto, database, worker
+from idp.accounts import sessions
+from idp.accounts.visitor import OPERATOR
 from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, Client, DeviceAuthorization
+from idp.oidc import device_approval
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.device_authorization import INTERVAL
 from idp.oidc.user_codes import ALPHABET
+from idp.settings import Settings
 from tests.conftest import Clock
 from tests.factories import PASSWORD
 from tests.oidc.test_races import assert_one_wins, post_at_once
@@ -240,7 +244,7 @@ def test_of_two_answers_the_first_counts(device: Device, db: Session) -> None:
 def test_of_many_answers_at_once_one_counts(device: Device, app: Flask, db: Session) -> None:
     browser = device.rp.browser
     page = browser.get("/device", query_string={"user_code": device.answer["user_code"]})
-    start, outcomes = threading.Barrier(4), Counter[int]()
+    start, outcomes = threading.Barrier(4), Counter[str]()
     cookies = {name: browser.get_cookie(name).value for name in ("idp_session", "idp_browser")}  # type: ignore[union-attr]
 
     def answer() -> None:
@@ -248,15 +252,32 @@ def test_of_many_answers_at_once_one_counts(device: Device, app: Flask, db: Sess
         for name, value in cookies.items():
             mine.set_cookie(name, value)
         start.wait(timeout=120)
-        outcomes[press(mine, page, "device-allow").status_code] += 1
+        outcomes[press(mine, page, "device-allow").headers["Location"]] += 1
 
     threads = [threading.Thread(target=answer) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert outcomes == {"/device/done?outcome=allowed": 4}
     assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 1
     assert device.tokens()
+
+
+def test_who_answers_while_the_device_is_being_allowed_hears_how_it_ended(
+    device: Device, app: Flask, db: Session, settings: Settings, ada: Any
+) -> None:
+    provider, code = app.extensions["idp_provider"], device.answer["user_code"]
+    allowing, other = (
+        sessions.find_session_by_id(db, settings, sessions.start_session(db, settings, OPERATOR, ada.id)[1])
+        for _ in range(2)
+    )
+    assert allowing is not None
+    assert other is not None
+    seen = device_approval.find_waiting(db, provider, OPERATOR, allowing, code)
+    assert seen is not None
+    answers = [device_approval.approve(db, provider, OPERATOR, each, seen) for each in (allowing, allowing, other)]
+    assert answers == [True, True, False]
 
 
 # -- Refusals ---------------------------------------------------------------------------------------

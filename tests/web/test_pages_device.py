@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -247,6 +248,23 @@ def test_allow_is_remembered_and_said(signed_in: FlaskClient, ask_for_code: AskF
     assert told is not None
     assert told.details == {"device_address": "203.0.113.7"}
     assert "Television" in words(signed_in.get("/account/apps"))
+
+
+def test_allow_pressed_twice_is_allowed(signed_in: FlaskClient, ask_for_code: AskForCode, db: Session) -> None:
+    page = type_code(signed_in, ask_for_code())
+    outcomes = [location(press(signed_in, page, "device-allow")) for _ in range(2)]
+    assert outcomes == ["/device/done?outcome=allowed"] * 2
+    assert len(db.scalars(select(AuditEvent).where(AuditEvent.event == "account:device:approve")).all()) == 1
+
+
+def test_what_another_browser_allowed_is_no_answer_of_this_one(
+    signed_in: FlaskClient, app: Flask, ask_for_code: AskForCode
+) -> None:
+    code, other = ask_for_code(), app.test_client()
+    sign_in(other)
+    page = type_code(other, code)
+    press(signed_in, type_code(signed_in, code), "device-allow")
+    assert press(other, page, "device-allow").status_code == 422
 
 
 def test_deny_is_said_and_nothing_is_remembered(signed_in: FlaskClient, ask_for_code: AskForCode, db: Session) -> None:

@@ -63,6 +63,8 @@ def _look_up(typed: str, action: str = "") -> Response:
     except Throttled as refusal:
         return form_again(refusal, lambda faults, status: _form(typed, faults, status))
     if device is None:
+        if action == "allow" and device_approval.is_approved(db, provider, session, typed):  # a button pressed twice
+            return see_other("show_device_done", outcome="allowed")
         return _form(typed, Faults({"user_code": [text("device.code_unknown")]}), 422)
     if action == "allow":
         is_connected = device_approval.approve(db, provider, visitor, session, device)
