@@ -190,6 +190,19 @@ class PresentedCode:
         self._carried = carried_codes.read(settings.secret_key, client_id, code.removeprefix(PREFIX))
         self.client_version: int | None = self._carried["client_version"] if self._carried else None
 
+    def is_known(self, db: Session) -> bool:
+        """Tell whether it is or was a code of the client's, and not too long ago; one statement, or none."""
+        if self._carried is not None:
+            expires_at: int | None = self._carried["code_expires_at"]
+        else:
+            expires_at = db.scalar(
+                select(AuthorizationGrant.code_expires_at).where(
+                    AuthorizationGrant.code_digest == crypto.digest(self._code),
+                    AuthorizationGrant.client_id == self._client_id,
+                )
+            )
+        return expires_at is not None and clock.now() < expires_at + REUSE_COUNTS_FOR
+
     def claim(self, db: Session) -> Row | None:
         """Claim it: of any number who try at once, one gets the row.
 

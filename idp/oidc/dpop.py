@@ -54,21 +54,23 @@ class DpopNonceNeeded(OAuth2Error):
 
 @dataclass(frozen=True)
 class Proof:
-    """A proof that holds.
+    """A proof that holds, if it was not shown before.
 
     Attributes:
         jkt: SHA-256 thumbprint of its key (RFC 7638).
+        jti: names it, among those of its key.
+        expires_at: when it will be too old.
         next_nonce: to be handed to the client, whose own will soon be too old; None while there is no need.
     """
 
     jkt: str
+    jti: str
+    expires_at: int
     next_nonce: str | None = None
 
 
-def check_proof(
-    settings: Settings, db: Session, proof: str, *, method: str, url: str, access_token: str | None = None
-) -> Proof:
-    """Check a proof as section 4.3 says, and note that it was shown.
+def check_proof(settings: Settings, proof: str, *, method: str, url: str, access_token: str | None = None) -> Proof:
+    """Check a proof as section 4.3 says, but for whether it was shown before: `note_proof` tells.
 
     Args:
         proof: the value of the header `DPoP`.
@@ -81,21 +83,30 @@ def check_proof(
         DpopNonceNeeded: it lacks a fresh nonce.
     """
     try:
-        return _check(settings, db, proof, method, url, access_token)
+        return _check(settings, proof, method, url, access_token)
     except JwtRefused as fault:
         raise InvalidDpopProof(safe(f"The DPoP proof {fault}.", most=300)) from None
 
 
-def _check(settings: Settings, db: Session, proof: str, method: str, url: str, access_token: str | None) -> Proof:
+def note_proof(db: Session, proof: Proof) -> None:
+    """Note that a proof was shown, and commit that: before anything is given for it.
+
+    Not before it is known that something might be: proofs cost strangers nothing, and each leaves a row.
+
+    Raises:
+        InvalidDpopProof: it was shown before.
+    """
+    if not is_first_time(db, "dpop proof", proof.jkt, proof.jti, proof.expires_at):
+        raise InvalidDpopProof("The DPoP proof was used before: each needs a jti of its own.")
+
+
+def _check(settings: Settings, proof: str, method: str, url: str, access_token: str | None) -> Proof:
     claims, key = _read(proof)
     expires_at = _check_claims(claims, method, url)
     if access_token is not None and not _is_hash_of(claims.get("ath"), access_token):
         raise JwtRefused("is for another access token: ath is its SHA-256")
     next_nonce = _check_nonce(settings, claims.get("nonce"))
-    jkt = key.thumbprint()
-    if not is_first_time(db, "dpop proof", jkt, str(claims["jti"]), expires_at):
-        raise JwtRefused("was used before: each needs a jti of its own")
-    return Proof(jkt, next_nonce)
+    return Proof(key.thumbprint(), claims["jti"], expires_at, next_nonce)
 
 
 def _check_nonce(settings: Settings, nonce: Any) -> str | None:

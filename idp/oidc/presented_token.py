@@ -6,7 +6,7 @@ from authlib.oauth2.base import OAuth2Error
 from sqlalchemy.orm import Session
 
 from idp.oidc import token_status
-from idp.oidc.dpop import ALGORITHMS, DpopNonceNeeded, InvalidDpopProof, Proof, check_proof
+from idp.oidc.dpop import ALGORITHMS, DpopNonceNeeded, InvalidDpopProof, Proof, check_proof, note_proof
 from idp.oidc.token_status import ActiveToken
 
 if TYPE_CHECKING:
@@ -143,12 +143,12 @@ def _check_possession(
     try:
         proof = check_proof(
             provider.settings,
-            db,
             presentation.dpop_proof,
             method=presentation.method,
             url=presentation.url,
             access_token=token,
         )
+        note_proof(db, proof)
     except (InvalidDpopProof, DpopNonceNeeded) as fault:
         nonce = fault.nonce if isinstance(fault, DpopNonceNeeded) else None
         raise AccessRefused(401, fault.error, fault.description, scheme="DPoP", nonce=nonce) from None

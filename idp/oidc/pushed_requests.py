@@ -18,7 +18,7 @@ from idp.oidc.authorization_checks import READ
 from idp.oidc.authorization_request import RefusedRequest, validate
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import AUTH_METHODS
-from idp.oidc.dpop import InvalidDpopProof, check_proof
+from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof, note_proof
 from idp.oidc.grants.grant import NO_STORE
 from idp.oidc.request_objects import read_request_object
 from idp.oidc.requests import Parameters, ProtocolRequest
@@ -52,15 +52,18 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, d
     parameters = read_request_object(provider, request.db, client, own) if is_object else own
     if client.require_signed_request_object and not is_object:
         raise InvalidRequestError("This app must send signed request objects: the parameter request is missing.")
-    headers = NO_STORE
+    proof = None
     if request.dpop_proof is not None:
-        parameters, headers = _bind(provider, request, parameters, request.dpop_proof)
+        proof = check_proof(provider.settings, request.dpop_proof, method=request.method, url=request.uri)
+        parameters = _bind(parameters, proof)
     try:
         validate(provider, request.db, client, parameters)
     except RefusedRequest as refused:
         raise refused.error from None
     if client.is_public:  # nobody has proved to be anybody: only so many rows for one network
         throttle.spend(request.db, provider.settings, throttle.WAITING_REQUEST_ADDRESS, request.visitor.network)
+    if proof is not None:
+        note_proof(request.db, proof)
     token, now = crypto.new_token(), clock.now()
     lifetime = provider.settings.pushed_request_lifetime
     request.db.execute(
@@ -73,19 +76,16 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, d
             expires_at=now + lifetime,
         )
     )
-    return 201, {"request_uri": URI_PREFIX + token, "expires_in": lifetime}, headers
+    nonce = [("DPoP-Nonce", proof.next_nonce)] if proof and proof.next_nonce else []
+    return 201, {"request_uri": URI_PREFIX + token, "expires_in": lifetime}, [*NO_STORE, *nonce]
 
 
-def _bind(
-    provider: "Provider", request: ProtocolRequest, parameters: Parameters, proof: str
-) -> tuple[Parameters, list[tuple[str, str]]]:
+def _bind(parameters: Parameters, proof: Proof) -> Parameters:
     """Bind the code to the key of a DPoP proof, as `dpop_jkt` does (RFC 9449 section 10.1)."""
-    shown = check_proof(provider.settings, request.db, proof, method=request.method, url=request.uri)
-    if parameters.get("dpop_jkt") not in (None, shown.jkt):
+    if parameters.get("dpop_jkt") not in (None, proof.jkt):
         raise InvalidDpopProof("The dpop_jkt is not the thumbprint of the key of the DPoP proof.")
     pairs = [(name, value) for name, values in parameters.datalist.items() for value in values if name != "dpop_jkt"]
-    nonce = [("DPoP-Nonce", shown.next_nonce)] if shown.next_nonce else []
-    return Parameters([*pairs, ("dpop_jkt", shown.jkt)]), [*NO_STORE, *nonce]
+    return Parameters([*pairs, ("dpop_jkt", proof.jkt)])
 
 
 def is_pushed(request_uri: str | None) -> bool:

@@ -358,6 +358,43 @@ def test_a_confidential_client_may_change_its_key(bound):
     assert bound.introspect(tokens.access_token)["cnf"] == {"jkt": OTHER_KEY.thumbprint()}
 
 
+@pytest.mark.parametrize("stored", [False, True], ids=["carried", "stored"])
+def test_a_proof_that_was_used_before_uses_no_code_up(settings, make_app, bound, stored):
+    app = make_app(replace(settings, authorization_codes="stored" if stored else "carried"))
+    rp = RelyingParty(app.test_client(), settings.issuer, bound.metadata, bound.secret)
+    rp.dpop_key, rp.dpop_nonce = KEY, dpop_nonces.current_nonce(settings)
+    first = rp.authorize().code
+    form = {"grant_type": "authorization_code", "redirect_uri": rp.redirect_uri}
+    proof = rp.proof("POST", rp.discovery["token_endpoint"])
+    assert ask(rp, proof, code=first, code_verifier=rp.verifier, **form).status_code == 200
+    second = rp.ask().code
+    refused(ask(rp, proof, code=second, code_verifier=rp.verifier, **form), "used before")
+    assert rp.redeem(second)
+
+
+def test_a_proof_that_was_used_before_uses_no_refresh_token_up(bound):
+    first = bound.log_in(scope="openid offline_access").refresh_token
+    proof = bound.proof("POST", bound.discovery["token_endpoint"])
+    second = ask(bound, proof, grant_type="refresh_token", refresh_token=first).json["refresh_token"]
+    refused(ask(bound, proof, grant_type="refresh_token", refresh_token=second), "used before")
+    assert bound.refresh(second)
+
+
+@pytest.mark.parametrize("kind", ["code", "refresh token"])
+def test_the_same_request_word_for_word_is_no_second_use(settings, bound, kind):
+    """A network that repeats it signs nobody out: it is its proof that is refused."""
+    bound.dpop_nonce = dpop_nonces.current_nonce(settings)
+    code = bound.authorize(scope="openid offline_access").code
+    form = {"grant_type": "authorization_code", "redirect_uri": bound.redirect_uri, "code_verifier": bound.verifier}
+    form |= {"code": code}
+    if kind == "refresh token":
+        form = {"grant_type": "refresh_token", "refresh_token": bound.redeem(code).refresh_token}
+    proof = bound.proof("POST", bound.discovery["token_endpoint"])
+    token = ask(bound, proof, **form).json["access_token"]
+    refused(ask(bound, proof, **form), "used before")
+    assert bound.introspect(token)["active"]
+
+
 # -- Pushed requests ----------------------------------------------------------------------
 
 

@@ -69,6 +69,10 @@ class AuthorizationCodeGrant(Grant):
         if verifier is not None and not _VERIFIER.fullmatch(verifier):
             raise InvalidRequestError("The code_verifier must have 43 to 128 unreserved characters.")
         db = self.request.db
+        if self.proof is not None:
+            if not self._code.is_known(db):
+                raise InvalidGrantError(_UNUSABLE)
+            self.note_proof()
         grant = self._code.claim(db)
         if grant is None:
             self._confirm()

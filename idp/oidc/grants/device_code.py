@@ -40,6 +40,7 @@ class DeviceCodeGrant(Grant):
         ).first()
         if device is None:
             raise InvalidGrantError(_UNUSABLE)
+        self.note_proof()
         if device.claimed_at is not None:
             self._end_family(client, device.grant_id)
         if device.state == "denied":

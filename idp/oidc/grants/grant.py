@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 
 from idp.oidc.client_auth import LookUp, authenticate_client
 from idp.oidc.clients import AUTH_METHODS, ClientMetadata
-from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof
+from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof, note_proof
 from idp.oidc.encryption import check_encryption
 from idp.oidc.requests import ProtocolRequest
 from idp.oidc.resources import narrow
@@ -28,6 +28,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
     request: ProtocolRequest
     server: "Provider"
     proof: Proof | None = None
+    _is_proof_noted = False
 
     def look_up(self, client_id: str) -> ClientMetadata | None:  # noqa: ARG002 - for those that present something
         """Return the client of what the request presents, as `authenticate_client` takes it."""
@@ -59,6 +60,19 @@ class Grant(BaseGrant, TokenEndpointMixin):
         """The key that was shown, to which the tokens will be bound (RFC 9449 section 5); None for bearer tokens."""
         return self.proof.jkt if self.proof else None
 
+    def note_proof(self) -> None:
+        """Note that the proof was shown, where there is one.
+
+        Who claims something does so when that is known and before it is claimed: nonsense leaves no row, and a proof
+        that was used before uses nothing up. For all others it is done before the tokens are minted.
+
+        Raises:
+            InvalidDpopProof: it was shown before.
+        """
+        if self.proof is not None and not self._is_proof_noted:
+            note_proof(self.request.db, self.proof)
+            self._is_proof_noted = True
+
     def resources(self, granted: Sequence[str]) -> tuple[str, ...]:
         """Return whom the access token is for: what the request names, or all that was granted (RFC 8707 section 2.2).
 
@@ -72,6 +86,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
         assert self.request.client is not None
         check_encryption(self.server, self.request.db, self.request.client)
         authorization = self.authorize(self.request.client)
+        self.note_proof()
         if self.proof is not None:
             authorization = authorization._replace(dpop_jkt=self.proof.jkt)
         nonce = [("DPoP-Nonce", self.proof.next_nonce)] if self.proof and self.proof.next_nonce else []
@@ -81,4 +96,4 @@ class Grant(BaseGrant, TokenEndpointMixin):
         request = self.request
         if request.dpop_proof is None:
             raise InvalidDpopProof("This client must send a DPoP proof: its tokens are bound to a key.")
-        return check_proof(self.server.settings, request.db, request.dpop_proof, method=request.method, url=request.uri)
+        return check_proof(self.server.settings, request.dpop_proof, method=request.method, url=request.uri)

@@ -76,6 +76,7 @@ class RefreshTokenGrant(Grant):
         if beyond := [scope for scope in asked if scope not in allowed]:
             known = " ".join(scope for scope in beyond if scope in known_scopes.SUPPORTED)
             raise InvalidScopeError(f"The scope is more than what was granted. {known}".strip())
+        self.note_proof()
         if _CLAIM.run(db, presented=refresh_tokens.digest(token), now=now) == 0:
             raise self._refuse(token, client)
         lasts = self.server.lifetime(client, "refresh_token") + self.server.lifetime(client, "access_token")
@@ -92,17 +93,16 @@ class RefreshTokenGrant(Grant):
         )
 
     def _refuse(self, token: str, client: ClientMetadata) -> InvalidGrantError:
-        """Say why a token cannot be claimed; one that was used before ends its family.
-
-        Not one that is bound to a key which is not shown: it was never of use to whoever presents it.
-        """
+        """Say why a token cannot be claimed; one that was used before ends its family."""
         found = token_status.find_refresh_token(self.request.db, token)
         if (
             found is not None
             and found.client_id == client.client_id
             and found.claimed_at is not None
             and found.dpop_jkt in (None, self.dpop_jkt)
-            and token_status.revoke_grant(self.request.db, found.grant_id)
         ):
-            audit.record(self.request.db, Event.REFRESH_TOKEN_REUSED, self.request.visitor, client_id=client.client_id)
+            self.note_proof()
+            if token_status.revoke_grant(self.request.db, found.grant_id):
+                event, visitor = Event.REFRESH_TOKEN_REUSED, self.request.visitor
+                audit.record(self.request.db, event, visitor, client_id=client.client_id)
         return InvalidGrantError(_UNUSABLE)

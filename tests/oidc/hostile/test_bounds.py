@@ -7,13 +7,15 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
+from joserfc.jwk import ECKey
 from sqlalchemy import func, select
 
 from idp.accounts import passwords, throttle
 from idp.models import AuditEvent, Client, DeviceAuthorization, ParkedRequest, PushedRequest, SeenAssertion
+from idp.oidc import codes, dpop_nonces
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from tests.oidc.registering import ask_to_register
-from tests.relying_party import RelyingParty
+from tests.relying_party import RelyingParty, error_of
 from tests.web.page_driver import form_with
 
 
@@ -128,6 +130,49 @@ def test_refusals_fill_no_disk(rp, db):
         rp.browser.post("/oauth/introspect", data={"client_id": rp.metadata.client_id, "client_secret": "wrong"})
     assert count(db, AuditEvent) < 20
     assert count(db, SeenAssertion) == 0
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"grant_type": "authorization_code", "code": "idp_ac_made-up"},
+        {"grant_type": "refresh_token", "refresh_token": "idp_rt_made-up"},
+        {"grant_type": DEVICE_CODE_GRANT, "device_code": "idp_dc_made-up"},
+    ],
+    ids=lambda form: form["grant_type"],
+)
+def test_proofs_beside_nonsense_fill_no_disk(relying_party, ada, settings, db, nonsense):
+    """A key and a proof of it cost nothing, and a public app needs no secret."""
+    rp = relying_party(
+        token_endpoint_auth_method="none",
+        application_type="native",
+        redirect_uris=("http://127.0.0.1/callback",),
+        grant_types=("authorization_code", "refresh_token", DEVICE_CODE_GRANT),
+    )
+    rp.dpop_nonce = dpop_nonces.current_nonce(settings)
+    for _ in range(5):
+        rp.dpop_key = ECKey.generate_key("P-256")
+        response = rp.post("token_endpoint", **{"redirect_uri": rp.redirect_uri, **nonsense})
+        assert error_of(response) == "invalid_grant"
+    assert count(db, SeenAssertion) == 0
+
+
+def test_proofs_beside_a_code_of_long_ago_fill_no_disk(public_rp, settings, db, clock):
+    """Whoever was let in once has one for ever."""
+    code = public_rp.authorize().code
+    clock.advance(settings.authorization_code_lifetime + codes.REUSE_COUNTS_FOR)
+    public_rp.dpop_key, public_rp.dpop_nonce = ECKey.generate_key("P-256"), dpop_nonces.current_nonce(settings)
+    assert error_of(public_rp.request_tokens(code)) == "invalid_grant"
+    assert count(db, SeenAssertion) == 0
+
+
+def test_proofs_with_requests_that_nobody_in_particular_pushes(public_rp, settings, db):
+    public_rp.dpop_key, public_rp.dpop_nonce = ECKey.generate_key("P-256"), dpop_nonces.current_nonce(settings)
+    assert error_of(public_rp.request_push(scope="unknown")) == "invalid_scope"
+    assert count(db, SeenAssertion) == 0
+    for _ in range(WAITING_MOST + 5):
+        public_rp.request_push()
+    assert count(db, SeenAssertion) == WAITING_MOST
 
 
 def test_passwords_are_hashed_so_often_only(rp, app, monkeypatch):
