@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,6 +18,7 @@ def weather(provider: House, app_url: str, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("weather")
     how_to = HowTo("authlib-flask", provider.issuer, app_url)
     how_to.register(provider)
+    provider.idp("client", "update", "weather", "--access-token-lifetime", "80")  # so that each request renews it
     how_to.write(folder, "app.py")
     command = [sys.executable, "-m", "flask", "run", f"--port={app_url.rpartition(':')[2]}"]
     with running(command, folder, f"{app_url}/"):
@@ -33,6 +35,13 @@ def test_refresh_token_that_rotates(weather: str, person: Person) -> None:
         told = person.walk(f"{weather}/me").json()
         assert told["email"] == "ada@example.org"
         assert told["roles"] == ["admin"]
+
+
+def test_two_requests_at_once_use_no_refresh_token_twice(weather: str, person: Person) -> None:
+    person.walk(f"{weather}/login")
+    with ThreadPoolExecutor() as threads:
+        answers = list(threads.map(person.http.get, [f"{weather}/me"] * 4))
+    assert [answer.status_code for answer in answers] == [200] * 4
 
 
 def test_logout(weather: str, person: Person) -> None:
