@@ -93,7 +93,10 @@ class RefreshTokenGrant(Grant):
         )
 
     def _refuse(self, token: str, client: ClientMetadata) -> InvalidGrantError:
-        """Say why a token cannot be claimed; one that was used before ends its family."""
+        """Say why a token cannot be claimed; one that was used before ends its family.
+
+        Not one that is bound to a key which is not shown: it was never of use to whoever presents it.
+        """
         found = token_status.find_refresh_token(self.request.db, token)
         if (
             found is not None
