@@ -19,7 +19,7 @@ from idp.accounts.audit import Event
 from idp.accounts.visitor import SYSTEM
 from idp.errors import NotReadyError
 from idp.leases import Leases
-from idp.models import LogoutNotice
+from idp.models import AuthorizationGrant, BrowserSession, LogoutNotice
 from idp.oidc import keys
 from idp.oidc.client_store import load_client
 from idp.oidc.clients import ClientMetadata
@@ -80,7 +80,7 @@ def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = 
                 waiting.popleft()
                 continue
             ring = ring or keys.load_keys(db, settings)
-            client = load_client(db, claimed.client_id)
+            client = None if _is_overtaken(db, claimed) else load_client(db, claimed.client_id)
         fault = _send(settings, ring, client, claimed)
         waiting.rotate(-1)
         if fault is not None:
@@ -135,10 +135,25 @@ def _claim_next(db: Session, client_id: str) -> Claimed | None:
     return None if row is None else Claimed(**row)
 
 
+def _is_overtaken(db: Session, notice: Claimed) -> bool:
+    """Tell whether the session goes on, and the person has signed in to the app again meanwhile.
+
+    The `sid` is the same then. Whatever the app held in that session ended before the notice was written: a grant that
+    holds is of a newer sign-in.
+    """
+    of_session = BrowserSession.id == notice.session_id
+    holds = exists().where(
+        AuthorizationGrant.session_id == notice.session_id,
+        AuthorizationGrant.client_id == notice.client_id,
+        AuthorizationGrant.revoked_at.is_(None),
+    )
+    return db.scalar(select(BrowserSession.id).where(of_session, BrowserSession.ended_at.is_(None), holds)) is not None
+
+
 def _send(settings: Settings, ring: keys.KeyRing, client: ClientMetadata | None, notice: Claimed) -> str | None:
     """Post a notice; returns why the app has not got it, or None. 200 and 204 mean that it has (section 2.8)."""
     if client is None or client.backchannel_logout_uri is None:
-        return None  # it is gone, or wants none any more
+        return None  # it is gone, wants none any more, or has a newer sign-in to which this one would put an end
     try:
         token = make_logout_token(settings, ring, client, notice)
         answer = post_form(settings, client.backchannel_logout_uri, {"logout_token": token})

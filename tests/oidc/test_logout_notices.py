@@ -303,6 +303,35 @@ def test_an_app_that_takes_each_person_once_is_told_of_the_place_that_is_left(re
     assert claims["sid"] == before.claims["sid"] != after.claims["sid"]
 
 
+@pytest.mark.parametrize("way", ["consent is withdrawn", "the person came in elsewhere"])
+def test_who_signs_in_again_before_the_notice_goes_stays_signed_in(way, relying_party, ada, db, work, listening_app):
+    """The `sid` is that of the newer sign-in as well: an app that heard it now would end what has just begun."""
+    party = relying_party(is_single_session=way.startswith("the person"), backchannel_logout_uri=listening_app.url)
+    before = party.log_in()
+    if party.metadata.is_single_session:
+        elsewhere = in_another_browser(party).log_in()
+    else:
+        consents.withdraw_consent(db, OPERATOR, ada.id, party.metadata.client_id)
+        db.commit()
+    after = party.redeem(party.ask().code)
+    assert before.claims["sid"] == after.claims["sid"]
+    work()
+    told = [read_logout_token(token, party)["sid"] for token in listening_app.tokens]
+    assert told == ([elsewhere.claims["sid"]] if party.metadata.is_single_session else [])
+    assert party.is_good(after)
+
+
+def test_an_app_is_told_of_a_session_that_ended_after_a_newer_sign_in(told, ada, db, work, listening_app):
+    told.log_in()
+    consents.withdraw_consent(db, OPERATOR, ada.id, told.metadata.client_id)
+    db.commit()
+    after = told.redeem(told.ask(scope="openid offline_access").code)
+    sessions.end_session(db, OPERATOR, after.claims["sid"], reason="ended_by_user")
+    db.commit()
+    work()
+    assert {read_logout_token(token, told)["sid"] for token in listening_app.tokens} == {after.claims["sid"]}
+
+
 # -- What the token says ----------------------------------------------------------------------------
 
 
