@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, exists, func, select
@@ -23,7 +24,7 @@ from idp.models import AuthorizationGrant, BrowserSession, LogoutNotice
 from idp.oidc import keys
 from idp.oidc.client_store import load_client
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.outgoing import OutgoingError, post_form
+from idp.oidc.outgoing import WHOLE_TIMEOUT, OutgoingError, post_form
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
 from idp.settings import Settings
@@ -32,6 +33,8 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 TOKEN_LIFETIME = 120  # seconds (section 2.4)
 LEASE = 60  # seconds; longer than an attempt can take
 WAITS = (5, 15, 60, 300, 900, 3_600)  # seconds after the first, second ... attempt; the last one goes on
+AT_ONCE = 8  # apps that are being told
+LOOK_EVERY = 1  # seconds between two looks for what fell due while others are slow to answer
 GIVE_UP_AFTER = 2 * 86_400  # seconds
 KEPT_AFTER_END = 7 * 86_400
 
@@ -56,38 +59,76 @@ _LEASES = Leases(LogoutNotice, WAITS)
 
 
 def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = None) -> Mapping[str, int]:
-    """Send every notice that is due, of each app one in turn; an app that does not answer holds up its own ones only.
+    """Send every notice that is due, to several apps at once; one that does not answer holds up its own ones only.
 
-    It is asked once a round: many notices for it, each of which takes its time to fail, must not keep others waiting,
-    nor must anybody read past them.
+    Each app gets one after the other. Where one failed, its others wait for the next round: many notices, each of which
+    takes its time to fail, must not fill the places, nor must anybody read past them. What falls due meanwhile goes as
+    well, so that nobody waits for an answer that somebody else owes.
 
     Args:
         engine: the database.
         settings: say who the issuer is.
-        stop: ends the round early, between two notices.
+        stop: ends the round early: no other notice is begun, and those that are under way are finished.
 
     Returns:
         How many went (`notice_sent`), are tried again later (`notice_put_off`), or were given up (`notice_failed`).
     """
-    counts = dict.fromkeys(("notice_sent", "notice_put_off", "notice_failed"), 0)
-    ring: keys.KeyRing | None = None
-    with Session(engine) as db:
-        waiting = deque(_apps_to_tell(db))
-    while waiting and (stop is None or not stop.is_set()):
-        with Session(engine) as db, db.begin():
-            claimed = _claim_next(db, waiting[0])
-            if claimed is None:
-                waiting.popleft()
-                continue
-            ring = ring or keys.load_keys(db, settings)
-            client = None if _is_overtaken(db, claimed) else load_client(db, claimed.client_id)
-        fault = _send(settings, ring, client, claimed)
-        waiting.rotate(-1)
-        if fault is not None:
-            waiting.pop()
-        with Session(engine) as db, db.begin():
-            counts[_finish(db, claimed, fault)] += 1
-    return counts
+    notices = _Round(engine, settings)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        while True:
+            if stop is None or not stop.is_set():
+                notices.look()
+                notices.begin(threads)
+            if not notices.on_the_way:
+                return notices.counts
+            notices.finish()
+
+
+class _Round:
+    """The notices that go in one round. Threads only post: what concerns the database is done one after the other."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self.counts = dict.fromkeys(("notice_sent", "notice_put_off", "notice_failed"), 0)
+        self.on_the_way: dict[Future[str | None], Claimed] = {}
+        self._engine = engine
+        self._settings = settings
+        self._ring: keys.KeyRing | None = None
+        self._waiting: deque[str] = deque()
+        self._failed: set[str] = set()
+        self._look_at = clock.ticks()
+        self._looks_until = self._look_at + WHOLE_TIMEOUT  # what hung at first has failed by then
+
+    def look(self) -> None:
+        """See which apps are to be told, now and then."""
+        now = clock.ticks()
+        if not self._look_at <= now <= self._looks_until:
+            return
+        self._look_at = now + LOOK_EVERY
+        seen = {*self._waiting, *self._failed, *(claimed.client_id for claimed in self.on_the_way.values())}
+        with Session(self._engine) as db:
+            self._waiting.extend(client_id for client_id in _apps_to_tell(db) if client_id not in seen)
+
+    def begin(self, threads: Executor) -> None:
+        """Have as many notices posted as there is room for, one of each app."""
+        while self._waiting and len(self.on_the_way) < AT_ONCE:
+            with Session(self._engine) as db, db.begin():
+                claimed = _claim_next(db, self._waiting.popleft())
+                if claimed is None:
+                    continue
+                self._ring = self._ring or keys.load_keys(db, self._settings)
+                client = None if _is_overtaken(db, claimed) else load_client(db, claimed.client_id)
+            self.on_the_way[threads.submit(_send, self._settings, self._ring, client, claimed)] = claimed
+
+    def finish(self) -> None:
+        """Wait for answers for a moment, and write down those that came."""
+        for answer in wait(self.on_the_way, LOOK_EVERY, FIRST_COMPLETED).done:
+            claimed, fault = self.on_the_way.pop(answer), answer.result()
+            if fault is None:
+                self._waiting.append(claimed.client_id)
+            else:
+                self._failed.add(claimed.client_id)
+            with Session(self._engine) as db, db.begin():
+                self.counts[_finish(db, claimed, fault)] += 1
 
 
 def make_logout_token(settings: Settings, ring: keys.KeyRing, client: ClientMetadata, notice: Claimed) -> str:

@@ -212,6 +212,7 @@ def test_what_the_worker_does(settings: Settings, asked: Asked, db: Session, mak
     worker.sweep_all(engine)
     with Session(engine) as own:
         queue.put_off_some(own, "nobody is there", most=5)
+        backchannel._apps_to_tell(own)
         backchannel._claim_next(own, "app")
         queue.claim_next(own, 5)
     engine.dispose()
