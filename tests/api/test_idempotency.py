@@ -3,15 +3,19 @@
 import threading
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.exc import OperationalError
 
 from idp import crypto
+from idp.errors import Busy
 from idp.models import KeptAnswer, User
+from idp.web import context
 from idp.web.api import idempotency
 from idp.worker import sweep_all
 from tests.api.conftest import PASSPHRASE, refusal
 
 EVE = {"email": "eve@example.org", "username": "eve", "password": PASSPHRASE}
+BUSY = '"status": 503, "code": "busy"'  # the driver refuses what is above 499
 
 
 def test_a_retry_gets_the_same_answer(registrar, mailbox):
@@ -95,6 +99,48 @@ def test_a_failure_is_not_kept(registrar, db, monkeypatch, mailbox):
     assert db.scalars(select(KeptAnswer)).all() == []
     assert registrar.call("POST", "/users", EVE, Idempotency_Key="k1").status_code == 202
     assert len(mailbox()) == 1
+
+
+def test_who_is_told_to_come_back_may_use_the_key_at_once(registrar, db, monkeypatch, mailbox):
+    from idp.accounts import passwords
+
+    def have_no_room(*_args, **_more):
+        raise Busy
+
+    with monkeypatch.context() as patch:
+        patch.setattr(passwords, "hash_new", have_no_room)
+        with pytest.raises(AssertionError, match=BUSY):
+            registrar.call("POST", "/users", EVE, Idempotency_Key="k1")
+    assert db.scalars(select(KeptAnswer)).all() == []
+    assert registrar.call("POST", "/users", EVE, Idempotency_Key="k1").status_code == 202
+    assert len(mailbox()) == 1
+
+
+def test_what_cannot_be_committed_lets_go_of_the_key(registrar, app, db, mailbox):
+    with app.app_context():
+        engine = context.extension.engine
+    answers = []
+
+    def note_answer(*given):
+        answers.extend(["kept"] if given[2].startswith("UPDATE kept_answer") else [])
+
+    def fail_once(_connection):
+        if answers == ["kept"]:
+            answers.append("refused")
+            raise OperationalError("COMMIT", {}, Exception("the disk is full"))
+
+    event.listen(engine, "before_cursor_execute", note_answer)
+    event.listen(engine, "commit", fail_once)
+    try:
+        with pytest.raises(AssertionError, match=BUSY):
+            registrar.call("POST", "/users", EVE, Idempotency_Key="k1")
+    finally:
+        event.remove(engine, "before_cursor_execute", note_answer)
+        event.remove(engine, "commit", fail_once)
+    assert answers == ["kept", "refused"]
+    assert db.scalars(select(KeptAnswer)).all() == []
+    assert mailbox() == []
+    assert registrar.call("POST", "/users", EVE, Idempotency_Key="k1").status_code == 202
 
 
 def test_the_answer_is_forgotten_after_a_day(registrar, clock, settings, db, mailbox):

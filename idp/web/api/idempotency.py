@@ -94,16 +94,21 @@ def _work(db: Session, secret_key: str, key_digest: str, claim_id: str, work: Ca
     own = and_(KeptAnswer.key_digest == key_digest, KeptAnswer.claim_id == claim_id)
     try:
         response = work()
-    except Refusal:
-        db.execute(delete(KeptAnswer).where(own))  # committed with the refusal's evidence
+        body_sealed = crypto.seal(secret_key, _ANSWERS, response.get_data(True))
+        answer = {"status": response.status_code, "body_sealed": body_sealed}
+        is_kept = db.execute(update(KeptAnswer).where(own).values(**answer)).rowcount  # type: ignore[attr-defined]
+        if is_kept:
+            db.commit()  # already here: where that fails, the key is let go
+    except Exception as fault:
+        let_go = delete(KeptAnswer).where(own, KeptAnswer.status.is_(None))
+        if isinstance(fault, Refusal) and fault.status < 500:
+            db.execute(let_go)  # committed with the refusal's evidence
+        else:
+            db.rollback()
+            db.execute(let_go)
+            db.commit()
         raise
-    except Exception:
-        db.rollback()
-        db.execute(delete(KeptAnswer).where(own))
-        db.commit()
-        raise
-    answer = {"status": response.status_code, "body_sealed": crypto.seal(secret_key, _ANSWERS, response.get_data(True))}
-    if not db.execute(update(KeptAnswer).where(own).values(**answer)).rowcount:  # type: ignore[attr-defined]
+    if not is_kept:
         db.rollback()  # it took so long that another has taken over
         raise InProgress
     return response
