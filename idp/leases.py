@@ -2,7 +2,7 @@
 
 A worker claims a row by a lease, which ends by itself: if the worker dies, another takes the row when the time is over,
 and nothing is lost. A worker that took longer than its lease must not undo what another did meanwhile. A clock that was
-ahead and is set back puts nothing off for longer than the longest wait and a minute.
+ahead and is set back puts nothing off for much longer than its wait.
 
 Such a table has the columns `id`, `state` (`waiting`, and others when it is done), `attempts`, `next_attempt_at`,
 `claimed_until`, `finished_at` and `last_error`.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, RowMapping, Update, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Update, and_, case, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp import clock
@@ -140,13 +140,19 @@ class Leases:
         return self.waits[min(attempts, len(self.waits) - 1)]
 
     def bring_back(self, db: Session) -> int:
-        """Have rows that lie further ahead than any wait or lease tried now: the clock was set back since.
+        """Have rows that lie further ahead than their wait or any lease tried now: the clock was set back since.
 
         Returns:
             How many.
         """
-        farthest = clock.now() + max(self.waits) + CLOCKS_APART
-        is_ahead = or_(self.table.next_attempt_at > farthest, self.table.claimed_until > farthest)
+        farthest = clock.now() + CLOCKS_APART
+        waits = dict(enumerate((0, *self.waits)))
+        wait = case(waits, value=self.table.attempts, else_=self.waits[-1])
+        next_attempt_at = self.table.next_attempt_at
+        is_ahead = or_(
+            and_(next_attempt_at > farthest, next_attempt_at > farthest + wait),  # the first of them is for the index
+            self.table.claimed_until > farthest + max(self.waits),  # no lease is longer
+        )
         found = select(self.table.id).where(self.table.state == "waiting", is_ahead)
         if db.scalar(found.limit(1)) is None:
             return 0  # the common case takes no write lock

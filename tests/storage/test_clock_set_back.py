@@ -1,7 +1,7 @@
 """A clock that was ahead for a while and is set back: nothing is stuck until that day comes, nothing is used twice."""
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from idp.mail import messages, outbox, queue
 from idp.models import LogoutNotice, MailMessage
@@ -51,10 +51,28 @@ def test_what_waits_for_good_reason_goes_on_waiting(db, post, clock):
     queue.sweep(db, most=10)
     assert queue.claim_next(db, 60) is None
     queue.put_off(db, claimed, "nobody is there")
-    longest = clock() + max(queue.WAITS)
-    db.execute(update(MailMessage).values(next_attempt_at=int(longest)))
+    for wait in (*queue.WAITS, queue.WAITS[-1]):
+        queue.sweep(db, most=10)
+        assert db.scalar(select(MailMessage.next_attempt_at)) == int(clock()) + wait
+        clock.advance(wait)
+        claimed = queue.claim_next(db, 60)
+        assert claimed is not None
+        queue.put_off(db, claimed, "nobody is there")
+
+
+@pytest.mark.parametrize("attempts", [0, 1, 3])
+def test_a_mail_that_was_put_off_while_the_clock_was_an_hour_ahead_goes_now(db, post, clock, attempts):
+    """The hour is no longer than the longest wait, but longer than its own."""
+    clock.advance(3_600)
+    post()
+    for _ in range(attempts):
+        claimed = queue.claim_next(db, 60)
+        queue.put_off(db, claimed, "nobody is there")
+        clock.advance(queue.WAITS[claimed.attempts])
+    clock.advance(-3_600)
+    assert not queue.has_due(db)
     queue.sweep(db, most=10)
-    assert db.scalar(select(MailMessage.next_attempt_at)) == int(longest)
+    assert queue.has_due(db)
 
 
 def test_an_app_that_was_to_be_told_tomorrow_is_told_today(app, db, clock, make_user, relying_party):
