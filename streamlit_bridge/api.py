@@ -79,13 +79,16 @@ def fetch_document(client: httpx.Client, url: str) -> Mapping[str, object]:
     return _read_object(response)
 
 
-def fetch_profile(client: httpx.Client, metadata: Mapping[str, object], access_token: str) -> Identity:
+def fetch_profile(
+    client: httpx.Client, metadata: Mapping[str, object], access_token: str, is_passive: bool = False
+) -> Identity:
     """Ask the account API who the token's owner is, which also proves that the session lives.
 
     Parameters:
         client: the shared connection pool.
         metadata: the discovery document.
         access_token: the user's opaque access token.
+        is_passive: nobody did anything, so the session at the provider grows idle all the same.
 
     Returns:
         The person with current name, e-mail and roles.
@@ -97,7 +100,8 @@ def fetch_profile(client: httpx.Client, metadata: Mapping[str, object], access_t
         ProviderUnavailable: anything else; the session's state is unknown.
     """
     try:
-        return Identity.from_claims(call_account_api(client, metadata, access_token, "GET", "/me").document)
+        answer = call_account_api(client, metadata, access_token, "GET", "/me", is_passive=is_passive)
+        return Identity.from_claims(answer.document)
     except CallRefused as refusal:
         raise ProviderUnavailable(str(refusal), refusal.retry_after) from refusal
     except ValueError as error:
@@ -112,6 +116,7 @@ def call_account_api(
     path: str,
     body: Mapping[str, object] | None = None,
     idempotency_key: str | None = None,
+    is_passive: bool = False,
 ) -> Answer:
     """Make one call of the account API.
 
@@ -123,6 +128,7 @@ def call_account_api(
         path: the path below the announced endpoint.
         body: the JSON object to send, if any.
         idempotency_key: makes the call repeatable: after a broken connection it is sent once more under the same key.
+        is_passive: the call is no activity of the user's.
 
     Raises:
         AccountApiAbsent: the discovery document announces no account API.
@@ -140,6 +146,8 @@ def call_account_api(
     headers = {"Authorization": f"Bearer {access_token}"}
     if idempotency_key is not None:
         headers["Idempotency-Key"] = idempotency_key
+    if is_passive:
+        headers["Idp-Passive"] = "1"
     url = f"{endpoint.rstrip('/')}{path}"
     attempts = 2 if idempotency_key is not None else 1
     timeout = TIMEOUT if method == "GET" else CHANGE_TIMEOUT

@@ -73,8 +73,11 @@ def _ask_provider(
     check_interval: float,
 ) -> None:
     state.due_at = monotonic() + check_interval
+    is_passive = not state.is_used
+    state.is_used = False  # already here: who does something meanwhile counts next time
     try:
-        profile = fetch_profile(memory.client, memory.read_metadata(metadata_url), access_token)
+        metadata = memory.read_metadata(metadata_url)
+        profile = fetch_profile(memory.client, metadata, access_token, is_passive)
     except SessionEnded:
         state.is_ended = True
     except ScopeMissing:
@@ -87,6 +90,7 @@ def _ask_provider(
         if memory.claim_first_mention("account API absent"):
             logger.warning(texts.ACCOUNT_API_ABSENT)
     except ProviderUnavailable as trouble:
+        state.is_used = state.is_used or not is_passive
         state.failures += 1
         # The exponent is capped as well: a long outage must not overflow a float.
         own_pause = check_interval * 2.0 ** min(state.failures - 1, 10)

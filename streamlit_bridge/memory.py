@@ -61,6 +61,7 @@ class TokenState:
     is_ended: bool = False
     is_checkable: bool = True
     lacks_scope: bool = False
+    is_used: bool = False  # somebody did something since the provider was asked last: that keeps the session alive
 
 
 @dataclass

@@ -172,16 +172,20 @@ def remember_profile(access_token: str, identity: Identity) -> None:
     _write_state(identity)
 
 
-def find_identity(check_interval: float) -> Identity | None:
+def find_identity(check_interval: float, *, is_passive: bool = False) -> Identity | None:
     """Return the signed-in person as far as is known now, or None; changes nothing that the app can see.
 
     Parameters:
         check_interval: seconds between two questions to the account API.
+        is_passive: the app looks of its own accord: that alone keeps no session alive.
     """
     notes = read_notes()
     claims = st.user.to_dict()
     if st.session_state["logout"] or not claims.get("is_logged_in"):
         return None
+    access_token = read_access_token()
+    if access_token is not None and not is_passive:
+        open_shared_memory().recall_token(access_token).is_used = True
     memory = open_shared_memory()
     try:
         identity = find_live_identity(memory, claims, read_access_token(), read_metadata_url(), check_interval)

@@ -22,7 +22,7 @@ def watch_session(interval: float, check_interval: float) -> None:
     @st.fragment(run_every=interval)
     def look() -> None:
         # session_state stays as the rest of the page saw it; the run that follows brings it up to date.
-        if find_identity(check_interval) != before:
+        if find_identity(check_interval, is_passive=True) != before:
             st.rerun()
 
     look()

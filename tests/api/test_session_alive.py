@@ -137,3 +137,12 @@ def test_asking_keeps_a_session_alive(relying_party, ada, clock, settings):
         assert ask(rp, tokens).status_code == 200
     clock.advance(settings.session_idle_lifetime)
     assert ask(rp, tokens).status_code == 401
+
+
+def test_an_app_that_looks_of_its_own_accord_keeps_no_session_alive(relying_party, ada, clock, settings):
+    rp = relying_party(is_access_token_session_bound=True)
+    tokens = rp.log_in(scope="openid account")
+    clock.advance(settings.session_idle_lifetime - 1)
+    assert ask(rp, tokens, **{"Idp-Passive": "1"}).status_code == 200
+    clock.advance(1)
+    assert ask(rp, tokens, **{"Idp-Passive": "1"}).status_code == 401

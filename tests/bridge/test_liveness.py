@@ -41,6 +41,28 @@ def test_asks_again_when_due(open_app: OpenApp, provider: FakeProvider) -> None:
     assert provider.count(ME) == 2
 
 
+def test_looking_of_its_own_accord_is_no_activity(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("watched", make_user())  # each run asks twice for whoever ran it, and once for the look
+    for _ in range(2):
+        assert is_inside(app.run())
+    asked = [headers.get("Idp-Passive") for path, headers, _ in provider.requests if path == ME]
+    assert asked == [None, None, "1"] * 2
+
+
+def test_what_somebody_did_is_told_by_the_next_question_that_is_answered(
+    provider: FakeProvider, memory: liveness.SharedMemory
+) -> None:
+    """Be it one that the app asks of its own accord."""
+    state = memory.recall_token("at_ada")
+    state.is_used = True
+    for status in (503, 200, 200):
+        provider.reply = Reply(status, dict(ADA))
+        state.due_at = 0.0
+        liveness.find_live_identity(memory, make_user(), "at_ada", provider.metadata_url, 60.0)
+    asked = [headers.get("Idp-Passive") for path, headers, _ in provider.requests if path == ME]
+    assert asked == [None, None, "1"]
+
+
 def test_dead_token_means_sign_in_card(open_app: OpenApp, provider: FakeProvider, recorded: RecordedAuth) -> None:
     app = open_app("always_checking", make_user())
     assert is_inside(app.run())

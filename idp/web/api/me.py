@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 
 from idp.accounts import email_change, names, passwords, profile
 from idp.oidc import claims, token_status
@@ -16,13 +16,19 @@ from idp.web.api import schemas
 from idp.web.api.bearer import CallingPerson, TokenRefused, required_person
 from idp.web.api.bodies import read_body
 
+PASSIVE = "Idp-Passive"  # with the value 1 the app asks of its own accord, and nobody need be there
 _CLAIMS = known_scopes.claims_of(("profile", "email", "phone", "address", "roles"))
 
 
 def show_me() -> Response:
-    """Answer with the account's data as they are now. Asking counts as activity in a living browser session."""
+    """Answer with the account's data as they are now.
+
+    Asking counts as activity in a living browser session, unless the app says that nobody did anything.
+    """
     person = required_person()
-    if not person.grant["is_offline"]:  # such a grant outlives its session, and must not bring it back to life
+    is_passive = request.headers.get(PASSIVE) == "1"
+    # A grant that is offline outlives its session, and must not bring it back to life.
+    if not (is_passive or person.grant["is_offline"]):
         context.note_activity(person.grant["session_id"], person.grant["last_seen_at"])
     return jsonify(_describe(person, person.grant))
 

@@ -11,6 +11,7 @@ from idp.settings import Settings
 from idp.web import context
 from idp.web.api import answers, schemas
 from idp.web.api.idempotency import HEADER, KEY_PATTERN
+from idp.web.api.me import PASSIVE
 
 _PERSON = "person"  # who may call: a person by an app, or an app for itself
 _APP = "app"
@@ -58,11 +59,20 @@ _CODE_ID = {
     "required": True,
     "schema": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[A-Za-z0-9_-]+$"},
 }
+_PASSIVE = {
+    "name": PASSIVE,
+    "in": "header",
+    "description": "With `1`, asking does not count as activity: the session grows idle all the same.",
+    "schema": {"type": "string", "enum": ["1"]},
+}
 
 OPERATIONS: Mapping[tuple[str, str], dict[str, Any]] = {
-    ("GET", "/me"): _operation(
-        "showMe", "The account as it is now", {200: ("The account.", answers.ME)}, scopes=("account",), who=_PERSON
-    ),
+    ("GET", "/me"): {
+        **_operation(
+            "showMe", "The account as it is now", {200: ("The account.", answers.ME)}, scopes=("account",), who=_PERSON
+        ),
+        "parameters": [_PASSIVE],
+    },
     ("PATCH", "/me"): _operation(
         "changeMe",
         "Change the account",
