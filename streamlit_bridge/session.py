@@ -183,12 +183,11 @@ def find_identity(check_interval: float, *, is_passive: bool = False) -> Identit
     claims = st.user.to_dict()
     if st.session_state["logout"] or not claims.get("is_logged_in"):
         return None
-    access_token = read_access_token()
+    memory, access_token = open_shared_memory(), read_access_token()
     if access_token is not None and not is_passive:
-        open_shared_memory().recall_token(access_token).is_used = True
-    memory = open_shared_memory()
+        memory.recall_token(access_token).is_used = True
     try:
-        identity = find_live_identity(memory, claims, read_access_token(), read_metadata_url(), check_interval)
+        identity = find_live_identity(memory, claims, access_token, read_metadata_url(), check_interval)
     except ProviderUnavailable:
         notes["ending"] = texts.NOT_CONFIRMED
         return None
