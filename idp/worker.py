@@ -79,7 +79,7 @@ SWEEPS: tuple[Sweep, ...] = (
     # For an hour a device is told that its code has expired, and not that nobody knows it.
     Sweep("device_authorization", partial(_DEVICES, kept=3_600)),
     # A clock that was ahead and is set back makes proofs and assertions good again: those used before have to be known.
-    Sweep("seen_assertion", partial(_SEEN, kept=4 * 3_600)),
+    Sweep("seen_assertion", partial(_SEEN, kept=3_600)),
     Sweep("initial_access_token", partial(delete_expired, InitialAccessToken.id, InitialAccessToken.expires_at)),
     Sweep("refresh_token", partial(delete_expired, RefreshToken.id, RefreshToken.expires_at)),
     Sweep("authorization_grant", _GRANTS.delete_some, weight=2),
