@@ -9,13 +9,15 @@ _TIME = 8  # hexadecimal digits
 _FORM = re.compile(rf"{PREFIX}[0-9a-f]{{{_TIME}}}[A-Za-z0-9_-]{{43}}").fullmatch
 
 
-def new(now: int) -> str:
+def new(now: int, *, has_time: bool = True) -> str:
     """Return a new one: when it was made, and 256 random bits.
 
     Args:
         now: seconds since the epoch.
+        has_time: not in one that servers of an earlier version have to find as well.
     """
-    return f"{PREFIX}{now & 0xFFFFFFFF:08x}{crypto.new_token()}"
+    time = f"{now & 0xFFFFFFFF:08x}" if has_time else ""
+    return f"{PREFIX}{time}{crypto.new_token()}"
 
 
 def digest(token: str) -> str:

@@ -123,7 +123,7 @@ def mint_access_token(provider: "Provider", authorization: Authorization, expire
 def _mint_refresh_token(provider: "Provider", db: Session, authorization: Authorization) -> str:
     assert authorization.grant is not None
     now = clock.now()
-    token = refresh_tokens.new(now)
+    token = refresh_tokens.new(now, has_time=provider.settings.authorization_codes == "carried")
     _INSERT_REFRESH_TOKEN.run(
         db,
         id=crypto.new_row_id(now),

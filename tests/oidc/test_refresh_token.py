@@ -57,6 +57,16 @@ def test_another_time_in_it_makes_it_another(rp, clock):
     assert rp.refresh(token)
 
 
+def test_beside_servers_of_an_earlier_version_they_have_its_form(make_app, settings, make_client, ada, db):
+    app = make_app(replace(settings, authorization_codes="stored"))
+    rp = RelyingParty(app.test_client(), settings.issuer, *make_client())
+    token = rp.log_in(scope=OFFLINE).refresh_token
+    assert len(token) == len("idp_rt_") + 43
+    assert db.scalars(select(RefreshToken.token_digest)).one() == crypto.digest(token)
+    db.rollback()
+    assert rp.refresh(token)
+
+
 def test_one_of_an_earlier_version_is_good(rp, db):
     """It has no time in it, and its whole digest is stored."""
     rp.log_in(scope=OFFLINE)
