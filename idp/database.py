@@ -81,7 +81,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             },
         }
     else:
-        patience = {
+        timeouts = {
             "connect_timeout": CONNECT_WITHIN,
             "tcp_user_timeout": 1000 * DEAD_AFTER,
             "keepalives_idle": PROBE_EVERY,
@@ -93,7 +93,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "pool_timeout": CONNECTION_WITHIN,
             "pool_pre_ping": True,
             "pool_recycle": 1800,
-            "connect_args": patience,
+            "connect_args": timeouts,
         }
     # An error's text would carry addresses and digests into the log.
     return {"hide_parameters": True, "json_serializer": compact_json.text, "json_deserializer": _read_json, **own}
@@ -469,11 +469,11 @@ def _set_limits(connection: Any, _record: Any) -> None:
 
 
 def _wait_no_longer(
-    connection: Connection, _cursor: Any, _statement: str, _parameters: Any, _context: Any, _executemany: bool
+    connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _executemany: bool
 ) -> None:
     """Let a statement wait for rows only as long as its request may, where that is less than all may."""
     left = patience.left(LOCK_WITHIN)
-    if left < LOCK_WITHIN:
+    if left < LOCK_WITHIN and not statement.startswith("ROLLBACK"):  # to a savepoint, after a fault: no other may come
         with contextlib.closing(connection.connection.cursor()) as own:
             own.execute(f"SET LOCAL lock_timeout = {int(left * 1000)}")
 
@@ -586,5 +586,9 @@ def _begin(cursor: sqlite3.Cursor) -> None:
 
 
 def _is_busy(fault: sqlite3.OperationalError) -> bool:
-    """Tell whether others hold what is needed: SQLITE_BUSY, and its kinds in the upper bits."""
-    return getattr(fault, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY  # the driver's own have none
+    """Tell whether others hold what is needed: SQLITE_BUSY, and its kinds in the upper bits.
+
+    Not where we have read something and others have written since: that stays so, however long one waits.
+    """
+    code = getattr(fault, "sqlite_errorcode", 0)  # the driver's own faults have none
+    return code & 0xFF == sqlite3.SQLITE_BUSY and code != sqlite3.SQLITE_BUSY_SNAPSHOT

@@ -8,6 +8,7 @@ it is full, whoever has most places gives one up for who has fewer: nobody keeps
 """
 
 import contextlib
+import math
 import os
 import threading
 from collections import Counter
@@ -115,9 +116,9 @@ class HashingQueue:
                 self._started += 1
                 threading.Thread(target=self._work, name="hashing", daemon=True).start()
             self._changed.notify()
-        if place.lane is not Lane.SURE:
+        if (within := patience.left(math.inf if place.lane is Lane.SURE else WAIT_MOST)) < math.inf:
             with contextlib.suppress(TimeoutError):
-                return future.result(patience.left(WAIT_MOST))
+                return future.result(within)
             with self._changed:
                 if mine in waiting:  # it has not begun, and never will
                     waiting.remove(mine)

@@ -1,4 +1,4 @@
-"""How long a request waits in all: for a password's hash, for SQLite's lock, for rows that others hold.
+"""How long a request waits in all: for a password's turn to be hashed, for locks, for what an app's server answers.
 
 Each wait has a bound of its own, and one may follow the other. But proxies, and a server that stops, wait for 20
 seconds: whoever waited longer would get no answer at all, and could not tell what became of the request. Commands, and

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 from werkzeug.datastructures import ResponseCacheControl
 from werkzeug.http import parse_cache_control_header
 
-from idp import turns
+from idp import patience, turns
 from idp.settings import Settings, is_loopback
 
 STEP_TIMEOUT = 5  # seconds for each step on the wire
@@ -103,7 +103,7 @@ def _request(
     path = (target.path or "/") + (f"?{target.query}" if target.query else "")
     connection = _Connection(settings, host, port, address, is_tls=target.scheme == "https")
     # Each step has its own time limit, but a server that drips would make any number of steps.
-    guillotine = threading.Timer(WHOLE_TIMEOUT, connection.cut)
+    guillotine = threading.Timer(patience.left(WHOLE_TIMEOUT), connection.cut)
     guillotine.daemon = True
     guillotine.start()
     try:

@@ -20,7 +20,7 @@ def is_first_time(
         purpose: keeps those of different kinds apart.
         issuer: within which `jti` is unique: a client's id, or a key's thumbprint.
         jti: names the JWT.
-        expires_at: when it would be refused for its age; until then it is remembered.
+        expires_at: when it would be refused for its age; it is remembered for longer (`idp.worker`).
     """
     seen_id = crypto.digest(f"{purpose}\n{issuer}\n{jti}")
     # RETURNING tells: SQLAlchemy promises no count of rows for an INSERT.

@@ -41,9 +41,9 @@ class _Server(Granian):  # type: ignore[misc,valid-type]  # a class or another, 
         self._drain = drain
         self._ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # below `nohup`
 
-    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> Any:
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any, **more: Any) -> Any:
         """Start a web process; it hears which one it is, also when it takes another one's place."""
-        return super()._spawn_worker(idx, target, partial(callback_loader, idx, self.workers))
+        return super()._spawn_worker(idx, target, partial(callback_loader, idx, self.workers), **more)
 
     def signal_handler_interrupt(self, *signalled: Any, **more: Any) -> None:
         """Stop, or say that this server stops soon."""

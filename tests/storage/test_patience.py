@@ -1,20 +1,25 @@
 """How long a request waits in all, whatever it waits for, one thing after the other."""
 
 import contextlib
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from idp import crypto, database, hashing, patience
 from idp.errors import Busy
 from idp.hashing import Lane, Place
+from idp.oidc import outgoing
+from idp.oidc.outgoing import OutgoingError
 from idp.settings import Settings
 from tests import postgresql
+from tests.document_server import DocumentServer
 
 SHORT = 0.2  # seconds
 
@@ -60,15 +65,39 @@ def test_sqlites_lock(sqlite: Engine, request_begins: Callable[[], None]) -> Non
             mine.execute(text("INSERT INTO box VALUES ('mine')"))
 
 
-def test_a_hash(request_begins: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_others_have_written_meanwhile_is_not_waited_for(sqlite: Engine) -> None:
+    """Who has read half of an answer cannot write any more, however long they wait."""
+    with sqlite.begin() as db:
+        db.execute(text("CREATE TABLE box (content TEXT)"))
+        db.execute(text("INSERT INTO box VALUES ('first'), ('second')"))
+    with sqlite.connect() as mine, within(database.BUSY_TIMEOUT / 3):
+        half_read: Any = mine.connection.cursor()
+        half_read.execute("SELECT content FROM box")
+        half_read.fetchone()
+        with sqlite.begin() as other:
+            other.execute(text("INSERT INTO box VALUES ('third')"))
+        with pytest.raises(sqlite3.OperationalError):
+            mine.connection.cursor().execute("BEGIN IMMEDIATE")
+        half_read.close()
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_a_hash(request_begins: Callable[[], None], monkeypatch: pytest.MonkeyPatch, lane: Lane) -> None:
     queue, may_end = hashing.HashingQueue(1), threading.Event()
     monkeypatch.setattr(hashing, "_queue", lambda: queue)
     place = Place(Lane.NEW, ("somebody",))
     threading.Thread(target=lambda: queue.run(place, lambda: may_end.wait(60), ())).start()
     request_begins()
     with within(hashing.WAIT_MOST / 2), pytest.raises(Busy):
-        crypto.hash_password("a password", 4, Place(Lane.NEW, ("somebody else",)))
+        crypto.hash_password("a password", 4, Place(lane, ("somebody else",)))
     may_end.set()
+
+
+def test_an_apps_server(request_begins: Callable[[], None], settings: Settings) -> None:
+    with DocumentServer() as server:
+        request_begins()
+        with within(outgoing.WHOLE_TIMEOUT / 3), pytest.raises(OutgoingError, match="takes too long"):
+            outgoing.fetch(settings, server.drip("/jwks", every=0.05), "*/*")
 
 
 @pytest.mark.postgres
@@ -88,4 +117,21 @@ def test_rows_of_a_server_one_after_the_other(request_begins: Callable[[], None]
             with within(database.LOCK_WITHIN / 2), pytest.raises(OperationalError, match="lock timeout"):
                 mine.execute(change, {"id": 2})
             mine.rollback()
+        engine.dispose()
+
+
+@pytest.mark.postgres
+@pytest.mark.skipif(not postgresql.SERVER, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server")
+def test_who_is_late_may_still_go_back_to_a_savepoint(request_begins: Callable[[], None]) -> None:
+    with postgresql.new_database() as url:
+        engine = database.open_engine(Settings(database_url=url))
+        with engine.begin() as db:
+            db.execute(text("CREATE TABLE box (id INTEGER PRIMARY KEY)"))
+        request_begins()
+        add = text("INSERT INTO box VALUES (1)")
+        with engine.begin() as db:
+            db.execute(add)
+            with pytest.raises(IntegrityError), db.begin_nested():
+                db.execute(add)
+            assert db.scalar(text("SELECT count(*) FROM box")) == 1
         engine.dispose()
