@@ -35,6 +35,7 @@ LEASE = 60  # seconds; longer than an attempt can take
 WAITS = (5, 15, 60, 300, 900, 3_600)  # seconds after the first, second ... attempt; the last one goes on
 AT_ONCE = 8  # apps that are being told
 LOOK_EVERY = 1  # seconds between two looks for what fell due while others are slow to answer
+ROUND = 2 * WHOLE_TIMEOUT  # seconds; what hung at first has failed by half of it, and leaves its place to others
 GIVE_UP_AFTER = 2 * 86_400  # seconds
 KEPT_AFTER_END = 7 * 86_400
 
@@ -63,7 +64,8 @@ def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = 
 
     Each app gets one after the other. Where one failed, its others wait for the next round: many notices, each of which
     takes its time to fail, must not fill the places, nor must anybody read past them. What falls due meanwhile goes as
-    well, so that nobody waits for an answer that somebody else owes.
+    well, for half a minute. Then each app that still waits gets one more, and the round ends when all have answered: an
+    app whose notices do not end keeps nobody else from hearing.
 
     Args:
         engine: the database.
@@ -96,12 +98,12 @@ class _Round:
         self._waiting: deque[str] = deque()
         self._failed: set[str] = set()
         self._look_at = clock.ticks()
-        self._looks_until = self._look_at + WHOLE_TIMEOUT  # what hung at first has failed by then
+        self._ends_at = self._look_at + ROUND
 
     def look(self) -> None:
         """See which apps are to be told, now and then."""
         now = clock.ticks()
-        if not self._look_at <= now <= self._looks_until:
+        if not self._look_at <= now <= self._ends_at:
             return
         self._look_at = now + LOOK_EVERY
         seen = {*self._waiting, *self._failed, *(claimed.client_id for claimed in self.on_the_way.values())}
@@ -123,10 +125,10 @@ class _Round:
         """Wait for answers for a moment, and write down those that came."""
         for answer in wait(self.on_the_way, LOOK_EVERY, FIRST_COMPLETED).done:
             claimed, fault = self.on_the_way.pop(answer), answer.result()
-            if fault is None:
-                self._waiting.append(claimed.client_id)
-            else:
+            if fault is not None:
                 self._failed.add(claimed.client_id)
+            elif clock.ticks() <= self._ends_at:
+                self._waiting.append(claimed.client_id)
             with Session(self._engine) as db, db.begin():
                 self.counts[_finish(db, claimed, fault)] += 1
 

@@ -406,6 +406,53 @@ def test_nobody_waits_for_an_app_that_does_not_answer(
             assert done.result() == {"notice_sent": 5, "notice_put_off": 0, "notice_failed": 0}
 
 
+def test_an_app_whose_notices_do_not_end_keeps_nobody_from_hearing(
+    relying_party, told, ada, listening_app, send_due, db, monkeypatch
+):
+    """It answers each, but has always one more: the round ends nevertheless, and the next one sees who else waits."""
+    later = told.log_in()
+    with listening() as busy:
+        busy.answers.clear()
+        other = relying_party(backchannel_logout_uri=busy.url)
+        for _ in range(3):
+            in_another_browser(other).log_in()
+        sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator", except_session=later.claims["sid"])
+        db.commit()
+        with ThreadPoolExecutor() as threads:
+            done = threads.submit(send_due)
+            until(lambda: busy.requests == 1)
+            monkeypatch.setattr("idp.clock.ticks", lambda: time.perf_counter() + backchannel.ROUND)
+            sessions.end_session(db, OPERATOR, later.claims["sid"], reason="ended_by_user")
+            db.commit()
+            busy.answers.set()
+            assert done.result() == {"notice_sent": 1, "notice_put_off": 0, "notice_failed": 0}
+        assert listening_app.requests == 0
+        assert send_due()["notice_sent"] == 3
+        assert (listening_app.requests, busy.requests) == (1, 3)
+
+
+def test_who_found_no_place_is_told_before_the_round_ends(
+    relying_party, told, ada, listening_app, send_due, db, monkeypatch
+):
+    """Or the next round would begin with the same apps, which have more notices, and hang again."""
+    monkeypatch.setattr(backchannel, "AT_ONCE", 1)
+    with listening() as silent:
+        silent.answers.clear()
+        parties = [told, relying_party(told.browser, backchannel_logout_uri=silent.url)]
+        for party in parties:
+            party.log_in()
+        sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
+        db.commit()
+        monkeypatch.setattr(backchannel, "_apps_to_tell", lambda _db: [p.metadata.client_id for p in parties[::-1]])
+        with ThreadPoolExecutor() as threads:
+            done = threads.submit(send_due)
+            until(lambda: silent.requests == 1)
+            monkeypatch.setattr("idp.clock.ticks", lambda: time.perf_counter() + backchannel.ROUND)
+            silent.answers.set()
+            assert done.result()["notice_sent"] == 2
+        assert listening_app.requests == 1
+
+
 def test_a_worker_that_is_told_to_stop_begins_no_other_notice(told, ada, listening_app, settings, db):
     for _ in range(3):
         in_another_browser(told).log_in()
