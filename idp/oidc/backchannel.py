@@ -21,7 +21,7 @@ from idp.accounts.visitor import SYSTEM
 from idp.errors import NotReadyError
 from idp.leases import Leases
 from idp.models import AuthorizationGrant, BrowserSession, LogoutNotice
-from idp.oidc import keys
+from idp.oidc import keys, token_status
 from idp.oidc.client_store import load_client
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.outgoing import WHOLE_TIMEOUT, OutgoingError, post_form
@@ -182,13 +182,16 @@ def _is_overtaken(db: Session, notice: Claimed) -> bool:
     """Tell whether the session goes on, and the person has signed in to the app again meanwhile.
 
     The `sid` is the same then. Whatever the app held in that session ended before the notice was written: a grant that
-    holds is of a newer sign-in.
+    holds is of a newer sign-in. A code that nobody has redeemed is none, nor is a device that was allowed from there:
+    what the app keeps for that browser goes on until it is told.
     """
     of_session = BrowserSession.id == notice.session_id
     holds = exists().where(
         AuthorizationGrant.session_id == notice.session_id,
         AuthorizationGrant.client_id == notice.client_id,
         AuthorizationGrant.revoked_at.is_(None),
+        AuthorizationGrant.kind != "device",
+        token_status.has_given_tokens(),
     )
     return db.scalar(select(BrowserSession.id).where(of_session, BrowserSession.ended_at.is_(None), holds)) is not None
 

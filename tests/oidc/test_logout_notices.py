@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from joserfc import jws
@@ -19,11 +20,13 @@ from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuthorizationGrant, BrowserSession, LogoutNotice, SigningKey, User
 from idp.oidc import backchannel, consents, outgoing
+from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.token_status import revoke_grant
 from tests.accounts.conftest import at_once
 from tests.conftest import SECRET_KEY
 from tests.factories import PASSWORD
 from tests.oidc.listening import listening, read_logout_token
+from tests.oidc.test_device_grant import begin
 from tests.ports import free_port
 from tests.relying_party import RelyingParty, the_form
 from tests.waiting import until
@@ -322,6 +325,33 @@ def test_who_signs_in_again_before_the_notice_goes_stays_signed_in(way, relying_
     told = [read_logout_token(token, party)["sid"] for token in listening_app.tokens]
     assert told == ([elsewhere.claims["sid"]] if party.metadata.is_single_session else [])
     assert party.is_good(after)
+
+
+def test_a_code_that_nobody_redeems_is_no_newer_sign_in(settings, make_app, make_client, ada, db, work, listening_app):
+    """It is a row of its own beside servers of an earlier version."""
+    app = make_app(replace(settings, authorization_codes="stored"))
+    party = RelyingParty(app.test_client(), settings.issuer, *make_client(backchannel_logout_uri=listening_app.url))
+    before = party.log_in()
+    consents.withdraw_consent(db, OPERATOR, ada.id, party.metadata.client_id)
+    db.commit()
+    party.ask().code  # noqa: B018 - and the app does not come for its tokens
+    assert work()["notice_sent"] == 1
+    assert read_logout_token(listening_app.tokens[0], party)["sid"] == before.claims["sid"]
+
+
+def test_a_device_that_is_allowed_in_the_same_session_is_no_newer_sign_in(relying_party, ada, db, work, listening_app):
+    """What the app keeps for the browser is another thing."""
+    party = relying_party(
+        grant_types=("authorization_code", DEVICE_CODE_GRANT), backchannel_logout_uri=listening_app.url
+    )
+    before = party.log_in()
+    consents.withdraw_consent(db, OPERATOR, ada.id, party.metadata.client_id)
+    db.commit()
+    device = begin(party, scope="openid")
+    device.answered()
+    assert work()["notice_sent"] == 1
+    assert read_logout_token(listening_app.tokens[0], party)["sid"] == before.claims["sid"]
+    assert party.is_good(device.tokens())
 
 
 def test_an_app_is_told_of_a_session_that_ended_after_a_newer_sign_in(told, ada, db, work, listening_app):
