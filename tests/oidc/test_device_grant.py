@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from joserfc.jwk import ECKey
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
@@ -16,7 +17,7 @@ from werkzeug.test import TestResponse
 from idp import crypto, database, worker
 from idp.accounts import sessions
 from idp.accounts.visitor import OPERATOR
-from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, Client, DeviceAuthorization
+from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, Client, DeviceAuthorization, SeenAssertion
 from idp.oidc import device_approval
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.device_authorization import INTERVAL
@@ -209,6 +210,22 @@ def test_an_allowed_code_expires_too(device: Device, clock: Clock, settings: Any
     assert error_of(device.poll()) == "expired_token"
 
 
+def test_who_asks_with_ever_new_keys_leaves_no_row_of_them(device: Device, clock: Clock, db: Session) -> None:
+    """Whoever has the id of a public client gets codes, and has said nothing yet that would count."""
+
+    def ask() -> str:
+        device.rp.dpop_key = ECKey.generate_key("P-256")
+        return error_of(device.poll())
+
+    answers = {ask() for _ in range(2)}
+    clock.advance(device.answer["expires_in"])
+    assert answers | {ask()} == {"authorization_pending", "slow_down", "expired_token"}
+    denied = begin(device.rp)
+    denied.answered("device-deny")
+    assert error_of(denied.poll()) == "access_denied"
+    assert db.scalar(select(func.count()).select_from(SeenAssertion)) == 0
+
+
 # -- Once -----------------------------------------------------------------------------------------
 
 
@@ -220,6 +237,27 @@ def test_a_code_is_redeemed_once_and_its_second_use_ends_what_came_of_it(device:
     assert not device.rp.is_good(tokens)
     assert error_of(device.rp.request_refresh(tokens.refresh_token)) == "invalid_grant"
     assert db.scalar(select(func.count()).select_from(AuditEvent).where(AuditEvent.event == "client:code:reuse")) == 1
+
+
+def test_a_proof_that_was_used_before_uses_no_code_up_and_ends_nothing(device: Device) -> None:
+    device.rp.dpop_key = ECKey.generate_key("P-256")
+    assert error_of(device.poll()) == "authorization_pending", "and a nonce came"
+    form = {"grant_type": DEVICE_CODE_GRANT, "client_id": device.rp.metadata.client_id}
+    proof = {"DPoP": device.rp.proof("POST", device.rp.discovery["token_endpoint"])}
+    other = begin(device.rp)
+    for each in (device, other):
+        each.answered()
+
+    def redeem(code: str) -> TestResponse:
+        data = {**form, "device_code": code}
+        return device.rp.browser.post("/oauth/token", data=data, headers=proof)
+
+    first = redeem(device.answer["device_code"])
+    assert first.status_code == 200, first.text
+    for each in (device, other):
+        assert error_of(redeem(each.answer["device_code"])) == "invalid_dpop_proof"
+    assert device.rp.refresh(first.get_json()["refresh_token"])
+    assert other.tokens()
 
 
 def test_of_many_who_redeem_at_once_one_gets_tokens(device: Device, app: Flask) -> None:

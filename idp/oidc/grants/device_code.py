@@ -40,7 +40,6 @@ class DeviceCodeGrant(Grant):
         ).first()
         if device is None:
             raise InvalidGrantError(_UNUSABLE)
-        self.note_proof()
         if device.claimed_at is not None:
             self._end_family(client, device.grant_id)
         if device.state == "denied":
@@ -71,7 +70,11 @@ class DeviceCodeGrant(Grant):
         raise _error("slow_down", f"Asked too soon: wait {SLOW_DOWN_BY} seconds longer from now on.")
 
     def _redeem(self, client: ClientMetadata, device_id: str, grant_id: str) -> Authorization:
-        """Claim the code: of any number who ask at once, one gets tokens."""
+        """Claim the code: of any number who ask at once, one gets tokens.
+
+        A proof is noted from here on only: before somebody has said yes, strangers get codes, and may ask without end.
+        """
+        self.note_proof()
         db, now = self.request.db, clock.now()
         claimed = db.execute(
             update(DeviceAuthorization)
@@ -98,6 +101,7 @@ class DeviceCodeGrant(Grant):
 
     def _end_family(self, client: ClientMetadata, grant_id: str) -> None:
         """A second use betrays that somebody else has the code: all that came of it ends (RFC 9700 section 4.5)."""
+        self.note_proof()
         if token_status.revoke_grant(self.request.db, grant_id):
             audit.record(self.request.db, Event.CODE_REUSED, self.request.visitor, client_id=client.client_id)
         raise InvalidGrantError(_UNUSABLE)
