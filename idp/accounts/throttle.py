@@ -53,12 +53,11 @@ DEVICE_AUTHORIZATION_ADDRESS = "device_authorization_address"
 WAITING_REQUEST_ADDRESS = "waiting_request_address"
 USER_CODE_ACCOUNT = "user_code_account"
 USER_CODE_ADDRESS = "user_code_address"
-KINDS = (
+# Whose refusals are counted: not those of evidence, which are of attempts that were counted already.
+COUNTED = (
     SIGN_IN_ACCOUNT,
     SIGN_IN_KNOWN_BROWSER,
     SIGN_IN_ADDRESS,
-    SIGN_IN_EVIDENCE,
-    SIGN_IN_EVIDENCE_ADDRESS,
     PASSWORD_CHANGE,
     PASSWORD_ESTIMATE_ADDRESS,
     REGISTRATION_ACCOUNT,
@@ -141,7 +140,8 @@ def spend_all(db: Session, settings: Settings, *buckets: tuple[str, str]) -> tup
                 db.commit()
             else:
                 db.rollback()
-            metrics.add(metrics.throttled(kind))
+            if kind in COUNTED:
+                metrics.add(metrics.throttled(kind))
             raise
     db.commit()
     return tuple(charges)

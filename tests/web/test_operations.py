@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session as OrmSession
 from werkzeug.test import EnvironBuilder
 
 from idp import metrics
-from idp.accounts import throttle
+from idp.accounts import sign_in, throttle
 from idp.accounts.audit import Event
-from idp.errors import Throttled
+from idp.accounts.visitor import Visitor
+from idp.errors import SignInRefused, Throttled
 from idp.mail import messages, outbox, queue
 from idp.migrations import revisions
 from idp.models import AuditEvent, MailMessage
@@ -224,9 +225,22 @@ def test_sign_ins_and_throttles(watched, relying_party, make_user, db, settings)
     assert samples[metrics.PASSWORD_HASHES] == 0
 
 
+def test_a_throttled_sign_in_counts_once_however_much_evidence_of_it_is_kept(watched, db, settings):
+    tight = replace(settings, throttle_account_burst=1)
+    for number, refusal in enumerate([SignInRefused, *[Throttled] * 3]):
+        with pytest.raises(refusal):
+            sign_in.sign_in(db, tight, Visitor(f"203.0.113.{number}"), "ada", "wrong")
+        db.commit()
+    samples = read(watched.test_client())
+    assert samples['idp_audit_events_total{event="account:sign_in:throttle"}'] == 1
+    throttled = {name: count for name, count in samples.items() if name.startswith("idp_throttled_total") and count}
+    assert throttled == {metrics.throttled(throttle.SIGN_IN_ACCOUNT): 3}
+
+
 def test_what_was_never_counted_is_there_with_0(watched):
     samples = read(watched.test_client())
     kinds = {value for name, value in vars(throttle).items() if name.isupper() and isinstance(value, str)}
+    kinds -= {throttle.SIGN_IN_EVIDENCE, throttle.SIGN_IN_EVIDENCE_ADDRESS}
     assert {metrics.throttled(kind) for kind in kinds} | {metrics.audit_events(event) for event in Event} <= set(
         samples
     )

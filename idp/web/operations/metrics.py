@@ -40,7 +40,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 _AT_FIRST: Mapping[str, float] = dict.fromkeys(
     (
         *map(metrics.audit_events, Event),
-        *map(metrics.throttled, throttle.KINDS),
+        *map(metrics.throttled, throttle.COUNTED),
         metrics.PASSWORD_HASHES,
         metrics.PASSWORD_HASHES_REFUSED,
     ),
