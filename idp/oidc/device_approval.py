@@ -52,48 +52,28 @@ def find_waiting(
 ) -> WaitingDevice | None:
     """Return the device that waits under a user code, or None. A wrong guess is charged, and the charge committed.
 
+    The code of a device that was allowed in this session is no guess: a button was pressed twice.
+
     Raises:
         Throttled: too many wrong guesses by this person, or from this network (section 5.1).
     """
-    settings = provider.settings
     charges = throttle.spend_all(
         db,
-        settings,
+        provider.settings,
         (throttle.USER_CODE_ADDRESS, visitor.network),
         (throttle.USER_CODE_ACCOUNT, session.user_id),
     )
-    user_code = normal_user_code(typed)
-    row = (
-        user_code
-        and db.execute(
-            select(DeviceAuthorization).where(
-                DeviceAuthorization.user_code_digest == user_code_digest(settings, user_code),
-                DeviceAuthorization.state == "waiting",
-                DeviceAuthorization.expires_at > clock.now(),
-            )
-        ).scalar_one_or_none()
-    )
-    client = provider.clients.find(db, row.client_id) if row else None
-    if not (user_code and row and client and DEVICE_CODE_GRANT in client.grant_types):
+    device = _look_up(db, provider, typed)
+    if device is None and not is_approved(db, provider, session, typed):
         audit.record(db, Event.USER_CODE_REFUSED, visitor, user_id=session.user_id)
         return None
     for charge in charges:
         charge.refund(db)
-    return WaitingDevice(
-        id=row.id,
-        user_code=user_code,
-        client=client,
-        scopes=known_scopes.split(row.scope),
-        resources=tuple(row.resources),
-        address=row.address,
-        user_agent=row.user_agent or "",
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-    )
+    return device
 
 
 def is_approved(db: Session, provider: "Provider", session: CurrentSession, typed: str) -> bool:
-    """Tell whether somebody has allowed the device under a user code in this same browser session."""
+    """Tell whether somebody has allowed the device under a user code in this same browser session, and that holds."""
     user_code = normal_user_code(typed)
     if user_code is None:
         return False
@@ -103,6 +83,7 @@ def is_approved(db: Session, provider: "Provider", session: CurrentSession, type
         .where(
             DeviceAuthorization.user_code_digest == user_code_digest(provider.settings, user_code),
             AuthorizationGrant.session_id == session.id,
+            AuthorizationGrant.revoked_at.is_(None),
         )
     )
     return db.scalar(query) is not None
@@ -166,6 +147,33 @@ def deny(db: Session, visitor: Visitor, session: CurrentSession, device: Waiting
             client_id=device.client.client_id,
             device_address=device.address,
         )
+
+
+def _look_up(db: Session, provider: "Provider", typed: str) -> WaitingDevice | None:
+    user_code = normal_user_code(typed)
+    if user_code is None:
+        return None
+    row = db.execute(
+        select(DeviceAuthorization).where(
+            DeviceAuthorization.user_code_digest == user_code_digest(provider.settings, user_code),
+            DeviceAuthorization.state == "waiting",
+            DeviceAuthorization.expires_at > clock.now(),
+        )
+    ).scalar_one_or_none()
+    client = provider.clients.find(db, row.client_id) if row else None
+    if not (row and client and DEVICE_CODE_GRANT in client.grant_types):
+        return None
+    return WaitingDevice(
+        id=row.id,
+        user_code=user_code,
+        client=client,
+        scopes=known_scopes.split(row.scope),
+        resources=tuple(row.resources),
+        address=row.address,
+        user_agent=row.user_agent or "",
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )
 
 
 def _answer(db: Session, device: WaitingDevice, state: str) -> bool:

@@ -298,6 +298,7 @@ def test_of_many_answers_at_once_one_counts(device: Device, app: Flask, db: Sess
     for thread in threads:
         thread.join()
     assert outcomes == {"/device/done?outcome=allowed": 4}
+    assert db.scalar(select(AuditEvent).where(AuditEvent.event == "account:device:refuse")) is None
     assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 1
     assert device.tokens()
 

@@ -250,11 +250,26 @@ def test_allow_is_remembered_and_said(signed_in: FlaskClient, ask_for_code: AskF
     assert "Television" in words(signed_in.get("/account/apps"))
 
 
-def test_allow_pressed_twice_is_allowed(signed_in: FlaskClient, ask_for_code: AskForCode, db: Session) -> None:
+def test_allow_pressed_again_and_again_is_allowed_and_no_guess(
+    signed_in: FlaskClient, ask_for_code: AskForCode, db: Session, settings: Settings
+) -> None:
     page = type_code(signed_in, ask_for_code())
-    outcomes = [location(press(signed_in, page, "device-allow")) for _ in range(2)]
-    assert outcomes == ["/device/done?outcome=allowed"] * 2
+    presses = settings.throttle_account_burst + 2
+    outcomes = [location(press(signed_in, page, "device-allow")) for _ in range(presses)]
+    assert outcomes == ["/device/done?outcome=allowed"] * presses
+    assert db.scalar(select(AuditEvent).where(AuditEvent.event == "account:device:refuse")) is None
     assert len(db.scalars(select(AuditEvent).where(AuditEvent.event == "account:device:approve")).all()) == 1
+
+
+def test_allow_pressed_again_after_access_was_taken_back_is_not_allowed(
+    signed_in: FlaskClient, ask_for_code: AskForCode, db: Session
+) -> None:
+    page = type_code(signed_in, ask_for_code())
+    press(signed_in, page, "device-allow")
+    client_id = db.scalar(select(DeviceAuthorization.client_id))
+    assert client_id is not None
+    press(signed_in, signed_in.get("/account/apps"), client_id)
+    assert press(signed_in, page, "device-allow").status_code == 422
 
 
 def test_what_another_browser_allowed_is_no_answer_of_this_one(
