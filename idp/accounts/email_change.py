@@ -61,6 +61,8 @@ def request_change(
     is_free = owner is None or owner["is_registration_pending"] or owner["id"] == user_id
     recipient = email if is_free or owner is None else owner["email"]
     is_admitted = throttle.admits_mail(db, settings, recipient, is_awaited=is_free)
+    # Of two who ask at once the later one finds the link of the other: the charge has ended the hold of the password.
+    one_time_links.binding_digest(db, user_id, lock=True)
     _end_links(db, user_id)
     # Written for a taken address too, but mailed to nobody then: what waits is shown to who asked for it.
     token = one_time_links.make_link(
@@ -97,14 +99,20 @@ def call_off_change(db: Session, visitor: Visitor, user_id: str) -> bool:
 def _end_links(db: Session, user_id: str) -> bool:
     """End what was mailed to new addresses of an account; returns whether there was anything."""
     now = clock.now()
-    ended = db.execute(
-        update(OneTimeLink)
+    # One that is being confirmed just now is left: its claim waits for the account, which the caller may hold.
+    good = (
+        select(OneTimeLink.id)
         .where(
             OneTimeLink.user_id == user_id,
             OneTimeLink.purpose == one_time_links.CHANGE_ADDRESS,
             OneTimeLink.claimed_at.is_(None),
             OneTimeLink.expires_at > now,
         )
+        .with_for_update(skip_locked=True)
+    )
+    ended = db.execute(
+        update(OneTimeLink)
+        .where(OneTimeLink.id.in_(good))
         .values(claimed_at=now)
         .returning(OneTimeLink.id)
         .execution_options(synchronize_session=False)

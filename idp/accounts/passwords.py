@@ -191,7 +191,7 @@ def require_password(
 ) -> User:
     """Have somebody who is signed in prove by their password that it is they, before what cannot be undone by others.
 
-    Until the transaction ends nobody can replace that password.
+    Until the transaction ends nobody can replace that password; `throttle.spend` ends it.
 
     Args:
         refused: the event that is written when it is wrong.
