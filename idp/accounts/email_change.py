@@ -1,7 +1,7 @@
 """Another address: asked for with the password, confirmed from the new mailbox, told to the old one.
 
-Until the new address is confirmed the old one stands. Another password, another address, a second request or calling
-it off kills the link.
+Until the new address is confirmed the old one stands. Another password, another address, a second request (unless it is
+for the same address and no mail can go there now) or calling it off kills the link.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ def request_change(
     A link that was mailed before is dead then: that address may have been mistyped, and be a stranger's.
 
     Whether the new address belongs to another account is told to nobody but its owner; the work is the same. Nothing
-    goes to it while its mailbox has no room.
+    goes to it while its mailbox has no room; a link that it already got stays good then.
 
     Returns:
         The new address in its normal form.
@@ -63,7 +63,7 @@ def request_change(
     is_admitted = throttle.admits_mail(db, settings, recipient, is_awaited=is_free)
     # Of two who ask at once the later one finds the link of the other: the charge has ended the hold of the password.
     one_time_links.binding_digest(db, user_id, lock=True)
-    _end_links(db, user_id)
+    _end_links(db, user_id, spared="" if is_admitted else key)
     # Written for a taken address too, but mailed to nobody then: what waits is shown to who asked for it.
     token = one_time_links.make_link(
         db,
@@ -96,8 +96,8 @@ def call_off_change(db: Session, visitor: Visitor, user_id: str) -> bool:
     return True
 
 
-def _end_links(db: Session, user_id: str) -> bool:
-    """End what was mailed to new addresses of an account; returns whether there was anything."""
+def _end_links(db: Session, user_id: str, *, spared: str = "") -> bool:
+    """End what was mailed to new addresses of an account, but for one (its key); returns whether there was anything."""
     now = clock.now()
     # One that is being confirmed just now is left: its claim waits for the account, which the caller may hold.
     good = (
@@ -105,6 +105,7 @@ def _end_links(db: Session, user_id: str) -> bool:
         .where(
             OneTimeLink.user_id == user_id,
             OneTimeLink.purpose == one_time_links.CHANGE_ADDRESS,
+            OneTimeLink.email_key != spared,
             OneTimeLink.claimed_at.is_(None),
             OneTimeLink.expires_at > now,
         )

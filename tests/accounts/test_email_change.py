@@ -6,9 +6,9 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import select
 
-from idp.accounts import email_change, one_time_links, passwords, recovery, registration, sessions, sign_in
+from idp.accounts import email_change, one_time_links, passwords, recovery, registration, sessions, sign_in, throttle
 from idp.accounts.audit import list_events
-from idp.accounts.throttle import MAIL_BURST
+from idp.accounts.throttle import MAIL_BURST, MAIL_KEPT
 from idp.accounts.users import Person
 from idp.errors import ExpiredError, InvalidInputError, Throttled
 from idp.models import User
@@ -130,6 +130,18 @@ def test_a_second_request_ends_the_first(db, settings, visitor, ada, mailbox):
     db.commit()
     assert email_change.pending_change(db, ada.id) == NEW
     assert confirm(db, settings, visitor, mailbox.last("confirm_new_address").token) == ada.id
+
+
+@pytest.mark.parametrize(("email", "is_spared"), [("Countess@example.org", True), ("duchess@example.org", False)])
+def test_a_link_stays_good_while_its_mailbox_has_no_room_for_another(
+    db, settings, visitor, ada, mailbox, email, is_spared
+):
+    request(db, settings, visitor, ada)
+    for _ in range(MAIL_BURST + MAIL_KEPT):
+        throttle.admits_mail(db, settings, email, is_awaited=True)
+    request(db, settings, visitor, ada, email)
+    assert len(mailbox.all("confirm_new_address")) == 1
+    assert is_good(db, mailbox.last("confirm_new_address").token) is is_spared
 
 
 def test_of_several_requests_at_once_one_link_is_good(settings, db, visitor, ada, mailbox):
