@@ -101,6 +101,12 @@ def end_session() -> None:
 
     While the provider does not answer, Streamlit signs out of this app alone without a word: the next card says so.
     """
+    # First, for it takes seconds at times: a click meanwhile ends this run, and must find everything as it was.
+    is_provider_there = True
+    try:
+        _seek_provider()
+    except ProviderUnavailable:
+        is_provider_there = False
     memory = open_shared_memory()
     access_token = read_access_token()
     if access_token is not None:
@@ -110,9 +116,7 @@ def end_session() -> None:
     if browser is not None:
         memory.forget_attempt(browser)
         memory.hold_automatic_attempts(browser)
-        try:
-            _seek_provider()
-        except ProviderUnavailable:
+        if not is_provider_there:
             memory.note_local_sign_out(browser)
     _write_state(None)
     st.session_state["logout"] = True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import streamlit
 from conftest import OpenApp, RecordedAuth, make_user
 from fake_provider import FakeProvider, Reply, make_browser_cookie
 from streamlit.testing.v1 import AppTest
 
 from streamlit_bridge import memory as memory_module
-from streamlit_bridge import texts
+from streamlit_bridge import session, texts
 from streamlit_bridge.memory import BoundedTable, Destination, SharedMemory
 from streamlit_bridge.return_path import _read_page
 
@@ -188,6 +189,18 @@ def test_sign_out_while_the_provider_is_away_says_how_far_it_went(
     assert recorded.logins == 1
     assert texts.SIGNED_OUT_LOCALLY not in [element.value for element in open_app("automatic").run().info]
     assert recorded.logins == 2
+
+
+def test_sign_out_that_another_click_ended_can_be_asked_for_again(
+    open_app: OpenApp, recorded: RecordedAuth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = open_app("classic_0_2", make_user()).run()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(session, "fetch_document", lambda *_: streamlit.stop())  # as another click ends the run
+        app.button(key="unique_key").click().run()
+    assert recorded.logouts == 0
+    app.run().button(key="unique_key").click().run()
+    assert recorded.logouts == 1
 
 
 def test_sign_out_that_reached_the_provider_says_nothing(open_app: OpenApp) -> None:
