@@ -185,6 +185,24 @@ def test_session_ended_at_the_provider_is_noticed_without_a_click(
     page.get_by_text(texts.SESSION_ENDED).wait_for()
 
 
+def test_work_within_a_fragment_that_requires_somebody_counts_as_use(
+    start_app: StartApp, provider: FakeProvider, page: Any
+) -> None:
+    page.goto(start_app(APPS / "fragment.py"))
+    page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    page.get_by_text("That makes 0").wait_for()
+    run = page.get_by_text("Run ").inner_text()
+
+    def count_uses() -> int:
+        return sum(path == "/api/v1/me" and "Idp-Passive" not in headers for path, headers, _ in provider.requests)
+
+    before = count_uses()
+    page.get_by_role("button", name="One more").click()
+    page.get_by_text("That makes 1").wait_for()
+    assert count_uses() > before
+    assert page.get_by_text("Run ").inner_text() == run
+
+
 def test_optional_layer(start_app: StartApp, provider: FakeProvider, page: Any) -> None:
     base = start_app(APPS / "layered.py")
     deep_link = f"{base}/chart?year=1843"
