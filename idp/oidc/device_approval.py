@@ -77,16 +77,14 @@ def is_approved(db: Session, provider: "Provider", session: CurrentSession, type
     user_code = normal_user_code(typed)
     if user_code is None:
         return False
-    query = (
-        select(DeviceAuthorization.id)
-        .join(AuthorizationGrant, AuthorizationGrant.id == DeviceAuthorization.grant_id)
-        .where(
-            DeviceAuthorization.user_code_digest == user_code_digest(provider.settings, user_code),
-            AuthorizationGrant.session_id == session.id,
-            AuthorizationGrant.revoked_at.is_(None),
-        )
+    digest = user_code_digest(provider.settings, user_code)
+    grant_id = db.scalar(select(DeviceAuthorization.grant_id).where(DeviceAuthorization.user_code_digest == digest))
+    holds = select(AuthorizationGrant.id).where(
+        AuthorizationGrant.id == grant_id,
+        AuthorizationGrant.session_id == session.id,
+        AuthorizationGrant.revoked_at.is_(None),
     )
-    return db.scalar(query) is not None
+    return grant_id is not None and db.scalar(holds) is not None
 
 
 def approve(

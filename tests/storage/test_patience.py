@@ -83,10 +83,15 @@ def test_what_others_have_written_meanwhile_is_not_waited_for(sqlite: Engine) ->
 
 @pytest.mark.parametrize("lane", Lane)
 def test_a_hash(request_begins: Callable[[], None], monkeypatch: pytest.MonkeyPatch, lane: Lane) -> None:
-    queue, may_end = hashing.HashingQueue(1), threading.Event()
+    queue, has_begun, may_end = hashing.HashingQueue(1), threading.Event(), threading.Event()
     monkeypatch.setattr(hashing, "_queue", lambda: queue)
-    place = Place(Lane.NEW, ("somebody",))
-    threading.Thread(target=lambda: queue.run(place, lambda: may_end.wait(60), ())).start()
+
+    def hash_slowly() -> bool:
+        has_begun.set()
+        return may_end.wait(60)
+
+    threading.Thread(target=lambda: queue.run(Place(Lane.NEW, ("somebody",)), hash_slowly, ())).start()
+    assert has_begun.wait(60)
     request_begins()
     with within(hashing.WAIT_MOST / 2), pytest.raises(Busy):
         crypto.hash_password("a password", 4, Place(lane, ("somebody else",)))
