@@ -214,7 +214,7 @@ def _send_json(
     timeout: httpx.Timeout,
     attempts: int,
 ) -> httpx.Response:
-    may_be_done = False
+    is_change, may_be_done = method != "GET", False
     while True:
         attempts -= 1
         try:
@@ -222,12 +222,12 @@ def _send_json(
                 method, url, headers=dict(headers), json=None if body is None else dict(body), timeout=timeout
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            may_be_done = may_be_done or (method != "GET" and not isinstance(error, NEVER_SENT))
+            may_be_done |= is_change and not isinstance(error, NEVER_SENT)
             if attempts and isinstance(error, httpx.TransportError):
                 continue
             # The class name only: messages of the transport may repeat the address with its query.
             raise (AnswerLost if may_be_done else ProviderUnavailable)(type(error).__name__) from error
-        may_be_done = may_be_done or (method != "GET" and response.status_code in LOST_STATUSES)
+        may_be_done |= is_change and response.status_code in LOST_STATUSES
         if may_be_done and response.status_code >= 500:
             raise AnswerLost(f"status {response.status_code}", _read_retry_after(response))
         return response

@@ -91,15 +91,7 @@ def _spend(
         # By the network: whom an attacker guesses at must not wait for that.
         return charges, passwords.place_of_stranger(visitor, charges[0].lane)
     except Throttled:
-        _note_throttled(db, settings, visitor, account, user_id)
-        raise
-
-
-def _note_throttled(db: Session, settings: Settings, visitor: Visitor, account: str, user_id: str | None) -> None:
-    """Keep evidence, but only so much of it: whoever tries without end fills no disk, and nobody's account, with it."""
-    try:
         network = throttle.SIGN_IN_EVIDENCE_ADDRESS, visitor.network
-        throttle.spend_all(db, settings, network, (throttle.SIGN_IN_EVIDENCE, account))
-    except Throttled:
-        return
-    audit.record(db, Event.SIGN_IN_THROTTLED, visitor, user_id=user_id)
+        if throttle.admits(db, settings, network, (throttle.SIGN_IN_EVIDENCE, account)):
+            audit.record(db, Event.SIGN_IN_THROTTLED, visitor, user_id=user_id)
+        raise

@@ -147,6 +147,18 @@ def spend_all(db: Session, settings: Settings, *buckets: tuple[str, str]) -> tup
     return tuple(charges)
 
 
+def admits(db: Session, settings: Settings, *buckets: tuple[str, str]) -> bool:
+    """Charge several buckets, as `spend_all`, and tell whether all had room.
+
+    So is evidence kept, but only so much of it: whoever sends nonsense all day fills no disk with it.
+    """
+    try:
+        spend_all(db, settings, *buckets)
+    except Throttled:
+        return False
+    return True
+
+
 def admits_mail(db: Session, settings: Settings, recipient: str, *, typed: str = "", is_awaited: bool = False) -> bool:
     """Charge a mail that strangers may cause to its mailbox, and tell whether it may be written.
 

@@ -10,7 +10,6 @@ from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestErro
 
 from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
-from idp.errors import Throttled
 from idp.oidc import client_assertions
 from idp.oidc.client_keys import JwtRefused
 from idp.oidc.clients import ASSERTION_METHODS, SECRET_METHODS, ClientMetadata
@@ -166,11 +165,7 @@ def _message(client_id: str, what: str) -> str:
 
 
 def _refuse(provider: "Provider", request: ProtocolRequest, client_id: str, reason: str) -> None:
-    """Keep evidence, but only so much of it: whoever sends nonsense all day fills no disk with it."""
-    try:
-        throttle.spend(request.db, provider.settings, throttle.CLIENT_AUTHENTICATION_ADDRESS, request.visitor.network)
-    except Throttled:
-        return
-    audit.record(
-        request.db, Event.CLIENT_AUTHENTICATION_REFUSED, request.visitor, client_id=client_id[:128], reason=reason
-    )
+    """Keep evidence, but only so much of it."""
+    db, visitor = request.db, request.visitor
+    if throttle.admits(db, provider.settings, (throttle.CLIENT_AUTHENTICATION_ADDRESS, visitor.network)):
+        audit.record(db, Event.CLIENT_AUTHENTICATION_REFUSED, visitor, client_id=client_id[:128], reason=reason)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from idp import crypto, turns
 from idp.database import pause
-from idp.oidc.clients import ClientMetadata
+from idp.oidc.clients import ClientMetadata, make_room
 from idp.oidc.key_sets import import_keys
 from idp.oidc.outgoing import OutgoingError, fetch
 from idp.oidc.signatures import registry as registry  # noqa: PLC0414 - for whoever checks a client's JWT
@@ -29,7 +29,6 @@ SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")
 SECRET_PURPOSE = "client secrets"  # noqa: S105 - what the sealed secret is for
 KEPT_FOR = 3_600  # seconds that fetched keys are used without asking again, unless their server asks for less
 REFETCH_AFTER = 10  # seconds: an unknown `kid`, or keys that are away, make us ask anew, but not everyone who comes
-_KEPT_MOST = 10_000  # clients: strangers may register ever more of them
 FETCHED_WITHIN = 3  # seconds that others wait for keys that somebody is fetching already
 _JWT_MOST = 16_384  # characters
 _KIND_OF = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
@@ -121,7 +120,7 @@ class ClientKeys:
         if client.jwks is not None:
             kept = self._registered.get(client.client_id)
             if kept is None or kept[0] != client.version:
-                _make_room(self._registered)
+                make_room(self._registered)
                 kept = self._registered[client.client_id] = (client.version, import_keys(client.jwks))
             return kept[1]
         if client.jwks_uri is None:
@@ -136,7 +135,7 @@ class ClientKeys:
         if kept is None or not kept.is_good(time.monotonic(), fetch_anew=fetch_anew):
             if db is not None:
                 pause(db)
-            _make_room(self._fetching)
+            make_room(self._fetching)
             fetching = self._fetching.setdefault(client_id, threading.Lock())
             with turns.aside():
                 is_mine = fetching.acquire(timeout=0 if kept and kept.keys and not fetch_anew else FETCHED_WITHIN)
@@ -145,7 +144,7 @@ class ClientKeys:
                     kept = self._kept(client_id, uri)  # perhaps somebody asked while we waited
                     now = time.monotonic()  # an interval: jumps of the clock do not matter
                     if kept is None or not kept.is_good(now, fetch_anew=fetch_anew):
-                        _make_room(self._fetched)
+                        make_room(self._fetched)
                         kept = self._fetched[client_id] = _ask(settings, uri, now, kept)
                 finally:
                     fetching.release()
@@ -170,11 +169,6 @@ class ClientKeys:
         if not fitting and client.jwks is None:
             fitting = fitting_keys(self.public_keys(settings, db, client, fetch_anew=True), algorithm, kid)
         return fitting
-
-
-def _make_room(kept: dict[str, Any]) -> None:
-    if len(kept) >= _KEPT_MOST:
-        kept.clear()
 
 
 def _ask(settings: Settings, uri: str, now: float, before: _Fetched | None) -> _Fetched:

@@ -12,12 +12,11 @@ from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.models import BrowserSession, Client, Consent
 from idp.oidc.client_store import load_client
-from idp.oidc.clients import ClientMetadata
+from idp.oidc.clients import ClientMetadata, make_room
 from idp.oidc.consents import GivenConsent
 from idp.settings import Settings
 from idp.statements import Prepared, value
 
-_KEPT_MOST = 10_000
 _VERSION = Prepared(select(Client.version).where(Client.client_id == value("client_id")))
 _SESSION_AND_BOTH = Prepared(
     sessions.CURRENT.add_columns(Client.version, Consent.scope, Consent.claims)
@@ -63,7 +62,6 @@ class ClientRegistry:
             return kept
         client = load_client(db, client_id)
         if client is not None:
-            if len(self._kept) >= _KEPT_MOST:
-                self._kept.clear()
+            make_room(self._kept)
             self._kept[client_id] = client
         return client

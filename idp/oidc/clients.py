@@ -25,6 +25,7 @@ SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 ASSERTION_METHODS = ("private_key_jwt", "client_secret_jwt")
 CONFIDENTIAL_METHODS = (*SECRET_METHODS, *ASSERTION_METHODS)
 AUTH_METHODS = (*CONFIDENTIAL_METHODS, "none")
+KEPT_MOST = 10_000  # clients of which a process keeps something in memory: strangers may register ever more of them
 IMPLICIT = "implicit"  # of the implicit and hybrid flows; only where the setting `response_types` is `all`
 # Which grants a response type belongs to (OIDC Registration section 2).
 GRANTS_OF_RESPONSE_TYPES: Mapping[str, Sequence[str]] = {
@@ -166,3 +167,9 @@ class ClientMetadata:
         """Return what may be shown: everything but the secrets' digests."""
         shown = {name: value for name, value in asdict(self).items() if name not in _NEVER_SHOWN}
         return {key: list(value) if isinstance(value, tuple) else value for key, value in shown.items()}
+
+
+def make_room(kept: dict[str, Any]) -> None:
+    """Let one more in where so much is kept, by client: all others are forgotten, and read again when they come."""
+    if len(kept) >= KEPT_MOST:
+        kept.clear()

@@ -201,7 +201,7 @@ class PresentedCode:
                     AuthorizationGrant.client_id == self._client_id,
                 )
             )
-        return expires_at is not None and clock.now() < expires_at + REUSE_COUNTS_FOR
+        return expires_at is not None and _counts_yet(expires_at)
 
     def claim(self, db: Session) -> Row | None:
         """Claim it: of any number who try at once, one gets the row.
@@ -263,4 +263,9 @@ def _is_betrayed(code: Row, verifier: str | None) -> bool:
     """Tell whether who presents a used code might have got something for it, had it not been used."""
     challenge = code["code_challenge"]
     is_verified = challenge is None or (verifier is not None and is_verifier_of(challenge, verifier))
-    return is_verified and clock.now() < code["code_expires_at"] + REUSE_COUNTS_FOR
+    return is_verified and _counts_yet(code["code_expires_at"])
+
+
+def _counts_yet(expires_at: int) -> bool:
+    """Tell whether a code, however often it was used, is young enough to be told from one in an old log."""
+    return clock.now() < expires_at + REUSE_COUNTS_FOR

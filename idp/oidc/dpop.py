@@ -68,6 +68,11 @@ class Proof:
     expires_at: int
     next_nonce: str | None = None
 
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """What the answer carries for it (section 8.2)."""
+        return [("DPoP-Nonce", self.next_nonce)] if self.next_nonce else []
+
 
 def check_proof(settings: Settings, proof: str, *, method: str, url: str, access_token: str | None = None) -> Proof:
     """Check a proof as section 4.3 says, but for whether it was shown before: `note_proof` tells.

@@ -14,7 +14,7 @@ from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.database import pause
-from idp.errors import AlreadyExistsError, InvalidInputError, Throttled
+from idp.errors import AlreadyExistsError, InvalidInputError
 from idp.oidc import client_document, client_store, initial_tokens, self_description
 from idp.oidc.client_admission import admit_client
 from idp.oidc.clients import ClientMetadata
@@ -187,13 +187,10 @@ def _unknown_initial_token() -> RegistrationFault:
 
 
 def _note_refusal(db: Session, settings: Settings, visitor: Visitor, reason: str, client_id: str | None) -> None:
-    """Keep evidence, but only so much of it: whoever sends nonsense all day fills no disk with it."""
-    try:
-        throttle.spend(db, settings, throttle.CLIENT_AUTHENTICATION_ADDRESS, visitor.network)
-    except Throttled:
-        return
+    """Keep evidence, but only so much of it."""
     known = client_id[:128] if client_id and client_id.isprintable() else None
-    audit.record(db, Event.CLIENT_AUTHENTICATION_REFUSED, visitor, client_id=known, reason=reason)
+    if throttle.admits(db, settings, (throttle.CLIENT_AUTHENTICATION_ADDRESS, visitor.network)):
+        audit.record(db, Event.CLIENT_AUTHENTICATION_REFUSED, visitor, client_id=known, reason=reason)
 
 
 def _fault_of(refused: InvalidInputError) -> RegistrationFault:

@@ -76,7 +76,7 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, d
             expires_at=now + lifetime,
         )
     )
-    nonce = [("DPoP-Nonce", proof.next_nonce)] if proof and proof.next_nonce else []
+    nonce = proof.headers if proof else []
     return 201, {"request_uri": URI_PREFIX + token, "expires_in": lifetime}, [*NO_STORE, *nonce]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from idp.oidc import client_keys, outgoing
+from idp.oidc import client_keys, clients, outgoing
 from idp.oidc.client_keys import ClientKeys, JwtRefused
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
@@ -99,7 +99,7 @@ def test_keys_that_are_known_outlive_a_bad_answer(
 def test_keys_of_ever_more_clients_are_not_all_kept(
     document_server: DocumentServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_keys, "_KEPT_MOST", 3)
+    monkeypatch.setattr(clients, "KEPT_MOST", 3)
     keys, uri = ClientKeys(), document_server.put("/jwks", JWKS, "application/json")
     for number in range(10):
         for of_client in ({"jwks": json.loads(JWKS)}, {"jwks_uri": uri}):

@@ -105,8 +105,7 @@ def test_an_apps_server(request_begins: Callable[[], None], settings: Settings) 
             outgoing.fetch(settings, server.drip("/jwks", every=0.05), "*/*")
 
 
-@pytest.mark.postgres
-@pytest.mark.skipif(not postgresql.SERVER, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server")
+@postgresql.needed
 def test_rows_of_a_server_one_after_the_other(request_begins: Callable[[], None]) -> None:
     with postgresql.new_database() as url, psycopg.connect(url, autocommit=True) as other:
         other.execute("CREATE TABLE box (id INTEGER PRIMARY KEY, content TEXT)")
@@ -125,8 +124,7 @@ def test_rows_of_a_server_one_after_the_other(request_begins: Callable[[], None]
         engine.dispose()
 
 
-@pytest.mark.postgres
-@pytest.mark.skipif(not postgresql.SERVER, reason="IDP_TEST_POSTGRES_URL names no PostgreSQL server")
+@postgresql.needed
 def test_who_is_late_may_still_go_back_to_a_savepoint(request_begins: Callable[[], None]) -> None:
     with postgresql.new_database() as url:
         engine = database.open_engine(Settings(database_url=url))

@@ -89,7 +89,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
         self.note_proof()
         if self.proof is not None:
             authorization = authorization._replace(dpop_jkt=self.proof.jkt)
-        nonce = [("DPoP-Nonce", self.proof.next_nonce)] if self.proof and self.proof.next_nonce else []
+        nonce = self.proof.headers if self.proof else []
         return 200, mint(self.server, self.request.db, authorization), [*NO_STORE, *nonce]
 
     def _check_proof(self) -> Proof:
