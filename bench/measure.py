@@ -155,9 +155,6 @@ class Bench:
             hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', page))
             form = {**hidden, "username": self.person, "password": PASSWORD}
             answer = self.call("POST", f"{self.settings.issuer}/sign-in", form)
-            answer = self.call(
-                "GET", self.settings.issuer + answer.header("Location").removeprefix(self.settings.issuer)
-            )
             location = answer.header("Location")
         assert location.startswith(REDIRECT_URI), (answer.status, location, answer.body[:300])
         return parse_qs(urlsplit(location).query)["code"][0]

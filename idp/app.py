@@ -21,7 +21,7 @@ from idp.web.front_door import FrontDoor
 from idp.web.observation import Observation
 from idp.web.one_at_a_time import OneAtATime
 from idp.web.operations import register_operations
-from idp.web.pages import register_pages
+from idp.web.pages import DIRECT, register_pages
 from idp.web.protocol import BELOW, ENDPOINTS, register_protocol
 from idp.web.protocol.cross_origin import cross_origin_headers
 from idp.web.reception import Reception
@@ -70,7 +70,8 @@ def create_app(in_force: Settings | None = None) -> Flask:
     # Around every response, the innermost first: Flask runs what was registered last before the others.
     register_security(app)
     register_transaction(app)
-    app.wsgi_app = Direct(app.wsgi_app, in_force, ENDPOINTS, BELOW, cross_origin_headers)  # type: ignore[method-assign]
+    endpoints = {**ENDPOINTS, **DIRECT}
+    app.wsgi_app = Direct(app.wsgi_app, in_force, endpoints, BELOW, cross_origin_headers)  # type: ignore[method-assign]
     databases = database.SessionPool(partial(context.extension.session.session_factory, on=engine))
     site = Site(in_force, provider, databases, cookie_names(in_force))
     app.wsgi_app = Exchanges(app.wsgi_app, site)  # type: ignore[method-assign]

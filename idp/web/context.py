@@ -6,8 +6,6 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from werkzeug.http import dump_cookie
-from werkzeug.wrappers import Response
 
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
@@ -34,8 +32,6 @@ class RequestSession(LeanSession, FlaskSession):
 
 # With no tables of its own: the models are plain SQLAlchemy, this carries engine and session for the web.
 extension = SQLAlchemy(session_options={"expire_on_commit": False, "class_": RequestSession})
-
-BROWSER_COOKIE_LIFETIME = 400 * 86_400  # seconds; what browsers keep at most
 
 
 def database() -> Session:
@@ -94,16 +90,14 @@ def note_activity(session_id: str, last_seen_at: int) -> None:
         database().commit()
 
 
-def set_session_cookie(response: Response, token: str) -> None:
-    """Hand the session's secret to the browser."""
+def hand_over_session(token: str) -> None:
+    """Give the session's secret to the browser, with the answer; unless that tells of a fault of ours."""
     current().session_token = token
-    response.headers.add("Set-Cookie", _cookie(cookies().session, token, settings().session_lifetime))
 
 
-def delete_session_cookie(response: Response) -> None:
-    """Take the session's secret back."""
+def take_back_session() -> None:
+    """Take the session's secret from the browser, likewise."""
     current().session_token = ""
-    response.headers.add("Set-Cookie", _cookie(cookies().session, "", 0))
 
 
 # -- The browser itself -----------------------------------------------------------
@@ -117,17 +111,3 @@ def browser_token() -> str:
 def ensure_browser_token() -> str:
     """Return the secret that tells this browser from others; makes one that the response then carries."""
     return current().ensure_browser_token()
-
-
-def browser_cookie() -> list[tuple[str, str]]:
-    """Return the header that sets the browser's cookie, when this request made one."""
-    exchange = current()
-    if not exchange.has_new_browser:
-        return []
-    return [("Set-Cookie", _cookie(cookies().browser, exchange.browser_token, BROWSER_COOKIE_LIFETIME))]
-
-
-def _cookie(name: str, value: str, max_age: int) -> str:
-    return dump_cookie(
-        name, value, max_age=max_age, path="/", secure=settings().is_https, httponly=True, samesite="Lax"
-    )

@@ -12,15 +12,14 @@ from flask import Response, request
 
 from idp.settings import Settings
 from idp.web.at_hand import NO_ROOM
-from idp.web.browser_state import browser_state_cookie
-from idp.web.context import browser_cookie
-from idp.web.exchange import Answer, Page, current
+from idp.web.cookies import cookies_to_set
+from idp.web.exchange import Answer, GoOn, Page, current
 from idp.web.security import headers_beside
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-Endpoint = Callable[..., Answer | Page | Response]
+Endpoint = Callable[..., Answer | Page | GoOn | Response]
 _OUTCOME = "idp.outcome"  # where the environment keeps what an endpoint came to, when Flask goes on from there
 _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -35,6 +34,8 @@ def as_view(endpoint: Endpoint) -> Callable[..., Response]:
             return outcome.render()
         if isinstance(outcome, Answer):
             return Response(outcome.body, outcome.status, outcome.headers)
+        if isinstance(outcome, GoOn):
+            return Response(status=303, headers={"Location": request.script_root + outcome.path})
         return outcome
 
     return view
@@ -68,16 +69,18 @@ class Direct:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer the request, or pass it on."""
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        folder, values = path, tuple[str, ...]()
-        endpoint = self._endpoints.get((method, path))
-        if endpoint is None:
-            folder, _, last = path.rpartition("/")
-            endpoint, values = self._below.get((method, folder)), (last,)
-        if endpoint is None or not all(values) or NO_ROOM in environ:
+        path = environ["PATH_INFO"]
+        folder, endpoint, values = self._find(environ["REQUEST_METHOD"], path)
+        if endpoint is None or NO_ROOM in environ:
             return self._application(environ, start_response)
         try:
             outcome = endpoint(*values)
+            if isinstance(outcome, GoOn):
+                current().end_transaction(303)  # what was done stays, whatever comes next, and is locked no longer
+                path = outcome.path
+                folder, endpoint, values = self._find("GET", path)
+                assert endpoint is not None, path
+                outcome = endpoint(*values)
             if isinstance(outcome, Answer):
                 headers = self._complete(path, folder, outcome)
                 current().end_transaction(outcome.status)
@@ -88,6 +91,13 @@ class Direct:
         else:
             environ[_OUTCOME] = lambda: outcome
         return self._application(environ, start_response)
+
+    def _find(self, method: str, path: str) -> tuple[str, Endpoint | None, tuple[str, ...]]:
+        """Return the endpoint for a request and what it takes, with what all requests to it have in common."""
+        if endpoint := self._endpoints.get((method, path)):
+            return path, endpoint, ()
+        folder, _, last = path.rpartition("/")
+        return folder, self._below.get((method, folder)) if last else None, (last,)
 
     def _complete(self, path: str, folder: str, answer: Answer) -> list[tuple[str, str]]:
         """Return all headers of an answer. Which ones it needs beside its own is worked out once for each kind.
@@ -103,8 +113,7 @@ class Direct:
             further = [*answer.headers, *self._headers_of(path)]
             beside = further[len(answer.headers) :] + headers_beside(self._settings, path, answer.status, further)
             self._beside[kind] = beside
-        cookies = (*browser_cookie(), *browser_state_cookie())
-        return [*answer.headers, *beside, *cookies, ("Content-Length", str(len(answer.body)))]
+        return [*answer.headers, *beside, *cookies_to_set(answer.status), ("Content-Length", str(len(answer.body)))]
 
 
 def _raising(fault: Exception) -> Callable[[], Answer]:

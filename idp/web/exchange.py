@@ -3,13 +3,15 @@
 Every layer of the web application sees the same exchange, whether Flask stands around it or not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
 from idp import crypto, patience
@@ -17,6 +19,7 @@ from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
 from idp.database import LeanSession, SessionPool
+from idp.oidc.requests import FORM
 from idp.oidc.server import Provider
 from idp.settings import Settings
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from flask import Response
 
 BODY_MOST = 64 * 1024  # bytes; the longest honest form is far shorter
+FIELDS_MOST = 100  # of a form or a query
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,17 @@ class Page:
     render: Callable[[], "Response"]
 
 
+@dataclass(slots=True)
+class GoOn:
+    """An answer that another endpoint has: this one has done its part, and that one knows what comes next.
+
+    Attributes:
+        path: where the browser would be sent, below the issuer's path.
+    """
+
+    path: str
+
+
 class Exchange:
     """One request, and what is known about who sent it."""
 
@@ -82,11 +97,14 @@ class Exchange:
         "_browser_token",
         "_cookies",
         "_database",
+        "_form",
+        "_query",
         "_session",
         "_visitor",
         "environ",
         "has_asked_for_session",
         "has_new_browser",
+        "language",
         "session_token",
         "site",
     )
@@ -96,10 +114,13 @@ class Exchange:
         self.environ = environ
         self.session_token: str | None = None  # the session's new secret; empty when it was taken back
         self.has_new_browser = False
+        self.language: str | None = None  # of its pages, once it is chosen (`idp.web.texts`)
         self._body: bytes | None = None
         self._browser_token: str | None = None
         self._cookies: dict[str, str] | None = None
         self._database: LeanSession | None = None
+        self._form: Mapping[str, str] | None = None
+        self._query: Mapping[str, str] | None = None
         self.has_asked_for_session = False
         self._session: CurrentSession | None = None
         self._visitor: Visitor | None = None
@@ -142,6 +163,29 @@ class Exchange:
             else:
                 self._body = get_input_stream(self.environ, max_content_length=BODY_MOST).read()
         return self._body
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The fields of the query: of several by one name the first.
+
+        Raises:
+            RequestEntityTooLarge: there are more than any honest one has.
+        """
+        if self._query is None:
+            self._query = _fields(self.environ.get("QUERY_STRING", ""))
+        return self._query
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        """The fields of the form that was posted, likewise; none where no form was.
+
+        Raises:
+            RequestEntityTooLarge: it is longer, or there are more, than any honest one has.
+        """
+        if self._form is None:
+            is_posted = self.method == "POST" and self.content_type == FORM
+            self._form = _fields(self.body().decode("utf-8", "replace")) if is_posted else {}
+        return self._form
 
     def cookie(self, name: str) -> str:
         """Return a cookie of ours, or nothing: their values are base64url, so nothing in them is quoted."""
@@ -193,8 +237,8 @@ class Exchange:
 
     @property
     def brought_session_token(self) -> str:
-        """The secret of a session that the browser brought, good or not; nothing when it has none."""
-        return self.cookie(self.site.cookies.session)
+        """The secret of a session that the browser brought or has just got, good or not; nothing when it has none."""
+        return self.cookie(self.site.cookies.session) if self.session_token is None else self.session_token
 
     # -- What is written for it -------------------------------------------------------
 
@@ -228,6 +272,19 @@ class Exchange:
         if self._database is not None:
             self.site.databases.give_back(self._database)
             self._database = None
+
+
+def _fields(encoded: str) -> dict[str, str]:
+    """Return the first value of each field, with nothing left out for its being empty.
+
+    Args:
+        encoded: as a form or a query has them; what is not UTF-8 is shown as such.
+    """
+    try:
+        pairs = parse_qsl(encoded, keep_blank_values=True, max_num_fields=FIELDS_MOST)
+    except ValueError:
+        raise RequestEntityTooLarge from None
+    return dict(reversed(pairs))
 
 
 _current: ContextVar[Exchange] = ContextVar("exchange")

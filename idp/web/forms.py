@@ -4,11 +4,10 @@ A form carries a token that is a MAC over the browser's own secret and the sessi
 site, nor carried from one browser or session to another (OWASP CSRF prevention: signed double submit).
 """
 
-from flask import request
-
 from idp import crypto
 from idp.errors import ExpiredError
 from idp.web import context
+from idp.web.exchange import current
 from idp.web.texts import text
 
 CSRF_FIELD = "csrf_token"
@@ -33,12 +32,18 @@ def check_csrf() -> None:
 
 def field(name: str) -> str:
     """Return a field of the form as text without NUL characters; empty when it is missing."""
-    return request.form.get(name, "").replace("\x00", "")
+    return current().form.get(name, "").replace("\x00", "")
 
 
 def has_field(name: str) -> bool:
     """Tell whether the form holds a field, filled in or not."""
-    return name in request.form
+    return name in current().form
+
+
+def given(name: str) -> str:
+    """Return what the address or else the form says, likewise: a page's form repeats what led to it."""
+    exchange = current()
+    return (exchange.query.get(name) or exchange.form.get(name, "")).replace("\x00", "")
 
 
 def _expected_token() -> str:

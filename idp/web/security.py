@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 
 from idp.settings import Settings
 from idp.web import context
-from idp.web.browser_state import browser_state_cookie
+from idp.web.cookies import cookies_to_set
 
 # No script at all, nothing from another host, nobody may frame us. form-action is left out: Chromium applies it to the
 # redirect after a form too, and that redirect ends at the app (see docs/security.md).
@@ -57,6 +57,6 @@ def register_security(app: Flask) -> None:
     @app.after_request
     def set_headers(response: Response) -> Response:
         beside = headers_beside(context.settings(), request.path, response.status_code, response.headers)
-        for header in (*beside, *context.browser_cookie(), *browser_state_cookie()):
+        for header in (*beside, *cookies_to_set(response.status_code)):
             response.headers.add(*header)
         return response

@@ -39,7 +39,7 @@ def leave(ended: EndedSessions | None, destination: str) -> Response:
     """
     frames = frontchannel.frames_of(context.settings(), ended) if ended and ended.to_visit else ()
     response = _tell_apps(frames, destination) if frames else Response(status=303, headers={"Location": destination})
-    context.delete_session_cookie(response)
+    context.take_back_session()
     return response
 
 

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from string import Formatter
-from typing import Any, cast
+from typing import Any
 
-from flask import g, request
 from markupsafe import Markup, escape
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from idp import sentences as wordings
 from idp.sentences import Sentence
+from idp.web.exchange import current
 
 FOLDER = Path(__file__).parent / "texts"
 FALLBACK = "en"
@@ -61,14 +63,15 @@ def choose_language(ui_locales: str | None, accepted: list[str]) -> str:
 
 def prefer(ui_locales: str | None) -> None:
     """Let an app's choice of language come before the browser's for the rest of this request."""
-    g.language = choose_language(ui_locales, _accepted())
+    current().language = choose_language(ui_locales, _accepted())
 
 
 def language() -> str:
     """Return the language of this request's page."""
-    if "language" not in g:
-        g.language = choose_language(None, _accepted())
-    return cast(str, g.language)
+    exchange = current()
+    if exchange.language is None:
+        exchange.language = choose_language(None, _accepted())
+    return exchange.language
 
 
 def text(key: str, **filling: Any) -> Markup:
@@ -121,7 +124,8 @@ def wait(seconds: int) -> Markup:
 
 
 def _accepted() -> list[str]:
-    return [tag for tag, quality in request.accept_languages if quality > 0]
+    accepted = parse_accept_header(current().header("ACCEPT_LANGUAGE"), LanguageAccept)
+    return [tag for tag, quality in accepted if quality > 0]
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,13 +1,27 @@
 """Drives pages as a person does: load, fill in, press a button."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from idp.web import exchange
 from tests.factories import PASSWORD
 from tests.relying_party import Forms
+
+
+@contextmanager
+def asked_in(language: str) -> Iterator[None]:
+    """Be within a request of a browser that asks for a language."""
+    before = exchange._current.set(exchange.Exchange(cast(exchange.Site, None), {"HTTP_ACCEPT_LANGUAGE": language}))
+    try:
+        yield
+    finally:
+        exchange._current.reset(before)
 
 
 def form_with(page: TestResponse, button: str) -> tuple[str, dict[str, str]]:

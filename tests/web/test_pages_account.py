@@ -16,7 +16,7 @@ from idp.web.pages import sessions
 from idp.web.pages.devices import describe_device
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
-from tests.web.page_driver import form_with, location, press, sign_in, words
+from tests.web.page_driver import asked_in, form_with, location, press, sign_in, words
 
 NEW_PASSWORD = "kettle orbit mustard lantern"
 IPHONE = (
@@ -239,8 +239,8 @@ def test_times_are_said_in_words(ada: FlaskClient, clock: Any, seconds: int, sen
         ("", "Unknown browser"),
     ],
 )
-def test_devices_are_named(app: Flask, user_agent: str, device: str) -> None:
-    with app.test_request_context():
+def test_devices_are_named(user_agent: str, device: str) -> None:
+    with asked_in("en"):
         assert str(describe_device(user_agent)) == device
 
 

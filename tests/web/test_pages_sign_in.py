@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from idp.accounts import users
 from idp.accounts.visitor import OPERATOR
 from idp.models import User
+from idp.oidc import authorization_issuer
 from idp.settings import Settings
 from idp.web.pages.destinations import DESTINATIONS
 from tests.factories import PASSWORD
@@ -105,7 +107,7 @@ def test_app_is_named_with_its_documents(client: FlaskClient, relying_party: Cal
     assert 'value="grace@example.org"' in page.text
 
 
-def test_sign_in_returns_to_the_dispatcher(
+def test_who_signed_in_is_led_to_the_app_at_once(
     client: FlaskClient, make_user: Callable[..., User], relying_party: Callable[..., RelyingParty]
 ) -> None:
     make_user()
@@ -113,8 +115,45 @@ def test_sign_in_returns_to_the_dispatcher(
     page = app.follow(app.send())
     refused = press(client, page, "login-submit", username="ada", password="wrong")
     response = press(client, refused, "login-submit", username="ada", password=PASSWORD)
-    assert location(response).startswith("/oauth/authorize/")
-    assert app.read_answer(app.follow(response)).code
+    assert app.read_answer(response).code
+    assert response.headers["Cache-Control"] == "no-store"
+    assert [cookie for cookie in response.headers.getlist("Set-Cookie") if cookie.startswith("idp_session=")]
+    assert app.read_answer(app.send(prompt="none")).code, "and is signed in"
+
+
+def test_sign_in_stays_where_the_answer_to_the_app_fails(
+    client: FlaskClient,
+    make_user: Callable[..., User],
+    relying_party: Callable[..., RelyingParty],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_user()
+    app = relying_party(client)
+    page = app.follow(app.send())
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(authorization_issuer, "issue_code", failing)
+        failed = press(client, page, "login-submit", username="ada", password=PASSWORD)
+    assert failed.status_code == 503
+    assert failed.headers["Retry-After"]
+    assert "idp_session" not in str(failed.headers.getlist("Set-Cookie"))
+    assert app.read_answer(press(client, page, "login-submit", username="ada", password=PASSWORD)).code
+
+
+def failing(*_: object) -> str:
+    """Fail as a database does that is locked for too long."""
+    raise OperationalError("", {}, Exception("database is locked"))
+
+
+def test_an_answer_by_form_post_follows_the_sign_in(
+    client: FlaskClient, make_user: Callable[..., User], relying_party: Callable[..., RelyingParty]
+) -> None:
+    make_user()
+    app = relying_party(client)
+    page = app.follow(app.send(response_mode="form_post"))
+    response = press(client, page, "login-submit", username="ada", password=PASSWORD)
+    assert response.status_code == 200
+    assert app.read_answer(response).code
+    assert "script-src" in response.headers["Content-Security-Policy"]
 
 
 def test_cancel_works_with_empty_fields(client: FlaskClient, relying_party: Callable[..., RelyingParty]) -> None:

@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-from flask import Flask
 
 import idp.web
 from idp import errors, sentences
 from idp.web import texts
+from tests.web.page_driver import asked_in
 
 WEB = Path(idp.web.__file__).parent
 SOURCES = {path: path.read_text("utf-8") for path in (*WEB.rglob("*.py"), *WEB.rglob("*.html"))}
@@ -55,14 +55,14 @@ def test_accounts_say_nothing_that_cannot_be_translated() -> None:
                 assert not in_english, f"{path.name}:{raised.lineno}"
 
 
-def test_what_the_rooms_below_say_is_said_in_the_pages_language(app: Flask) -> None:
+def test_what_the_rooms_below_say_is_said_in_the_pages_language() -> None:
     too_long = sentences.FIELD_TOO_LONG(what=sentences.GIVEN_NAME(), most=100)
     assert too_long == "The first name has more than 100 characters."
-    with app.test_request_context(headers={"Accept-Language": "de"}):
+    with asked_in("de"):
         assert texts.told(too_long) == "Zu lang für „Vorname“: Erlaubt sind 100 Zeichen."
         assert "&lt;b&gt;" in texts.told(sentences.USERNAME_STRANGE(characters="<b>"))
         assert texts.told("Only <so>.") == '<span lang="en">Only &lt;so&gt;.</span>'
-    with app.test_request_context(headers={"Accept-Language": "en"}):
+    with asked_in("en"):
         assert texts.told(too_long) == too_long
 
 

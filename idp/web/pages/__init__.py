@@ -6,6 +6,7 @@ the dispatcher of the protocol.
 
 from flask import Flask
 
+from idp.web.direct import Endpoint, as_view
 from idp.web.pages import (
     account,
     apps,
@@ -33,8 +34,6 @@ from idp.web.pages import (
 
 ROUTES = (
     ("GET", "/", account.show_front_door),
-    ("GET", "/sign-in", sign_in.show_sign_in),
-    ("POST", "/sign-in", sign_in.submit_sign_in),
     ("GET", "/register", register.show_register),
     ("POST", "/register", register.submit_register),
     ("GET", "/mail-sent", mail_sent.show_mail_sent),
@@ -86,6 +85,11 @@ ROUTES = (
     ("GET", "/brand/icon.svg", brand.show_icon),
     ("GET", "/brand/client/<client_id>", client_logo.show_client_logo),
 )
+# Those that may answer without a page: they are called without Flask around them (`idp.web.direct`).
+DIRECT: dict[tuple[str, str], Endpoint] = {
+    ("GET", "/sign-in"): sign_in.show_sign_in,
+    ("POST", "/sign-in"): sign_in.submit_sign_in,
+}
 
 
 def register_pages(app: Flask) -> None:
@@ -96,3 +100,5 @@ def register_pages(app: Flask) -> None:
     app.add_template_global(brand.initial_of)
     for method, path, view in ROUTES:
         app.add_url_rule(path, view_func=view, methods=[method])
+    for (method, path), endpoint in DIRECT.items():
+        app.add_url_rule(path, endpoint.__name__, as_view(endpoint), methods=[method])

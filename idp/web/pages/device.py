@@ -76,7 +76,7 @@ def _look_up(typed: str, action: str = "") -> Response:
 
 
 def _typed() -> str:
-    return shown_again(request.values.get("user_code", "").replace("\x00", ""))
+    return shown_again(forms.given("user_code"))
 
 
 def _form(typed: str, faults: Faults = NO_FAULTS, status: int = 200) -> Response:

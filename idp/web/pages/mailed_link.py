@@ -1,16 +1,16 @@
 """Links that came by mail: their secret is read here, and here it is said when one is good no more."""
 
-from flask import Response, request
+from flask import Response
 
 from idp.accounts import one_time_links
 from idp.oidc import interaction
-from idp.web import context
+from idp.web import context, forms
 from idp.web.pages.rendering import page, see_other
 
 
 def token() -> str:
     """Return the secret that the link, or the form behind it, carries."""
-    return request.values.get(one_time_links.PARAMETER, "").replace("\x00", "")
+    return forms.given(one_time_links.PARAMETER)
 
 
 def gone(*, remedy: str, status: int = 400) -> Response:

@@ -1,12 +1,10 @@
 """The app's request that brought a person to a page: the page knows its id, the database knows the rest."""
 
-from flask import request
-
 from idp.accounts.sessions import CurrentSession
 from idp.errors import ExpiredError
 from idp.oidc import interaction
 from idp.oidc.interaction import Interaction
-from idp.web import context, texts
+from idp.web import context, forms, texts
 from idp.web.texts import text
 
 
@@ -16,7 +14,7 @@ def find_parked() -> Interaction | None:
     Raises:
         ExpiredError: it is unknown, over, or was made in another browser.
     """
-    interaction_id = request.values.get("i", "").replace("\x00", "")
+    interaction_id = forms.given("i")
     if not interaction_id:
         return None
     digest = context.visitor().browser_digest

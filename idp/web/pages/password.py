@@ -56,9 +56,8 @@ def submit_password() -> Response:
     except (InvalidInputError, Throttled) as refusal:
         return form_again(refusal, form)
     goes_on = destinations.requested_view() if session.must_change_password else "show_password"
-    response = resume(parked) if parked else see_other(goes_on, notice="password-changed", **destinations.goes_along())
-    context.set_session_cookie(response, sessions.rotate_secret(context.database(), session.id))
-    return response
+    context.hand_over_session(sessions.rotate_secret(context.database(), session.id))
+    return resume(parked) if parked else see_other(goes_on, notice="password-changed", **destinations.goes_along())
 
 
 def _form(

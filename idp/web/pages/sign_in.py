@@ -2,8 +2,6 @@
 
 from functools import partial
 
-from flask import Response, request
-
 from idp.accounts import sign_in
 from idp.accounts.sessions import CurrentSession
 from idp.errors import AddressUnverified, SignInRefused, Throttled
@@ -11,6 +9,7 @@ from idp.oidc import interaction
 from idp.oidc.interaction import Interaction
 from idp.oidc.subjects import subject_of
 from idp.web import context, forms
+from idp.web.exchange import GoOn, Page
 from idp.web.pages import destinations, mail_sent
 from idp.web.pages.parked import find_parked, id_of
 from idp.web.pages.register import policy_for
@@ -20,31 +19,30 @@ from idp.web.pages.rendering import (
     faults_of_token,
     form_again,
     page,
-    resume,
     see_other,
     shown_again,
 )
 from idp.web.texts import text
 
 
-def show_sign_in() -> Response:
+def show_sign_in() -> Page:
     """Show the form; who is signed in already and was sent by no app needs none."""
     parked = find_parked()
     session = context.current_session()
-    if parked is None and session is not None and "other" not in request.values:
-        return see_other(destinations.requested_view(), **destinations.goes_along())
+    if parked is None and session is not None and not _is_for_another():
+        return _leave()
     return _form(parked, _suggestion(parked))
 
 
-def submit_sign_in() -> Response:
-    """Check the password, start a session, return to where the person came from."""
+def submit_sign_in() -> GoOn | Page:
+    """Check the password, start a session, go on to where the person came from."""
     parked = find_parked()
     username, password = forms.field("username"), forms.field("password")
     if faults := faults_of_token():
         return _form(parked, username, faults, 400)
     if parked and forms.field("action") == "cancel":
         interaction.note_denial(context.database(), parked.id)
-        return resume(parked)
+        return _resume(parked)
     if faults := _missing(username, password):
         return _form(parked, username, faults, 422)
     before = context.current_session()
@@ -61,18 +59,30 @@ def submit_sign_in() -> Response:
         # 422 and not 401: that would promise an HTTP authentication scheme (RFC 9110 section 15.5.2).
         return _form(parked, username, Faults(general=[text("sign_in.refused")], blamed="password"), 422)
     except AddressUnverified:
-        return mail_sent.lead_to_mailbox(mail_sent.PENDING, username, id_of(parked))
+        return Page(partial(mail_sent.lead_to_mailbox, mail_sent.PENDING, username, id_of(parked)))
     except Throttled as refusal:
-        return form_again(refusal, partial(_form, parked, username))
+        form = partial(_form, parked, username)
+        return Page(partial(form_again, refusal, lambda faults, status: form(faults, status).render()))
+    context.hand_over_session(token)
     if parked:
         interaction.note_sign_in(context.database(), parked.id, session_id)
-    response = resume(parked) if parked else see_other(destinations.requested_view(), **destinations.goes_along())
-    context.set_session_cookie(response, token)
-    return response
+        return _resume(parked)
+    return _leave()
 
 
-def _form(parked: Interaction | None, username: str, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
-    return page(
+def _resume(parked: Interaction) -> GoOn:
+    """Have the dispatcher answer at once: to sign in, a phone far away is spared one way there and back."""
+    return GoOn(interaction.resume_path(parked.id))
+
+
+def _leave() -> Page:
+    """Go on to the page that the person wanted, where no app sent them."""
+    return Page(partial(see_other, destinations.requested_view(), **destinations.goes_along()))
+
+
+def _form(parked: Interaction | None, username: str, faults: Faults = NO_FAULTS, status: int = 200) -> Page:
+    filled = partial(
+        page,
         "sign_in.html",
         status,
         parked=parked,
@@ -80,11 +90,12 @@ def _form(parked: Interaction | None, username: str, faults: Faults = NO_FAULTS,
         next_path=destinations.requested_path(),
         goes_along=destinations.goes_along(),
         username=shown_again(username),
-        is_other="1" if "other" in request.values else None,
+        is_other="1" if _is_for_another() else None,
         faults=faults,
         is_again=_person_again(parked) is not None,
         may_register=policy_for(parked) != "closed",
     )
+    return Page(filled)
 
 
 def _suggestion(parked: Interaction | None) -> str:
@@ -97,11 +108,16 @@ def _suggestion(parked: Interaction | None) -> str:
 def _person_again(parked: Interaction | None) -> CurrentSession | None:
     """Who is signed in and to prove it once more; nobody when another account is asked for, by person or app."""
     session = context.current_session()
-    if session is None or "other" in request.values:
+    if session is None or _is_for_another():
         return None
     if parked and not parked.request.admits(subject_of(context.settings(), parked.client, session.user_id)):
         return None
     return session
+
+
+def _is_for_another() -> bool:
+    """Tell whether another account is to sign in than the one that is."""
+    return bool(forms.given("other"))
 
 
 def _missing(username: str, password: str) -> Faults:
