@@ -122,8 +122,9 @@ def update(
 ) -> None:
     """Change what an app is; it counts at once. What is not named stays.
 
-    A list that is given takes the place of the one before. When a grant, a scope or the kind of subject is taken away,
-    the app's tokens end, and its people sign in anew; what they allowed it stays.
+    A list that is given takes the place of the one before. When a grant, a scope, a resource or the kind of subject is
+    taken away, or an app that acts offline becomes session-bound, the app's tokens end, and its people sign in anew;
+    what they allowed it stays.
     """
     if unknown := [each for each in cleared if each not in MEMBERS]:
         raise click.UsageError(f"--clear {unknown[0]}: there is {', '.join(MEMBERS)}.")

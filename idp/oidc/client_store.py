@@ -125,8 +125,9 @@ def update_client(
 ) -> tuple[ClientMetadata, str | None]:
     """Change what a client is.
 
-    What people allowed it stays. When a grant type or a scope is taken from it, or its people get other subjects, all
-    that it holds ends at once, and people sign in anew: a token must not outlive the right to it.
+    What people allowed it stays. When a grant type, a scope, a resource or leave to act offline is taken from it, or its
+    people get other subjects, all that it holds ends at once, and people sign in anew: a token must not outlive the
+    right to it.
 
     Args:
         before: the client as it was read.
@@ -205,8 +206,10 @@ def _takes_away(before: ClientMetadata, after: ClientMetadata) -> bool:
         subjects.sector_of(after),
     )
     is_told_apart = "pairwise" in (before.subject_type, after.subject_type) and has_other_subjects
-    lost = {*before.scopes, *before.grant_types} - {*after.scopes, *after.grant_types}
-    return bool(lost) or is_told_apart
+    had, has = ({*client.scopes, *client.grant_types, *client.resources} for client in (before, after))
+    # Its tokens die with the browser session from now on: one for acting offline would outlive that.
+    is_offline_over = before.may_act_offline and not after.may_act_offline
+    return bool(had - has) or is_offline_over or is_told_apart
 
 
 def _with_secret(settings: Settings, metadata: ClientMetadata, secret: str | None) -> ClientMetadata:

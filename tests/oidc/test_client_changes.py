@@ -56,6 +56,7 @@ def change(db: Session, settings: Settings) -> Change:
         {"access_token_lifetime": 60},
         {"redirect_uris": ("https://new.example.org/",)},
         {"is_trusted": False},
+        {"resources": ("https://api.example.org/",)},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -76,13 +77,17 @@ def test_what_it_holds_stays_when_nothing_is_taken_away(
         {"subject_type": "pairwise"},
         {"grant_types": ("authorization_code",)},
         {"grant_types": ("client_credentials",), "response_types": ()},
+        {"resources": ("https://other.example.org/",)},
+        {"is_access_token_session_bound": True},
     ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_what_it_holds_ends_when_a_right_is_taken_away(
     rp: RelyingParty, change: Change, changes: dict[str, Any]
 ) -> None:
-    tokens = rp.log_in(scope="openid email offline_access")
+    change(rp.metadata.client_id, resources=(rp.issuer, "https://other.example.org/"))
+    tokens = rp.log_in(scope="openid email offline_access", resource=rp.issuer)
+    assert rp.is_good(tokens)
     change(rp.metadata.client_id, **changes)
     assert rp.request_userinfo(tokens.access_token).status_code == 401
     refused = rp.request_refresh(tokens.refresh_token)
