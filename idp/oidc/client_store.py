@@ -125,9 +125,9 @@ def update_client(
 ) -> tuple[ClientMetadata, str | None]:
     """Change what a client is.
 
-    What people allowed it stays. When a grant type, a scope, a resource or leave to act offline is taken from it, or its
-    people get other subjects, all that it holds ends at once, and people sign in anew: a token must not outlive the
-    right to it.
+    What people allowed it stays. When a grant type, a scope, a resource or leave to act offline is taken from it, or
+    its people get other subjects, all that it holds ends at once, and people sign in anew: a token must not outlive
+    the right to it.
 
     Args:
         before: the client as it was read.

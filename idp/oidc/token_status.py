@@ -13,7 +13,8 @@ from idp.database import insert_into
 from idp.models import AuthorizationGrant, BrowserSession, Client, RefreshToken, RevokedAccessToken, User
 from idp.oidc import access_token, claims, jwt_access_token, refresh_tokens
 from idp.oidc import scopes as known_scopes
-from idp.oidc.clients import ClientMetadata
+from idp.oidc.access_token import AccessToken
+from idp.oidc.clients import TOKEN_EXCHANGE_GRANT, ClientMetadata
 from idp.settings import Settings
 from idp.statements import Prepared, Row, value
 
@@ -152,11 +153,12 @@ def find_active_token(db: Session, provider: "Provider", token: str) -> ActiveTo
             return None
         client_id, version = grant["client_id"], grant["client_version"]
         scope = grant["grant_scope"] if read.scope is None else read.scope
-    if read.client_id not in (None, client_id):  # exchanged: it hangs on what another client was granted
-        client = provider.clients.find(db, read.client_id)
+    is_foreign = read.client_id not in (None, client_id)  # exchanged: it hangs on what another client was granted
+    if is_foreign:
+        client = provider.clients.find(db, read.client_id or "")
     else:
         client = provider.clients.at_version(db, client_id, version)
-    if client is None:
+    if client is None or ((grant is None or is_foreign) and not _may_hold(client, read, provider.settings.issuer)):
         return None
     return ActiveToken(
         client=client,
@@ -169,6 +171,16 @@ def find_active_token(db: Session, provider: "Provider", token: str) -> ActiveTo
         dpop_jkt=read.dpop_jkt,
         came_from=read.came_from,
     )
+
+
+def _may_hold(client: ClientMetadata, read: AccessToken, issuer: str) -> bool:
+    """Tell whether a client may still have such a token: no grant of its own ended when a right was taken from it."""
+    if read.grant_id is None:
+        grant_type, resources = "client_credentials", {issuer, *client.resources}
+    else:
+        grant_type, resources = TOKEN_EXCHANGE_GRANT, {*client.resources}
+    has_scopes = set(known_scopes.split(read.scope)).issubset(client.scopes)
+    return grant_type in client.grant_types and has_scopes and resources.issuperset(read.resources)
 
 
 def find_refresh_token(db: Session, token: str) -> RefreshToken | None:

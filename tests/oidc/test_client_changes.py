@@ -15,10 +15,11 @@ from idp.errors import AlreadyExistsError, InvalidInputError
 from idp.models import Client, User
 from idp.oidc import client_store
 from idp.oidc.client_keys import SECRET_PURPOSE
-from idp.oidc.clients import ClientMetadata
+from idp.oidc.clients import TOKEN_EXCHANGE_GRANT, ClientMetadata
 from idp.settings import Settings
 from tests.relying_party import RelyingParty
 
+API = "https://api.example.org/"
 Change = Callable[..., tuple[ClientMetadata, str | None]]
 
 
@@ -92,6 +93,61 @@ def test_what_it_holds_ends_when_a_right_is_taken_away(
     assert rp.request_userinfo(tokens.access_token).status_code == 401
     refused = rp.request_refresh(tokens.refresh_token)
     assert refused.status_code == 400
+
+
+@pytest.mark.parametrize("access_token_format", ["opaque", "jwt"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scopes": ("recovery",)},
+        {"resources": ()},
+        {"grant_types": (TOKEN_EXCHANGE_GRANT,), "scopes": ()},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_token_of_its_own_ends_when_a_right_is_taken_away(
+    relying_party: Callable[..., RelyingParty], change: Change, changes: dict[str, Any], access_token_format: str
+) -> None:
+    """It hangs on no grant of a person that could be ended."""
+    job = relying_party(
+        grant_types=("client_credentials", TOKEN_EXCHANGE_GRANT),
+        redirect_uris=(),
+        scopes=("recovery", "recovery:password"),
+        resources=(API,),
+        access_token_format=access_token_format,
+    )
+    told = job.post("token_endpoint", grant_type="client_credentials", resource=API).json
+    change(job.metadata.client_id, client_name="Other")
+    assert job.introspect(told["access_token"])["scope"] == "recovery recovery:password"
+    change(job.metadata.client_id, **changes)
+    assert job.introspect(told["access_token"]) == {"active": False}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"scopes": ("openid",)}, {"resources": ("https://other.example.org/",)}, {"grant_types": ("client_credentials",)}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_an_api_exchanged_ends_when_a_right_is_taken_from_the_api(
+    rp: RelyingParty, relying_party: Callable[..., RelyingParty], change: Change, changes: dict[str, Any]
+) -> None:
+    """It hangs on what people granted to another app, and that goes on."""
+    api = relying_party(
+        grant_types=(TOKEN_EXCHANGE_GRANT,),
+        redirect_uris=(),
+        protected_resources=(API,),
+        resources=(rp.issuer,),
+        scopes=("openid", "email"),
+    )
+    change(rp.metadata.client_id, resources=(API,))
+    tokens = rp.log_in(scope="openid email offline_access", resource=API)
+    form = {"grant_type": TOKEN_EXCHANGE_GRANT, "subject_token": tokens.access_token, "resource": rp.issuer}
+    form["subject_token_type"] = "urn:ietf:params:oauth:token-type:access_token"
+    exchanged = api.post("token_endpoint", **form).json["access_token"]
+    assert api.request_userinfo(exchanged).status_code == 200
+    change(api.metadata.client_id, **changes)
+    assert api.request_userinfo(exchanged).status_code == 401
+    assert rp.introspect(tokens.access_token)["active"]
 
 
 def test_what_people_allowed_it_stays(stranger: RelyingParty, change: Change) -> None:
