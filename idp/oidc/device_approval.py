@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from authlib.oauth2.base import OAuth2Error
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
@@ -13,8 +14,8 @@ from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
 from idp.models import AuthorizationGrant, DeviceAuthorization
 from idp.oidc import consents, session_policy
-from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import DEVICE_CODE_GRANT, ClientMetadata
+from idp.oidc.permitted import permitted_resources, permitted_scopes
 from idp.oidc.user_codes import normal_user_code, user_code_digest
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class WaitingDevice:
     @property
     def is_offline(self) -> bool:
         """Whether it may act while the person is away."""
-        return "offline_access" in self.scopes and self.client.may_act_offline
+        return "offline_access" in self.scopes
 
 
 def find_waiting(
@@ -148,6 +149,7 @@ def deny(db: Session, visitor: Visitor, session: CurrentSession, device: Waiting
 
 
 def _look_up(db: Session, provider: "Provider", typed: str) -> WaitingDevice | None:
+    """Return the device that waits under a user code. What it asks for is checked anew: its app may have changed."""
     user_code = normal_user_code(typed)
     if user_code is None:
         return None
@@ -161,12 +163,16 @@ def _look_up(db: Session, provider: "Provider", typed: str) -> WaitingDevice | N
     client = provider.clients.find(db, row.client_id) if row else None
     if not (row and client and DEVICE_CODE_GRANT in client.grant_types):
         return None
+    try:
+        scopes, resources = permitted_scopes(client, row.scope), permitted_resources(client, row.resources)
+    except OAuth2Error:
+        return None
     return WaitingDevice(
         id=row.id,
         user_code=user_code,
         client=client,
-        scopes=known_scopes.split(row.scope),
-        resources=tuple(row.resources),
+        scopes=scopes,
+        resources=resources,
         address=row.address,
         user_agent=row.user_agent or "",
         created_at=row.created_at,

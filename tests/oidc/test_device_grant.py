@@ -4,7 +4,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from idp import crypto, database, worker
 from idp.accounts import sessions
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, Client, DeviceAuthorization, SeenAssertion
-from idp.oidc import device_approval
+from idp.oidc import client_store, device_approval
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.device_authorization import INTERVAL
 from idp.oidc.user_codes import ALPHABET
@@ -123,6 +123,40 @@ def test_the_tokens_tell_of_the_approving_session(device: Device, clock: Clock, 
     tokens = device.tokens()
     assert tokens.claims["auth_time"] == approving.auth_time
     assert tokens.claims["sid"] == approving.id
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scopes": ("openid", "offline_access")},
+        {"resources": ("https://other.example.org",)},
+        {"grant_types": ("client_credentials",), "token_endpoint_auth_method": "client_secret_basic"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_device_that_waits_gets_nothing_that_its_app_has_lost(
+    television: RelyingParty, changes: dict[str, Any], db: Session, settings: Settings
+) -> None:
+    sign_in(television.browser)  # type: ignore[arg-type]
+    device = begin(television, resource="https://films.example.org")
+    before = client_store.get_client(db, television.metadata.client_id)
+    client_store.update_client(db, settings, OPERATOR, before, replace(before, **changes))
+    db.commit()
+    page = television.browser.get("/device", query_string={"user_code": device.answer["user_code"]})
+    assert page.status_code == 422
+    assert "device-allow" not in page.text
+
+
+def test_a_device_that_waits_does_not_act_offline_where_its_app_may_not_any_more(
+    television: RelyingParty, db: Session, settings: Settings
+) -> None:
+    sign_in(television.browser)  # type: ignore[arg-type]
+    device = begin(television)
+    before = client_store.get_client(db, television.metadata.client_id)
+    client_store.update_client(db, settings, OPERATOR, before, replace(before, is_access_token_session_bound=True))
+    db.commit()
+    device.answered()
+    assert device.tokens().response["scope"] == "openid email"
 
 
 def test_a_confidential_client_authenticates_at_both_endpoints(relying_party: Any, ada: Any) -> None:
