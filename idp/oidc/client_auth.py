@@ -36,11 +36,17 @@ class ClientRefused(InvalidClientError):
 
 
 class _Presented(NamedTuple):
-    """What a client shows: `proof` is the secret or the assertion."""
+    """What a client shows.
+
+    Attributes:
+        proof: the secret or the assertion.
+        as_sent: the secret as the header has it, not decoded.
+    """
 
     method: str
     client_id: str
     proof: str
+    as_sent: str = ""
 
 
 def authenticate_client(
@@ -81,6 +87,10 @@ def _prove(provider: "Provider", request: ProtocolRequest, shown: _Presented, me
         if reason == "wrong_secret":
             raise ClientRefused("The client secret is wrong.", status_code=status)
         expected = client.token_endpoint_auth_method
+        if expected not in methods:
+            raise ClientRefused(
+                "This is for clients that prove who they are: with a secret or keys.", status_code=status
+            )
         raise ClientRefused(f"This client must authenticate with {expected}, not {shown.method}.", status_code=status)
     if shown.method in ASSERTION_METHODS:
         try:
@@ -95,7 +105,7 @@ def _why_not(client: ClientMetadata, shown: _Presented, methods: Sequence[str]) 
     """Return what is wrong with the method or the secret that a client shows, or nothing; of an assertion no more."""
     if shown.method not in methods or not _is_accepted(shown.method, client.token_endpoint_auth_method):
         return "wrong_method"
-    if shown.method in SECRET_METHODS and not client.has_secret(shown.proof):
+    if shown.method in SECRET_METHODS and not (client.has_secret(shown.proof) or client.has_secret(shown.as_sent)):
         return "wrong_secret"
     return ""
 
@@ -118,10 +128,10 @@ def _presented(request: ProtocolRequest) -> _Presented:
         return _assertion(form, posted_id)
     if not header:
         return _Presented("client_secret_post" if posted_secret else "none", posted_id, posted_secret)
-    client_id, secret = _basic(header)
+    client_id, secret, as_sent = _basic(header)
     if posted_id and posted_id != client_id:
         raise InvalidRequestError("The client_id in the form is not that of the Authorization header.")
-    return _Presented("client_secret_basic", client_id, secret)
+    return _Presented("client_secret_basic", client_id, secret, as_sent)
 
 
 def _assertion(form: Mapping[str, str], posted_id: str) -> _Presented:
@@ -145,19 +155,24 @@ def _refused_assertion(fault: JwtRefused) -> ClientRefused:
     return ClientRefused(safe(f"The client_assertion {fault}.", most=300), status_code=401)
 
 
-def _basic(header: str) -> tuple[str, str]:
-    """Read HTTP Basic credentials, which are form-urlencoded (RFC 6749 section 2.3.1)."""
+def _basic(header: str) -> tuple[str, str, str]:
+    """Read HTTP Basic credentials, which are form-urlencoded (RFC 6749 section 2.3.1).
+
+    Returns:
+        Client id, secret, and the secret as it was sent: many libraries do not encode it, and a `+` or `%` in one that
+        the operator brought along would then read as something else.
+    """
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
         raise ClientRefused(f"The scheme {safe(scheme)} is no client authentication.", status_code=401)
     try:
         pair = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-        client_id, secret = (unquote_plus(part, errors="strict") for part in pair[::2])
+        client_id, secret = unquote_plus(pair[0], errors="strict"), unquote_plus(pair[2])
         if "\x00" in client_id + secret:
             raise ValueError("NUL")  # noqa: TRY301 - one answer for all that is malformed
     except (binascii.Error, ValueError):
         raise ClientRefused("The Authorization header is no HTTP Basic.", status_code=401) from None
-    return client_id, secret
+    return client_id, secret, pair[2]
 
 
 def _message(client_id: str, what: str) -> str:

@@ -160,17 +160,29 @@ def test_the_scheme_is_read_in_any_case(service, call):
     assert call(header.replace("Basic", "bAsIc")).status_code == 200
 
 
-@pytest.mark.parametrize("encoded", ["plus+and space", "colon:colon", "per%20cent", "slash/equals=and&"])
-def test_credentials_in_the_header_are_form_urlencoded(app, db, settings, encoded):
-    secret = encoded.ljust(16, "x")
+@pytest.mark.parametrize("encode", [quote_plus, str], ids=["encoded", "as_it_is"])
+@pytest.mark.parametrize("secret", ["plus+and space", "colon:colon", "per%20cent", "per%e4cent", "slash/equals=and&"])
+def test_credentials_in_the_header_are_form_urlencoded(app, db, settings, secret, encode):
+    """RFC 6749 section 2.3.1; but Authlib, requests and others send them as they are."""
+    secret = secret.ljust(16, "x")
     metadata = ClientMetadata(
         client_id="job", client_name="Job", grant_types=("client_credentials",), response_types=()
     )
     register_client(db, settings, OPERATOR, metadata, secret=secret)
     db.commit()
-    headers = {"Authorization": basic("job", quote_plus(secret))}
+    headers = {"Authorization": basic("job", encode(secret))}
     response = app.test_client().post("/oauth/token", data=FORM, headers=headers)
     assert response.status_code == 200
+    headers = {"Authorization": basic("job", quote_plus(encode(secret) + "x"))}
+    challenged(app.test_client().post("/oauth/token", data=FORM, headers=headers))
+
+
+@pytest.mark.parametrize("endpoint", ["/oauth/token", "/oauth/introspect"])
+def test_a_public_app_hears_what_is_for_confidential_ones(public_rp, endpoint):
+    """Not that it must authenticate with none, which it did."""
+    response = public_rp.browser.post(endpoint, data={**FORM, "client_id": public_rp.metadata.client_id})
+    refused(response)
+    assert response.json["error_description"] == "This is for clients that prove who they are: with a secret or keys."
 
 
 def test_secrets_in_the_query_are_not_read(service):
