@@ -29,7 +29,7 @@ def read(
     """
     permitted = (*SCOPES, *(before.scopes if before else ()))
     grant_types = (*GRANT_TYPES, *(before.grant_types if before else ()))
-    if "software_statement" in document:
+    if document.get("software_statement") is not None:
         raise InvalidInputError({"software_statement": ["Nobody's software statements are accepted here."]})
     wanted = client_document.read(document, base, client_document.OF_SOFTWARE)
     foreign = [each for each in wanted.grant_types if each not in grant_types]

@@ -344,6 +344,15 @@ def test_a_fault_is_named(open_app: Flask, db: Session, changes: dict[str, Any],
     assert count_of_clients(db) == 0
 
 
+@pytest.mark.parametrize("member", ["tos_uri", "scope", "jwks", "software_statement", "unknown"])
+def test_null_is_the_same_as_left_out(open_app: Flask, member: str) -> None:
+    """RFC 7591 section 2: some software sends all that it might have said."""
+    document = {"redirect_uris": ["https://app.example.org/callback"], member: None}
+    response = open_app.test_client().post(ENDPOINT, json=document)
+    assert response.status_code == 201, response.text
+    assert None not in response.json.values()
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
