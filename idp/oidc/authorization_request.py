@@ -159,7 +159,8 @@ def identify_client(parameters: Parameters, find_client: Callable[[str], ClientM
 def _check_redirect_uri(parameters: Parameters, client: ClientMetadata) -> str:
     """Compare to the letter (RFC 9700 section 2.1); native apps may vary a loopback port (RFC 8252 section 7.3)."""
     given = _only(parameters, "redirect_uri")
-    if given in client.redirect_uris or (client.is_public and _differs_by_loopback_port(given, client)):
+    is_installed = client.is_public or client.application_type == "native"
+    if given in client.redirect_uris or (is_installed and _differs_by_loopback_port(given, client)):
         return given
     raise ShownFault("redirect_uri", "The redirect_uri is not registered for this app.")
 

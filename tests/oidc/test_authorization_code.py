@@ -271,7 +271,14 @@ def test_nothing_but_the_port_may_vary(public_rp, uri):
     assert shown_error(public_rp.send(redirect_uri=uri)).parameter == "redirect_uri"
 
 
-def test_a_confidential_client_may_not_vary_its_port(relying_party, ada):
+def test_a_native_app_with_a_secret_may_vary_its_loopback_port(relying_party, ada):
+    """RFC 8252 section 7.3 asks no more of it than that it is native: one that registers itself has a secret."""
+    rp = relying_party(application_type="native", redirect_uris=("http://127.0.0.1/callback",))
+    rp.redirect_uri = "http://127.0.0.1:49152/callback"
+    rp.log_in()
+
+
+def test_a_confidential_web_app_may_not_vary_its_port(relying_party, ada):
     rp = relying_party(redirect_uris=("http://127.0.0.1:8501/oauth2callback",))
     rp.log_in()
     error = shown_error(rp.send(redirect_uri="http://127.0.0.1:8502/oauth2callback"))
