@@ -219,7 +219,8 @@ def end_codes(db: Session, user_id: str) -> None:
 def revoke_grants(db: Session, ended: EndedSessions) -> None:
     """End what hangs on sessions that ended: the listener of `accounts.ended_sessions`.
 
-    What was granted for while the person is away outlives a sign-out, but not a changed password or a disabled account.
+    What was granted for while the person is away outlives a sign-out, but not a changed password or a disabled account;
+    a code that was not redeemed yet outlives neither.
     """
     query = update(AuthorizationGrant).where(AuthorizationGrant.revoked_at.is_(None))
     if ended.is_account_wide:
@@ -232,8 +233,9 @@ def revoke_grants(db: Session, ended: EndedSessions) -> None:
             ),
         )
     else:
+        is_code = and_(AuthorizationGrant.code_digest.is_not(None), AuthorizationGrant.code_claimed_at.is_(None))
         query = query.where(
-            AuthorizationGrant.session_id.in_(ended.session_ids), AuthorizationGrant.is_offline.is_(False)
+            AuthorizationGrant.session_id.in_(ended.session_ids), or_(AuthorizationGrant.is_offline.is_(False), is_code)
         )
     db.execute(query.values(revoked_at=clock.now()))
 

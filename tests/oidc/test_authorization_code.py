@@ -293,9 +293,10 @@ def test_a_private_scheme_is_answered_too(public_rp):
 # -- What a code stands for may end before it is redeemed --------------------------------
 
 
-def test_a_code_dies_with_its_session(rp):
+@pytest.mark.parametrize("scope", ["openid", "openid offline_access"])
+def test_a_code_dies_with_its_session(rp, scope):
     tokens = rp.log_in()
-    code = rp.ask().code
+    code = rp.ask(scope=scope).code
     rp.log_out(tokens.id_token)
     refused(rp.request_tokens(code))
 

@@ -12,7 +12,7 @@ from idp.models import AuthorizationGrant, BrowserSession
 from idp.oidc import authorization_issuer, consents
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.authorization_response import WITH_TOKENS
-from tests.relying_party import RelyingParty, Tokens, decode
+from tests.relying_party import RelyingParty, Tokens, decode, error_of
 
 
 def without_pkce(party, response_type):
@@ -99,6 +99,12 @@ def test_the_session_that_ends_takes_the_token_along(every_type, db):
     assert every_type.is_good(tokens)
     every_type.log_out(tokens.id_token)
     assert not every_type.is_good(tokens)
+
+
+def test_a_code_that_is_not_redeemed_yet_dies_with_its_session(every_type):
+    answer = every_type.authorize(response_type="code id_token", scope="openid offline_access")
+    every_type.log_out(answer.parameters["id_token"])
+    assert error_of(every_type.request_tokens(answer.code)) == "invalid_grant"
 
 
 def test_nothing_is_issued_for_a_session_that_ended_this_very_moment(every_type, ada, db, settings):
