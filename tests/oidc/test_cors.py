@@ -65,13 +65,18 @@ def test_all_else_is_closed(client, path):
 
 
 def test_an_app_in_the_browser_goes_all_the_way(public_rp):
-    """With DPoP: the script must be able to read the nonce, and the challenge."""
+    """With DPoP: the script must be able to read the nonce and the challenge, and when to come back after a refusal."""
     public_rp.dpop_key = ECKey.generate_key("P-256")
     public_rp.dpop_nonce = None
     response = public_rp._post("token_endpoint", "", {"grant_type": "refresh_token", "refresh_token": "x"})
     assert response.headers["DPoP-Nonce"]
     exposed = response.headers["Access-Control-Expose-Headers"]
-    assert {each.strip() for each in exposed.split(",")} == {"DPoP-Nonce", "WWW-Authenticate"}
+    assert {each.strip() for each in exposed.split(",")} == {
+        "DPoP-Nonce",
+        "WWW-Authenticate",
+        "Retry-After",
+        "X-Request-ID",
+    }
     tokens = public_rp.log_in()
     assert public_rp.request_userinfo(tokens.access_token).headers["Access-Control-Allow-Origin"] == "*"
 

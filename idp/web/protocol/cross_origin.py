@@ -20,7 +20,7 @@ PATHS = (
     "/oauth/register",
 )
 _BELOW = "/oauth/register/"  # each client's own registration (RFC 7592)
-_EXPOSED = "DPoP-Nonce, WWW-Authenticate"
+_EXPOSED = "DPoP-Nonce, WWW-Authenticate, Retry-After, X-Request-ID"
 _ADMITTED_HEADERS = "Authorization, Content-Type, DPoP"
 _ADMITTED_FOR = "7200"  # seconds that a browser remembers the answer; Chromium keeps none longer
 
