@@ -114,7 +114,7 @@ def jwks(client: ClientMetadata, jwks: Mapping[str, Any] | None) -> Faults:
         yield "Either jwks or jwks_uri, not both (RFC 7591 section 2)."
     try:
         if not import_keys(jwks):
-            yield "There is no key in it that is known here: RSA, EC and OKP are."
+            yield "There is no key in it that is known here: RSA, EC and OKP on the usual curves are."
     except ValueError as fault:
         yield f"This is not what is needed: {fault}."
 

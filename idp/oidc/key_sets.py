@@ -11,6 +11,8 @@ from idp import crypto
 RSA_LEAST, RSA_MOST = 2_048, 8_192  # bits: shorter ones can be broken (RFC 7518 section 3.3), longer ones cost much
 _KEYS_MOST = 20
 _KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+# Those that can be read here; of a set, a key on another curve says nothing against the rest (section 5).
+_CURVES = (None, "P-256", "P-384", "P-521", "secp256k1", "Ed25519", "Ed448", "X25519", "X448")
 # The points of Ed25519 whose order is 8 or less, without their sign, and in every way to write them: with such a "key",
 # anybody makes signatures that fit (RFC 8032 section 5.1.7 lets checks pass there).
 _P = 2**255 - 19
@@ -19,7 +21,7 @@ _WORTHLESS_POINTS = (0, 1, _EIGHTH, _P - _EIGHTH, _P - 1, _P, _P + 1)
 
 
 def import_keys(document: Any) -> Sequence[Key]:
-    """Import the public keys of a JWK Set (section 5); kinds that are not known here are passed over.
+    """Import the public keys of a JWK Set (section 5); kinds and curves that are not known here are passed over.
 
     Raises:
         ValueError: it is no JWK Set, holds too many keys, a private or symmetric one, or one that protects nothing.
@@ -34,7 +36,7 @@ def import_keys(document: Any) -> Sequence[Key]:
     keys: list[Key] = []
     for each in listed:
         kind = _KINDS.get(str(each.get("kty")))
-        if kind is None:
+        if kind is None or each.get("crv") not in _CURVES:
             continue
         _check_strength(each)
         try:

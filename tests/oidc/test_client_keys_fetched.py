@@ -38,6 +38,24 @@ def test_keys_are_fetched(document_server: DocumentServer, reason: Callable[...,
 
 
 @pytest.mark.parametrize(
+    "unknown",
+    [
+        {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA"},
+        {"kty": "EC", "crv": "BP-256", "x": "AA", "y": "AA"},
+        {"kty": "OKP", "crv": "Ed999", "x": "AA"},
+        {"kty": "EC", "crv": ["P-256"], "x": "AA", "y": "AA"},
+    ],
+    ids=str,
+)
+def test_keys_of_kinds_and_curves_that_are_not_known_are_passed_over(
+    document_server: DocumentServer, reason: Callable[..., str], unknown: dict[str, Any]
+) -> None:
+    """RFC 7517 section 5: an app may publish keys for others beside those for us."""
+    published = json.dumps({"keys": [unknown, KEY.as_dict(private=False)]})
+    assert reason(document_server.put("/jwks", published, "application/json")) == ""
+
+
+@pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:192.168.0.1]", "[fd00::1]"]
 )
 def test_not_from_inside_our_network(settings: Settings, reason: Callable[..., str], host: str) -> None:
