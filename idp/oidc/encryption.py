@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KEY_ALGORITHMS = ("RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW")
 CONTENT_ALGORITHMS = ("A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM")
 DEFAULT_CONTENT_ALGORITHM = "A128CBC-HS256"  # where a client names only how the key is encrypted (OIDC Registration)
+_WRAPPING, _AGREEING = ("encrypt", "wrapKey"), ("deriveKey", "deriveBits")  # `key_ops` that admit encryption
 _CURVES = ("P-256", "P-384", "P-521", "X25519")  # for key agreement
 
 
@@ -100,6 +101,8 @@ def _encrypt(key: Key, content: str, algorithm: str, enc: str | None, told: Mapp
     enc = enc or DEFAULT_CONTENT_ALGORITHM
     header = {"alg": algorithm, "enc": enc, **told} | ({"kid": key.kid} if key.kid else {})
     try:
+        if key.get("key_ops") is not None:  # judged already, and joserfc would judge otherwise
+            key = type(key).import_key({name: value for name, value in key.as_dict().items() if name != "key_ops"})
         return jwe.encrypt_compact(header, content, key, registry=jwe.JWERegistry(algorithms=[algorithm, enc]))
     except (JoseError, ValueError, TypeError):
         raise CannotEncrypt(f"The client's key for {algorithm} cannot be used.") from None
@@ -111,6 +114,18 @@ def _fitting(keys: Sequence[Key], algorithm: str) -> Sequence[Key]:
         for key in keys
         if (key.key_type == "RSA" if algorithm.startswith("RSA") else key.get("crv") in _CURVES)
         and key.get("use", "enc") == "enc"
+        and _may_encrypt(key)
         and key.get("alg", algorithm) == algorithm
     ]
     return sorted(fitting, key=lambda key: key.get("use") != "enc")
+
+
+def _may_encrypt(key: Key) -> bool:
+    """Tell whether a key's `key_ops` admit it, where there are any (RFC 7517 section 4.3).
+
+    Browsers (WebCrypto) write them into every key: none at all into the public half of a key agreement.
+    """
+    operations: Sequence[str] | None = key.get("key_ops")
+    if operations is None or (key.key_type != "RSA" and not operations):
+        return True
+    return any(each in operations for each in (_WRAPPING if key.key_type == "RSA" else _AGREEING))

@@ -103,6 +103,26 @@ def test_a_key_for_signatures_is_not_encrypted_to(encrypted):
     assert encrypted("id_token", "ECDH-ES", key=plain, jwks=jwks(SIGNING_KEY, plain)).log_in()
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "operations"),
+    [
+        ("RSA-OAEP-256", ["encrypt"]),
+        ("RSA-OAEP-256", ["wrapKey"]),
+        ("ECDH-ES", []),
+        ("ECDH-ES+A128KW", ["deriveBits"]),
+    ],
+)
+def test_keys_may_say_what_they_are_for_as_browsers_write_it(encrypted, algorithm, operations):
+    """RFC 7517 section 4.3: `key_ops` in place of `use`. A key that verifies signatures is none to encrypt to."""
+    kind, like = (RSAKey, RSA_KEY) if algorithm.startswith("RSA") else (ECKey, EC_KEY)
+    plain = {name: value for name, value in like.as_dict(private=False).items() if name != "use"}
+    verifying = kind.generate_key(2048 if kind is RSAKey else "P-256").as_dict(private=False) | {"key_ops": ["verify"]}
+    published = {"keys": [verifying, {**plain, "key_ops": operations}]}
+    assert encrypted("id_token", algorithm, key=like, jwks=published).log_in()
+    refused = encrypted("id_token", algorithm, jwks={"keys": [verifying]})
+    assert "no key for" in refused.request_tokens(refused.authorize().code).json["error_description"]
+
+
 def test_a_key_meant_for_encryption_goes_before_one_for_anything(encrypted):
     plain = ECKey.generate_key("P-256", {"kid": "any"})
     assert encrypted("id_token", "ECDH-ES", jwks=jwks(plain, EC_KEY)).log_in()
