@@ -176,7 +176,7 @@ def _ask(settings: Settings, uri: str, now: float, before: _Fetched | None) -> _
     try:
         answer = fetch(settings, uri, "application/jwk-set+json, application/json")
         good_for = KEPT_FOR if answer.good_for is None else min(answer.good_for, KEPT_FOR)
-        return _Fetched(uri, now, now, good_for, import_keys(json.loads(answer.body)))
+        return _Fetched(uri, now, now, good_for, import_keys(json.loads(answer.body), is_published=True))
     except (OutgoingError, ValueError, RecursionError) as fault:
         reason = str(fault) if isinstance(fault, OutgoingError) else "it is no JWK Set"
         return replace(before or _Fetched(uri, now), asked_at=time.monotonic(), fault=reason)

@@ -20,8 +20,12 @@ _EIGHTH = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05
 _WORTHLESS_POINTS = (0, 1, _EIGHTH, _P - _EIGHTH, _P - 1, _P, _P + 1)
 
 
-def import_keys(document: Any) -> Sequence[Key]:
+def import_keys(document: Any, *, is_published: bool = False) -> Sequence[Key]:
     """Import the public keys of a JWK Set (section 5); kinds and curves that are not known here are passed over.
+
+    Args:
+        is_published: for others as well: a key that cannot be read or protects nothing is passed over where others are
+            left. Whoever registers keys hears of each that is none.
 
     Raises:
         ValueError: it is no JWK Set, holds too many keys, a private or symmetric one, or one that protects nothing.
@@ -34,16 +38,26 @@ def import_keys(document: Any) -> Sequence[Key]:
     if any(each.get("kty") == "oct" or "d" in each for each in listed):
         raise ValueError("a private or symmetric key, which nobody but its owner should have")
     keys: list[Key] = []
+    faults: list[ValueError] = []
     for each in listed:
         kind = _KINDS.get(str(each.get("kty")))
         if kind is None or each.get("crv") not in _CURVES:
             continue
-        _check_strength(each)
         try:
-            keys.append(kind.import_key(dict(each)))
-        except (JoseError, ValueError, TypeError, KeyError):
-            raise ValueError("a key that cannot be read") from None
+            keys.append(_import(kind, each))
+        except ValueError as fault:
+            faults.append(fault)
+    if faults and not (is_published and keys):
+        raise faults[0]
     return keys
+
+
+def _import(kind: type[RSAKey] | type[ECKey] | type[OKPKey], jwk: Mapping[str, Any]) -> Key:
+    _check_strength(jwk)
+    try:
+        return kind.import_key(dict(jwk))
+    except (JoseError, ValueError, TypeError, KeyError):
+        raise ValueError("a key that cannot be read") from None
 
 
 def _check_strength(jwk: Mapping[str, Any]) -> None:

@@ -44,10 +44,14 @@ def test_keys_are_fetched(document_server: DocumentServer, reason: Callable[...,
         {"kty": "EC", "crv": "BP-256", "x": "AA", "y": "AA"},
         {"kty": "OKP", "crv": "Ed999", "x": "AA"},
         {"kty": "EC", "crv": ["P-256"], "x": "AA", "y": "AA"},
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
+        {**KEY.as_dict(private=False), "kid": "two", "use": "tls"},
+        {**KEY.as_dict(private=False), "kid": "two", "use": None},
     ],
     ids=str,
 )
-def test_keys_of_kinds_and_curves_that_are_not_known_are_passed_over(
+def test_keys_that_are_none_for_us_are_passed_over(
     document_server: DocumentServer, reason: Callable[..., str], unknown: dict[str, Any]
 ) -> None:
     """RFC 7517 section 5: an app may publish keys for others beside those for us."""
