@@ -1,8 +1,8 @@
 """Requests that the provider itself makes: bounded in time and size, never redirected, and not to its own network.
 
 A client's URI is a wish to have something fetched or posted by our machine (SSRF). The name is resolved once, every
-address that it has is judged, and the connection goes to the very address that was judged, so that a name which changes
-between look and use (DNS rebinding) gains nothing.
+address that it has is judged, and the connection goes to the very addresses that were judged, so that a name which
+changes between look and use (DNS rebinding) gains nothing.
 """
 
 import contextlib
@@ -11,7 +11,8 @@ import socket
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, urlencode, urlsplit
@@ -29,6 +30,7 @@ ANSWER_MOST = 64 * 1024  # bytes
 # make all of the server's threads wait: those who ask for more are refused at once, and everybody else is served.
 FETCHES_MOST = 8
 FETCHES_OF_HOST_MOST = 4
+ADDRESSES_MOST = 8  # of a name that are tried: whoever lists thousands must not have us knock at all of them
 _HOLDING_IPV4 = tuple(ip_network(each) for each in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48"))
 # Global by their numbers, and yet nobody's host: IETF protocol assignments (RFC 6890), relays of 6to4 (RFC 7526), and
 # where a machine in Azure finds its own keeper.
@@ -99,9 +101,9 @@ def _request(
     if target.scheme == "http" and not is_loopback(host):
         raise OutgoingError("only https is called")
     with turns.aside():  # whoever runs a name's server decides how long that takes
-        address = _judged_address(settings, host, port)
+        addresses = _judged_addresses(settings, host, port)
     path = (target.path or "/") + (f"?{target.query}" if target.query else "")
-    connection = _Connection(settings, host, port, address, is_tls=target.scheme == "https")
+    connection = _Connection(settings, host, port, addresses, is_tls=target.scheme == "https")
     # Each step has its own time limit, but a server that drips would make any number of steps.
     guillotine = threading.Timer(patience.left(WHOLE_TIMEOUT), connection.cut)
     guillotine.daemon = True
@@ -158,18 +160,40 @@ class _Places:
 _places = _Places()
 
 
-def _judged_address(settings: Settings, host: str, port: int) -> str:
-    """Resolve a name; one address that may not be called makes the whole name suspect."""
+def _resolve(host: str, port: int) -> set[str]:
+    """Return a name's addresses. The system does not say when it gives up: it is left to itself when the time is over.
+
+    Raises:
+        OutgoingError: it has none, is no name at all, or takes too long.
+    """
+    found: Future[set[str]] = Future()
+
+    def look_up() -> None:
+        try:
+            found.set_result({str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+        except BaseException as fault:
+            found.set_exception(fault)
+
+    threading.Thread(target=look_up, name="look-up", daemon=True).start()
     try:
-        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+        return found.result(patience.left(WHOLE_TIMEOUT))
+    except TimeoutError:
+        raise OutgoingError("its name takes too long to resolve") from None
     except OSError as fault:
         raise OutgoingError(f"the name cannot be resolved ({fault.strerror})") from None
+    except UnicodeError:  # a part of it is empty, or has more than 63 characters
+        raise OutgoingError("the name cannot be resolved (no name is like that)") from None
+
+
+def _judged_addresses(settings: Settings, host: str, port: int) -> Sequence[str]:
+    """Resolve a name; one address that may not be called makes the whole name suspect."""
+    found = _resolve(host, port)
     for each in found:
         address = ip_address(each.partition("%")[0])
         is_own_machine = _really(address).is_loopback and is_loopback(urlsplit(settings.issuer).hostname)
         if not (_is_public(address) or is_own_machine or settings.private_addresses == "allowed"):
             raise OutgoingError("it leads into a private network (see the setting private_addresses)")
-    return min(found, key=lambda each: (":" in each, each))
+    return sorted(found, key=lambda each: (":" in each, each))[:ADDRESSES_MOST]
 
 
 def _really(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -211,20 +235,38 @@ def _read(response: http.client.HTTPResponse, most: int) -> bytes:
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to an address that was judged, under the name that was asked for."""
+    """A connection to one of the addresses that were judged, under the name that was asked for."""
 
-    def __init__(self, settings: Settings, host: str, port: int, address: str, *, is_tls: bool) -> None:
+    def __init__(self, settings: Settings, host: str, port: int, addresses: Sequence[str], *, is_tls: bool) -> None:
         super().__init__(host, port, timeout=STEP_TIMEOUT)
-        self._address = address
-        self._context = ssl.create_default_context(cafile=settings.outgoing_ca_file or None) if is_tls else None
+        self._settings = settings
+        self._addresses = addresses
+        self._is_tls = is_tls
         self._raw: socket.socket | None = None
         self.is_cut = False
 
     def connect(self) -> None:
-        """Connect, and check the certificate against the name."""
-        self.sock = self._raw = socket.create_connection((self._address, self.port), STEP_TIMEOUT)
-        if self._context is not None:
-            self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
+        """Connect to the first address that answers, and check the certificate against the name.
+
+        Raises:
+            OSError: none does, it is not to be trusted, or there is no file that says whom to trust.
+            OutgoingError: the time was over meanwhile, when there was nothing to cut.
+        """
+        self.sock = self._raw = self._reach()
+        if self._is_tls:
+            trusted = ssl.create_default_context(cafile=self._settings.outgoing_ca_file or None)
+            self.sock = trusted.wrap_socket(self.sock, server_hostname=self.host)
+        if self.is_cut:
+            raise OutgoingError("it takes too long")
+
+    def _reach(self) -> socket.socket:
+        *others, last = self._addresses
+        for address in others:
+            with contextlib.suppress(OSError):
+                return socket.create_connection((address, self.port), patience.left(STEP_TIMEOUT))
+            if self.is_cut:
+                raise OutgoingError("it takes too long")
+        return socket.create_connection((last, self.port), patience.left(STEP_TIMEOUT))
 
     def cut(self) -> None:
         """End it from outside: whoever waits for an answer gets an error at once."""

@@ -17,7 +17,7 @@ from dataclasses import replace
 import pytest
 from joserfc.jwk import ECKey
 
-from idp import turns
+from idp import patience, turns
 from idp.errors import InvalidInputError
 from idp.oidc import client_keys, outgoing
 from idp.oidc.client_admission import admit_client
@@ -92,6 +92,39 @@ def test_a_name_that_changes_after_the_look_is_called_where_we_looked(public_set
     names({"app.example.org": [["93.184.216.34"], ["127.0.0.1"], ["127.0.0.1"]]})
     outcome(lambda: fetch(public_settings, "https://app.example.org/keys", "*/*"))
     assert connected == [("93.184.216.34", 443)]
+
+
+@pytest.mark.parametrize("host", ["a..example.org", ".example.org", f"{64 * 'a'}.example.org"])
+def test_what_can_be_no_name_is_a_refusal(public_settings, host):
+    """Crashes by names: anybody can register these, and the library raises another error than for unknown names."""
+    assert "cannot be resolved" in outcome(lambda: post_form(public_settings, f"https://{host}/", {}))
+
+
+def test_where_one_address_is_dead_the_next_one_is_called(public_settings, monkeypatch, names):
+    connected = []
+
+    def connect(address, *_args, **_kwargs):
+        connected.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    names({"app.example.org": ["2606:2800:220:1::1", "93.184.216.34"]})
+    assert "ConnectionRefused" in outcome(lambda: fetch(public_settings, "https://app.example.org/keys", "*/*"))
+    assert connected == ["93.184.216.34", "2606:2800:220:1::1"]
+
+
+def test_not_every_address_of_thousands_is_called(public_settings, monkeypatch, names):
+    """Attacking others by us: whoever runs the name's server lists whom we are to knock at."""
+    connected = []
+
+    def connect(address, *_args, **_kwargs):
+        connected.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    names({"app.example.org": [f"93.184.{third}.{fourth}" for third in range(20) for fourth in range(100)]})
+    outcome(lambda: fetch(public_settings, "https://app.example.org/keys", "*/*"))
+    assert len(connected) == outgoing.ADDRESSES_MOST
 
 
 @pytest.mark.parametrize(
@@ -265,6 +298,29 @@ def test_who_takes_too_long_is_cut_off(settings, monkeypatch, part):
         stop.set()
 
 
+def test_who_is_slow_to_let_us_in_is_cut_off_as_well(settings, monkeypatch):
+    """Slow answers whose time ends while there is nothing yet to cut: from then on nobody looked at the clock."""
+    monkeypatch.setattr(outgoing, "WHOLE_TIMEOUT", 0.1)
+    real, stop = socket.create_connection, threading.Event()
+
+    def connect(*given, **more):
+        time.sleep(0.3)
+        return real(*given, **more)
+
+    def crawl(handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not stop.wait(0.05):
+            handler.wfile.write(b"x")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with raw_server(crawl) as (url, _), ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(outcome, lambda: fetch(settings, url, "*/*"))
+        try:
+            assert asking.result(timeout=60) == "it takes too long"
+        finally:
+            stop.set()
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -362,6 +418,16 @@ def test_a_wrong_certificate_is_refused(settings, certificates, name, is_trusted
         thread.join()
 
 
+def test_a_file_of_certificates_that_is_gone_is_a_refusal(settings, tmp_path):
+    """While certificates are exchanged, the file may be gone for a moment: that is a fault of this call only."""
+    trusting = replace(settings, outgoing_ca_file=str(tmp_path / "gone.pem"))
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        url = f"https://localhost:{listening.getsockname()[1]}/"
+        assert "No such file" in outcome(lambda: post_form(trusting, url, {}))
+
+
 # -- How much of it there may be ------------------------------------------------------------------
 
 
@@ -398,7 +464,7 @@ def test_many_slow_hosts_do_not_take_every_thread_either(settings, monkeypatch):
     with waiting_server(release) as (url, asked), ThreadPoolExecutor(20) as pool:
         port = url.rpartition(":")[2]
         hosts = [f"http://{n}.localhost:{port}/" for n in range(outgoing.FETCHES_MOST)]
-        monkeypatch.setattr(outgoing, "_judged_address", lambda *_: "127.0.0.1")
+        monkeypatch.setattr(outgoing, "_judged_addresses", lambda *_: ["127.0.0.1"])
         held = [pool.submit(fetch, settings, host, "*/*") for host in hosts]
         until(lambda: len(asked) == outgoing.FETCHES_MOST)
         assert "too many" in outcome(lambda: fetch(settings, f"http://other.localhost:{port}/", "*/*"))
@@ -432,6 +498,27 @@ def test_a_slow_name_server_holds_up_nobody_else(settings, monkeypatch):
         assert pool.submit(serve).result(timeout=60) == "served"
         release.set()
         assert "cannot be resolved" in asking.result()
+
+
+def test_a_name_server_that_is_silent_is_not_waited_for(settings, monkeypatch):
+    """Exhaustion by DNS: a request has its answer before whoever sent it gives up."""
+    monkeypatch.setattr(patience, "WITHIN", 0.2)
+    release = threading.Event()
+    monkeypatch.setattr(outgoing.socket, "getaddrinfo", lambda *_, **__: release.wait(120) and [])
+
+    def ask():
+        begun = patience.begin()
+        try:
+            return outcome(lambda: fetch(settings, "https://slow.example.org/", "*/*"))
+        finally:
+            patience.end(begun)
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        try:
+            assert "too long" in asking.result(timeout=60)
+        finally:
+            release.set()
 
 
 def test_keys_that_are_away_are_not_asked_for_by_everyone(relying_party, monkeypatch):
