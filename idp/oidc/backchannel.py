@@ -34,6 +34,7 @@ TOKEN_LIFETIME = 120  # seconds (section 2.4)
 LEASE = 60  # seconds; longer than an attempt can take
 WAITS = (5, 15, 60, 300, 900, 3_600)  # seconds after the first, second ... attempt; the last one goes on
 AT_ONCE = 8  # apps that are being told
+SILENT_AT_ONCE = 4  # of these, such as did not answer the last time: they may hang again, and others need a place
 LOOK_EVERY = 1  # seconds between two looks for what fell due while others are slow to answer
 ROUND = 2 * WHOLE_TIMEOUT  # seconds; what hung at first has failed by half of it, and leaves its place to others
 GIVE_UP_AFTER = 2 * 86_400  # seconds
@@ -57,15 +58,18 @@ class Claimed:
 
 _COLUMNS = tuple(getattr(LogoutNotice, name) for name in Claimed.__dataclass_fields__)
 _LEASES = Leases(LogoutNotice, WAITS)
+# Apps that this process could not tell, the last time that it tried. Who was tried longest ago stands first.
+_silent: dict[str, None] = {}
 
 
 def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = None) -> Mapping[str, int]:
     """Send every notice that is due, to several apps at once; one that does not answer holds up its own ones only.
 
     Each app gets one after the other. Where one failed, its others wait for the next round: many notices, each of which
-    takes its time to fail, must not fill the places, nor must anybody read past them. What falls due meanwhile goes as
-    well, for half a minute. Then each app that still waits gets one more, and the round ends when all have answered: an
-    app whose notices do not end keeps nobody else from hearing.
+    takes its time to fail, must not fill the places, nor must anybody read past them. An app that failed comes last the
+    next time, and some places are not for such apps. What falls due meanwhile goes as well, for half a minute. Then
+    each app that still waits gets one more, unless it failed the last time, and the round ends when all have answered:
+    an app whose notices do not end keeps nobody else from hearing.
 
     Args:
         engine: the database.
@@ -112,20 +116,33 @@ class _Round:
 
     def begin(self, threads: Executor) -> None:
         """Have as many notices posted as there is room for, one of each app."""
-        while self._waiting and len(self.on_the_way) < AT_ONCE:
+        while len(self.on_the_way) < AT_ONCE and (client_id := self._next_app()) is not None:
             with Session(self._engine) as db, db.begin():
-                claimed = _claim_next(db, self._waiting.popleft())
+                claimed = _claim_next(db, client_id)
                 if claimed is None:
                     continue
                 self._ring = self._ring or keys.load_keys(db, self._settings)
                 client = None if _is_overtaken(db, claimed) else load_client(db, claimed.client_id)
             self.on_the_way[threads.submit(_send, self._settings, self._ring, client, claimed)] = claimed
 
+    def _next_app(self) -> str | None:
+        """Take who waits, those last that did not answer the last time; None where nobody may be told now."""
+        found = next((client_id for client_id in self._waiting if client_id not in _silent), None)
+        if found is None and clock.ticks() <= self._ends_at:
+            silent = sum(claimed.client_id in _silent for claimed in self.on_the_way.values())
+            if silent < SILENT_AT_ONCE:
+                found = next((client_id for client_id in _silent if client_id in self._waiting), None)
+        if found is not None:
+            self._waiting.remove(found)
+        return found
+
     def finish(self) -> None:
         """Wait for answers for a moment, and write down those that came."""
         for answer in wait(self.on_the_way, LOOK_EVERY, FIRST_COMPLETED).done:
             claimed, fault = self.on_the_way.pop(answer), answer.result()
+            _silent.pop(claimed.client_id, None)
             if fault is not None:
+                _silent[claimed.client_id] = None
                 self._failed.add(claimed.client_id)
             elif clock.ticks() <= self._ends_at:
                 self._waiting.append(claimed.client_id)

@@ -483,6 +483,45 @@ def test_who_found_no_place_is_told_before_the_round_ends(
         assert listening_app.requests == 1
 
 
+def test_apps_that_did_not_answer_before_leave_room_for_others(
+    relying_party, told, ada, listening_app, send_due, clock, db, monkeypatch
+):
+    """They hang again, more of them than there is room for; who answers is told meanwhile, and the round has an end."""
+    monkeypatch.setattr(backchannel, "AT_ONCE", 2)
+    monkeypatch.setattr(backchannel, "SILENT_AT_ONCE", 1)
+    with listening() as silent:
+        hanging = [relying_party(told.browser, backchannel_logout_uri=silent.url) for _ in range(3)]
+        order = [party.metadata.client_id for party in (*hanging, told)]
+        monkeypatch.setattr(backchannel, "_apps_to_tell", lambda _db: order)
+        for party in hanging:
+            party.log_in()
+        silent.status = 503
+        sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
+        db.commit()
+        assert send_due()["notice_put_off"] == 3
+        clock.advance(6)
+        told.log_in()
+        sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
+        db.commit()
+        silent.answers.clear()
+        silent.status = 200
+        with ThreadPoolExecutor() as threads:
+            done = threads.submit(send_due)
+            until(lambda: (listening_app.requests, silent.requests) == (1, 4))
+            monkeypatch.setattr("idp.clock.ticks", lambda: time.perf_counter() + backchannel.ROUND)
+            silent.answers.set()
+            assert done.result() == {"notice_sent": 2, "notice_put_off": 0, "notice_failed": 0}
+        assert send_due()["notice_sent"] == 2  # whose turn had not come
+
+
+def test_an_address_that_can_be_none_is_a_fault_of_that_app_only(relying_party, told, ada, listening_app, send_due, db):
+    relying_party(told.browser, backchannel_logout_uri="https://a..example.org/logout").log_in()
+    told.log_in()
+    sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
+    db.commit()
+    assert send_due() == {"notice_sent": 1, "notice_put_off": 1, "notice_failed": 0}
+
+
 def test_a_worker_that_is_told_to_stop_begins_no_other_notice(told, ada, listening_app, settings, db):
     for _ in range(3):
         in_another_browser(told).log_in()
