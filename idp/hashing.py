@@ -111,10 +111,9 @@ class HashingQueue:
             if too_many := self._whom_to_refuse(place):
                 waiting.remove(too_many)
                 too_many.future.set_exception(_refusal())
+            if self._idle <= sum(map(len, self._waiting.values())) and self._started < self._most:
+                self._start_thread()
             waiting.append(mine)
-            if self._idle < sum(map(len, self._waiting.values())) and self._started < self._most:
-                self._started += 1
-                threading.Thread(target=self._work, name="hashing", daemon=True).start()
             self._changed.notify()
         if (within := patience.left(math.inf if place.lane is Lane.SURE else WAIT_MOST)) < math.inf:
             with contextlib.suppress(TimeoutError):
@@ -144,6 +143,16 @@ class HashingQueue:
         if share(greediest.owners) <= share(place.owners):
             raise _refusal()
         return greediest
+
+    def _start_thread(self) -> None:
+        """Start a thread. Where the system has none to give just now, those that there are do the work."""
+        try:
+            threading.Thread(target=self._work, name="hashing", daemon=True).start()
+        except RuntimeError:
+            if not self._started:
+                raise _refusal() from None
+        else:
+            self._started += 1
 
     def _work(self) -> None:
         processors.use_all()

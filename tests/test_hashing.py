@@ -5,6 +5,7 @@ In each their owners take turns, so that nobody keeps others out by having many.
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -251,3 +252,34 @@ def test_what_fails_fails_for_who_asked_and_the_thread_goes_on():
     with pytest.raises(ValueError, match="nonsense"):
         queue.run(OWN, int, ("nonsense",))
     assert queue.run(OWN, int, ("7",)) == 7
+
+
+class NoThread:
+    """The limit of processes and threads is reached, as in a container."""
+
+    def __init__(self, **_):
+        """Take what a thread takes."""
+
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+
+def test_where_no_thread_can_be_started_it_is_tried_again_with_the_next_one(monkeypatch):
+    queue = HashingQueue(2)
+    with monkeypatch.context() as limit:
+        limit.setattr(hashing, "threading", SimpleNamespace(Thread=NoThread))
+        for _ in range(3):
+            with pytest.raises(Busy):
+                queue.run(OWN, int, ("7",))
+    assert not waiting(queue)
+    assert queue.run(OWN, int, ("7",)) == 7
+
+
+def test_where_no_other_thread_can_be_started_those_that_there_are_do_the_work(pool, hashes, monkeypatch):
+    queue = HashingQueue(2)
+    first = pool.submit(queue.run, OWN, hashes, ("first",))
+    assert hashes.begun.acquire(timeout=PATIENCE)
+    monkeypatch.setattr(hashing, "threading", SimpleNamespace(Thread=NoThread))
+    (second,) = enter(pool, queue, hashes, (Lane.SURE, "second"))
+    hashes.may_end.set()
+    assert (first.result(PATIENCE), second.result(PATIENCE)) == ("hash of first", "hash of second")
