@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, exc
 from sqlalchemy.dialects.postgresql import Insert as PostgresqlInsert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
@@ -60,6 +60,7 @@ PAGES_KEPT = 4_000
 _waiting_since: list[float] = []  # of those here who stepped aside, on `clock.ticks`; in their order, or nearly so
 _last_began = [0.0]  # when somebody here began to write
 _SHORT = 64  # characters or bytes of JSON that are remembered
+_READ_ONLY = "25006"  # PostgreSQL's read_only_sql_transaction
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
 _READS = ("SELECT", "PRAGMA", "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "RELEASE")
 
@@ -231,6 +232,7 @@ def prepare_engine(engine: Engine) -> None:
     if engine.dialect.name == "postgresql" and not event.contains(engine, "connect", _set_limits):
         event.listen(engine, "connect", _set_limits)
         event.listen(engine, "before_cursor_execute", _wait_no_longer)
+        event.listen(engine, "handle_error", _leave_read_only)
     if engine.dialect.name != "sqlite" or event.contains(engine, "connect", _set_pragmas):
         return
     event.listen(engine, "connect", _set_pragmas)
@@ -268,6 +270,15 @@ def is_fault_of_storage(error: BaseException) -> bool:
         return True  # InternalError: PostgreSQL answers a write so while it is a read-only standby
     # Exactly this class: SQLite's "file is not a database" and "disk image is malformed".
     return type(error) is exc.DatabaseError or bool(getattr(error, "connection_invalidated", False))
+
+
+def is_of_standby(fault: BaseException | None) -> bool:
+    """Tell whether a driver's error says that the server takes no writes: it is a standby, or was told to be one.
+
+    Its connection is to be given up then. It works, and would stay for half an hour, while a new one may lead to the
+    server that takes writes by now.
+    """
+    return getattr(fault, "sqlstate", None) == _READ_ONLY
 
 
 def _as_sqlalchemys(engine: Engine, fault: Exception) -> BaseException:
@@ -476,6 +487,11 @@ def _wait_no_longer(
     if left < LOCK_WITHIN and not statement.startswith("ROLLBACK"):  # to a savepoint, after a fault: no other may come
         with contextlib.closing(connection.connection.cursor()) as own:
             own.execute(f"SET LOCAL lock_timeout = {int(left * 1000)}")
+
+
+def _leave_read_only(fault: ExceptionContext) -> None:
+    if is_of_standby(fault.original_exception):
+        fault.is_disconnect = True
 
 
 def _refuse_missing(_dialect: Any, _record: Any, arguments: list[Any], _more: Any) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
-from idp.database import LeanSession
+from idp.database import LeanSession, is_of_standby
 
 Row = Mapping[Any, Any]  # a row by the names of its columns
 _Process = Callable[[Any], Any]
@@ -134,7 +134,7 @@ def _as_sqlalchemys(connection: Connection, sql: str, fault: Exception) -> BaseE
     if not isinstance(fault, driver.Error):
         return fault
     is_gone = connection.dialect.is_disconnect(fault, connection.connection.driver_connection, None)
-    if is_gone:
+    if is_gone := is_gone or is_of_standby(fault):
         connection.invalidate(fault)
     wrapped: BaseException = DBAPIError.instance(
         sql, None, fault, driver.Error, hide_parameters=True, connection_invalidated=is_gone, dialect=connection.dialect

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
+from sqlalchemy.exc import InternalError
+from sqlalchemy.orm import Session
 
 from idp import database
-from idp.models import BrowserSession
+from idp.models import BrowserSession, User
 from idp.web import context
 from tests import postgresql
 from tests.factories import PASSWORD
@@ -375,6 +377,18 @@ class TestOnPostgres:
             assert_writing_fails_kindly(party, browser, token)
             assert party.userinfo(tokens)["sub"]
             admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = off").format(name))
-        with app.app_context():
-            context.extension.engine.dispose()
+        assert_told_to_come_back(sign_in(browser, token))  # by the connection that was opened to read
         assert_all_is_well(party, browser, tokens)
+
+    def test_a_worker_that_was_led_to_a_read_only_standby(self, settings, make_user):
+        name = sql.Identifier(urlsplit(settings.database_url).path[1:])
+        make_user()
+        engine = database.open_engine(settings)
+        with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
+            admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+            with pytest.raises(InternalError, match="read-only"), Session(engine) as db, db.begin():
+                db.execute(update(User).values(updated_at=1))
+            admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = off").format(name))
+        with Session(engine) as db, db.begin():
+            db.execute(update(User).values(updated_at=1))
+        engine.dispose()
