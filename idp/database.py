@@ -57,6 +57,7 @@ IDLE_MOST = 2
 # KiB of pages that a connection to SQLite keeps: what lies above the rows of a million people in the indexes of a login
 # and a token check, and more. SQLite's own 2,000 are too few for that.
 PAGES_KEPT = 4_000
+LOG_KEPT = 16 * 1024 * 1024  # bytes that SQLite's log keeps on the disk, once nobody reads what it was before
 _waiting_since: list[float] = []  # of those here who stepped aside, on `clock.ticks`; in their order, or nearly so
 _last_began = [0.0]  # when somebody here began to write
 _SHORT = 64  # characters or bytes of JSON that are remembered
@@ -465,8 +466,8 @@ def open_session(settings: Settings) -> Iterator[Session]:
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    kept = f"cache_size=-{PAGES_KEPT}"
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", kept):
+    kept = (f"cache_size=-{PAGES_KEPT}", f"journal_size_limit={LOG_KEPT}")
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF", *kept):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -20,7 +20,7 @@ from idp.cli.departures import find_departures
 from idp.cli.faults import explain
 from idp.cli.instance import WITHOUT_DATABASE, database_file
 from idp.cli.invariants import INVARIANTS, Invariant
-from idp.database import open_engine, open_session
+from idp.database import LOG_KEPT, open_engine, open_session
 from idp.errors import NotReadyError
 from idp.mail import queue
 from idp.mail.outbox_folder import folder_of
@@ -37,6 +37,7 @@ KEY_AGE = 366 * 86_400  # a year: rotate then, where the worker does not
 KEY_DELAY = 86_400  # seconds that the worker may be late
 ANSWER_WITHIN = 3  # seconds
 MAIL_WAITS = 600  # seconds
+LOG_MOST = 4 * LOG_KEPT  # bytes of SQLite's log
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,12 @@ def _database(loaded: Settings) -> Finding:
 
 
 def _durability(loaded: Settings) -> Finding:
-    if database_file(loaded) is None:
+    file = database_file(loaded)
+    if file is None:
         return Finding("ok", "the server's own affair")
     with _database_of(loaded) as db:
+        log = file.with_name(f"{file.name}-wal")
+        log_bytes = log.stat().st_size if log.exists() else 0
         journal = db.scalar(text("PRAGMA journal_mode"))
         synchronous = db.scalar(text("PRAGMA synchronous"))
     if journal != "wal" or synchronous != 2:
@@ -138,6 +142,13 @@ def _durability(loaded: Settings) -> Finding:
             "fault",
             f"journal_mode={journal}, synchronous={synchronous}",
             "SQLite needs WAL, which network file systems do not offer: move the database to a local disk.",
+        )
+    if log_bytes > LOG_MOST:
+        return Finding(
+            "warning",
+            f"{log} has {log_bytes >> 20} MiB",
+            "Somebody has been reading the database for long, and until they end the log grows with each write: look "
+            "for another program that has it open.",
         )
     return Finding("ok", "journal_mode=wal, synchronous=full")
 

@@ -2,10 +2,12 @@
 
 import json
 import signal
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from idp import clock
+from idp.cli import checks
 from idp.cli.checks import CHECKS, KEY_AGE, KEY_DELAY
 from idp.oidc import keys
 from idp.settings import Settings
@@ -59,6 +62,18 @@ def test_a_fresh_instance_has_no_faults(instance: Path, run: Run) -> None:
     well = {"configuration", "instance folder", "secret key", "database", "durability", "signing keys", "clock", "mail"}
     assert {name for name in found if found[name]["verdict"] == "ok"} >= well
     assert all(each["advice"] for each in found.values() if each["verdict"] != "ok")
+
+
+def test_a_log_that_grows_because_somebody_reads_for_long(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "LOG_MOST", 10_000)
+    with closing(sqlite3.connect(instance / "idp.sqlite3")) as writer:
+        writer.execute("CREATE TABLE filler AS SELECT zeroblob(20000)")
+        writer.commit()
+        found = _findings(run)["durability"]
+    assert found["verdict"] == "warning"
+    assert "idp.sqlite3-wal has" in found["told"]
 
 
 def test_before_init(empty: Path, run: Run) -> None:

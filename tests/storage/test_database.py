@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,31 @@ def _at_once(work: Callable[[], None], threads: int) -> list[Exception]:
 def test_sqlite_is_durable_and_strict(sqlite: Engine, pragma: str, value: object) -> None:
     with sqlite.connect() as connection:
         assert connection.scalar(text(f"PRAGMA {pragma}")) == value
+
+
+def test_the_log_gives_its_space_back_once_a_long_reader_has_gone(
+    counter: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOG_KEPT", 65_536)
+    counter.dispose()
+    path = Path(counter.url.database or "")
+    log = path.with_name(f"{path.name}-wal")
+
+    def write() -> int:
+        with counter.begin() as connection:
+            connection.execute(text("CREATE TABLE IF NOT EXISTS filler (content BLOB)"))
+            connection.execute(text("INSERT INTO filler VALUES (zeroblob(6000000))"))
+        return log.stat().st_size
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT n FROM counter").fetchall()
+        assert write() < write()
+        reader.execute("COMMIT")
+    for _ in range(3):  # whoever writes first puts into the file what is in the log, the next one begins it anew
+        with counter.begin() as connection:
+            connection.execute(text("UPDATE counter SET n = n + 1"))
+    assert log.stat().st_size <= 65_536
 
 
 @contextmanager
