@@ -2,7 +2,8 @@
 
 A mail is claimed in a transaction of its own just before it is handed over. So any number of workers may be at it, each
 mail goes once, and a worker that dies leaves one mail at most in doubt: the one in its hands, which goes again when the
-claim has run out. That mail bears the same Message-ID then.
+claim has run out. That mail bears the same Message-ID then. A database that is away when a mail has gone is waited for
+until then, so that this one does not go twice.
 """
 
 import logging
@@ -11,10 +12,12 @@ from collections.abc import Mapping
 from contextlib import closing
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from idp import batches
+from idp import batches, clock
 from idp.batches import Batch, in_batches
+from idp.database import is_fault_of_storage
 from idp.errors import NotReadyError
 from idp.mail import queue
 from idp.mail.envelope import Envelope, compose
@@ -26,6 +29,7 @@ from idp.mail.transport import NotEver, NotNow, Transport, TransportError, Unrea
 from idp.settings import Settings
 
 BROKEN_MOST = 3  # connections that may break in one round before it ends
+NOTE_AGAIN_AFTER = 2  # seconds, where the database is away when a mail has gone
 
 log = logging.getLogger(__name__)
 
@@ -92,13 +96,7 @@ def _deliver(
         if claimed is None:
             return
         outcome = _hand_over(settings, transport, claimed)
-        with Session(engine) as db, db.begin():
-            if outcome is None:
-                queue.mark_sent(db, claimed)
-            elif isinstance(outcome, NotEver):
-                queue.give_up(db, claimed, outcome.message)
-            else:
-                queue.put_off(db, claimed, outcome.message)
+        _note(engine, claimed, outcome, stop)
         counts[_told(claimed, outcome)] += 1
         broken += isinstance(outcome, Unreachable)
 
@@ -117,6 +115,25 @@ def _hand_over(settings: Settings, transport: Transport, claimed: Claimed) -> Tr
     except TransportError as fault:
         return fault
     return None
+
+
+def _note(engine: Engine, claimed: Claimed, outcome: TransportError | None, stop: threading.Event) -> None:
+    """Write down what became of a mail; while the database is away, again and again for as long as the claim holds."""
+    while True:
+        try:
+            with Session(engine) as db, db.begin():
+                if outcome is None:
+                    queue.mark_sent(db, claimed)
+                elif isinstance(outcome, NotEver):
+                    queue.give_up(db, claimed, outcome.message)
+                else:
+                    queue.put_off(db, claimed, outcome.message)
+        except SQLAlchemyError as fault:
+            if not is_fault_of_storage(fault) or clock.now() >= claimed.claimed_until or stop.is_set():
+                raise
+            stop.wait(NOTE_AGAIN_AFTER)
+        else:
+            return
 
 
 def _envelope(settings: Settings, claimed: Claimed) -> Envelope:

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from idp import crypto
-from idp.mail import outbox, queue, smtp
+from idp.mail import delivery, outbox, queue, smtp
 from idp.mail.delivery import deliver_due
 from idp.mail.outbox import open_body
 from idp.mail.transport import TransportError
@@ -256,6 +257,39 @@ def test_a_server_that_dies_while_it_takes_a_mail(
     arrived = [mail["Message-ID"] for _, mail in manners.received]
     assert set(arrived) == {f"<{mail_id}@example.org>" for mail_id in ids}
     assert len(arrived) == (2 if when == "in the middle" else 4)  # it had them already, but never said so
+
+
+def fail_to_note(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the database be away, so many times, when a mail has gone."""
+    mark_sent, left = queue.mark_sent, iter(range(times))
+
+    def mark(db: Session, claimed: queue.Claimed) -> None:
+        if next(left, None) is not None:
+            raise OperationalError("UPDATE", {}, Exception("the server was restarted"))
+        mark_sent(db, claimed)
+
+    monkeypatch.setattr(queue, "mark_sent", mark)
+    monkeypatch.setattr(delivery, "NOTE_AGAIN_AFTER", 0)
+
+
+def test_a_database_that_is_away_for_a_moment_has_no_mail_sent_twice(
+    engine: Engine, post: Post, serve: Serve, by_smtp: BySmtp, manners: Manners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_to_note(3, monkeypatch)
+    mail_id = post()
+    assert deliver_due(engine, by_smtp(serve())) == counted(sent=1)
+    assert len(manners.received) == 1
+    assert row_of(engine, mail_id).state == "sent"
+
+
+def test_a_database_that_stays_away_is_not_waited_for_beyond_the_claim(
+    engine: Engine, post: Post, serve: Serve, by_smtp: BySmtp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_to_note(3, monkeypatch)
+    monkeypatch.setattr(delivery, "longest_step", lambda _settings: 0)
+    post()
+    with pytest.raises(OperationalError):
+        deliver_due(engine, by_smtp(serve()))
 
 
 def test_a_server_that_keeps_dying_ends_the_round(
