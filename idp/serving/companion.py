@@ -73,4 +73,9 @@ class Companion:
 
     def _start_again(self, _number: int, _frame: FrameType | None) -> None:
         if self._process is None and os.getpid() == self._owner:
-            self._start()
+            try:
+                self._start()
+            except OSError as fault:  # no process is to be had just now; raised from here it would end the server
+                again = START_AGAIN_AFTER
+                log.error("The worker cannot be started (%s); the next try is in %d seconds.", fault.strerror, again)  # noqa: TRY400
+                signal.alarm(again)

@@ -1,13 +1,17 @@
 """`idp worker`, and the sweeps behind it."""
 
+import errno
 import json
 import logging
+import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, func, select
@@ -25,9 +29,12 @@ from idp.models import (
     RevokedAccessToken,
     Throttle,
 )
+from idp.serving import companion
+from idp.serving.companion import Companion
 from idp.settings import Settings
 from idp.worker import Job
 from tests.cli.conftest import Run
+from tests.waiting import until
 
 TABLES = (ParkedRequest, RefreshToken, AuthorizationGrant, RevokedAccessToken, Throttle, BrowserSession)
 
@@ -222,3 +229,24 @@ def test_a_job_that_comes_to_grief_holds_up_no_other_and_is_tried_again(
     worker.run(settings.load(), stop)
     assert sorted(done) == ["slow", "stumbled", "stumbled", "stumbled"]
     assert "The job stumbling came to grief" in caplog.text
+
+
+def test_a_worker_that_cannot_be_started_again_does_not_end_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the limit of processes is reached; this runs in a handler of signals, in the middle of anything."""
+    process_of = subprocess.Popen
+    starts = iter((["sleep", "100"], None, ["sleep", "100"]))
+
+    def open_process(*_: object, **more: Any) -> Popen[bytes]:
+        command = next(starts)
+        if command is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return process_of(command, **more)
+
+    monkeypatch.setattr(companion.subprocess, "Popen", open_process)
+    monkeypatch.setattr(companion, "START_AGAIN_AFTER", 1)
+    with Companion() as beside:
+        first = beside._process
+        assert first is not None
+        first.kill()
+        until(lambda: beside._process not in (first, None))
+    assert next(starts, "none is left") == "none is left"
