@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -31,10 +32,14 @@ class RedisServer:
             cwd=self._socket.parent,
         )
         give_up_at = time.monotonic() + START_WITHIN
-        while not self._socket.exists():
+        while not self._listens():  # the file is there a moment before
             assert self._process.poll() is None, "it ended by itself"
             assert time.monotonic() < give_up_at, "it does not start"
             time.sleep(0.02)
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._socket)) == 0
 
     def stop(self) -> None:
         """Kill it: what it held is gone."""

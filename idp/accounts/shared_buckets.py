@@ -104,15 +104,20 @@ class SharedBuckets:
         return str(told.get("valkey_version") or told.get("redis_version", "of some version"))
 
     def _ask(self, script: Any, bucket: str, arguments: Sequence[int]) -> Any:
-        if clock.ticks() < self._left_alone_until:
+        now = clock.ticks()
+        if now < self._left_alone_until:
             return None
+        if self._left_alone_until:  # one finds out whether it is back, and the others do not wait for that
+            self._left_alone_until = now + LEFT_ALONE_FOR
         try:
             with turns.aside():
-                return script(keys=[self._key(bucket)], args=arguments)
+                answer = script(keys=[self._key(bucket)], args=arguments)
         except self._faults as fault:
             self._left_alone_until = clock.ticks() + LEFT_ALONE_FOR
             log.warning("The throttles' server does not do its work (%s); the database takes its place.", fault)
             return None
+        self._left_alone_until = 0.0
+        return answer
 
     def _key(self, bucket: str) -> str:
         return f"{self._prefix}:{bucket}"

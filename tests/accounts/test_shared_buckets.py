@@ -1,6 +1,9 @@
 """Throttles whose buckets are in Redis or Valkey: the same rules, and the table where the server is away."""
 
 import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -113,6 +116,31 @@ def test_a_server_that_does_not_answer_is_waited_for_once(settings, spend, serve
     server.start()
     assert [spend() for _ in range(3)] == [0] * 3
     assert keys(server) == {}
+
+
+def test_whether_it_is_back_is_found_out_by_one_and_the_others_do_not_wait(settings, server, monkeypatch):
+    """By a name server that hangs too, one such wait is longer than any other."""
+    buckets = shared_buckets.of(settings)
+    server.stop()
+    assert buckets.spend("b", 10, 1) is None
+    monkeypatch.setattr(provider_clock, "ticks", lambda: time.perf_counter() + shared_buckets.LEFT_ALONE_FOR)
+    asked, release = threading.Event(), threading.Event()
+
+    def hang(**_):
+        asked.set()
+        assert release.wait(60)
+        return [1, 1]
+
+    monkeypatch.setattr(buckets, "_spend", hang)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(buckets.spend, "b", 10, 1)
+        assert asked.wait(60)
+        monkeypatch.setattr(buckets, "_spend", lambda **_: pytest.fail("it was asked once more"))
+        assert buckets.spend("b", 10, 1) is None
+        release.set()
+        assert first.result() == (True, 1)
+    monkeypatch.setattr(buckets, "_spend", lambda **_: [1, 2])
+    assert buckets.spend("b", 10, 1) == (True, 2)
 
 
 def test_a_refund_that_comes_too_late_is_no_fault(db, settings, spend, server):  # noqa: F811
