@@ -239,6 +239,7 @@ class _Connection(http.client.HTTPConnection):
 
     def __init__(self, settings: Settings, host: str, port: int, addresses: Sequence[str], *, is_tls: bool) -> None:
         super().__init__(host, port, timeout=STEP_TIMEOUT)
+        self.default_port = 443 if is_tls else 80  # the library names any other in `Host`, which proxies may not know
         self._settings = settings
         self._addresses = addresses
         self._is_tls = is_tls

@@ -418,6 +418,26 @@ def test_a_wrong_certificate_is_refused(settings, certificates, name, is_trusted
         thread.join()
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://app.example.org/", "app.example.org"),
+        ("https://app.example.org:443/", "app.example.org"),
+        ("https://app.example.org:8443/", "app.example.org:8443"),
+    ],
+)
+def test_a_host_is_called_by_its_name_as_browsers_do(public_settings, monkeypatch, names, url, host):
+    """A proxy that compares names knows none with the usual port behind it."""
+    names({"app.example.org": ["93.184.216.34"]})
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: ours)
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", lambda _context, plain, **_: plain)
+    theirs.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+    with theirs:
+        assert post_form(public_settings, url, {}).status == 204
+        assert f"\r\nHost: {host}\r\n".encode() in theirs.recv(4_096)
+
+
 def test_a_file_of_certificates_that_is_gone_is_a_refusal(settings, tmp_path):
     """While certificates are exchanged, the file may be gone for a moment: that is a fault of this call only."""
     trusting = replace(settings, outgoing_ca_file=str(tmp_path / "gone.pem"))
