@@ -99,6 +99,22 @@ def test_a_batch_takes_one_connection(
     assert manners.connections == 2  # ten in one
 
 
+def test_who_waits_for_a_mail_does_not_wait_behind_a_thousand_others(
+    clock: Clock, engine: Engine, post: Post, serve: Serve, by_smtp: BySmtp, manners: Manners
+) -> None:
+    for number in range(6):
+        post(f"invited{number}@example.org")
+        clock.advance(1)
+    post("ada@example.org")
+    assert deliver_due(engine, by_smtp(serve())) == counted(sent=7)
+    assert manners.recipients()[:4] == [
+        "invited0@example.org",
+        "ada@example.org",
+        "invited1@example.org",
+        "invited5@example.org",
+    ]
+
+
 def test_a_server_that_is_down_then_up(
     clock: Clock,
     engine: Engine,
