@@ -9,7 +9,7 @@ from idp import __version__, clock, crypto
 from idp.accounts.audit import Event
 from idp.cli import backup_file, database_copy, output
 from idp.cli.backup_file import Manifest
-from idp.cli.instance import check_not_own, database_file, load_ready, record_done
+from idp.cli.instance import check_target, database_file, load_ready, record_done
 from idp.settings import Settings
 
 
@@ -25,8 +25,12 @@ def command(file: Path, with_secret_key: bool, force: bool) -> None:
     Without the secret key the copy opens no signing key: keep both, in different places. With --with-secret-key FILE
     is all that it takes to be this provider: keep it as you would keep the keys of the house.
     """
+    if str(file) == "-":
+        raise click.UsageError(
+            "A backup goes to a file, which appears once it is checked, and not to stdout: name one."
+        )
     loaded = load_ready()
-    check_not_own(loaded, file)
+    check_target(loaded, file)
     if file.exists() and not force:
         raise click.UsageError(f"{click.format_filename(file)} exists: choose another name, or use --force.")
     manifest = make_backup(loaded, file, with_secret_key=with_secret_key)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from idp.accounts.audit import Event
 from idp.cli import output, progress
-from idp.cli.instance import check_not_own, open_ready, record_done
+from idp.cli.instance import check_target, open_ready, record_done
 from idp.cli.private_files import written
 from idp.transfer import exporting
 
@@ -44,7 +44,7 @@ def command(file: Path, form: str, force: bool) -> None:
         raise click.UsageError(f"{click.format_filename(file)} exists: choose another name, or use --force.")
     with open_ready() as (settings, db):
         if not is_stdout:
-            check_not_own(settings, file)
+            check_target(settings, file)
         exporting.begin_snapshot(db)
         with (
             contextlib.nullcontext(sys.stdout) if is_stdout else _written(file) as stream,

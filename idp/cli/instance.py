@@ -92,12 +92,16 @@ def database_file(loaded: Settings) -> Path | None:
     return Path(url.database).resolve()
 
 
-def check_not_own(loaded: Settings, file: Path) -> None:
-    """Check that a command that writes a file would not write over one that the instance lives by.
+def check_target(loaded: Settings, file: Path) -> None:
+    """Check that a command that writes a file may put it there: over nothing that is no file, or that we live by.
+
+    A link or a device, such as /dev/stdout, would be replaced like a file, for every program of the machine.
 
     Raises:
-        click.UsageError: it would.
+        click.UsageError: it may not.
     """
+    if file.is_symlink() or (file.exists() and not file.is_file()):
+        raise click.UsageError(f"{click.format_filename(file)} is no plain file: choose another name.")
     own = [loaded.instance / SECRET_KEY_NAME, loaded.instance / TOML_NAME]
     database = database_file(loaded)
     if database is not None:

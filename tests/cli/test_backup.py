@@ -335,6 +335,27 @@ def test_what_the_instance_lives_by_is_not_written_over(
     assert usernames() == {"ada"}
 
 
+@pytest.mark.parametrize("command", ["backup", "export"])
+def test_what_is_no_plain_file_is_not_replaced(instance: Path, run: Run, tmp_path: Path, command: str) -> None:
+    pipe, link, dangling = tmp_path / "pipe", tmp_path / "link", tmp_path / "dangling"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)  # as /dev/stdout is one
+    dangling.symlink_to(tmp_path / "nowhere")
+    for path in (pipe, link, dangling):
+        result = run(command, "--force", str(path))
+        assert (result.exit_code, "is no plain file" in result.stderr) == (2, True)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_no_backup_goes_to_a_file_named_hyphen(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(instance)
+    result = run("backup", "-")  # as `idp backup - | gzip` is written
+    assert (result.exit_code, "not to stdout" in result.stderr) == (2, True)
+    assert not (instance / "-").exists()
+
+
 def refused_under_a_provider(run: Run, file: Path) -> str:
     """Try to restore while a provider is at work, which goes on; returns what is said to that."""
     living = Living()
