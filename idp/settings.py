@@ -23,6 +23,7 @@ SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file's name
 METRICS_NAME = "metrics"  # folder in the instance folder; holds the counters of running processes
 NOT_OURS = ("IDP_VENV", "IDP_TEST_")  # beginnings of variables for scripts around the commands, and for the tests
 DAY = 86_400
+LONGEST = 3_650 * DAY  # times further ahead than that are none that a calendar, or a database, can write
 
 AuthorizationCodes = Literal["carried", "stored"]
 RegistrationPolicy = Literal["open", "preauthorized", "closed"]
@@ -38,11 +39,6 @@ def setting(
 ) -> Any:
     """Declare one setting; `check` answers what is wrong with a value, or None."""
     return field(default=default, metadata={"doc": doc, "unit": unit, "secret": secret, "check": check})
-
-
-def at_least(least: int) -> Callable[[Any], str | None]:
-    """Make a check for a lower bound."""
-    return lambda value: None if value >= least else f"must be at least {least}"
 
 
 def between(least: int, most: int) -> Callable[[Any], str | None]:
@@ -96,13 +92,18 @@ def _fault_of_colour(value: str) -> str | None:
 def _fault_of_database_url(value: str) -> str | None:
     if value and not value.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://", "postgres://")):
         return "must begin with sqlite:/// or postgresql://"
+    if not value:
+        return None
     from sqlalchemy import make_url  # noqa: PLC0415 - whoever names no database need not wait for its library
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
     try:
-        make_url(value or "sqlite://")
+        url = make_url(value)
     except (ArgumentError, ValueError):
         return "is no database URL: look at port, user name and password (percent-encode what is not a letter or digit)"
+    # In memory each process would have one of its own; and with options, SQLite may open another file than we look at.
+    if value.startswith("sqlite") and (url.database in (None, "", ":memory:") or url.query):
+        return "must name a file, such as sqlite:////var/lib/idp/idp.sqlite3, and no options"
     return None
 
 
@@ -122,7 +123,7 @@ def _fault_of_secret_key(value: str) -> str | None:
 
 
 def _fault_of_rotation_interval(value: int) -> str | None:
-    return None if value == 0 or 7 * DAY <= value <= 3_650 * DAY else f"must be 0, or from {7 * DAY} to {3_650 * DAY}"
+    return None if value == 0 or 7 * DAY <= value <= LONGEST else f"must be 0, or from {7 * DAY} to {LONGEST}"
 
 
 def _fault_of_metrics_token(value: str) -> str | None:
@@ -132,7 +133,12 @@ def _fault_of_metrics_token(value: str) -> str | None:
 
 
 def _fault_of_text(value: str) -> str | None:
-    return None if value.strip() and len(value) <= 60 else "must have 1 to 60 characters"
+    # A new line in it would end a mail's From.
+    return (
+        None
+        if value.strip() and value.isprintable() and len(value) <= 60
+        else "must have 1 to 60 characters, on one line"
+    )
 
 
 def _fault_of_logo(value: str) -> str | None:
@@ -169,7 +175,17 @@ def _fault_of_host(value: str) -> str | None:
 
 
 def _fault_of_certificates(value: str) -> str | None:
-    return None if value == "" or Path(value).is_file() else "must be the path of a file that exists"
+    if value == "":
+        return None
+    import ssl  # noqa: PLC0415 - few name a file
+
+    try:
+        if Path(value).is_file():
+            ssl.create_default_context(cafile=value)
+            return None
+    except (OSError, ValueError):
+        pass
+    return "must be the path of a file of certificates (PEM) that exists"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,13 +300,16 @@ class Settings:
         7 * DAY,
         "A browser session ends when nothing happened in it for so long, give or take five minutes.",
         unit="seconds",
-        check=at_least(600),
+        check=between(600, LONGEST),
     )
     session_lifetime: int = setting(
-        30 * DAY, "A browser session ends so long after sign-in, whatever happens.", unit="seconds", check=at_least(60)
+        30 * DAY,
+        "A browser session ends so long after sign-in, whatever happens.",
+        unit="seconds",
+        check=between(60, LONGEST),
     )
     interaction_lifetime: int = setting(
-        3_600, "A person may take so long over sign-in and consent.", unit="seconds", check=at_least(60)
+        3_600, "A person may take so long over sign-in and consent.", unit="seconds", check=between(60, LONGEST)
     )
     authorization_code_lifetime: int = setting(
         60, "An authorization code may be redeemed for so long.", unit="seconds", check=between(10, 600)
@@ -305,7 +324,7 @@ class Settings:
     )
     id_token_lifetime: int = setting(3_600, "An ID token is good for so long.", unit="seconds", check=between(10, DAY))
     refresh_token_lifetime: int = setting(
-        30 * DAY, "A refresh token not used for so long is worthless.", unit="seconds", check=at_least(60)
+        30 * DAY, "A refresh token not used for so long is worthless.", unit="seconds", check=between(60, LONGEST)
     )
     pushed_request_lifetime: int = setting(
         90, "A pushed authorization request waits for its browser for so long.", unit="seconds", check=between(5, 600)
@@ -353,19 +372,19 @@ class Settings:
         10,
         "Failed sign-ins to one account, from browsers it does not know, before it slows down.",
         unit="attempts",
-        check=at_least(1),
+        check=between(1, 1_000_000),
     )
     throttle_account_interval: int = setting(
-        30, "After the burst, one more attempt for an account in so long.", unit="seconds", check=at_least(1)
+        30, "After the burst, one more attempt for an account in so long.", unit="seconds", check=between(1, DAY)
     )
     throttle_address_burst: int = setting(
         50,
         "Failed sign-ins and registrations from one network address before it slows down.",
         unit="attempts",
-        check=at_least(1),
+        check=between(1, 1_000_000),
     )
     throttle_address_interval: int = setting(
-        5, "After the burst, one more attempt for an address in so long.", unit="seconds", check=at_least(1)
+        5, "After the burst, one more attempt for an address in so long.", unit="seconds", check=between(1, DAY)
     )
 
     throttle_url: str = setting(
@@ -515,7 +534,7 @@ def _collect(environ: Mapping[str, str], instance: Path, faults: list[str]) -> t
 
 def _read(path: Path, what: str, faults: list[str]) -> str:
     try:
-        return path.read_text("utf-8").strip()
+        return path.read_text("utf-8-sig").strip()  # some editors put a mark before the text
     except (OSError, UnicodeDecodeError) as fault:
         faults.append(f"{what}: {path} cannot be read ({fault.__class__.__name__}: {fault})")
         return ""

@@ -165,6 +165,22 @@ def test_a_file_that_is_not_text_is_a_fault(read, instance):
     assert any("cannot be read" in fault for fault in read(IDP_SECRET_KEY_FILE=str(instance / "key")))
 
 
+def test_a_mark_that_editors_put_before_the_text_does_not_matter(read, instance):
+    path = instance / "mounted"
+    path.write_text(SECRET, "utf-8-sig")
+    assert read('\ufeffbrand_name = "Tea"', IDP_SECRET_KEY_FILE=str(path)).brand_name == "Tea"
+    assert read(IDP_SECRET_KEY_FILE=str(path)).secret_key == SECRET
+
+
+@pytest.mark.parametrize("name", ["smtp_ca_file", "outgoing_ca_file"])
+def test_a_file_of_certificates_holds_some(read, instance, name):
+    path = instance / "ca.pem"
+    path.write_text("no certificate\n", "utf-8")
+    for value in (str(path), str(instance), str(instance / "missing.pem"), "x" * 5_000):
+        (fault,) = read(**{f"IDP_{name.upper()}": value})
+        assert "must be the path of a file of certificates (PEM)" in fault
+
+
 def test_toml_that_is_none_is_a_fault(read):
     (fault,) = read("brand_name = ")
     assert "idp.toml is no TOML" in fault
@@ -189,24 +205,24 @@ def test_a_toml_value_of_another_type_is_a_fault(read, toml):
         ("password_min_length", ("8", "128"), ("7", "129")),
         ("password_min_score", ("0", "4"), ("-1", "5")),
         ("bcrypt_cost", ("4", "18"), ("3", "19")),
-        ("session_idle_lifetime", ("600",), ("599",)),
-        ("session_lifetime", ("60",), ("59",)),
-        ("interaction_lifetime", ("60",), ("59",)),
+        ("session_idle_lifetime", ("600", "315360000"), ("599", "315360001")),
+        ("session_lifetime", ("60", "315360000"), ("59", "315360001", "999999999999")),
+        ("interaction_lifetime", ("60", "315360000"), ("59", "315360001")),
         ("authorization_code_lifetime", ("10", "600"), ("9", "601")),
         ("access_token_lifetime", ("10", "31536000"), ("9", "31536001")),
         ("id_token_lifetime", ("10", "86400"), ("9", "86401")),
-        ("refresh_token_lifetime", ("60",), ("59",)),
-        ("throttle_account_burst", ("1",), ("0",)),
-        ("throttle_account_interval", ("1",), ("0",)),
-        ("throttle_address_burst", ("1",), ("0",)),
-        ("throttle_address_interval", ("1",), ("0",)),
+        ("refresh_token_lifetime", ("60", "315360000"), ("59", "315360001")),
+        ("throttle_account_burst", ("1", "1000000"), ("0", "1000001")),
+        ("throttle_account_interval", ("1", "86400"), ("0", "86401")),
+        ("throttle_address_burst", ("1", "1000000"), ("0", "1000001")),
+        ("throttle_address_interval", ("1", "86400"), ("0", "86401")),
         (
             "throttle_url",
             ("", "redis://host", "redis://me:secret@[::1]:6379/1", "rediss://host:6380", "unix:///run/redis.sock"),
             ("host:6379", "http://host", "redis://", "redis://host:port", "unix://run/redis.sock"),
         ),
         ("brand_accent", ("#000000", "#AbCdEf"), ("", "blue", "#fff", "#12345g", "#0000000")),
-        ("brand_name", ("X", "x" * 60), ("", " ", "x" * 61)),
+        ("brand_name", ("X", "x" * 60), ("", " ", "x" * 61, "a\nb", "a\x07b")),
         ("brand_logo", ("", "logo.svg", "our-logo.png"), ("logo.gif", "../logo.svg", "a/b.svg", "/etc/x.svg", "svg")),
         ("registration", ("open", "preauthorized", "closed"), ("", "Open", "yes")),
         ("signing_algorithm", ("RS256", "ES256"), ("HS256", "none")),
@@ -345,6 +361,14 @@ def test_database_urls_name_the_driver(read, url, expected):
 def test_databases_that_are_not_supported_are_a_fault(read, url):
     (fault,) = read(IDP_DATABASE_URL=url)
     assert "sqlite:/// or postgresql://" in fault
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///", "sqlite:///:memory:", "sqlite:////srv/idp.db?timeout=soon", "sqlite:///file:idp.db?uri=true"]
+)
+def test_a_sqlite_database_is_one_file_that_all_processes_share(read, url):
+    (fault,) = read(IDP_DATABASE_URL=url)
+    assert "must name a file" in fault
 
 
 def test_an_instance_folder_with_odd_letters_still_has_a_database(tmp_path):
