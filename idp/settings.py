@@ -112,7 +112,7 @@ def _fault_of_throttle_url(value: str) -> str | None:
         return None
     try:
         url = urlsplit(value)
-        is_whole, _ = url.scheme in ("redis", "rediss") and bool(url.hostname), url.port
+        is_whole, _ = value.startswith(("redis://", "rediss://")) and bool(url.hostname), url.port
     except ValueError:
         is_whole = False
     return None if is_whole else "must be a URL such as redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH"

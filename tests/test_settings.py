@@ -219,7 +219,7 @@ def test_a_toml_value_of_another_type_is_a_fault(read, toml):
         (
             "throttle_url",
             ("", "redis://host", "redis://me:secret@[::1]:6379/1", "rediss://host:6380", "unix:///run/redis.sock"),
-            ("host:6379", "http://host", "redis://", "redis://host:port", "unix://run/redis.sock"),
+            ("host:6379", "http://host", "redis://", "redis://host:port", "unix://run/redis.sock", "REDIS://host"),
         ),
         ("brand_accent", ("#000000", "#AbCdEf"), ("", "blue", "#fff", "#12345g", "#0000000")),
         ("brand_name", ("X", "x" * 60), ("", " ", "x" * 61, "a\nb", "a\x07b")),

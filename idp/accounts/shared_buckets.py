@@ -48,7 +48,7 @@ class SharedBuckets:
         prefix: keeps providers that share a server apart.
 
     Raises:
-        NotReadyError: the package `redis` is not installed.
+        NotReadyError: the package `redis` is not installed, or does not understand the URL.
     """
 
     def __init__(self, url: str, prefix: str) -> None:
@@ -62,9 +62,13 @@ class SharedBuckets:
             ) from None
         # Once more on a fresh connection: the one in the pool may have been closed meanwhile. Never after a timeout.
         again = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
-        self._server: Any = redis.Redis.from_url(
-            url, socket_connect_timeout=ANSWER_WITHIN, socket_timeout=ANSWER_WITHIN, retry=again
-        )
+        try:
+            self._server: Any = redis.Redis.from_url(
+                url, socket_connect_timeout=ANSWER_WITHIN, socket_timeout=ANSWER_WITHIN, retry=again
+            )
+            self._server.connection_pool.make_connection()  # connects to nothing yet, but reads the options
+        except (TypeError, ValueError) as fault:
+            raise NotReadyError(f"throttle_url has an option that is not understood: {fault}") from None
         self._faults: tuple[type[Exception], ...] = (redis.RedisError, OSError)
         self._spend, self._refund = (self._server.register_script(text) for text in (_SPEND, _REFUND))
         self._prefix = prefix
@@ -127,7 +131,7 @@ def of(settings: Settings) -> SharedBuckets | None:
     """Return the buckets that many machines share by a server of their own, or None where the table has them.
 
     Raises:
-        NotReadyError: the package `redis` is not installed.
+        NotReadyError: the package `redis` is not installed, or does not understand the URL.
     """
     if not settings.throttle_url:
         return None

@@ -54,7 +54,7 @@ def command(host: str, port: int | None, workers: int, no_worker: bool, drain: i
       idp serve --host 0.0.0.0 --port 8080 --workers 2
     """
     loaded = load_ready()
-    shared_buckets.of(loaded)  # a package that is missing is missed now
+    shared_buckets.of(loaded)  # a package that is missing, or an option that is none, is told now
     with open_session(loaded) as db:
         keys.load_keys(db, loaded)
         keys.ensure_keys(db, loaded, SYSTEM)  # a newer version may sign with one algorithm more

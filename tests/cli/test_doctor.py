@@ -187,6 +187,16 @@ def test_the_throttles_package_is_missing(instance: Path, run: Run, monkeypatch:
     assert "streamlit-idp[redis]" in served.stderr
 
 
+@pytest.mark.parametrize("option", ["tiemout=1", "socket_timeout=soon"])
+def test_an_option_that_the_throttles_package_does_not_know(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setenv("IDP_THROTTLE_URL", f"redis://127.0.0.1:1/0?{option}")
+    assert "throttle_url has an option that is not understood" in _findings(run)["throttles"]["told"]
+    result = run("serve")  # before anybody's attempt is to be counted
+    assert (result.exit_code, option.partition("=")[0] in result.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("issuer", "hops", "verdict"),
     [
