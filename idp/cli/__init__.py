@@ -1,6 +1,8 @@
 """The `idp` command: one file a noun. Data goes to stdout, messages for people go to stderr."""
 
 import importlib
+import io
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -72,6 +74,7 @@ class CommandLine(click.Group):
         """Run the command line and leave the process with one of the documented exit codes."""
         if not extra.pop("standalone_mode", True):
             return super().main(args, prog_name, standalone_mode=False, **extra)
+        _mend_streams()
         try:
             with ending.tidied():
                 code = super().main(args, prog_name, standalone_mode=False, **extra)
@@ -91,6 +94,16 @@ class CommandLine(click.Group):
             click.echo(f"Error: {message}", err=True)
             sys.exit(FAILED)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _mend_streams() -> None:
+    """Let a stream that is closed be an empty one, and write a letter that a terminal has not as its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:  # as some supervisors, and `<&-`, leave it
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for as long as we live
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 @click.group(

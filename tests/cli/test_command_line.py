@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from idp import __version__, cli
 from idp.cli import NOUNS, main
 from idp.cli import config as config_noun
-from tests.cli.conftest import Run
+from tests.cli.conftest import PASSWORD, Run
 
 CONTRACT = {
     "init": (),
@@ -256,3 +256,39 @@ def test_ctrl_c_as_a_process_ends_with_130(instance: Path, start: Callable[..., 
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == cli.INTERRUPTED
     assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("user add ada --email ada@example.org", "use --password-stdin"),
+        ("user add ada --email ada@example.org --password-stdin", "Nothing came on stdin"),
+        ("import accounts -", "This is not JSON"),
+        ("keys rotate --now", "nothing was done"),
+    ],
+)
+def test_a_closed_stdin_holds_nothing(instance: Path, arguments: str, told: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {sys.executable} -m idp {arguments} <&-"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (1, 2)
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_stdout_takes_everything(instance: Path) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {sys.executable} -m idp export >&-"], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "Exported 0 accounts.\n")
+
+
+def test_letters_that_a_terminal_has_not_are_written_as_numbers(
+    instance: Path, ada: str, succeed: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    succeed(
+        "user", "add", "wang", "--email", "wang@example.org", "--first-name", "王", "--password-stdin", stdin=PASSWORD
+    )
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    shown = subprocess.run([sys.executable, "-m", "idp", "user", "show", "wang"], capture_output=True, check=True)
+    assert rb"\u738b" in shown.stdout
