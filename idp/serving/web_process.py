@@ -3,9 +3,11 @@
 import contextlib
 import gc
 import importlib
+import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 APPLICATION = "idp.app"  # a name only: the server lies below the application, and never loads it
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 GONE_WITHIN = 3  # seconds that running requests have once the server itself was killed
+
+log = logging.getLogger(__name__)
 
 
 def hold_signals_while_forking() -> None:
@@ -43,7 +47,11 @@ def load_application(capacity: int, index: int, processes: int) -> "WSGIApplicat
     _let_threads_finish()
     if multiprocessing.parent_process() is not None:
         threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
-    application = importlib.import_module(APPLICATION).create_app()
+    try:
+        application = importlib.import_module(APPLICATION).create_app()
+    except Exception:  # Python would tell of it too, but not as the log is written
+        log.exception("A web process cannot start.")
+        sys.exit(1)
     connections.watch(capacity, are_peers_visitors=not application.extensions["idp_settings"].proxy_hops)
     gc.collect()
     gc.freeze()  # what was loaded stays: the collector need not look through all of it again and again

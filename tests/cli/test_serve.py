@@ -230,6 +230,21 @@ def test_a_stop_while_processes_still_load_is_not_missed(
     assert "ERROR" not in rest
 
 
+def test_a_web_process_that_cannot_start_says_why_in_the_log(
+    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDP_LOG_FORMAT", "json")
+    process, _ = start_server(start, monkeypatch, "--no-worker")
+    (instance / "idp.toml").write_text("brand = 1\n")  # by an operator who means to restart it later
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
+    _, shown = process.communicate(timeout=120)  # starting it again does not mend that
+    assert process.returncode == 1
+    lines = [json.loads(line) for line in shown.splitlines()]  # each is an object
+    told = next(line for line in lines if line["message"] == "A web process cannot start.")
+    assert "unknown setting 'brand'" in told["exception"]
+
+
 def is_free(port: int) -> bool:
     """Tell whether a server could begin at a port."""
     with contextlib.suppress(NotReadyError):
