@@ -66,15 +66,15 @@ def _written(file: Path) -> Iterator[IO[str]]:
 
 def _write_document(db: Session, write: Write, advance: Advance) -> int:
     """Write one JSON document, with each account on a line of its own; return how many accounts there are."""
-    write(f'{{"format": {_json(exporting.FORMAT)}, "version": {exporting.VERSION}, "accounts": [')
+    write(exporting.HEAD)
     count = 0
     for count, account in enumerate(exporting.export_accounts(db), start=1):
         write(("\n" if count == 1 else ",\n") + _json(account))
         advance(1)
-    write('\n], "preauthorizations": [')
+    write(f"\n{exporting.BETWEEN}")
     for position, each in enumerate(exporting.export_preauthorizations(db)):
         write((",\n" if position else "\n") + _json(each))
-    write("\n]}\n")
+    write(f"\n{exporting.END}\n")
     return count
 
 

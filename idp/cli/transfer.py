@@ -1,8 +1,10 @@
 """`idp import`: accounts that come from elsewhere."""
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,7 +22,7 @@ from idp.transfer.report import Report
 from idp.transfer.writing import Writer
 
 LEFT_OUT = 3  # exit code: it worked, and something of the file did not come in
-Reader = Callable[[str, str, Report], Source]
+Reader = Callable[[str, BinaryIO, Report], Source]
 _file = click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 _dry_run = click.option("--dry-run", is_flag=True, help="Write nothing, and print the same report.")
 _update = click.option(
@@ -54,7 +56,7 @@ def from_streamlit_authenticator(
     _check_domain(email_domain)
     report = Report(is_dry_run=dry_run)
     checker = Checker(report, email_domain=email_domain, is_vouched_for=verified)
-    return _run(file, streamlit_authenticator.read, "streamlit-authenticator", checker, report, is_update, as_json)
+    return _run(file, _read_configuration, "streamlit-authenticator", checker, report, is_update, as_json)
 
 
 @command.command("accounts", epilog=f"\b\nExample:\n  idp import accounts accounts.json\n\n{_EPILOG}")
@@ -77,12 +79,10 @@ def _run(
         The exit code.
     """
     loaded = load_ready()
-    if str(file) == "-":
-        found = read("stdin", text_file.read_text("stdin", sys.stdin.buffer), report)
-    else:
-        found = read(str(file), text_file.read_file(file), report)
-    report.layout = found.layout
-    _write(loaded, found, source, checker, report, is_update)
+    with _opened(file) as (name, stream):
+        found = read(name, stream, report)
+        report.layout = found.layout
+        _write(loaded, found, source, checker, report, is_update)
     if as_json:
         output.data(report.as_dict())
     else:
@@ -91,11 +91,25 @@ def _run(
     return 0 if report.is_complete else LEFT_OUT
 
 
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[tuple[str, BinaryIO]]:
+    name = "stdin" if str(file) == "-" else str(file)
+    with (
+        contextlib.nullcontext(sys.stdin.buffer) if name == "stdin" else file.open("rb") as raw,
+        text_file.rereadable(name, raw) as stream,
+    ):
+        yield name, stream
+
+
+def _read_configuration(name: str, stream: BinaryIO, report: Report) -> Source:
+    return streamlit_authenticator.read(name, text_file.read_text(name, stream), report)
+
+
 def _write(loaded: Settings, found: Source, source: str, checker: Checker, report: Report, is_update: bool) -> None:
     engine = open_engine(loaded)
     writer = Writer(engine, loaded, report, source, is_update)
     try:
-        with progress.shown("accounts", len(found.candidates)) as advance:
+        with progress.shown("accounts", found.count) as advance:
             writer.write(checker.check_all(_counted(found.candidates, advance)))
         write_preauthorizations(engine, report, found.invitees, checker.email_keys)
     except (KeyboardInterrupt, SQLAlchemyError):

@@ -1,57 +1,92 @@
-"""The file that `idp export` writes: one JSON document, or a JSON object a line."""
+"""The file that `idp export` writes: one JSON document with an account on each line, or a JSON object a line.
 
+It is read line by line, and more than once: however large it is, no more than a line is kept in memory. A document of
+another shape is read whole.
+"""
+
+import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from typing import Any, BinaryIO
 
+from idp.errors import InvalidInputError
+from idp.transfer import text_file
 from idp.transfer.candidates import Candidate, Invitee, Source
 from idp.transfer.checking import KEPT_COLUMNS
-from idp.transfer.exporting import FORMAT, VERSION
+from idp.transfer.exporting import BETWEEN, END, FORMAT, HEAD, VERSION
 from idp.transfer.report import Kind, Report
 from idp.transfer.text_file import fault
 
 _SPOKEN_FOR = ("username", "email", "given_name", "family_name", "password_hash")
 _MOST_SECONDS = 2**40
+_LINE_MOST = 1 << 20  # bytes; an account has some hundreds
+
+Entries = Callable[[], Iterator[tuple[str, int, Any]]]  # from the first one on: kind, line (or 0), what it says
 
 
-def read(name: str, text: str, report: Report) -> Source:
-    """Read a file of accounts.
+def read(name: str, stream: BinaryIO, report: Report) -> Source:
+    """Read a file of accounts to its end, so that nothing comes in of one that is not whole.
 
     Args:
         name: what to call it in messages.
-        text: its content.
+        stream: its content; it is read again for what the source yields, and has to stay open for that.
         report: what does not come along is told here.
 
     Raises:
         InvalidInputError: it is no JSON, no such file, or not the whole of one.
     """
-    head, _, rest = text.lstrip().partition("\n")
+    layout, entries = _open(name, stream)
+    counts: Counter[str] = Counter()
+    for kind, _, _ in entries():
+        counts[kind] += 1
+        if kind not in ("account", "preauthorization"):
+            report.drop(Kind.UNKNOWN_KEY, kind)
+    return Source(layout, _candidates(entries, report), _invitees(entries, report), counts["account"])
+
+
+def _open(name: str, stream: BinaryIO) -> tuple[str, Entries]:
+    """Find out the layout, and how to get at the entries."""
+    head = _first_line(stream)
+    if head == HEAD:
+        by_lines = partial(_document_by_lines, name, stream)
+        with contextlib.suppress(InvalidInputError):  # somebody gave it another shape
+            Counter(kind for kind, _, _ in by_lines())
+            return "json", by_lines
     try:
         header = json.loads(head)
     except (ValueError, RecursionError):
         header = None
     if isinstance(header, dict) and "format" in header and "accounts" not in header:
         _check_header(name, header)
-        entries = list(_lines(name, rest))
-        if header.get("has_end"):  # files of older releases have none
-            _take_end(name, entries)
-        layout = "lines"
-    else:
-        entries = list(_document(name, text))
-        layout = "json"
-    candidates: list[Candidate] = []
-    invitees: list[Invitee] = []
-    for kind, line, entry in entries:
-        if kind == "account":
-            report.found += 1
-            candidates += _candidate(entry, line, report)
-        elif kind == "preauthorization":
-            report.preauthorizations_found += 1
-            invitees += _invitee(entry, line, report)
-        else:
-            report.drop(Kind.UNKNOWN_KEY, kind)
-    return Source(layout, candidates, invitees)
+        # Files of older releases have no end.
+        return "lines", partial(_lines, name, stream, has_end=bool(header.get("has_end")))
+    stream.seek(0)
+    entries = list(_document(name, text_file.read_text(name, stream)))
+    return "json", lambda: iter(entries)
+
+
+def _first_line(stream: BinaryIO) -> str:
+    stream.seek(0)
+    while raw := stream.readline(_LINE_MOST):
+        if line := raw.decode("utf-8-sig", "replace").strip():
+            return line
+    return ""
+
+
+def _numbered(name: str, stream: BinaryIO) -> Iterator[tuple[int, str]]:
+    """Yield the lines behind the first one that says something, with their numbers; empty ones are passed over."""
+    stream.seek(0)
+    is_first = True
+    for number, raw in enumerate(iter(lambda: stream.readline(_LINE_MOST + 1), b""), start=1):
+        if len(raw) > _LINE_MOST:
+            raise fault(name, number, "This line is longer than that of any account.")
+        text = text_file.decode(name, raw, number).strip()
+        if text and not is_first:
+            yield number, text
+        is_first = is_first and not text
 
 
 def _check_header(name: str, header: Mapping[str, Any]) -> None:
@@ -63,30 +98,37 @@ def _check_header(name: str, header: Mapping[str, Any]) -> None:
         )
 
 
-def _lines(name: str, text: str) -> Iterator[tuple[str, int, Any]]:
-    for line, content in enumerate(text.split("\n"), start=2):
-        if not content.strip():
-            continue
+def _lines(name: str, stream: BinaryIO, *, has_end: bool) -> Iterator[tuple[str, int, Any]]:
+    counts: Counter[str] = Counter()
+    last: tuple[str, int, Any] | None = None
+    for line, content in _numbered(name, stream):
         entry = _load(name, content, line)
         if not isinstance(entry, dict) or len(entry) != 1:
             raise fault(name, line, "Each line should hold one account or one preauthorization.")
-        yield from ((kind, line, value) for kind, value in entry.items())
+        if last is not None:
+            counts[last[0]] += 1
+            yield last
+        [(kind, value)] = entry.items()
+        last = kind, line, value
+    if has_end:
+        _check_end(name, last or ("", 0, None), counts)
+    elif last is not None:
+        yield last
 
 
-def _take_end(name: str, entries: list[tuple[str, int, Any]]) -> None:
-    """Take off the last line, which counts those before it.
+def _check_end(name: str, last: tuple[str, int, Any], counts: Mapping[str, int]) -> None:
+    """Check the last line, which counts those before it.
 
     Raises:
         InvalidInputError: it is missing, or counts others.
     """
-    kind, line, told = entries.pop() if entries else ("", 0, None)
+    kind, line, told = last
     if kind != "end":
         raise fault(
             name,
             0,
             "The end is missing: the export broke off, or the file was cut. Nothing was imported: export again.",
         )
-    counts = Counter(kind for kind, _, _ in entries)
     found = {"accounts": counts["account"], "preauthorizations": counts["preauthorization"]}
     if told != found:
         raise fault(
@@ -96,6 +138,27 @@ def _take_end(name: str, entries: list[tuple[str, int, Any]]) -> None:
             f"{found['preauthorizations']:,} preauthorizations, and its end counts others. Nothing was imported: "
             "export again.",
         )
+
+
+def _document_by_lines(name: str, stream: BinaryIO) -> Iterator[tuple[str, int, Any]]:
+    """Read a document as `idp export` lays it out.
+
+    Raises:
+        InvalidInputError: it is laid out in another way, or is no document.
+    """
+    kind = "account"
+    lines = _numbered(name, stream)
+    for line, content in lines:
+        if kind == "account" and content == BETWEEN:
+            kind = "preauthorization"
+        elif kind == "preauthorization" and content == END:
+            break
+        else:
+            yield kind, line, _load(name, content.removesuffix(","), line)
+    else:
+        raise fault(name, 0, "The end is missing.")
+    for line, _ in islice(lines, 1):
+        raise fault(name, line, "Something stands behind the end.")
 
 
 def _document(name: str, text: str) -> Iterator[tuple[str, int, Any]]:
@@ -117,6 +180,20 @@ def _load(name: str, text: str, line: int) -> Any:
         raise fault(name, line + error.lineno - 1, f"This is not JSON: {error.msg}.") from None
     except (ValueError, RecursionError):  # a number with thousands of digits; thousands of brackets
         raise fault(name, line, "This JSON holds something that no account has.") from None
+
+
+def _candidates(entries: Entries, report: Report) -> Iterator[Candidate]:
+    for kind, line, entry in entries():
+        if kind == "account":
+            report.found += 1
+            yield from _candidate(entry, line, report)
+
+
+def _invitees(entries: Entries, report: Report) -> Iterator[Invitee]:
+    for kind, line, entry in entries():
+        if kind == "preauthorization":
+            report.preauthorizations_found += 1
+            yield from _invitee(entry, line, report)
 
 
 def _candidate(entry: Any, line: int, report: Report) -> Iterator[Candidate]:

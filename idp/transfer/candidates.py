@@ -1,7 +1,7 @@
 """What a file says about accounts, before anybody has judged it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,11 +49,17 @@ class Invitee:
 
 @dataclass(frozen=True)
 class Source:
-    """Everything that a file holds."""
+    """Everything that a file holds.
+
+    Attributes:
+        candidates: to be taken once, and before the invitees.
+        count: of the accounts that it describes, more or less.
+    """
 
     layout: str
-    candidates: Sequence[Candidate]
-    invitees: Sequence[Invitee]
+    candidates: Iterable[Candidate]
+    invitees: Iterable[Invitee]
+    count: int
 
 
 def split_name(name: str) -> tuple[str, str, bool]:

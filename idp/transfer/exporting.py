@@ -12,6 +12,10 @@ from idp.transfer.checking import KEPT_COLUMNS
 
 FORMAT = "streamlit-idp accounts"
 VERSION = 1
+# The lines of a document, between those of accounts and of preauthorizations.
+HEAD = f'{{"format": "{FORMAT}", "version": {VERSION}, "accounts": ['
+BETWEEN = '], "preauthorizations": ['
+END = "]}"
 _PAGE = 500
 
 

@@ -1,6 +1,6 @@
 """Preauthorized addresses into the database, as `idp preauthorize` would put them there."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, insert, or_, select
@@ -21,7 +21,7 @@ _CLIENT_ID_MOST = 128
 
 
 def write_preauthorizations(
-    engine: Engine, report: Report, invitees: Sequence[Invitee], accounts_in_file: set[str]
+    engine: Engine, report: Report, invitees: Iterable[Invitee], accounts_in_file: set[str]
 ) -> None:
     """Write preauthorizations, or with a dry run only find out what would happen.
 

@@ -53,7 +53,7 @@ def read(name: str, text: str, report: Report) -> Source:
     invitees = [each for key in _PREAUTHORIZED for each in _invitees(document, key, report)]
     if credentials is not document:
         invitees += [each for key in _PREAUTHORIZED for each in _invitees(credentials, key, report)]
-    return Source(layout, candidates, invitees)
+    return Source(layout, candidates, invitees, len(candidates))
 
 
 def _people(people: Mapping, report: Report) -> Iterator[Candidate]:

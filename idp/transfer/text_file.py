@@ -1,11 +1,37 @@
-"""A file of text, read whole: whatever is no text, or too much of it, is told before anybody parses it."""
+"""A file of text: whatever is no text, or too much of it, is told before anybody parses it."""
 
-from pathlib import Path
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from idp.errors import InvalidInputError
 
-MOST_BYTES = 512 * 1024 * 1024
+MOST_BYTES = 512 * 1024 * 1024  # of what is read whole, or copied
+_CHUNK = 1 << 20
+
+
+@contextlib.contextmanager
+def rereadable(name: str, stream: BinaryIO) -> Iterator[BinaryIO]:
+    """Give a stream that can be read more than once: what comes through a pipe is copied, to a file without a name.
+
+    Args:
+        name: what to call it in messages.
+        stream: where to read.
+
+    Raises:
+        InvalidInputError: it is too large to be copied.
+        OSError: there is no room for the copy.
+    """
+    if stream.seekable():
+        yield stream
+        return
+    with tempfile.TemporaryFile() as copy:
+        while chunk := stream.read(_CHUNK):
+            copy.write(chunk)
+            if copy.tell() > MOST_BYTES:
+                raise _too_large(name, "What comes through the pipe", ": put it into a file, and name that")
+        yield copy
 
 
 def read_text(name: str, stream: BinaryIO) -> str:
@@ -20,23 +46,30 @@ def read_text(name: str, stream: BinaryIO) -> str:
     """
     raw = stream.read(MOST_BYTES + 1)
     if len(raw) > MOST_BYTES:
-        raise fault(name, 0, f"The file has more than {MOST_BYTES // 1024**2} MB.")
+        raise _too_large(name, "The file")
+    return decode(name, raw)
+
+
+def decode(name: str, raw: bytes, line: int = 1) -> str:
+    """Return bytes as text.
+
+    Args:
+        name: what to call the file in messages.
+        raw: some of it.
+        line: the number of the first line.
+
+    Raises:
+        InvalidInputError: it is not UTF-8.
+    """
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig" if line == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
+        line += raw.count(b"\n", 0, error.start)
         raise fault(name, line, "This is not UTF-8 text: save the file as UTF-8.") from None
 
 
-def read_file(path: Path) -> str:
-    """Read a file of UTF-8 text.
-
-    Raises:
-        InvalidInputError: it is too large or not UTF-8.
-        OSError: it cannot be opened.
-    """
-    with path.open("rb") as stream:
-        return read_text(str(path), stream)
+def _too_large(name: str, what: str, advice: str = "") -> InvalidInputError:
+    return fault(name, 0, f"{what} has more than {MOST_BYTES // 1024**2} MB{advice}.")
 
 
 def fault(name: str, line: int, sentence: str) -> InvalidInputError:

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +147,18 @@ def test_export_and_import_elsewhere(
     shown = json.loads(succeed("import", "accounts", "-", "--json", stdin=content).stdout)
     assert (shown["accounts"]["created"], shown["preauthorizations"]["created"], shown["complete"]) == (2, 1, True)
     assert succeed("export", "--format", form).stdout == content
+
+
+@pytest.mark.parametrize("form", ["json", "lines"])
+def test_an_export_through_a_pipe(instance: Path, succeed: Run, config: Path, database: Session, form: str) -> None:
+    succeed(*IMPORT, str(config))
+    content = succeed("export", "--format", form).stdout
+    database.execute(delete(User))
+    database.commit()
+    command = [sys.executable, "-m", "idp", "import", "accounts", "-"]
+    done = subprocess.run(command, input=content, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert _count(database) == 2
 
 
 def test_export_of_nobody(instance: Path, succeed: Run) -> None:

@@ -1,5 +1,6 @@
 """What tests of moving accounts share: a way to import a text, and hashes that are quick to check."""
 
+import io
 from collections.abc import Callable
 
 import bcrypt
@@ -31,8 +32,10 @@ def import_text(
 ) -> Report:
     """Import what a file with this text would hold."""
     report = Report(is_dry_run=is_dry_run)
-    read = accounts_file.read if is_export else streamlit_authenticator.read
-    source = read("config.yaml", text, report)
+    if is_export:
+        source = accounts_file.read("accounts.json", io.BytesIO(text.encode()), report)
+    else:
+        source = streamlit_authenticator.read("config.yaml", text, report)
     report.layout = source.layout
     checker = Checker(report, email_domain=email_domain, is_vouched_for=is_vouched_for)
     engine = database.open_engine(settings)

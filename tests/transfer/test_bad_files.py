@@ -2,7 +2,7 @@
 
 import io
 import json
-from pathlib import Path
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from idp.errors import InvalidInputError
 from idp.models import User
-from idp.transfer import accounts_file, streamlit_authenticator, text_file, yaml_file
+from idp.transfer import accounts_file, exporting, streamlit_authenticator, text_file, yaml_file
 from idp.transfer.checking import Checker
 from idp.transfer.report import Report
 from tests.transfer.conftest import Import
@@ -69,13 +69,91 @@ def test_all_repeated_keys_are_told_at_once() -> None:
     assert caught.value.faults["config.yaml"][-1] == "... and 10 more."
 
 
-def test_what_is_no_utf_8(tmp_path: Path) -> None:
-    file = tmp_path / "config.yaml"
-    file.write_bytes(b"a: b\nname: M\xfcller\n")
+def test_what_is_no_utf_8() -> None:
     with pytest.raises(InvalidInputError, match="line 2: This is not UTF-8"):
-        text_file.read_file(file)
-    file.write_text("a: b", encoding="utf-8-sig")
-    assert text_file.read_file(file) == "a: b"
+        text_file.read_text("config.yaml", io.BytesIO(b"a: b\nname: M\xfcller\n"))
+    assert text_file.read_text("config.yaml", io.BytesIO("a: b".encode("utf-8-sig"))) == "a: b"
+
+
+def test_an_export_that_is_no_utf_8() -> None:
+    """As an editor saves it that knows one alphabet only, or two bytes for each letter."""
+    head = b'{"format":"streamlit-idp accounts","version":1}\n'
+    with pytest.raises(InvalidInputError, match="line 3: This is not UTF-8"):
+        accounts_file.read("file", io.BytesIO(head + b'\n{"account":{"username":"M\xfcller"}}\n'), Report())
+    with pytest.raises(InvalidInputError, match="line 1: This is not UTF-8"):
+        accounts_file.read("file", io.BytesIO(head.decode().encode("utf-16")), Report())
+    marked = "\ufeff" + head.decode() + '{"account":{"username":"ada"}}\r\n'
+    assert [each.username for each in accounts_file.read("file", io.BytesIO(marked.encode()), Report()).candidates] == [
+        "ada"
+    ]
+
+
+def test_a_line_without_an_end() -> None:
+    head = b'{"format":"streamlit-idp accounts","version":1}\n'
+    with pytest.raises(InvalidInputError, match="line 2: This line is longer"):
+        accounts_file.read("file", io.BytesIO(head + b" " * (1 << 21)), Report())
+
+
+def an_export(form: str, count: int) -> bytes:
+    accounts = [json.dumps({"username": f"user{n}", "email": f"user{n}@example.org"}) for n in range(count)]
+    if form == "json":
+        lines = [exporting.HEAD, ",\n".join(accounts), exporting.BETWEEN, exporting.END]
+    else:
+        end = {"end": {"accounts": count, "preauthorizations": 0}}
+        head = {"format": exporting.FORMAT, "version": exporting.VERSION, "has_end": True}
+        lines = [json.dumps(head), *(f'{{"account": {each}}}' for each in accounts), json.dumps(end)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+@pytest.mark.parametrize("form", ["json", "lines"])
+def test_however_many_accounts_there_are_few_are_in_memory(form: str) -> None:
+    stream, report = io.BytesIO(an_export(form, 20_000)), Report()
+    tracemalloc.start()
+    try:
+        source = accounts_file.read("file", stream, report)
+        assert (source.layout, source.count) == (form, 20_000)
+        assert sum(1 for _ in source.candidates) == report.found == 20_000
+        assert list(source.invitees) == []
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20  # one MiB; the file has more
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_export_that_somebody_laid_out_anew_is_read_too() -> None:
+    text = an_export("json", 3).decode().replace('"username"', '\n"username"')  # the first line is as it was
+    for shown in (text, json.dumps(json.loads(text)), json.dumps(json.loads(text), indent=4)):
+        source = accounts_file.read("file", io.BytesIO(shown.encode()), Report())
+        assert [each.username for each in source.candidates] == ["user0", "user1", "user2"]
+
+
+@pytest.mark.parametrize("form", ["json", "lines"])
+def test_an_export_that_was_cut_is_refused_wherever_that_was(form: str) -> None:
+    whole = an_export(form, 3).rstrip()
+    for length in range(len(whole)):
+        with pytest.raises(InvalidInputError):
+            accounts_file.read("file", io.BytesIO(whole[:length]), Report())
+    with pytest.raises(InvalidInputError):
+        accounts_file.read("file", io.BytesIO(whole + b"\n" + whole), Report())
+
+
+class Pipe(io.BytesIO):
+    """What can be read only once."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def test_what_comes_through_a_pipe_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with text_file.rereadable("stdin", Pipe(b"x" * 3_000_000)) as stream:
+        for _ in range(2):
+            stream.seek(0)
+            assert len(stream.read()) == 3_000_000
+    monkeypatch.setattr(text_file, "MOST_BYTES", 2_000_000)
+    with (
+        pytest.raises(InvalidInputError, match="put it into a file"),
+        text_file.rereadable("stdin", Pipe(b"x" * 3_000_000)),
+    ):
+        pass
 
 
 def test_what_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +198,7 @@ def _judge(read: Any, text: str) -> None:
     """Read and check; only a refusal may come out."""
     report = Report()
     try:
-        source = read("file", text, report)
+        source = read("file", io.BytesIO(text.encode()) if read is accounts_file.read else text, report)
     except InvalidInputError:
         return
     rows = list(Checker(report).check_all(source.candidates))
