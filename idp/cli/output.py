@@ -86,8 +86,13 @@ def topics(rows: Iterable[tuple[str, str]]) -> None:
 
 
 def instant(seconds: int | None) -> str:
-    """Return a time as people read it: ISO 8601, UTC."""
-    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return a time as people read it: ISO 8601, UTC; where no calendar reaches that far, its number."""
+    if seconds is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OSError, OverflowError, ValueError):
+        return str(seconds)
 
 
 def _cell(value: Any) -> str:

@@ -20,6 +20,7 @@ from idp.settings import Settings
 
 SPANS = {"h": 3_600, "d": 86_400, "w": 604_800}
 STDIN = "-"
+MOST_BYTES = 16 << 20  # of what comes on stdin: half a million addresses
 
 
 def read_expiry(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
@@ -152,8 +153,11 @@ def _all_of(addresses: Sequence[str]) -> list[str]:
 
 def _read_lines() -> Iterator[str]:
     """Read addresses from stdin; empty lines and those that begin with # say nothing."""
+    raw = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(raw) > MOST_BYTES:
+        raise InvalidInputError({"address": [f"More than {MOST_BYTES >> 20} MB came on stdin: list them in parts."]})
     try:
-        lines = sys.stdin.buffer.read().decode("utf-8-sig").splitlines()
+        lines = raw.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise InvalidInputError({"address": ["What came on stdin is not UTF-8 text."]}) from None
     return (line.strip() for line in lines if line.strip() and not line.startswith("#"))

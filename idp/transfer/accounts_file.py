@@ -15,13 +15,12 @@ from typing import Any, BinaryIO
 from idp.errors import InvalidInputError
 from idp.transfer import text_file
 from idp.transfer.candidates import Candidate, Invitee, Source
-from idp.transfer.checking import KEPT_COLUMNS
+from idp.transfer.checking import KEPT_COLUMNS, MOST_SECONDS
 from idp.transfer.exporting import BETWEEN, END, FORMAT, HEAD, VERSION
 from idp.transfer.report import Kind, Report
 from idp.transfer.text_file import fault
 
 _SPOKEN_FOR = ("username", "email", "given_name", "family_name", "password_hash")
-_MOST_SECONDS = 2**40
 _LINE_MOST = 1 << 20  # bytes; an account has some hundreds
 
 Entries = Callable[[], Iterator[tuple[str, int, Any]]]  # from the first one on: kind, line (or 0), what it says
@@ -234,7 +233,7 @@ def _invitee(entry: Any, line: int, report: Report) -> Iterator[Invitee]:
 
 
 def _is_moment(value: Any) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_SECONDS)
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_SECONDS)
 
 
 def _text(entry: Mapping[str, Any], key: str) -> str:

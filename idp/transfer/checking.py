@@ -22,7 +22,7 @@ KEPT_COLUMNS = tuple(
     if column.name
     not in ("username_key", "username_skeleton", "email_key", "is_registration_pending", "claimed_preauthorization")
 )
-_MOST_SECONDS = 2**40
+MOST_SECONDS = 253_402_300_799  # the end of the year 9999: later times are none that can be shown
 _COSTLIEST = 15  # bcrypt's cost; a hash of 31 would keep a sign-in busy for days
 # The last letter of a salt has four values only: bcrypt refuses a hash with another.
 _BCRYPT = re.compile(r"(sha256)?\$2[abxy]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
@@ -238,7 +238,7 @@ def is_fitting(name: str, value: Any) -> bool:
     if isinstance(column.type, Boolean):
         return isinstance(value, bool)
     if isinstance(column.type, BigInteger | Integer):
-        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_SECONDS
+        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_SECONDS
     if not isinstance(value, str) or not isinstance(column.type, String) or len(value) > (column.type.length or 0):
         return False
     if name == "id":

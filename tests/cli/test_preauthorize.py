@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from idp import clock
 from idp.accounts import preauthorization
+from idp.cli import preauthorize
 from idp.models import MailMessage
 from tests.cli.conftest import Run
 
@@ -59,6 +60,17 @@ def test_stdin_without_addresses(open_instance: Path, run: Run, stdin: bytes, to
     result = run("preauthorize", "-", stdin=stdin)
     assert result.exit_code == 1
     assert told in result.stderr
+
+
+def test_stdin_without_an_end(open_instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preauthorize, "MOST_BYTES", 1 << 20)
+    result = run("preauthorize", "-", stdin=b"ada@example.org\n" * 70_000)
+    assert (result.exit_code, "More than 1 MB came on stdin" in result.stderr) == (1, True)
+
+
+def test_an_end_that_no_calendar_reaches(open_instance: Path, succeed: Run) -> None:
+    succeed("preauthorize", "ada@example.org", "--expires", "9999-12-31T23:59:59-23:00")
+    assert "253402383599" in succeed("preauthorize", "--list").stdout
 
 
 def test_all_or_none(open_instance: Path, run: Run, succeed: Run) -> None:

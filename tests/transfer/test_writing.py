@@ -251,6 +251,7 @@ def test_an_id_that_is_somebody_elses(import_: Import, db: Session, make_user: A
         ("updated_at", None),
         ("created_at", -1),
         ("created_at", True),
+        ("created_at", 253_402_300_800),  # the year 10000
         ("disabled_at", "yesterday"),
         ("disabled_at", 10**20),
         ("website", "javascript:alert(1)"),
