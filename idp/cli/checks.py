@@ -1,6 +1,7 @@
 """What `idp doctor` looks at: a list, in the order in which one thing depends on another."""
 
 import json
+import shutil
 import stat
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ KEY_DELAY = 86_400  # seconds that the worker may be late
 ANSWER_WITHIN = 3  # seconds
 MAIL_WAITS = 600  # seconds
 LOG_MOST = 4 * LOG_KEPT  # bytes of SQLite's log
+LEAST_ROOM = 64 << 20  # bytes; SQLite's log alone may take some MB, and says "disk I/O error" where it cannot grow
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,20 @@ def _instance_folder(loaded: Settings) -> Finding:
     if mode & 0o077:
         return Finding("warning", f"{loaded.instance} is open to other accounts (mode {mode:04o})", "Run `idp init`.")
     return Finding("ok", f"{loaded.instance} (mode {mode:04o})")
+
+
+def _room(loaded: Settings) -> Finding:
+    file = database_file(loaded)
+    folder = loaded.instance if file is None else file.parent
+    if not folder.is_dir():
+        return Finding("fault", f"{folder} does not exist", "Run `idp init`.")
+    free = shutil.disk_usage(folder).free
+    told = f"{free >> 20:,} MB are free at {folder}"
+    if free < LEAST_ROOM:
+        return Finding("fault", told, "Make room: without any, nobody can sign in.")
+    if file is not None and file.exists() and free < file.stat().st_size:
+        return Finding("warning", told, "Make room: `idp restore` takes as much again as the database.")
+    return Finding("ok", told)
 
 
 def _secret_key(loaded: Settings) -> Finding:
@@ -295,6 +311,7 @@ def _holds(invariant: Invariant, loaded: Settings) -> Finding:
 
 CHECKS: tuple[Check, ...] = (
     Check("instance folder", _instance_folder),
+    Check("room", _room),
     Check("secret key", _secret_key),
     Check("database", _database),
     Check("durability", _durability),

@@ -1,6 +1,7 @@
 """`idp doctor`: one test a check, each with what is wrong and what to do about it."""
 
 import json
+import shutil
 import signal
 import sqlite3
 import sys
@@ -82,9 +83,21 @@ def test_before_init(empty: Path, run: Run) -> None:
     assert "idp init" in result.stdout
     assert "faults found" in result.stderr
     found = _findings(run)
-    for name in ("instance folder", "secret key", "database", "durability", "signing keys"):
+    for name in ("instance folder", "room", "secret key", "database", "durability", "signing keys"):
         assert found[name]["verdict"] == "fault"
     assert not empty.exists()
+
+
+@pytest.mark.parametrize(("free", "verdict"), [(1 << 20, "fault"), (65 << 20, "warning"), (1 << 40, "ok")])
+def test_room(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, free: int, verdict: str) -> None:
+    """SQLite says no more of a full disk than "disk I/O error"."""
+    usage = shutil.disk_usage(instance)._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+    with (instance / "idp.sqlite3").open("r+b") as file:
+        file.truncate(128 << 20)
+    found = _findings(run)["room"]
+    assert (found["verdict"], found["told"]) == (verdict, f"{free >> 20:,} MB are free at {instance}")
+    assert bool(found["advice"]) == (verdict != "ok")
 
 
 def test_configuration(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
