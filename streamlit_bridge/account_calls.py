@@ -70,16 +70,18 @@ def find_granted_scope(scopes: Sequence[str]) -> str | None:
     Parameters:
         scopes: scopes that would do, the most welcome first.
     """
+    reason = ""
     for scope in scopes:
         try:
             _find_token(scope)
-        except (ScopeMissing, AccountApiAbsent):
+        except (ScopeMissing, AccountApiAbsent) as missing:
+            reason = str(missing)
             continue
         except ProviderUnavailable:
             return scopes[-1]
         return scope
     if open_shared_memory().claim_first_mention(f"not granted {scopes}"):
-        logger.warning(texts.SCOPE_NOT_GRANTED, " / ".join(scopes))
+        logger.warning(texts.WIDGET_IS_HOSTED, " / ".join(scopes), reason)
     return None
 
 
@@ -158,5 +160,5 @@ def _recall_grant(scope: str) -> ClientGrant:
 def _require_setting(name: str) -> str:
     value = read_auth_setting(name)
     if value is None:
-        raise ScopeMissing(f"the [auth] section of the secrets has no {name}")
+        raise ScopeMissing(texts.SETTING_MISSING % name)
     return value

@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 
 import httpx
 
+from streamlit_bridge import texts
 from streamlit_bridge.errors import (
     AccountApiAbsent,
     AnswerLost,
@@ -36,7 +37,13 @@ NEVER_SENT: Final = (
 )
 # What a proxy says that passed the request on and got no answer.
 LOST_STATUSES: Final = (502, 504)
-REFUSED_GRANTS: Final = ("invalid_scope", "unauthorized_client", "invalid_client", "unsupported_grant_type")
+# What a token endpoint says for good, and what that means to who runs the app.
+REFUSED_GRANTS: Final = {
+    "invalid_scope": texts.SCOPE_NOT_GRANTED,
+    "unauthorized_client": texts.SCOPE_NOT_GRANTED,
+    "unsupported_grant_type": texts.SCOPE_NOT_GRANTED,
+    "invalid_client": texts.CREDENTIALS_REFUSED,
+}
 
 
 class Answer(NamedTuple):
@@ -177,7 +184,7 @@ def fetch_client_token(
         scope: what the token shall permit.
 
     Raises:
-        ScopeMissing: the operator has not granted this to the app.
+        ScopeMissing: the operator has not granted this to the app, or its credentials are wrong; the text says which.
         ProviderUnavailable: no usable answer.
 
     Source: RFC 6749, sections 4.4 (grant), 2.3.1 (credentials) and 5.2 (refusals).
@@ -192,8 +199,9 @@ def fetch_client_token(
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ProviderUnavailable(type(error).__name__) from error
-    if response.status_code in {400, 401} and _read_object(response).get("error") in REFUSED_GRANTS:
-        raise ScopeMissing(f"the provider grants no token: {_read_object(response)['error']}")
+    refusal = str(_read_object(response).get("error")) if response.status_code in {400, 401} else ""
+    if refusal in REFUSED_GRANTS:
+        raise ScopeMissing(REFUSED_GRANTS[refusal])
     if response.status_code != 200:
         raise _describe_trouble(response)
     document = _read_object(response)
@@ -201,7 +209,7 @@ def fetch_client_token(
     if not isinstance(value, str) or not isinstance(lifetime, int | float):
         raise ProviderUnavailable("a token response without a token")
     if not isinstance(granted, str) or scope not in granted.split():
-        raise ScopeMissing("the provider granted less than was asked for")
+        raise ScopeMissing(texts.SCOPE_NOT_GRANTED)
     return ClientToken(value, float(lifetime))
 
 

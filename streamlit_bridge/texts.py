@@ -185,9 +185,24 @@ SCOPE_MISSING: Final = (
     "The access token lacks the scope 'account', so name and roles are not refreshed. Add it to client_kwargs.scope in "
     "the [auth] section of secrets.toml and allow it for this client at the provider."
 )
+WIDGET_IS_HOSTED: Final = (
+    "A widget leads to the provider's own page, because this app gets no token with the scope %s. The reason: %s"
+)
 SCOPE_NOT_GRANTED: Final = (
-    "This app's client is not granted the scope %s at the provider, so the widget leads to the provider's own page. "
-    "Once the provider's operator grants it, the widget becomes a form within five minutes."
+    "its client is not granted the scope at the provider. Once the provider's operator grants it, the widget becomes a "
+    "form within five minutes."
+)
+CREDENTIALS_REFUSED: Final = (
+    "the provider refuses client_id and client_secret of the [auth] section, so nobody can sign in either. "
+    "`idp client list` names the clients, and `idp client rotate-secret` makes a new secret."
+)
+SETTING_MISSING: Final = (
+    "the [auth] section of the secrets has no %s. The command `idp client add-streamlit NAME --url URL "
+    "--secrets .streamlit/secrets.toml` writes that section."
+)
+SIGN_IN_NOT_STARTED: Final = (
+    "Somebody could not sign in, because the provider did not answer as it should at %s (%s). Does it run, can this "
+    "app reach it there, and is server_metadata_url in the [auth] section of the secrets right?"
 )
 ACCOUNT_NOT_CHANGEABLE: Final = (
     "The widget %r needs the user's access token with the scope 'account', so it leads to the provider's own page. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,9 @@ from streamlit_bridge.events import Callback, describe_event
 from streamlit_bridge.identity import Identity
 from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.results import LoginResult
-from streamlit_bridge.session import begin_sign_in, identify_browser, read_notes
+from streamlit_bridge.session import begin_sign_in, identify_browser, read_metadata_url, read_notes
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,8 @@ def start_sign_in() -> bool:
     """
     try:
         begin_sign_in()
-    except ProviderUnavailable:
+    except ProviderUnavailable as trouble:
+        logger.warning(texts.SIGN_IN_NOT_STARTED, read_metadata_url(), trouble)
         st.info(texts.SIGN_IN_LATER, icon=":material/info:")
         return False
     except StreamlitAuthError as error:

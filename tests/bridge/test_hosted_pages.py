@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from test_seed_widgets import fill, refuse, successes
 
 from streamlit_bridge import account_calls, texts
+from streamlit_bridge.fake_answers import FakeAnswer
 from streamlit_bridge.memory import SharedMemory
 from streamlit_bridge.refusals import describe_wait
 
@@ -30,9 +31,31 @@ def test_no_scope_no_form(open_app: OpenApp, provider: FakeProvider, caplog: pyt
         "Find my user name": f"{provider.issuer}/forgot-username",
     }
     assert not app.text_input
-    assert caplog.messages.count(texts.SCOPE_NOT_GRANTED % "registration") == 1
-    assert caplog.messages.count(texts.SCOPE_NOT_GRANTED % "recovery:password / recovery") == 1
+    for scopes in ("registration", "recovery:password / recovery"):
+        assert caplog.messages.count(texts.WIDGET_IS_HOSTED % (scopes, texts.SCOPE_NOT_GRANTED)) == 1
     assert provider.count("/token") == 3
+
+
+def test_a_wrong_secret_is_called_by_its_name(
+    open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider.account_api, "grant", lambda _: FakeAnswer(401, {"error": "invalid_client"}))
+    app = open_app("seed_widgets").run().run()
+    assert set(links(app)) == {"Create an account", "Reset my password", "Find my user name"}
+    for scopes in ("registration", "recovery:password / recovery"):
+        assert caplog.messages.count(texts.WIDGET_IS_HOSTED % (scopes, texts.CREDENTIALS_REFUSED)) == 1
+    assert texts.SCOPE_NOT_GRANTED not in caplog.text
+
+
+def test_secrets_without_a_setting_are_called_by_their_name(
+    open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = open_app("seed_widgets")
+    app.secrets = {}
+    app.run()
+    assert not app.exception
+    missing = texts.SETTING_MISSING % "client_id"
+    assert texts.WIDGET_IS_HOSTED % ("registration", missing) in caplog.messages
 
 
 def test_discovery_names_the_pages(open_app: OpenApp, provider: FakeProvider) -> None:

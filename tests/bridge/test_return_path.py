@@ -145,12 +145,19 @@ def test_automatic_sign_in_does_not_undo_a_sign_out(open_app: OpenApp, recorded:
     [("smallest", "streamlit_bridge_sign_in"), ("several/main", "streamlit_bridge_menu_sign_in")],
 )
 def test_sign_in_waits_while_the_provider_is_away(
-    open_app: OpenApp, provider: FakeProvider, recorded: RecordedAuth, memory: SharedMemory, name: str, button: str
+    open_app: OpenApp,
+    provider: FakeProvider,
+    recorded: RecordedAuth,
+    memory: SharedMemory,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    button: str,
 ) -> None:
     provider.metadata_reply = Reply(503, {})
     app = open_app(name).run()
     app.button(key=button).click().run()
     assert not app.exception
+    assert caplog.messages.count(texts.SIGN_IN_NOT_STARTED % (provider.metadata_url, "status 503")) == 1
     assert [element.value for element in app.info] == [texts.SIGN_IN_LATER]
     assert recorded.logins == 0
     assert memory.recall_attempt(BROWSER) is None
