@@ -11,6 +11,7 @@ from typing import Final, cast
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.errors import StreamlitAPIException
 
 from streamlit_bridge import texts
 from streamlit_bridge.account_calls import call_as_app
@@ -63,7 +64,11 @@ def ask_for_code(
         if not isinstance(code_id, str):
             raise ProviderUnavailable("a code without an identifier")
     _steps()[form.key] = PendingStep(code_id, scope, values, monotonic())
-    st.rerun()
+    try:
+        # A run of the whole app would close the dialog that the form may be in.
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:  # it is in no fragment
+        st.rerun()
 
 
 def recall_step(form: AccountForm) -> PendingStep | None:
@@ -99,9 +104,9 @@ def show_code_step(
         typed = st.text_input(labels["Code"], key=f"{form.key} digits", autocomplete="one-time-code", max_chars=12)
         with st.container(horizontal=True):
             is_sent = st.form_submit_button(labels["Submit"], key=f"{form.key} check", type="primary")
-            if st.form_submit_button(texts.CODE_CANCEL, key=f"{form.key} cancel", type="tertiary"):
-                _forget_step(form)
-                st.rerun()
+            st.form_submit_button(
+                texts.CODE_CANCEL, key=f"{form.key} cancel", type="tertiary", on_click=_forget_step, args=(form,)
+            )
     if not is_sent:
         return None
     code = "".join(character for character in typed or "" if not character.isspace())

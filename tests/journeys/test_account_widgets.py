@@ -24,20 +24,25 @@ def app(house: House) -> str:
     return house.start_app(APPS / "seed.py", "localhost", "Seed")
 
 
-def mailed_link(house: House, recipient: str, path: str) -> str:
-    """Wait for a mail and return the link in it, as somebody copies it from their mailbox."""
+def mailed(house: House, recipient: str, pattern: str) -> str:
+    """Wait for a mail and return what of its text matches, as somebody copies it from their mailbox."""
     folder = house.folder / "instance" / "outbox"
 
     def look() -> str | None:
         for file in sorted(folder.glob("*.eml"), reverse=True):
             mail = cast(EmailMessage, email.message_from_bytes(file.read_bytes(), policy=policy.default))
             part = mail.get_body(("plain",))
-            found = re.search(rf"{re.escape(house.issuer + path)}\S*", part.get_content()) if part else None
+            found = re.search(pattern, part.get_content()) if part else None
             if recipient in str(mail["To"]) and found:
                 return found.group()
         return None
 
-    return str(until(look, f"no mail for {recipient} with a link to {path}"))
+    return str(until(look, f"no mail for {recipient} with {pattern}"))
+
+
+def mailed_link(house: House, recipient: str, path: str) -> str:
+    """Wait for a mail and return the link in it."""
+    return mailed(house, recipient, rf"{re.escape(house.issuer + path)}\S*")
 
 
 def form(page: Page, title: str) -> Locator:
@@ -135,3 +140,20 @@ def test_a_stranger_learns_nothing_from_the_widgets(app: str, page: Page) -> Non
     fill(name, Email="nobody@example.org")
     name.get_by_role("button", name="Submit").click()
     expect(page.get_by_text("Username sent securely")).to_be_visible()
+
+
+def test_a_dialog_stays_open_for_the_mailed_code(house: House, page: Page) -> None:
+    page.goto(house.start_app(APPS / "dialog.py", "localhost", "Dialog"))
+    page.get_by_role("button", name="Join").click()
+    dialog = page.get_by_role("dialog")
+    for address in ("mistyped@example.org", "alan@example.org"):
+        house.idp("preauthorize", address)
+        fill(dialog, First_name="Alan", Email=address, Username="alan", Password=FIRST, Repeat_password=FIRST)
+        dialog.get_by_role("button", name="Register").click()
+        expect(dialog.get_by_role("heading", name="Verify code")).to_be_visible()
+        expect(dialog.get_by_role("textbox")).to_have_count(1)  # nothing of the first step is left
+        if address == "mistyped@example.org":
+            dialog.get_by_role("button", name="Start again").click()
+    fill(dialog, Code=mailed(house, "alan@example.org", r"\b\d{6}\b"))
+    dialog.get_by_role("button", name="Submit").click()
+    expect(dialog.get_by_text("Welcome aboard")).to_be_visible()
