@@ -14,6 +14,7 @@ from streamlit_bridge.authenticate import Authenticate
 from streamlit_bridge.errors import (
     AuthenticateError,
     BridgeError,
+    CloudError,
     CredentialsError,
     DeprecationError,
     ForgotError,
@@ -21,6 +22,7 @@ from streamlit_bridge.errors import (
     LogoutError,
     RegisterError,
     ResetError,
+    TwoFactorAuthError,
     UpdateError,
 )
 from streamlit_bridge.hasher import Hasher
@@ -32,6 +34,7 @@ __all__ = [
     "Authenticate",
     "AuthenticateError",
     "BridgeError",
+    "CloudError",
     "CredentialsError",
     "DeprecationError",
     "ForgotError",
@@ -44,6 +47,7 @@ __all__ = [
     "RegisterError",
     "RegisterResult",
     "ResetError",
+    "TwoFactorAuthError",
     "UpdateError",
     "Validator",
     "asgi",

@@ -31,7 +31,7 @@ class AccountWidgets:
     def register_user(
         self,
         form_name: str | None = None,
-        location: str | Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        location: str | bool | Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         preauthorization: bool | Sequence[str] | None = None,
         fields: Fields | None = None,
         captcha: bool | None = None,
@@ -53,7 +53,8 @@ class AccountWidgets:
 
         Parameters:
             form_name: the form's title (older), or the location (newer, as first argument).
-            location: ``main`` or ``sidebar``; a list here is ``pre_authorized`` (newer, as second argument).
+            location: ``main`` or ``sidebar``; a list here is ``pre_authorized``, and True or False is
+                ``preauthorization`` (newer, as second argument).
             preauthorization: admit only addresses on the provider's list; the older style's default is True. A list
                 here is ``domains`` (newer, as third argument).
             fields: labels by their default ("Form name", "First name", "Last name", "Email", "Username", "Password",
@@ -83,6 +84,8 @@ class AccountWidgets:
         first, second, third = form_name, location, preauthorization
         if first in LOCATIONS and isinstance(second, (Sequence, Mapping)) and not isinstance(second, str):
             second, pre_authorized = None, second
+        if first in LOCATIONS and isinstance(second, bool):
+            second, pre_authorization = None, second
         if isinstance(pre_authorized, Mapping):
             pre_authorized = pre_authorized.get("emails")
         if isinstance(third, Sequence):

@@ -120,6 +120,7 @@ class Authenticate(AccountWidgets):
         callback: Callback | None = None,
         *,
         max_concurrent_users: int | None = None,  # noqa: ARG002  # old callers pass it
+        sleep_time: float | None = None,  # noqa: ARG002  # old callers pass it
     ) -> LoginResult | None:
         """Show the sign-in card unless a user is signed in, in either generation's call style.
 
@@ -129,8 +130,8 @@ class Authenticate(AccountWidgets):
         Parameters:
             form_name: the card's title (older), or the location (newer, as first argument).
             location: ``main``, ``sidebar`` or ``unrendered``.
-            max_login_attempts, captcha, single_session, clear_on_submit, max_concurrent_users: accepted and not used;
-                the provider has its own protection, and what the operator set for this app's client.
+            max_login_attempts, captcha, single_session, clear_on_submit, max_concurrent_users, sleep_time: accepted and
+                not used; the provider has its own protection, and what the operator set for this app's client.
             fields: labels: "Form name" and "Login".
             key: the button's key.
             callback: called once after a completed sign-in with one dictionary (``widget``, ``username``, ``email``,

@@ -3,6 +3,7 @@
     Exception
     └── BridgeError
         ├── AuthenticateError       the app is not set up for signing in
+        ├── CloudError              codes and mails of the older package's own service; never raised
         ├── CredentialsError        what was typed does not match an account
         ├── DeprecationError        a call that no longer exists
         ├── ForgotError             recovery of a password or user name failed
@@ -10,6 +11,7 @@
         ├── LogoutError             sign-out without anybody signed in
         ├── RegisterError           registration refused
         ├── ResetError              password change refused
+        ├── TwoFactorAuthError      a mailed code; never raised: the widget's own error is
         ├── UpdateError             change of details refused
         └── AccountApiError         what the provider's account API answered
             ├── SessionEnded        401: the access token or its session is dead
@@ -34,6 +36,10 @@ class BridgeError(Exception):
 
 class AuthenticateError(BridgeError):
     """The app is not set up for signing in."""
+
+
+class CloudError(BridgeError):
+    """The older package's own service failed; nothing here calls it, and apps may go on catching it."""
 
 
 class CredentialsError(BridgeError):
@@ -62,6 +68,10 @@ class RegisterError(BridgeError):
 
 class ResetError(BridgeError):
     """The password change was refused."""
+
+
+class TwoFactorAuthError(BridgeError):
+    """A mailed code was wrong; the widgets here raise their own errors for that."""
 
 
 class UpdateError(BridgeError):

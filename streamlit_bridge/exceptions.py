@@ -3,6 +3,7 @@
 from streamlit_bridge.errors import (
     AuthenticateError,
     BridgeError,
+    CloudError,
     CredentialsError,
     DeprecationError,
     ForgotError,
@@ -10,12 +11,14 @@ from streamlit_bridge.errors import (
     LogoutError,
     RegisterError,
     ResetError,
+    TwoFactorAuthError,
     UpdateError,
 )
 
 __all__ = [
     "AuthenticateError",
     "BridgeError",
+    "CloudError",
     "CredentialsError",
     "DeprecationError",
     "ForgotError",
@@ -23,5 +26,6 @@ __all__ = [
     "LogoutError",
     "RegisterError",
     "ResetError",
+    "TwoFactorAuthError",
     "UpdateError",
 ]

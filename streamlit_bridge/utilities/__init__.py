@@ -3,6 +3,7 @@
 from streamlit_bridge.errors import (
     AuthenticateError,
     BridgeError,
+    CloudError,
     CredentialsError,
     DeprecationError,
     ForgotError,
@@ -10,6 +11,7 @@ from streamlit_bridge.errors import (
     LogoutError,
     RegisterError,
     ResetError,
+    TwoFactorAuthError,
     UpdateError,
 )
 from streamlit_bridge.hasher import Hasher
@@ -18,6 +20,7 @@ from streamlit_bridge.validator import Validator
 __all__ = [
     "AuthenticateError",
     "BridgeError",
+    "CloudError",
     "CredentialsError",
     "DeprecationError",
     "ForgotError",
@@ -26,6 +29,7 @@ __all__ = [
     "LogoutError",
     "RegisterError",
     "ResetError",
+    "TwoFactorAuthError",
     "UpdateError",
     "Validator",
 ]

@@ -40,6 +40,16 @@ def test_result_unpacks_and_answers_to_if() -> None:
     assert LoginResult("Ada", True, "ada")
 
 
+def test_what_only_the_0_3_generation_had_is_accepted(open_app: OpenApp) -> None:
+    script = """
+    from streamlit_bridge import Authenticate
+    Authenticate().login("main", 3, sleep_time=0.5)
+    """
+    app = open_app(script).run()
+    assert not app.exception
+    assert app.subheader[0].value == "Login"
+
+
 def test_older_generation_signed_out(open_app: OpenApp, recorded: RecordedAuth) -> None:
     app = open_app("classic_0_2").run()
     assert not app.exception

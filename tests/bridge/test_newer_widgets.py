@@ -349,6 +349,18 @@ def test_ways_to_call(open_app: OpenApp, call: str, title: str) -> None:
     assert bool(app.sidebar.subheader) is ("sidebar" in call)
 
 
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_second_of_all_the_0_3_generation_says_who_may_register(
+    open_app: OpenApp, provider: FakeProvider, is_asked: bool
+) -> None:
+    provider.account_api.preauthorized.add("grace@example.org")
+    app = open_app(CALL.format(call=f'register_user("main", {is_asked}, ["example.org"], captcha=False)')).run()
+    values = {"Email": "grace@example.org", "Username": "grace", "Password": FRESH, "Repeat_password": FRESH}
+    fill(app, "Register user", "submit", **values)
+    sent = provider.account_api.calls[-1][2]
+    assert (sent["preauthorized"], sent["domains"]) == (is_asked, ["example.org"])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

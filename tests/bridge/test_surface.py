@@ -20,6 +20,7 @@ __all__ = ["signed_in_app"]
 
 ERRORS = [
     "AuthenticateError",
+    "CloudError",
     "CredentialsError",
     "DeprecationError",
     "ForgotError",
@@ -27,6 +28,7 @@ ERRORS = [
     "LogoutError",
     "RegisterError",
     "ResetError",
+    "TwoFactorAuthError",
     "UpdateError",
 ]
 
