@@ -71,5 +71,9 @@ def _read_page(url: str | None) -> str:
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     if base and (path == base or path.startswith(f"{base}/")):
         path = path[len(base) :].strip("/")
+    # Streamlit says a page twice whose path has to be escaped in an address.
+    page, _, again = path.partition("/")
+    if page == again:
+        return page
     # Page paths have one segment; anything else is no page of this app.
     return path if "/" not in path else ""
