@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
-from urllib.parse import parse_qs, quote, urlencode
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamlit_bridge import texts
-from streamlit_bridge.memory import Destination, open_shared_memory
+from streamlit_bridge.memory import open_shared_memory
+from streamlit_bridge.return_path import build_relative_address
 from streamlit_bridge.session import XSRF_COOKIE, read_browser_token
 
 CALLBACK: Final = "/oauth2callback"
@@ -49,17 +50,6 @@ class ExactReturn:
             await send(message)
 
         await self._app(scope, receive, send_rewritten)
-
-
-def build_relative_address(destination: Destination) -> str:
-    """Write a remembered place as an address below the app's own root; it can never lead to another site.
-
-    Parameters:
-        destination: a page's URL path, which has no slash, and its query parameters.
-    """
-    query = urlencode([(name, value) for name, values in destination.query for value in values])
-    page = quote(destination.page, safe="")
-    return f"{page}?{query}" if query else page
 
 
 def _find_browser(headers: Headers) -> str | None:

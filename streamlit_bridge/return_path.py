@@ -7,7 +7,7 @@ Streamlit always lands on the start page after a sign-in. Only page paths of thi
 from __future__ import annotations
 
 from typing import NoReturn
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -22,6 +22,25 @@ def read_current_place() -> Destination:
     query = tuple((name, tuple(st.query_params.get_all(name))) for name in st.query_params)
     length = sum(len(name) + len(value) for name, values in query for value in values)
     return Destination(_read_page(st.context.url), query if length <= LONGEST_QUERY else ())
+
+
+def find_address() -> str:
+    """Write the address of the page and query string that the browser shows now, as a tab of its own would open it."""
+    parts = urlsplit(st.context.url or "")
+    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    root = f"{parts.scheme}://{parts.netloc}/{base}/" if base else f"{parts.scheme}://{parts.netloc}/"
+    return f"{root}{build_relative_address(read_current_place())}" if parts.netloc else "/"
+
+
+def build_relative_address(destination: Destination) -> str:
+    """Write a remembered place as an address below the app's own root; it can never lead to another site.
+
+    Parameters:
+        destination: a page's URL path, which has no slash, and its query parameters.
+    """
+    query = urlencode([(name, value) for name, values in destination.query for value in values])
+    page = quote(destination.page, safe="")
+    return f"{page}?{query}" if query else page
 
 
 def is_start_page() -> bool:

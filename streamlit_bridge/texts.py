@@ -24,6 +24,10 @@ NOT_CONFIRMED: Final = (
 )
 EMBEDDED_TEXT: Final = "This app is shown inside another page, where your browser does not let you sign in."
 EMBEDDED_LINK: Final = "Open in a new tab to sign in"
+EMBEDDED_SIGN_OUT: Final = (
+    "This app is shown inside another page, so you may be signed out of this app only. To be signed out everywhere, "
+    "sign out on your account page."
+)
 
 FORBIDDEN_TITLE: Final = "You do not have access to this page"
 FORBIDDEN_TEXT: Final = (

@@ -17,6 +17,7 @@ from streamlit_bridge.events import Callback, describe_event
 from streamlit_bridge.identity import Identity
 from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.results import LoginResult
+from streamlit_bridge.return_path import find_address
 from streamlit_bridge.session import begin_sign_in, identify_browser, read_metadata_url, read_notes
 
 logger = logging.getLogger(__name__)
@@ -89,8 +90,7 @@ def show_sign_in_card(place: DeltaGenerator | None, card: CardTexts, key: str) -
         if notice := read_notice():
             st.info(notice, icon=":material/info:")
         if _is_shut_in_frame():
-            st.write(texts.EMBEDDED_TEXT)
-            st.link_button(texts.EMBEDDED_LINK, st.context.url or "/", icon=":material/open_in_new:", type="primary")
+            _offer_new_tab()
             return
         st.write(card.text)
         if st.button(card.button, key=key, type="primary", icon=":material/login:"):
@@ -125,6 +125,9 @@ def start_sign_in() -> bool:
         return False
     except StreamlitAuthError as error:
         raise LoginError(texts.NOT_CONFIGURED.format(reason=" ".join(str(error).split()))) from error
+    if st.context.is_embedded:
+        # In a frame Streamlit asks the page around it to lead the browser away, and only one of its own origin can.
+        _offer_new_tab()
     return True
 
 
@@ -132,6 +135,11 @@ def may_start_automatically() -> bool:
     """Tell whether a sign-in may start without a click now, and count it if so."""
     browser = identify_browser()
     return browser is not None and open_shared_memory().claim_automatic_attempt(browser)
+
+
+def _offer_new_tab() -> None:
+    st.write(texts.EMBEDDED_TEXT)
+    st.link_button(texts.EMBEDDED_LINK, find_address(), icon=":material/open_in_new:", type="primary")
 
 
 def _is_shut_in_frame() -> bool:

@@ -10,6 +10,7 @@ from streamlit_bridge import texts
 from streamlit_bridge.call_style import LOCATIONS
 from streamlit_bridge.errors import LogoutError
 from streamlit_bridge.events import Callback, describe_event_of_user
+from streamlit_bridge.hosted_pages import HostedPage, find_hosted_page
 from streamlit_bridge.session import end_session, initialise_state
 
 
@@ -60,4 +61,9 @@ def sign_out(callback: Callback | None = None) -> None:
     if callback is not None:
         callback(describe_event_of_user("Logout"))
     end_session()
+    if st.context.is_embedded:
+        # A frame stays where it is, and then nobody has told the provider.
+        st.info(texts.EMBEDDED_SIGN_OUT, icon=":material/info:")
+        if address := find_hosted_page(HostedPage.ACCOUNT):
+            st.link_button(texts.ACCOUNT_LINK, address, icon=":material/manage_accounts:")
     st.stop()

@@ -24,9 +24,9 @@ from starlette.routing import Route
 import streamlit_bridge
 from streamlit_bridge import server, texts
 from streamlit_bridge.errors import AuthenticateError
-from streamlit_bridge.exact_return import build_relative_address
 from streamlit_bridge.logout_token import EVENT
 from streamlit_bridge.memory import Destination, SharedMemory
+from streamlit_bridge.return_path import build_relative_address
 from streamlit_bridge.session import identify_browser
 
 BROWSER = b"0123456789abcdef".hex()

@@ -105,8 +105,40 @@ def test_name_cannot_inject_markdown(open_app: OpenApp, provider: FakeProvider) 
 
 def test_cross_site_frame_offers_a_new_tab(open_app: OpenApp, cookies: dict[str, str]) -> None:
     cookies.clear()
-    app = open_app("smallest")
+    app = open_app("smallest", url="http://localhost:8501/Caf%C3%A9")
     app.context["is_embedded"] = True
+    app.query_params = {"year": ["1843", "1844"]}
     app.run()
     assert not app.button
-    assert app.get("link_button")[0].label == texts.EMBEDDED_LINK
+    link = app.get("link_button")[0].proto
+    assert (link.label, link.url) == (texts.EMBEDDED_LINK, "http://localhost:8501/Caf%C3%A9?year=1843&year=1844")
+
+
+@pytest.mark.parametrize(
+    ("name", "button"),
+    [("smallest", "streamlit_bridge_sign_in"), ("several/main", "streamlit_bridge_menu_sign_in"), ("automatic", None)],
+)
+def test_a_frame_that_is_not_left_offers_a_new_tab(
+    open_app: OpenApp, recorded: RecordedAuth, name: str, button: str | None
+) -> None:
+    app = open_app(name)
+    app.context["is_embedded"] = True
+    app.run()
+    if button is not None:
+        assert not app.get("link_button")
+        app.button(key=button).click().run()
+    assert recorded.logins == 1
+    assert [link.label for link in app.get("link_button")] == [texts.EMBEDDED_LINK]
+
+
+def test_a_frame_says_how_far_a_sign_out_went(
+    open_app: OpenApp, provider: FakeProvider, recorded: RecordedAuth
+) -> None:
+    app = open_app("several/main", make_user())
+    app.context["is_embedded"] = True
+    app.run()
+    app.button(key="streamlit_bridge_menu_sign_out").click().run()
+    assert not app.exception
+    assert recorded.logouts == 1
+    assert app.info[0].value == texts.EMBEDDED_SIGN_OUT
+    assert app.get("link_button")[-1].proto.url == f"{provider.issuer}/account"
