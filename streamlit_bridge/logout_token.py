@@ -66,7 +66,7 @@ def read_logout_token(
         raise LogoutTokenRefused("it is for another app")
     issued_at, expires_at = claims.get("iat"), claims.get("exp")
     if not _is_number(issued_at) or not now - LONGEST_AGE <= float(str(issued_at)) <= now + CLOCK_DIFFERENCE:
-        raise LogoutTokenRefused("it was not made just now")
+        raise LogoutTokenRefused("it was not made just now, if the clocks of app and provider agree")
     if expires_at is not None and (not _is_number(expires_at) or float(str(expires_at)) <= now - CLOCK_DIFFERENCE):
         raise LogoutTokenRefused("it has expired")
     events = claims.get("events")
