@@ -96,8 +96,12 @@ def hand_over_session(token: str) -> None:
 
 
 def take_back_session() -> None:
-    """Take the session's secret from the browser, likewise."""
-    current().session_token = ""
+    """Take the session's secret back from a browser that brought it, likewise.
+
+    A form of another site brings no SameSite=Lax cookie, but may change one: it must not sign anybody out.
+    """
+    if current().brought_session_token:
+        current().session_token = ""
 
 
 # -- The browser itself -----------------------------------------------------------

@@ -27,7 +27,10 @@ def cookies_to_set(status: int) -> list[_Header]:
     exchange = current()
     settings, names = exchange.site.settings, exchange.site.cookies
     headers = []
-    if exchange.has_new_browser:
+    # Not for a form of another site, for which the browser kept back the cookie that it may well have: another one would
+    # make it a stranger to its own accounts, and end what apps wait for in it.
+    is_of_another_site = exchange.method == "POST" and exchange.header("SEC_FETCH_SITE") == "cross-site"
+    if exchange.has_new_browser and not is_of_another_site:
         headers.append(_http_only(settings, names.browser, exchange.browser_token, BROWSER_COOKIE_LIFETIME))
     if status >= 500:
         return headers

@@ -189,6 +189,28 @@ def test_logout_csrf(target: RelyingParty, ada_s: FlaskClient) -> None:
     assert ada_s.get("/account").status_code == 200
 
 
+def test_a_form_of_another_site_changes_no_cookie(ada_s: FlaskClient) -> None:
+    """Logout CSRF past SameSite (RFC 6265bis section 5.7): it brings no cookies, but its answer may set some."""
+    other_site = {"Origin": "https://evil.example.net", "Sec-Fetch-Site": "cross-site"}
+    without_cookies = ada_s.application.test_client(use_cookies=False)
+    for path in routes(ada_s.application, "POST"):
+        response = without_cookies.post(path, data=FIELDS, headers=other_site)
+        assert response.status_code < 500, path
+        assert not response.headers.getlist("Set-Cookie"), path
+
+
+def test_a_page_that_another_site_s_form_brought_up_can_be_used(app: Flask, ada: Any) -> None:
+    """Whoever was sent here by such a form, and had no cookie, gets in by the form that they see."""
+    browser = app.test_client()
+    page = browser.post("/sign-in", headers={"Sec-Fetch-Site": "cross-site"})
+    for _ in range(2):
+        _, fields = form_with(page, "login-submit")
+        form = {**fields, "username": "ada", "password": PASSWORD}
+        page = browser.post("/sign-in", data=form, headers={"Sec-Fetch-Site": "same-origin"})
+    assert page.status_code == 303
+    assert browser.get("/account").status_code == 200
+
+
 @pytest.mark.parametrize("is_signed_in", [False, True])
 def test_no_page_can_be_framed(target: RelyingParty, is_signed_in: bool) -> None:
     """Clickjacking (RFC 9700 section 4.16): every page, errors too, says so in both ways; one shows nothing."""
