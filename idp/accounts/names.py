@@ -25,6 +25,10 @@ PERSON_NAME_MOST = 100
 _READ_MOST = 320  # characters that are looked at: normalising takes time that grows with the square of the length
 _JOINERS = "._-"
 _ID = re.compile(r"[0-9a-f]{32}")
+# Letters and marks that show nothing (UAX #44, Default_Ignorable_Code_Point), and a dot above what has one already.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]|(?<=[ijıȷіј])\u0307"
+)
 _UNSHOWABLE = frozenset("<>\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # the latter turn text around
 _WRITTEN_TOGETHER = (  # Japanese, Korean and Chinese
     {"LATIN", "HAN", "HIRAGANA", "KATAKANA"},
@@ -100,15 +104,18 @@ def check_username(username: str, email: str) -> list[Sentence]:
         return [sentences.USERNAME_TOO_LONG(most=USERNAME_MOST)]
     if "@" in key:
         return [] if key == email_key(email) else [sentences.USERNAME_OTHER_ADDRESS()]
-    strange = sorted({c for c in key if not (c.isalnum() or c in _JOINERS or unicodedata.category(c) in ("Mn", "Mc"))})
+    written = unicodedata.normalize("NFKC", username)
+    unseen = set(_UNSEEN.findall(written))
+    strange = {c for c in key if not (c.isalnum() or c in _JOINERS or unicodedata.category(c) in ("Mn", "Mc"))} | unseen
     if strange:
-        shown = " ".join(c if c.isprintable() and not c.isspace() else f"U+{ord(c):04X}" for c in strange[:5])
+        seen = {c for c in strange - unseen if c.isprintable() and not c.isspace()}
+        shown = " ".join(c if c in seen else f"U+{ord(c):04X}" for c in sorted(strange)[:5])
         return [sentences.USERNAME_STRANGE(characters=shown)]
     if _ID.fullmatch(key):
         return [sentences.USERNAME_LIKE_ID()]
     if not key[0].isalnum() or key[-1] in _JOINERS:
         return [sentences.USERNAME_ENDS()]
-    if _mixes_scripts(unicodedata.normalize("NFKC", username)):
+    if _mixes_scripts(written):
         return [sentences.USERNAME_MIXED()]
     return []
 

@@ -114,6 +114,13 @@ def test_user_names_of_one_writing_are_welcome(username):
         ("ada lovelace", "U+0020"),
         ("ada\u00adl", "U+00AD"),  # a soft hyphen, which nobody sees
         ("ada\u200bl", "U+200B"),
+        ("ada\ufe0f", "U+FE0F"),  # marks and letters that nobody sees: else this were another "ada"
+        ("a\u034fda", "U+034F"),
+        ("ada\U000e0101", "U+E0101"),
+        ("ada\u115f", "U+115F"),
+        ("ada\u3164", "U+1160"),  # a letter's place in Korean, in each of its spellings
+        ("ada\uffa0", "U+1160"),
+        ("adi\u0307", "U+0307"),  # a second dot above an i
         ("ada\x00l", "?"),
         ("ada\ud800", "?"),
         ("o'brien", "'"),
