@@ -56,7 +56,7 @@ def request_change(
     key, name = names.email_key(email), names.full_name(user.given_name, user.family_name)
     if key == user.email_key:
         raise InvalidInputError({"email": [sentences.ADDRESS_SAME()]})
-    throttle.spend(db, settings, throttle.RESEND_ACCOUNT, user_id)
+    throttle.spend(db, settings, throttle.EMAIL_CHANGE, user_id)
     owner = users.owner_of_address(db, email)
     is_free = owner is None or owner["is_registration_pending"] or owner["id"] == user_id
     recipient = email if is_free or owner is None else owner["email"]

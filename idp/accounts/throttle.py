@@ -43,6 +43,7 @@ RECOVERY_ADDRESS = "recovery_address"
 REMINDER_ACCOUNT = "reminder_account"
 RESEND_ACCOUNT = "resend_account"
 RESEND_ADDRESS = "resend_address"
+EMAIL_CHANGE = "email_change"
 CODE_ACCOUNT = "code_account"
 CODE_ADDRESS = "code_address"
 MAILBOX = "mailbox"
@@ -67,6 +68,7 @@ COUNTED = (
     REMINDER_ACCOUNT,
     RESEND_ACCOUNT,
     RESEND_ADDRESS,
+    EMAIL_CHANGE,
     CODE_ACCOUNT,
     CODE_ADDRESS,
     MAILBOX,
@@ -88,7 +90,7 @@ CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
 # Requests of apps that may wait for a person, as against attempts to sign in: no school or office comes near to that.
 REQUESTS_FOR_ATTEMPT = 20
 DOUBTED_FROM = 5  # a network is doubtful while it has used more than this part of its burst: a fifth
-_MAILS = (REGISTRATION_ACCOUNT, RECOVERY_ACCOUNT, REMINDER_ACCOUNT, RESEND_ACCOUNT, CODE_ACCOUNT)
+_MAILS = (REGISTRATION_ACCOUNT, RECOVERY_ACCOUNT, REMINDER_ACCOUNT, RESEND_ACCOUNT, EMAIL_CHANGE, CODE_ACCOUNT)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,17 @@ from contextlib import suppress
 import pytest
 from sqlalchemy import select
 
-from idp.accounts import email_change, one_time_links, passwords, recovery, registration, sessions, sign_in, throttle
+from idp.accounts import (
+    email_change,
+    email_verification,
+    one_time_links,
+    passwords,
+    recovery,
+    registration,
+    sessions,
+    sign_in,
+    throttle,
+)
 from idp.accounts.audit import list_events
 from idp.accounts.throttle import MAIL_BURST, MAIL_KEPT
 from idp.accounts.users import Person
@@ -251,6 +261,13 @@ def test_nobody_is_flooded_with_mail(db, settings, visitor, ada, clock):
         request(db, settings, visitor, ada, f"other{number}@example.org")
     with pytest.raises(Throttled):
         request(db, settings, visitor, ada)
+
+
+def test_nobody_is_kept_from_it_by_who_knows_their_id(db, settings, visitor, stranger, ada):
+    for _ in range(MAIL_BURST):
+        email_verification.resend(db, settings, stranger, ada.id)
+    db.commit()
+    assert request(db, settings, visitor, ada) == NEW
 
 
 def test_sessions_go_on(db, settings, visitor, ada, mailbox):
