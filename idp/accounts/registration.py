@@ -110,7 +110,7 @@ def register(
         InvalidInputError: fields with faults, a taken user name among them.
         ExpiredError: the invitation is no good any more.
         AlreadyExistsError: the address that the invitation proves has an account; nobody else is told so.
-        Throttled: too many registrations from this network, or with this address.
+        Throttled: too many registrations from this network, or with this address, unless it is proven.
         Busy: too many passwords wait to be hashed.
     """
     rules = rules or NO_RULES
@@ -123,12 +123,8 @@ def register(
     if invitation and names.email_key(invitation.email) != names.email_key(person.email):
         raise InvalidInputError({"email": [sentences.INVITATION_OTHER_ADDRESS()]})
     client_id = invitation.client_id if invitation else rules.client_id
-    charges = throttle.spend_all(
-        db,
-        settings,
-        (throttle.REGISTRATION_ADDRESS, visitor.network),
-        (throttle.REGISTRATION_ACCOUNT, names.email_key(person.email)),
-    )
+    is_proven = invitation is not None or is_address_proven
+    charges = throttle.spend_all(db, settings, *_buckets(visitor, person.email, is_proven=is_proven))
     listed = preauthorization.find(db, person.email, client_id)
     must_be_listed = must_be_preauthorized or effective_policy(settings, rules) == "preauthorized"
     if must_be_listed and listed is None:
@@ -139,7 +135,6 @@ def register(
     with throttle.free_when_busy(db, *charges):
         place = passwords.place_of_stranger(visitor, charges[0].lane)
         password_hash = passwords.hash_new(db, settings, password, place)
-    is_proven = invitation is not None or is_address_proven
     # Who has proven the address is no stranger to its mailbox.
     is_admitted = is_proven or throttle.admits_mail(db, settings, person.email)
     name = names.full_name(person.given_name, person.family_name)
@@ -235,6 +230,12 @@ def sweep_pending(db: Session, *, most: int) -> int:
             preauthorization.restore(db, each.claimed_preauthorization)
         audit.record(db, Event.REGISTRATION_EXPIRED, SYSTEM, user_id=each.id)
     return len(gone)
+
+
+def _buckets(visitor: Visitor, email: str, *, is_proven: bool) -> list[tuple[str, str]]:
+    """Return what a registration is charged to: who has proven the address waits behind no stranger who gave it."""
+    network = (throttle.REGISTRATION_ADDRESS, visitor.network)
+    return [network] if is_proven else [network, (throttle.REGISTRATION_ACCOUNT, names.email_key(email))]
 
 
 def _check_roles(rules: RegistrationRules, asked: Iterable[str]) -> set[str]:

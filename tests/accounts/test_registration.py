@@ -358,6 +358,16 @@ def test_nobody_is_flooded_with_mail_from_many_networks(db, settings, mailbox, c
     assert len(mailbox.all()) == MAIL_BURST
 
 
+def test_strangers_keep_nobody_away_who_has_proven_the_address(db, settings, visitor, mailbox):
+    preauthorization.invite(db, settings, OPERATOR, ZOE.email)
+    for number in range(MAIL_BURST):
+        register(db, settings, Visitor(f"203.0.113.{number}"), Person(f"mallory{number}", ZOE.email))
+    with pytest.raises(Throttled):
+        register(db, settings, visitor)
+    register(db, settings, visitor, invitation_token=mailbox.last("invitation").token)
+    assert db.scalars(select(User.username)).one() == "zoe"
+
+
 def test_neither_password_nor_link_is_in_the_audit(db, settings, visitor, mailbox):
     register(db, settings, visitor)
     written = repr([(event.event, event.details) for event in list_events(db)])
