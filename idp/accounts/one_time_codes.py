@@ -105,13 +105,15 @@ def check_code(db: Session, visitor: Visitor, handle: str, digits: str, client_i
         .execution_options(synchronize_session=False)
     ).first()
     is_right = guessed is not None and crypto.are_equal(guessed.code_digest, code_digest)
-    return is_right or _refuse(db, visitor, client_id)
+    if not is_right:
+        note_refusal(db, visitor, client_id)
+    return is_right
 
 
-def claim_code(
-    db: Session, visitor: Visitor, handle: str, digits: str, purpose: str, client_id: str, email: str
-) -> bool:
+def claim_code(db: Session, handle: str, digits: str, purpose: str, client_id: str, email: str) -> bool:
     """Use a code: of any number who try at once with the right digits, one is told that they are right.
+
+    Whoever undoes work because it was refused notes that afterwards (`note_refusal`), or it is undone as well.
 
     Args:
         handle: the id that `send_code` returned.
@@ -130,13 +132,12 @@ def claim_code(
         .returning(OneTimeCode.claimed_at)
         .execution_options(synchronize_session=False)
     ).first()
-    is_claimed = guessed is not None and guessed.claimed_at is not None
-    return is_claimed or _refuse(db, visitor, client_id)
+    return guessed is not None and guessed.claimed_at is not None
 
 
-def _refuse(db: Session, visitor: Visitor, client_id: str) -> bool:
+def note_refusal(db: Session, visitor: Visitor, client_id: str) -> None:
+    """Write down that an app presented a code that is none, or for something else."""
     audit.record(db, Event.CODE_REFUSED, visitor, client_id=client_id)
-    return False
 
 
 def _is_open(handle: str, client_id: str) -> ColumnElement[bool]:

@@ -44,7 +44,6 @@ class Sent:
     def claim(self, digits=None, purpose="", client_id="shop", email=""):
         outcome = one_time_codes.claim_code(
             self._db,
-            self._visitor,
             self.handle,
             self.digits if digits is None else digits,
             purpose or self.purpose,
@@ -125,7 +124,7 @@ def test_nonsense_is_wrong(ada, send, digits):
 
 def test_an_unknown_handle_is_wrong(db, visitor):
     assert not one_time_codes.check_code(db, visitor, "x" * 43, "123456", "shop")
-    assert not one_time_codes.claim_code(db, visitor, "", "123456", PASSWORD, "shop", EMAIL)
+    assert not one_time_codes.claim_code(db, "", "123456", PASSWORD, "shop", EMAIL)
 
 
 def test_a_stranger_gets_one_for_registration_only(send, make_user):
@@ -163,7 +162,7 @@ def test_of_many_who_claim_it_at_once_one_does(settings, ada, send, visitor):
     sent = send()
 
     def attempt(own, _number):
-        return one_time_codes.claim_code(own, visitor, sent.handle, sent.digits, PASSWORD, "shop", EMAIL)
+        return one_time_codes.claim_code(own, sent.handle, sent.digits, PASSWORD, "shop", EMAIL)
 
     assert at_once(settings, 8, attempt).count(True) == 1
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from idp.accounts import one_time_codes
+from idp.accounts.audit import list_events
 from idp.models import User
 from tests.api.conftest import PASSPHRASE, refusal
 
@@ -58,6 +59,7 @@ def test_a_code_for_another_address_or_purpose_does_nothing(registrar, recoverer
     assert db.query(User).filter_by(username_key="eve").first() is None
     assert refusal(recoverer.call("POST", "/recovery/password", {"username": "ada", **code})) == (422, "wrong_code")
     assert [kind for kind, _, _ in mailbox()] == ["one_time_code"]
+    assert len(list_events(db, event="account:code:refuse")) == 2
 
 
 def test_a_code_of_another_app_is_none(registrar, api_as, relying_party, ask):

@@ -81,11 +81,12 @@ class CodeUse:
         Raises:
             WrongCode: somebody was quicker, or it is for something else. What was done is undone.
         """
-        db = context.database()
+        db, client_id = context.database(), self.app.client.client_id
         if self.handle and not one_time_codes.claim_code(
-            db, self.app.visitor, self.handle, self.digits, self.purpose, self.app.client.client_id, self.email
+            db, self.handle, self.digits, self.purpose, client_id, self.email
         ):
             db.rollback()
+            one_time_codes.note_refusal(db, self.app.visitor, client_id)
             raise WrongCode
 
 
