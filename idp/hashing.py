@@ -4,14 +4,16 @@ A password hash takes a fifth of a second of processor time by design, so passwo
 checked. As many are hashed at once as there are processors; the others wait in the lane of whoever brings them, and a
 lane that is full refuses at once. The first lanes go first: somebody's own browser is not behind a flood of strangers,
 nor a new visitor behind networks that fail again and again. In a lane the owners of the passwords take turns, and where
-it is full, whoever has most places gives one up for who has fewer: nobody keeps the others out by being trusted.
+it is full, whoever has most places gives one up for who has fewer: nobody keeps the others out by being trusted. In the
+first lane those that an account had lately count as well: so many accounts that there is one for each place, which come
+again and again, do not keep out who comes now and then.
 """
 
 import contextlib
 import math
 import os
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -49,6 +51,7 @@ class Place(NamedTuple):
 
 OWN = Place(Lane.SURE)  # of commands: nobody else hashes in their process
 PLACES = {Lane.SURE: 16, Lane.NEW: 16, Lane.DOUBTFUL: 8}  # hashes of a lane that may wait in a process
+LATELY = 512  # hashes of the first lane whose accounts are remembered
 # One turn in four is for the lanes behind: however many are trusted, they do not keep newcomers out.
 _TURNS = (*3 * (tuple(Lane),), (Lane.NEW, Lane.DOUBTFUL, Lane.SURE))
 
@@ -99,6 +102,7 @@ class HashingQueue:
     def __init__(self, threads: int) -> None:
         self._changed = threading.Condition()
         self._waiting: dict[Lane, list[_Waiting]] = {lane: [] for lane in Lane}
+        self._had_lately: deque[str] = deque(maxlen=LATELY)  # accounts
         self._turns = cycle(_TURNS)
         self._most, self._started, self._idle = threads, 0, 0
 
@@ -134,7 +138,8 @@ class HashingQueue:
         waiting = self._waiting[place.lane]
         if len(waiting) < max(PLACES[place.lane], 2 * self._most if place.lane is Lane.SURE else 0):
             return None
-        had = Counter(chain(place.owners, *(each.owners for each in waiting)))
+        had_lately = self._had_lately if place.lane is Lane.SURE else ()
+        had = Counter(chain(had_lately, place.owners, *(each.owners for each in waiting)))
 
         def share(owners: Sequence[str]) -> list[int]:
             return [had[owner] for owner in owners]
@@ -173,8 +178,11 @@ class HashingQueue:
                     self._changed.wait()
             finally:
                 self._idle -= 1
-            waiting = next(self._waiting[lane] for lane in next(self._turns) if self._waiting[lane])
+            lane = next(lane for lane in next(self._turns) if self._waiting[lane])
+            waiting = self._waiting[lane]
             first = waiting.pop(0)
+            if lane is Lane.SURE:
+                self._had_lately.extend(first.owners[:1])
             # What else its owners have waits behind everybody who waits now; commands have no owners.
             waiting.sort(key=lambda each: [one == other for one, other in zip(each.owners, first.owners, strict=False)])
             return first

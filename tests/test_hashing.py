@@ -209,6 +209,23 @@ def test_one_network_with_an_account_for_each_place_gives_way_to_others(busy_que
     assert served.result(PATIENCE) == "hash of ada"
 
 
+def test_accounts_for_all_places_that_come_again_and_again_give_way_to_who_comes_now(pool, hashes):
+    queue = HashingQueue(1)
+    accounts = [(f"account {number}", f"network {number}") for number in range(PLACES[Lane.SURE])]
+    for owners in accounts:
+        queue.run(Place(Lane.SURE, owners), int, ("7",))
+    pool.submit(queue.run, OWN, hashes, ("first",))
+    assert hashes.begun.acquire(timeout=PATIENCE)
+    coming = enter(pool, queue, hashes, *((Lane.SURE, owners[0], *owners) for owners in accounts))
+    with pytest.raises(Busy):
+        queue.check_room(Place(Lane.SURE, accounts[0]))
+    served = pool.submit(queue.run, Place(Lane.SURE, ("ada", "her network")), hashes, ("ada",))
+    with pytest.raises(Busy):
+        coming[-1].result(PATIENCE)
+    hashes.may_end.set()
+    assert served.result(PATIENCE) == "hash of ada"
+
+
 def test_an_owner_alone_has_the_whole_lane(busy_queue, pool, hashes):
     """An office behind one address, while nobody else needs the room."""
     coming = enter(pool, busy_queue, hashes, *many(Lane.NEW, PLACES[Lane.NEW], "office"))
