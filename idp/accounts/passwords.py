@@ -6,7 +6,7 @@ first (zxcvbn), the person's own data among it.
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, hashing, sentences
@@ -279,9 +279,18 @@ def confirm(db: Session, settings: Settings, visitor: Visitor, user_id: str, pas
     Raises:
         Busy: too many passwords wait to be hashed.
     """
+    place = place_of_owner(visitor, user_id)
     is_outdated = crypto.is_password_hash_outdated(stored, settings.bcrypt_cost)
-    fresh = hash_new(db, settings, password, place_of_owner(visitor, user_id)) if is_outdated else stored
-    return _HOLD.run(db, holds=user_id, checked=stored, fresh=fresh) == 1
+    fresh = hash_new(db, settings, password, place) if is_outdated else stored
+    if _HOLD.run(db, holds=user_id, checked=stored, fresh=fresh) == 1:
+        return True
+    # A button that was pressed twice: the first one may have made that hash anew, and of the same password.
+    anew = db.scalar(select(User.password_hash).where(User.id == user_id)) if is_outdated else None
+    return (
+        anew is not None
+        and is_right(db, settings, password, anew, place)
+        and _HOLD.run(db, holds=user_id, checked=anew, fresh=anew) == 1
+    )
 
 
 def _require_unchanged(db: Session, visitor: Visitor, user: User, refused: Event) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import bcrypt
 import pytest
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from idp import crypto, database
@@ -12,6 +13,7 @@ from idp.accounts import passwords, sessions, sign_in, users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.errors import SignInRefused, Throttled
+from idp.models import User
 from tests.factories import PASSWORD
 
 NEW = "seven purple elephants dancing"
@@ -279,6 +281,33 @@ def test_a_sign_in_is_refused_when_the_account_changes_while_the_password_is_has
     db.commit()
     assert sessions.list_sessions(db, settings, ada.id) == []
     assert list_events(db, event="account:sign_in")[0].details == {"reason": "changed_meanwhile"}
+
+
+@pytest.mark.parametrize("other_password", [PASSWORD, NEW])
+def test_a_hash_that_is_made_anew_meanwhile_refuses_nobody_but_another_password_does(
+    db, settings, stranger, ada, monkeypatch, other_password
+):
+    """A button is pressed twice by somebody whose hash was brought from elsewhere."""
+    fresh, check = crypto.hash_password(other_password, settings.bcrypt_cost), bcrypt.checkpw
+
+    def set_hash(made):
+        with database.open_session(settings) as other:
+            other.execute(update(User).values(password_hash=made))
+
+    def slow_check(*arguments):
+        answer = check(*arguments)
+        set_hash(fresh)  # the first one is quicker
+        return answer
+
+    set_hash(bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode())
+    monkeypatch.setattr(bcrypt, "checkpw", slow_check)
+    if other_password == PASSWORD:
+        assert attempt(db, settings, stranger, "ada")
+    else:
+        with pytest.raises(SignInRefused):
+            attempt(db, settings, stranger, "ada")
+    db.commit()
+    assert db.scalar(select(User.password_hash)) == fresh
 
 
 def test_many_threads_at_once_never_exceed_the_burst(settings, db, ada, clock):
