@@ -104,18 +104,17 @@ def check_username(username: str, email: str) -> list[Sentence]:
         return [sentences.USERNAME_TOO_LONG(most=USERNAME_MOST)]
     if "@" in key:
         return [] if key == email_key(email) else [sentences.USERNAME_OTHER_ADDRESS()]
-    written = unicodedata.normalize("NFKC", username)
-    unseen = set(_UNSEEN.findall(written))
-    strange = {c for c in key if not (c.isalnum() or c in _JOINERS or unicodedata.category(c) in ("Mn", "Mc"))} | unseen
+    if unseen := sorted(set(_UNSEEN.findall(unicodedata.normalize("NFKC", username)))):
+        return [sentences.USERNAME_STRANGE(characters=" ".join(f"U+{ord(c):04X}" for c in unseen[:5]))]
+    strange = sorted({c for c in key if not (c.isalnum() or c in _JOINERS or unicodedata.category(c) in ("Mn", "Mc"))})
     if strange:
-        seen = {c for c in strange - unseen if c.isprintable() and not c.isspace()}
-        shown = " ".join(c if c in seen else f"U+{ord(c):04X}" for c in sorted(strange)[:5])
+        shown = " ".join(c if c.isprintable() and not c.isspace() else f"U+{ord(c):04X}" for c in strange[:5])
         return [sentences.USERNAME_STRANGE(characters=shown)]
     if _ID.fullmatch(key):
         return [sentences.USERNAME_LIKE_ID()]
     if not key[0].isalnum() or key[-1] in _JOINERS:
         return [sentences.USERNAME_ENDS()]
-    if _mixes_scripts(written):
+    if _mixes_scripts(unicodedata.normalize("NFKC", username)):
         return [sentences.USERNAME_MIXED()]
     return []
 

@@ -176,6 +176,26 @@ def test_an_app_that_does_not_answer_holds_nobody_up(
     assert len(app.heard) == 1
 
 
+def test_no_form_of_another_site_signs_anybody_out(
+    live_server: str, callback: str, open_context: OpenContext, make_user: Callable[..., User]
+) -> None:
+    make_user()
+    context = open_context()
+    page = context.new_page()
+    page.goto(live_server + "/sign-in")
+    sign_in(page)
+    page.wait_for_url("**/account")
+    kept = {cookie["name"]: cookie["value"] for cookie in context.cookies(live_server)}
+    for path in ("/sign-out", "/oauth/end-session/confirm", "/sign-in"):
+        page.goto(callback)  # another site, which its address makes it
+        page.set_content(f'<form method="post" action="{live_server}{path}"><button>Win a prize</button></form>')
+        with page.expect_navigation(url=f"{live_server}/**"):
+            page.click("button")
+        assert {cookie["name"]: cookie["value"] for cookie in context.cookies(live_server)} == kept
+    page.goto(live_server + "/account")
+    assert page.url == live_server + "/account"
+
+
 @pytest.mark.parametrize("window", WINDOWS)
 def test_pages_of_signing_out_are_accessible(
     live_server: str,

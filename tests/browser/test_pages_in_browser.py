@@ -126,23 +126,3 @@ def test_focus_is_visible(live_server: str, open_context: Callable[..., BrowserC
                 break
             assert style[1] != "none", style
             assert style[2] >= 2, style
-
-
-def test_no_form_of_another_site_signs_anybody_out(
-    live_server: str, callback: str, open_context: Callable[..., BrowserContext], make_user: Callable[..., User]
-) -> None:
-    make_user()
-    context = open_context()
-    page = context.new_page()
-    page.goto(live_server + "/sign-in")
-    sign_in(page)
-    page.wait_for_url("**/account")
-    kept = {cookie["name"]: cookie["value"] for cookie in context.cookies(live_server)}
-    for path in ("/sign-out", "/oauth/end-session/confirm", "/sign-in"):
-        page.goto(callback)  # another site, which its address makes it
-        page.set_content(f'<form method="post" action="{live_server}{path}"><button>Win a prize</button></form>')
-        with page.expect_navigation(url=f"{live_server}/**"):
-            page.click("button")
-        assert {cookie["name"]: cookie["value"] for cookie in context.cookies(live_server)} == kept
-    page.goto(live_server + "/account")
-    assert page.url == live_server + "/account"
