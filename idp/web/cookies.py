@@ -27,10 +27,7 @@ def cookies_to_set(status: int) -> list[_Header]:
     exchange = current()
     settings, names = exchange.site.settings, exchange.site.cookies
     headers = []
-    # Not for a form of another site, for which the browser kept back the cookie that it may well have: another one would
-    # make it a stranger to its own accounts, and end what apps wait for in it.
-    is_of_another_site = exchange.method == "POST" and exchange.header("SEC_FETCH_SITE") == "cross-site"
-    if exchange.has_new_browser and not is_of_another_site:
+    if exchange.has_new_browser and not _is_form_of_another_site(exchange):
         headers.append(_http_only(settings, names.browser, exchange.browser_token, BROWSER_COOKIE_LIFETIME))
     if status >= 500:
         return headers
@@ -40,6 +37,14 @@ def cookies_to_set(status: int) -> list[_Header]:
     if settings.session_management != "off":
         headers += _browser_state(exchange)
     return headers
+
+
+def _is_form_of_another_site(exchange: Exchange) -> bool:
+    """Tell whether the browser kept back the cookie that it may well have.
+
+    Another one would make it a stranger to its own accounts, and end what apps wait for in it.
+    """
+    return exchange.method == "POST" and exchange.header("SEC_FETCH_SITE") == "cross-site"
 
 
 def _http_only(settings: Settings, name: str, value: str, max_age: int) -> _Header:
