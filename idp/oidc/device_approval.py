@@ -1,7 +1,7 @@
 """Somebody's answer to a device that waits (RFC 8628 section 3.3): allow it, or deny it, under its code."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from authlib.oauth2.base import OAuth2Error
 from sqlalchemy import insert, select, update
@@ -20,6 +20,8 @@ from idp.oidc.user_codes import normal_user_code, user_code_digest
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
+
+Answer = Literal["allowed", "denied"]
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,11 @@ class WaitingDevice:
 
 def find_waiting(
     db: Session, provider: "Provider", visitor: Visitor, session: CurrentSession, typed: str
-) -> WaitingDevice | None:
+) -> WaitingDevice | Answer | None:
     """Return the device that waits under a user code, or None. A wrong guess is charged, and the charge committed.
 
-    The code of a device that was allowed in this session is no guess: a button was pressed twice.
+    The code of a device that was allowed in this session, or denied, is no guess: a button was pressed twice. Then that
+    answer is returned.
 
     Raises:
         Throttled: too many wrong guesses by this person, or from this network (section 5.1).
@@ -64,28 +67,13 @@ def find_waiting(
         (throttle.USER_CODE_ADDRESS, visitor.network),
         (throttle.USER_CODE_ACCOUNT, session.user_id),
     )
-    device = _look_up(db, provider, typed)
-    if device is None and not is_approved(db, provider, session, typed):
+    found = _look_up(db, provider, typed) or _answer_to(db, provider, session, typed)
+    if found is None:
         audit.record(db, Event.USER_CODE_REFUSED, visitor, user_id=session.user_id)
         return None
     for charge in charges:
         charge.refund(db)
-    return device
-
-
-def is_approved(db: Session, provider: "Provider", session: CurrentSession, typed: str) -> bool:
-    """Tell whether somebody has allowed the device under a user code in this same browser session, and that holds."""
-    user_code = normal_user_code(typed)
-    if user_code is None:
-        return False
-    digest = user_code_digest(provider.settings, user_code)
-    grant_id = db.scalar(select(DeviceAuthorization.grant_id).where(DeviceAuthorization.user_code_digest == digest))
-    holds = select(AuthorizationGrant.id).where(
-        AuthorizationGrant.id == grant_id,
-        AuthorizationGrant.session_id == session.id,
-        AuthorizationGrant.revoked_at.is_(None),
-    )
-    return grant_id is not None and db.scalar(holds) is not None
+    return found
 
 
 def approve(
@@ -100,7 +88,7 @@ def approve(
         _answer(db, device, "denied")
         return False
     if not _answer(db, device, "approved"):
-        return is_approved(db, provider, session, device.user_code)  # the button was pressed twice
+        return _answer_to(db, provider, session, device.user_code) == "allowed"  # the button was pressed twice
     now = clock.now()
     grant_id = crypto.new_row_id(now)
     lasts = provider.lifetime(device.client, "refresh_token") + provider.lifetime(device.client, "access_token")
@@ -178,6 +166,28 @@ def _look_up(db: Session, provider: "Provider", typed: str) -> WaitingDevice | N
         created_at=row.created_at,
         expires_at=row.expires_at,
     )
+
+
+def _answer_to(db: Session, provider: "Provider", session: CurrentSession, typed: str) -> Answer | None:
+    """Tell how a device was answered: denied, or allowed in this same browser session, if that still holds."""
+    user_code = normal_user_code(typed)
+    if user_code is None:
+        return None
+    row = db.execute(
+        select(DeviceAuthorization.state, DeviceAuthorization.grant_id).where(
+            DeviceAuthorization.user_code_digest == user_code_digest(provider.settings, user_code)
+        )
+    ).first()
+    if row is None:
+        return None
+    if row.state == "denied":
+        return "denied"
+    holds = select(AuthorizationGrant.id).where(
+        AuthorizationGrant.id == row.grant_id,
+        AuthorizationGrant.session_id == session.id,
+        AuthorizationGrant.revoked_at.is_(None),
+    )
+    return None if db.scalar(holds) is None else "allowed"
 
 
 def _answer(db: Session, device: WaitingDevice, state: str) -> bool:

@@ -308,7 +308,7 @@ def test_of_two_answers_the_first_counts(device: Device, db: Session) -> None:
     page = device.rp.browser.get("/device", query_string={"user_code": device.answer["user_code"]})
     press(device.rp.browser, page, "device-deny")  # type: ignore[arg-type]
     late = press(device.rp.browser, page, "device-allow")  # type: ignore[arg-type]
-    assert late.status_code == 422
+    assert late.headers["Location"] == "/device/done?outcome=denied"
     assert error_of(device.poll()) == "access_denied"
     assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 0
 
@@ -348,7 +348,7 @@ def test_who_answers_while_the_device_is_being_allowed_hears_how_it_ended(
     assert allowing is not None
     assert other is not None
     seen = device_approval.find_waiting(db, provider, OPERATOR, allowing, code)
-    assert seen is not None
+    assert isinstance(seen, device_approval.WaitingDevice)
     answers = [device_approval.approve(db, provider, OPERATOR, each, seen) for each in (allowing, allowing, other)]
     assert answers == [True, True, False]
 

@@ -250,15 +250,27 @@ def test_allow_is_remembered_and_said(signed_in: FlaskClient, ask_for_code: AskF
     assert "Television" in words(signed_in.get("/account/apps"))
 
 
-def test_allow_pressed_again_and_again_is_allowed_and_no_guess(
-    signed_in: FlaskClient, ask_for_code: AskForCode, db: Session, settings: Settings
+@pytest.mark.parametrize(("button", "outcome"), [("allow", "allowed"), ("deny", "denied")])
+def test_a_button_pressed_again_and_again_has_one_outcome_and_is_no_guess(
+    signed_in: FlaskClient, ask_for_code: AskForCode, db: Session, settings: Settings, button: str, outcome: str
 ) -> None:
     page = type_code(signed_in, ask_for_code())
     presses = settings.throttle_account_burst + 2
-    outcomes = [location(press(signed_in, page, "device-allow")) for _ in range(presses)]
-    assert outcomes == ["/device/done?outcome=allowed"] * presses
+    outcomes = [location(press(signed_in, page, f"device-{button}")) for _ in range(presses)]
+    assert outcomes == [f"/device/done?outcome={outcome}"] * presses
     assert db.scalar(select(AuditEvent).where(AuditEvent.event == "account:device:refuse")) is None
-    assert len(db.scalars(select(AuditEvent).where(AuditEvent.event == "account:device:approve")).all()) == 1
+    assert len(db.scalars(select(AuditEvent).where(AuditEvent.event.like("account:device:%"))).all()) == 1
+
+
+@pytest.mark.parametrize(("first", "then", "outcome"), [("allow", "deny", "allowed"), ("deny", "allow", "denied")])
+def test_the_other_button_in_another_tab_changes_nothing_and_the_page_says_how_it_is(
+    signed_in: FlaskClient, ask_for_code: AskForCode, db: Session, first: str, then: str, outcome: str
+) -> None:
+    page = type_code(signed_in, ask_for_code())
+    press(signed_in, page, f"device-{first}")
+    answered = state(db)
+    assert location(press(signed_in, page, f"device-{then}")) == f"/device/done?outcome={outcome}"
+    assert state(db) == answered
 
 
 def test_allow_pressed_again_after_access_was_taken_back_is_not_allowed(

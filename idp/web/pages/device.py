@@ -59,20 +59,20 @@ def _look_up(typed: str, action: str = "") -> Response:
         return see_other("show_password", next=VERIFICATION_PATH, user_code=user_code)
     db, provider, visitor = context.database(), context.provider(), context.visitor()
     try:
-        device = find_waiting(db, provider, visitor, session, typed)
+        found = find_waiting(db, provider, visitor, session, typed)
     except Throttled as refusal:
         return form_again(refusal, lambda faults, status: _form(typed, faults, status))
-    if device is None:
-        if action == "allow" and device_approval.is_approved(db, provider, session, typed):  # a button pressed twice
-            return see_other("show_device_done", outcome="allowed")
-        return _form(typed, Faults({"user_code": [text("device.code_unknown")]}), 422)
-    if action == "allow":
-        is_connected = device_approval.approve(db, provider, visitor, session, device)
-        return see_other("show_device_done", outcome="allowed" if is_connected else "denied")
-    if action == "deny":
-        device_approval.deny(db, visitor, session, device)
-        return see_other("show_device_done", outcome="denied")
-    return _question(device, session)
+    if isinstance(found, WaitingDevice):
+        if action == "allow":
+            is_connected = device_approval.approve(db, provider, visitor, session, found)
+            return see_other("show_device_done", outcome="allowed" if is_connected else "denied")
+        if action == "deny":
+            device_approval.deny(db, visitor, session, found)
+            return see_other("show_device_done", outcome="denied")
+        return _question(found, session)
+    if found is not None and action:  # a button was pressed twice, or another one in another tab
+        return see_other("show_device_done", outcome=found)
+    return _form(typed, Faults({"user_code": [text("device.code_unknown")]}), 422)
 
 
 def _typed() -> str:
