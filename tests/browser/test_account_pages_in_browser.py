@@ -198,3 +198,19 @@ def test_a_mailed_link_tells_no_other_host_about_itself(
     assert [each for each in asked if secret.split("=")[1] in each] == [f"{live_server}{secret} "]
     assert all(each.startswith(live_server) for each in asked)
     assert page.locator("a[href^=http]").count() == 0
+
+
+def test_the_data_are_a_file_and_who_was_signed_out_meanwhile_gets_the_page_to_sign_in(
+    live_server: str, open_context: Callable[..., BrowserContext], make_user: Callable[..., User]
+) -> None:
+    make_user()
+    page = open_context().new_page()
+    page.goto(live_server + "/account")
+    sign_in(page)
+    page.wait_for_url("**/account")
+    with page.expect_download() as download:
+        page.click("#download-data")
+    assert download.value.suggested_filename == "account.json"
+    page.context.clear_cookies()
+    page.click("#download-data")
+    page.wait_for_url("**/sign-in?next=**")
