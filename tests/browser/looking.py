@@ -36,7 +36,7 @@ class Look:
 
 # Pages are loaded in these windows, and looked at in each of the window's looks: to load one anew for every look takes
 # several times as long and shows nothing more.
-WINDOWS: dict[str, Any] = {"desktop": {}, "phone": {"locale": "de-DE"}}
+WINDOWS: dict[str, Any] = {"desktop": {}, "phone": {"locale": "de-DE", "has_touch": True, "is_mobile": True}}
 LOOKS: dict[str, list[Look]] = {
     "desktop": [Look(1280, 800), Look(1280, 800, "dark"), Look(640, 400), Look(1280, 800, forced="active")],
     "phone": [Look(390, 844), Look(320, 568, "dark")],
@@ -45,8 +45,10 @@ AXE = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
     "resultTypes": ["violations"],  # what passes is only counted: carrying it here takes longer than finding it
 }
-BUTTON_HEIGHTS = """() => [...document.querySelectorAll("button, .button")]
-    .filter(button => button.checkVisibility()).map(button => button.getBoundingClientRect().height)"""
+BUTTONS = "button, .button"
+FOR_FINGERS = f"{BUTTONS}, .tabs a, .ways a, .doors a, .links a, .facts a"  # but no links within a sentence
+HEIGHTS = """selector => [...document.querySelectorAll(selector)]
+    .filter(each => each.checkVisibility()).map(each => each.getBoundingClientRect().height)"""
 PICTURES = os.environ.get("IDP_TEST_PICTURES")  # a folder that keeps a picture of every page, for people to look at
 
 
@@ -87,5 +89,7 @@ def _check_look(page: Page, what: str) -> None:
     brand = page.locator(".brand").bounding_box()
     assert brand
     assert brand["height"] < 120, f"{what}: name and logo take too much room"
-    heights = page.evaluate(BUTTON_HEIGHTS)
-    assert min(heights, default=24) >= 24, f"{what}: a button is too small (WCAG 2.5.8)"
+    is_touched = page.evaluate("matchMedia('(pointer: coarse)').matches")
+    selector, least = (FOR_FINGERS, 44) if is_touched else (BUTTONS, 24)
+    heights = page.evaluate(HEIGHTS, selector)
+    assert min(heights, default=least) >= least, f"{what}: something to press is too small (WCAG 2.5.8, 2.5.5)"

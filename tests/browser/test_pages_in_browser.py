@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from idp.models import User
-from tests.browser.looking import LOOKS, WINDOWS, check, open_page, sign_in
+from tests.browser.looking import LOOKS, WINDOWS, Look, check, open_page, sign_in
 from tests.factories import EVERY_CLAIM, PASSWORD
 
 pytestmark = pytest.mark.browser
@@ -126,3 +126,22 @@ def test_focus_is_visible(live_server: str, open_context: Callable[..., BrowserC
                 break
             assert style[1] != "none", style
             assert style[2] >= 2, style
+
+
+@pytest.mark.parametrize("look", LOOKS["desktop"][:2], ids=lambda look: look.scheme)
+def test_what_is_wrong_with_a_form_takes_the_focus_and_leads_to_the_fields(
+    live_server: str, open_context: Callable[..., BrowserContext], look: Look
+) -> None:
+    page = open_context().new_page()
+    look.show(page)
+    page.goto(live_server + "/register")
+    page.fill("#username", "two words")
+    page.press("#username", "Enter")
+    page.wait_for_selector("#form-faults")
+    assert page.evaluate("document.activeElement.id") == "form-faults"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "email"
+    ring = page.evaluate("getComputedStyle(document.activeElement).outlineColor")
+    assert ring.startswith("rgb("), f"{ring} lets the background through: too faint (WCAG 1.4.11)"
+    assert ring == page.evaluate("getComputedStyle(document.querySelector('.aside a')).color")
