@@ -58,6 +58,7 @@ USERNAME_STRANGE = Wording(
     "username_strange",
     "The user name may hold letters, digits, dots, hyphens and underscores, but not: {characters}",
 )
+USERNAME_SPACED = Wording("username_spaced", "The user name may hold no spaces: put a dot or a hyphen in their place.")
 USERNAME_LIKE_ID = Wording("username_like_id", "The user name looks like an account's id: choose another.")
 USERNAME_ENDS = Wording("username_ends", "The user name must begin and end with a letter or a digit.")
 USERNAME_MIXED = Wording("username_mixed", "The user name mixes alphabets whose letters look alike: use one alphabet.")

@@ -108,8 +108,13 @@ def check_username(username: str, email: str) -> list[Sentence]:
         return [sentences.USERNAME_STRANGE(characters=" ".join(f"U+{ord(c):04X}" for c in unseen[:5]))]
     strange = sorted({c for c in key if not (c.isalnum() or c in _JOINERS or unicodedata.category(c) in ("Mn", "Mc"))})
     if strange:
-        shown = " ".join(c if c.isprintable() and not c.isspace() else f"U+{ord(c):04X}" for c in strange[:5])
-        return [sentences.USERNAME_STRANGE(characters=shown)]
+        others = [c for c in strange if not c.isspace()]
+        shown = " ".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in others[:5])
+        is_spaced = len(others) < len(strange)
+        return [
+            *([sentences.USERNAME_SPACED()] if is_spaced else []),
+            *([sentences.USERNAME_STRANGE(characters=shown)] if others else []),
+        ]
     if _ID.fullmatch(key):
         return [sentences.USERNAME_LIKE_ID()]
     if not key[0].isalnum() or key[-1] in _JOINERS:

@@ -111,7 +111,9 @@ def test_user_names_of_one_writing_are_welcome(username):
     [
         ("", "Enter a user name"),
         ("   ", "Enter a user name"),
-        ("ada lovelace", "U+0020"),
+        ("ada lovelace", "no spaces"),
+        ("ada\u3000lovelace\t!", "no spaces"),
+        ("ada lovelace!", "but not: !"),
         ("ada\u00adl", "U+00AD"),  # a soft hyphen, which nobody sees
         ("ada\u200bl", "U+200B"),
         ("ada\ufe0f", "U+FE0F"),  # marks and letters that nobody sees: else this were another "ada"

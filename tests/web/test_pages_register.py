@@ -212,7 +212,7 @@ def test_faults_are_told_in_the_pages_language(client: FlaskClient) -> None:
     action, fields = form_with(client.get("/register", headers=german), "register-submit")
     page = client.post(action, data={**fields, **person, "password": "zoe"}, headers=german)
     for sentence in (
-        "Nicht erlaubt ist: U+0020",
+        "Ein Benutzername enthält keine Leerzeichen.",
         "Das ist keine E-Mail-Adresse.",
         "Zu lang für „Nachname“: Erlaubt sind 100 Zeichen.",
         "Nehmen Sie mindestens 10 Zeichen.",
