@@ -108,7 +108,7 @@ LINK_GONE = Wording(
 )
 REQUEST_GONE = Wording(
     "request_gone",
-    "This sign-in was started in another browser, has been completed, or has waited too long. "
+    "This sign-in was started in another browser, is completed, or has waited too long; or cookies are switched off. "
     "Go back to the app and start again.",
 )
 

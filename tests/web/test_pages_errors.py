@@ -255,6 +255,7 @@ def test_a_request_that_is_over_leads_back_in_its_own_browser_only(
     assert elsewhere.status_code == 400
     assert back_to(elsewhere) is None
     assert "Weather" not in elsewhere.text
+    assert "or cookies are switched off" in words(elsewhere), "a browser that keeps none looks like another one"
 
 
 @pytest.mark.parametrize("parameter", error_pages._REMEDIES)

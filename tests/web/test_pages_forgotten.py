@@ -142,6 +142,8 @@ def test_link_is_good_once(client: FlaskClient, link: str) -> None:
         assert again.status_code == 400
         assert 'id="link-gone"' in again.text
         assert 'href="/forgot-password"' in again.text
+        assert "If you have just set a new password with this one, sign in with it" in words(again)
+        assert 'href="/sign-in"' in again.text, "who pressed the button twice has a password that is good"
     sign_in(client, "ada", NEW_PASSWORD)
 
 
