@@ -89,6 +89,19 @@ def test_page_shows_the_very_values(weather: RelyingParty) -> None:
         assert value in shown
 
 
+def test_somebody_else_may_be_asked_instead(
+    weather: RelyingParty, signed_in: FlaskClient, make_user: Callable[..., User]
+) -> None:
+    make_user("grace", given_name="Grace", family_name="Hopper")
+    page = weather.follow(weather.send(scope=EVERYTHING))
+    href = page.text.split('<a href="', 1)[1].split('"')[0].replace("&amp;", "&")
+    form = signed_in.get(href)
+    assert 'value="ada"' not in form.text
+    asked = weather.follow(press(signed_in, form, "login-submit", username="grace", password=PASSWORD))
+    assert "Signed in as Grace Hopper" in words(asked)
+    assert weather.read_answer(weather.follow(press(signed_in, asked, "consent-allow"))).code
+
+
 def test_page_says_for_how_long_and_how_to_take_it_back(weather: RelyingParty) -> None:
     shown = words(weather.follow(weather.send(scope="openid email")))
     assert "Weather app can look this up while you are signed in here." in shown
