@@ -43,7 +43,7 @@ def test_forms_without_our_token_do_nothing(
         "/choose-account": {"i": choice.request.args["i"], "action": "continue"},
         "/account/password": change,
         "/account/sessions": {"end": "others"},
-        "/sign-in": {"username": "ada", "password": PASSWORD},
+        "/sign-in": {"username": "grace", "password": PASSWORD},
         "/register": {"username": "zoe", "email": "zoe@example.org", "password": change["new_password"]},
         "/verify-email/resend": {"identifier": "ada"},
         "/forgot-password": {"username": "ada"},

@@ -172,6 +172,33 @@ def test_who_is_signed_in_needs_no_form(client: FlaskClient, make_user: Callable
     assert location(client.get("/sign-in?next=/account/sessions")) == "/account/sessions"
 
 
+@pytest.mark.parametrize("typed", ["ada", " ADA@example.org "])
+def test_who_signed_in_in_another_tab_goes_on_in_this_one(
+    client: FlaskClient, make_user: Callable[..., User], relying_party: Callable[..., RelyingParty], typed: str
+) -> None:
+    make_user()
+    app = relying_party(client)
+    own, for_app = client.get("/sign-in?next=/account/apps"), app.follow(app.send())
+    sign_in(client)
+    assert location(press(client, own, "login-submit", username=typed, password="any")) == "/account/apps"
+    assert app.read_answer(app.follow(press(client, for_app, "login-submit", username=typed, password="any"))).code
+
+
+def test_who_wants_to_be_somebody_else_than_in_another_tab_presses_once_more(
+    client: FlaskClient, make_user: Callable[..., User]
+) -> None:
+    make_user()
+    make_user("grace", given_name="Grace", family_name="Hopper")
+    page, other = client.get("/sign-in"), client.get("/sign-in?other=1")
+    sign_in(client)
+    assert press(client, other, "login-submit", username="ada", password=PASSWORD).status_code == 400
+    again = press(client, page, "login-submit", username="grace", password=PASSWORD)
+    assert again.status_code == 400
+    assert "This page was open for too long" in words(again)
+    assert press(client, again, "login-submit", password=PASSWORD).status_code == 303
+    assert "Grace Hopper" in words(client.get("/account"))
+
+
 def test_prompt_login_asks_the_same_person_again(
     client: FlaskClient, make_user: Callable[..., User], relying_party: Callable[..., RelyingParty]
 ) -> None:

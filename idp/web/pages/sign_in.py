@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from idp.accounts import sign_in
+from idp.accounts import names, sign_in
 from idp.accounts.sessions import CurrentSession
 from idp.errors import AddressUnverified, SignInRefused, Throttled
 from idp.oidc import interaction
@@ -25,12 +25,12 @@ from idp.web.pages.rendering import (
 from idp.web.texts import text
 
 
-def show_sign_in() -> Page:
+def show_sign_in() -> GoOn | Page:
     """Show the form; who is signed in already and was sent by no app needs none."""
     parked = find_parked()
     session = context.current_session()
     if parked is None and session is not None and not _is_for_another():
-        return _leave()
+        return _go_on(None)
     return _form(parked, _suggestion(parked))
 
 
@@ -39,10 +39,12 @@ def submit_sign_in() -> GoOn | Page:
     parked = find_parked()
     username, password = forms.field("username"), forms.field("password")
     if faults := faults_of_token():
+        if _is_signed_in_as(username, parked):  # meanwhile, in another tab
+            return _go_on(parked)
         return _form(parked, username, faults, 400)
     if parked and forms.field("action") == "cancel":
         interaction.note_denial(context.database(), parked.id)
-        return _resume(parked)
+        return _go_on(parked)
     if faults := _missing(username, password):
         return _form(parked, username, faults, 422)
     before = context.current_session()
@@ -66,17 +68,16 @@ def submit_sign_in() -> GoOn | Page:
     context.hand_over_session(token)
     if parked:
         interaction.note_sign_in(context.database(), parked.id, session_id)
-        return _resume(parked)
-    return _leave()
+    return _go_on(parked)
 
 
-def _resume(parked: Interaction) -> GoOn:
-    """Have the dispatcher answer at once: to sign in, a phone far away is spared one way there and back."""
-    return GoOn(interaction.resume_path(parked.id))
+def _go_on(parked: Interaction | None) -> GoOn | Page:
+    """Have the dispatcher answer at once: who signs in far away is spared one way there and back.
 
-
-def _leave() -> Page:
-    """Go on to the page that the person wanted, where no app sent them."""
+    Without an app it is a page of ours that the person wanted.
+    """
+    if parked:
+        return GoOn(interaction.resume_path(parked.id))
     return Page(partial(see_other, destinations.requested_view(), **destinations.goes_along()))
 
 
@@ -118,6 +119,14 @@ def _person_again(parked: Interaction | None) -> CurrentSession | None:
 def _is_for_another() -> bool:
     """Tell whether another account is to sign in than the one that is."""
     return bool(forms.given("other"))
+
+
+def _is_signed_in_as(typed: str, parked: Interaction | None) -> bool:
+    session = _person_again(parked)
+    return session is not None and names.username_key(typed) in (
+        names.username_key(session.username),
+        names.email_key(session.email),
+    )
 
 
 def _missing(username: str, password: str) -> Faults:
