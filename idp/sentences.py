@@ -79,6 +79,9 @@ PASSWORD_EASY = Wording(
 )
 PASSWORD_SAME = Wording("password_same", "New and current passwords are the same.")
 PASSWORD_WRONG = Wording("password_wrong", "Password is incorrect.")
+PASSWORD_FORMER = Wording(
+    "password_former", "Password is incorrect. It was changed less than a minute ago: use the new one."
+)
 PASSWORD_NONE = Wording("password_none", "This account has no password.")
 
 # -- Registration, sign-in, links ----------------------------------------------------

@@ -23,6 +23,7 @@ from idp.settings import Settings
 from idp.statements import Prepared, value
 
 MOST = 1024
+_CHANGED_LATELY = 60  # seconds in which a button may be pressed twice
 _ESTIMATED = 32  # zxcvbn takes time that grows faster than the length: the first characters say enough
 
 
@@ -304,7 +305,15 @@ def _require_unchanged(db: Session, visitor: Visitor, user: User, refused: Event
 
 def _wrong(db: Session, visitor: Visitor, user_id: str, refused: Event) -> InvalidInputError:
     audit.record(db, refused, visitor, user_id=user_id)
-    return InvalidInputError({"current_password": [sentences.PASSWORD_WRONG()]})
+    lately = select(User.id).where(
+        User.id == user_id,
+        User.password_changed_at > clock.now() - _CHANGED_LATELY,
+        User.password_changed_at > User.created_at,
+    )
+    # Who presses the button twice must not take the first change, which worked, for refused.
+    is_changed = db.scalar(lately) is not None
+    sentence = sentences.PASSWORD_FORMER() if is_changed else sentences.PASSWORD_WRONG()
+    return InvalidInputError({"current_password": [sentence]})
 
 
 def _words(datum: str) -> list[str]:

@@ -14,6 +14,7 @@ from idp.models import BrowserSession, User
 from idp.settings import Settings
 from idp.web.pages import sessions
 from idp.web.pages.devices import describe_device
+from tests.conftest import Clock
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
 from tests.web.page_driver import asked_in, form_with, location, press, sign_in, words
@@ -121,6 +122,24 @@ def test_password_faults_are_named(ada: FlaskClient, current: str, new: str, sen
     assert sentence in refused.text
     assert f'id="{field}-fault-1"' in refused.text
     assert f'href="#{field}"' in refused.text
+
+
+def test_who_presses_twice_hears_that_the_password_was_changed(
+    clock: Clock, client: FlaskClient, make_user: Callable[..., User]
+) -> None:
+    make_user()
+    clock.advance(60)
+    sign_in(client)
+    change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    page = client.get("/account/password")
+    wrong = press(client, page, "password-submit", **{**change, "current_password": "wrong"})
+    assert "changed less than a minute ago" not in words(wrong), "making the account was no change"
+    assert press(client, page, "password-submit", **change).status_code == 303
+    again = press(client, page, "password-submit", **change)
+    assert again.status_code == 422
+    assert "It was changed less than a minute ago: use the new one." in words(again)
+    clock.advance(60)
+    assert "changed less than a minute ago" not in words(press(client, page, "password-submit", **change))
 
 
 def test_guessing_the_current_password_slows_down(
