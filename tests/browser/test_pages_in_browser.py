@@ -145,3 +145,26 @@ def test_what_is_wrong_with_a_form_takes_the_focus_and_leads_to_the_fields(
     ring = page.evaluate("getComputedStyle(document.activeElement).outlineColor")
     assert ring.startswith("rgb("), f"{ring} lets the background through: too faint (WCAG 1.4.11)"
     assert ring == page.evaluate("getComputedStyle(document.querySelector('.aside a')).color")
+
+
+def test_letters_of_twice_the_size_leave_words_whole_on_a_phone(
+    live_server: str,
+    app_url: Callable[..., str],
+    open_context: Callable[..., BrowserContext],
+    make_user: Callable[..., User],
+) -> None:
+    make_user()
+    page = open_context(**WINDOWS["phone"], viewport={"width": 360, "height": 740}, bypass_csp=True).new_page()
+    page.goto(live_server + "/account")
+    sign_in(page)
+    for url, texts in (
+        (live_server + "/account", ".greeting h1, .facts dt + dd"),
+        (app_url(prompt="select_account"), ".person .who"),
+    ):
+        page.goto(url)
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        widths = page.evaluate(
+            "texts => [...document.querySelectorAll(texts)].map(each => each.getBoundingClientRect().width)", texts
+        )
+        assert min(widths) >= 160, f"{url}: {widths}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
