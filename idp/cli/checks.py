@@ -1,6 +1,7 @@
 """What `idp doctor` looks at: a list, in the order in which one thing depends on another."""
 
 import json
+import os
 import shutil
 import stat
 import urllib.request
@@ -110,6 +111,13 @@ def _room(loaded: Settings) -> Finding:
     folder = loaded.instance if file is None else file.parent
     if not folder.is_dir():
         return Finding("fault", f"{folder} does not exist", "Run `idp init`.")
+    if file is not None and not os.access(folder, os.W_OK):
+        advice = (
+            "Run this as the account that runs the provider. If that is so: whose is it, and is its disk read-only?"
+        )
+        return Finding(
+            "fault", f"{folder} cannot be written by this account, and SQLite needs that even to read", advice
+        )
     free = shutil.disk_usage(folder).free
     told = f"{free >> 20:,} MB are free at {folder}"
     if free < LEAST_ROOM:

@@ -1,6 +1,7 @@
 """`idp doctor`: one test a check, each with what is wrong and what to do about it."""
 
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -98,6 +99,12 @@ def test_room(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, free: i
     found = _findings(run)["room"]
     assert (found["verdict"], found["told"]) == (verdict, f"{free >> 20:,} MB are free at {instance}")
     assert bool(found["advice"]) == (verdict != "ok")
+
+
+def test_a_folder_that_cannot_be_written(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != instance)
+    found = _findings(run)["room"]
+    assert (found["verdict"], "cannot be written by this account" in found["told"]) == ("fault", True)
 
 
 def test_configuration(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
