@@ -3,7 +3,7 @@
 import multiprocessing
 import threading
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from idp import database
 from idp.accounts import throttle
+from idp.accounts.ended_sessions import EndedSessions
+from idp.accounts.visitor import OPERATOR
 from idp.errors import Throttled
 from idp.models import AuthorizationGrant, ParkedRequest
-from idp.oidc import interaction
+from idp.oidc import client_store, interaction, logout_notices, token_status
 from tests.oidc import redeeming
 from tests.relying_party import error_of
 
@@ -120,6 +122,27 @@ def test_a_consent_that_is_sent_twice_gives_one_code(stranger, app, db):
         assert stranger.redeem(stranger.read_answer(answer).code)
         db.rollback()
         assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == before + 1
+
+
+def test_an_app_is_removed_while_somebody_signs_out(relying_party, ada, settings):
+    """Who signs out holds the grant, and then writes a notice for the app; neither waits for the other for ever."""
+    rp = relying_party(backchannel_logout_uri="https://app.example.org/logout")
+    ended = EndedSessions(ada.id, (rp.log_in().claims["sid"],), "signed_out")
+    engine = database.open_engine(settings)
+
+    def remove():
+        with Session(engine) as own, own.begin():
+            client_store.remove_client(own, OPERATOR, rp.metadata.client_id)
+
+    with ThreadPoolExecutor(1) as pool, Session(engine) as own:
+        token_status.revoke_grants(own, ended)
+        removing = pool.submit(remove)
+        assert not wait((removing,), 0.5).done
+        logout_notices.note_ended_sessions(own, ended)
+        own.commit()
+        removing.result()
+        assert own.scalar(select(func.count()).select_from(AuthorizationGrant)) == 0
+    engine.dispose()
 
 
 def test_a_parked_request_is_finished_by_one_of_many_threads(rp, settings, db):
