@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from idp.accounts import users
 from idp.accounts.visitor import OPERATOR
-from idp.models import User
+from idp.models import BrowserSession, User
 from idp.oidc import authorization_issuer
 from idp.settings import Settings
 from idp.web.pages.destinations import DESTINATIONS
+from tests.conftest import Clock
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
 from tests.web.page_driver import form_with, location, press, sign_in, words
@@ -170,6 +172,30 @@ def test_who_is_signed_in_needs_no_form(client: FlaskClient, make_user: Callable
     sign_in(client)
     assert location(client.get("/sign-in")) == "/account"
     assert location(client.get("/sign-in?next=/account/sessions")) == "/account/sessions"
+
+
+def test_who_presses_twice_is_signed_in_once(client: FlaskClient, make_user: Callable[..., User], db: Session) -> None:
+    make_user()
+    page = client.get("/sign-in")
+    for _ in range(2):
+        client.delete_cookie("idp_session")  # the browser sends both before an answer comes
+        assert press(client, page, "login-submit", username="ada", password=PASSWORD).status_code == 303
+    assert client.get("/account").status_code == 200
+    assert db.scalar(select(func.count()).select_from(BrowserSession)) == 1
+
+
+def test_each_browser_has_a_session_of_its_own(
+    app: Flask, clock: Clock, make_user: Callable[..., User], db: Session
+) -> None:
+    make_user()
+    one, other = app.test_client(), app.test_client()
+    for browser in (one, other):
+        sign_in(browser)
+    one.delete_cookie("idp_session")
+    clock.advance(60)
+    sign_in(one)
+    assert db.scalar(select(func.count()).select_from(BrowserSession)) == 3
+    assert [browser.get("/account").status_code for browser in (one, other)] == [200, 200]
 
 
 @pytest.mark.parametrize("typed", ["ada", " ADA@example.org "])
