@@ -124,6 +124,8 @@ def test_a_confirmation_needs_the_form_that_this_browser_was_given(rp):
     for forged in ({}, {**form["fields"], "csrf_token": "0" * 32}):
         response = rp.browser.post(form["action"], data=forged)
         assert response.status_code == 400
+        assert "<title>Error: Sign out?" in response.text
+        assert "This page was open for too long" in response.text
     rp.ask(prompt="none").code  # noqa: B018 - still signed in
 
 

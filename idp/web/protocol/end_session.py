@@ -46,12 +46,12 @@ def submit_confirmation() -> Response:
         return _show(refused, parameters)
     try:
         forms.check_csrf()
-    except ExpiredError:
-        return _ask(logout, parameters, status=400) if context.current_session() else _end(logout, parameters)
+    except ExpiredError as refusal:
+        return _ask(logout, parameters, refusal) if context.current_session() else _end(logout, parameters)
     return _end(logout, parameters)
 
 
-def _ask(logout: LogoutRequest, parameters: Parameters, status: int = 200) -> Response:
+def _ask(logout: LogoutRequest, parameters: Parameters, refusal: ExpiredError | None = None) -> Response:
     fields = {name: value for name in CARRIED if (value := parameters.get(name))}
     session = context.required_session()
     page = render_template(
@@ -61,8 +61,9 @@ def _ask(logout: LogoutRequest, parameters: Parameters, status: int = 200) -> Re
         apps=list_reached_apps(context.database(), [session.id]).get(session.id, ()),
         action=context.settings().issuer_path + "/oauth/end-session/confirm",
         fields=fields,
+        faults={"general": [texts.told(refusal.message)]} if refusal else None,
     )
-    return Response(page, status)
+    return Response(page, refusal.status if refusal else 200)
 
 
 def _end(logout: LogoutRequest, parameters: Parameters) -> Response:
