@@ -61,8 +61,8 @@ def test_forms_without_our_token_do_nothing(
         assert TOO_OLD in refused.text, path
         assert 'name="csrf_token"' in refused.text, "the page comes again, with a good token"
     refused = ada.post("/sign-out", data=fields)
-    assert refused.status_code == 400
-    assert 'id="error-page"' in refused.text
+    assert location(refused) == "/oauth/end-session"
+    assert 'id="logout-confirm"' in ada.get(location(refused)).text, "the person is asked"
     assert ada.get("/account").status_code == 200
     assert db.scalar(select(func.count()).select_from(User)) == 1
     assert db.scalar(select(func.count()).select_from(MailMessage)) == 0
