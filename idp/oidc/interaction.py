@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, sentences
@@ -75,21 +75,20 @@ _INSERT = Prepared(
         "is_denied",
     ),
 )
+AGAIN_WITHIN = 60  # seconds after an answer in which the button that led to it may be pressed again
 # A request that this browser parked, and that is neither answered nor too old.
-_WAITS = (
-    ParkedRequest.browser_digest == value("browser"),
-    ParkedRequest.finished_at.is_(None),
-    ParkedRequest.expires_at > value("now"),
+_IS_ITS = ParkedRequest.browser_digest == value("browser"), ParkedRequest.expires_at > value("now")
+_WAITS = *_IS_ITS, ParkedRequest.finished_at.is_(None)
+_WAITS_OR_DID = or_(ParkedRequest.finished_at.is_(None), ParkedRequest.finished_at > value("since"))
+_FACTS = (
+    ParkedRequest.parameters,
+    ParkedRequest.session_id,
+    ParkedRequest.is_account_chosen,
+    ParkedRequest.is_consented,
+    ParkedRequest.is_denied,
 )
-_FIND = Prepared(
-    select(
-        ParkedRequest.parameters,
-        ParkedRequest.session_id,
-        ParkedRequest.is_account_chosen,
-        ParkedRequest.is_consented,
-        ParkedRequest.is_denied,
-    ).where(ParkedRequest.id == value("parked"), *_WAITS)
-)
+_FIND = Prepared(select(*_FACTS).where(ParkedRequest.id == value("parked"), *_WAITS))
+_FIND_AGAIN = Prepared(select(*_FACTS).where(ParkedRequest.id == value("parked"), *_IS_ITS, _WAITS_OR_DID))
 _FIND_LATEST = Prepared(select(ParkedRequest.id).where(*_WAITS).order_by(ParkedRequest.created_at.desc()).limit(1))
 _FINISH = Prepared(
     update(ParkedRequest)
@@ -152,15 +151,21 @@ def is_waiting(db: Session, interaction_id: str, browser_digest: str) -> bool:
     return _FIND.first(db, parked=interaction_id, browser=browser_digest, now=clock.now()) is not None
 
 
-def open_interaction(db: Session, provider: "Provider", interaction_id: str, browser_digest: str) -> Interaction:
+def open_interaction(
+    db: Session, provider: "Provider", interaction_id: str, browser_digest: str, *, again: bool = False
+) -> Interaction:
     """Return a parked request. It is checked anew: its client may have changed since.
+
+    Args:
+        again: also one that was answered just now: the form that led to it may have been sent twice.
 
     Raises:
         ExpiredError: not this browser's, finished, or too old.
     """
     if not _ID.fullmatch(interaction_id):
         raise ExpiredError(sentences.REQUEST_GONE(), detail="no id of a parked request")
-    row = _FIND.first(db, parked=interaction_id, browser=browser_digest, now=clock.now())
+    sought = {"parked": interaction_id, "browser": browser_digest, "now": clock.now()}
+    row = _FIND_AGAIN.first(db, **sought, since=_just_now()) if again else _FIND.first(db, **sought)
     if row is None:
         raise RequestGone(_client_of(db, provider, interaction_id, browser_digest))
     parameters = Parameters.of_stored(row["parameters"])
@@ -201,8 +206,12 @@ def find_waiting(db: Session, browser_digest: str) -> str | None:
 
 
 def _noting(**facts: Any) -> Prepared:
-    still_waits = update(ParkedRequest).where(ParkedRequest.id == value("parked"), ParkedRequest.finished_at.is_(None))
-    return Prepared(still_waits.values(**facts))
+    """An UPDATE that notes what a page has settled.
+
+    One that was answered just now waits once more: a browser whose button was pressed twice has dropped that answer.
+    """
+    still_waits = update(ParkedRequest).where(ParkedRequest.id == value("parked"), _WAITS_OR_DID)
+    return Prepared(still_waits.values(**facts, finished_at=None))
 
 
 _SIGNED_IN = _noting(session_id=value("in_session"), is_consented=False)
@@ -213,27 +222,31 @@ _DENIED = _noting(is_denied=True)
 
 def note_sign_in(db: Session, interaction_id: str, session_id: str) -> None:
     """Somebody signed in for this request; what another person agreed to before does not count for them."""
-    _SIGNED_IN.run(db, parked=interaction_id, in_session=session_id)
+    _SIGNED_IN.run(db, parked=interaction_id, in_session=session_id, since=_just_now())
 
 
 def note_account_chosen(db: Session, interaction_id: str) -> None:
     """The person wants to go on with the account that they are signed in to."""
-    _ACCOUNT_CHOSEN.run(db, parked=interaction_id)
+    _ACCOUNT_CHOSEN.run(db, parked=interaction_id, since=_just_now())
 
 
 def note_consent(db: Session, interaction_id: str) -> None:
     """The person allowed what this request asks for."""
-    _CONSENTED.run(db, parked=interaction_id)
+    _CONSENTED.run(db, parked=interaction_id, since=_just_now())
 
 
 def note_denial(db: Session, interaction_id: str) -> None:
     """The person cancelled, or denied what this request asks for."""
-    _DENIED.run(db, parked=interaction_id)
+    _DENIED.run(db, parked=interaction_id, since=_just_now())
 
 
 def finish(db: Session, interaction_id: str) -> bool:
     """Claim a parked request for its answer: it is answered once. Returns whether this call was the first."""
     return _FINISH.run(db, parked=interaction_id, now=clock.now()) == 1
+
+
+def _just_now() -> int:
+    return clock.now() - AGAIN_WITHIN
 
 
 def resume_path(interaction_id: str) -> str:

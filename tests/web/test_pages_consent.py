@@ -62,6 +62,16 @@ def test_choice_can_be_cancelled(weather: RelyingParty, signed_in: FlaskClient) 
     assert weather.read_answer(weather.follow(press(signed_in, page, "cancel"))).error == "access_denied"
 
 
+@pytest.mark.parametrize(("button", "error"), [("consent-allow", None), ("consent-deny", "access_denied")])
+def test_who_presses_twice_gets_the_answer_twice(
+    weather: RelyingParty, signed_in: FlaskClient, button: str, error: str | None
+) -> None:
+    """An app may be slow to load: the second press is no reason to say that the page has expired."""
+    page = weather.follow(weather.send())
+    for _ in range(2):
+        assert weather.read_answer(weather.follow(press(signed_in, page, button))).error == error
+
+
 def test_unknown_action_asks_again(weather: RelyingParty, signed_in: FlaskClient) -> None:
     page = weather.follow(weather.send(prompt="select_account"))
     again = weather.follow(press(signed_in, page, "account-continue", action="sing"))

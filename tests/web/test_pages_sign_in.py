@@ -184,6 +184,40 @@ def test_who_presses_twice_is_signed_in_once(client: FlaskClient, make_user: Cal
     assert db.scalar(select(func.count()).select_from(BrowserSession)) == 1
 
 
+@pytest.mark.parametrize("has_cookie", [False, True], ids=["before the answer", "after the answer"])
+def test_who_presses_twice_comes_to_the_app(
+    client: FlaskClient,
+    make_user: Callable[..., User],
+    relying_party: Callable[..., RelyingParty],
+    clock: Clock,
+    has_cookie: bool,
+) -> None:
+    make_user()
+    app = relying_party(client)
+    page = app.follow(app.send())
+    codes = set()
+    for _ in range(2):
+        codes.add(app.read_answer(press(client, page, "login-submit", username="ada", password=PASSWORD)).code)
+        if not has_cookie:
+            client.delete_cookie("idp_session")
+    assert len(codes) == 2, "of the first the browser has read nothing"
+    clock.advance(60)
+    gone = press(client, page, "login-submit", username="ada", password=PASSWORD)
+    assert gone.status_code == 400
+
+
+def test_an_answered_request_is_not_answered_again_without_a_sign_in(
+    client: FlaskClient, make_user: Callable[..., User], relying_party: Callable[..., RelyingParty]
+) -> None:
+    make_user()
+    app = relying_party(client)
+    page = app.follow(app.send())
+    assert app.read_answer(press(client, page, "login-submit", username="ada", password=PASSWORD)).code
+    client.delete_cookie("idp_session")
+    assert press(client, page, "login-submit", username="ada", password="wrong").status_code == 422
+    assert client.get(f"/oauth/authorize/{page.request.args['i']}").status_code == 400
+
+
 def test_each_browser_has_a_session_of_its_own(
     app: Flask, clock: Clock, make_user: Callable[..., User], db: Session
 ) -> None:

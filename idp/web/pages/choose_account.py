@@ -21,7 +21,7 @@ def show_choose_account() -> Response:
 
 def submit_choose_account() -> Response:
     """Note the choice and return to the dispatcher; another account signs in first."""
-    parked = need_parked()
+    parked = need_parked(again=True)
     session = context.current_session()
     if session is None:  # signed out meanwhile, in another tab
         return resume(parked)

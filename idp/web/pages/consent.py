@@ -43,7 +43,7 @@ def show_consent() -> Response:
 
 def submit_consent() -> Response:
     """Note the answer and return to the dispatcher."""
-    parked = need_parked()
+    parked = need_parked(again=True)
     session = settled_session()
     if session is None:  # signed out meanwhile, in another tab
         return resume(parked)

@@ -8,8 +8,11 @@ from idp.web import context, forms, texts
 from idp.web.texts import text
 
 
-def find_parked() -> Interaction | None:
+def find_parked(*, again: bool = False) -> Interaction | None:
     """Return the request that waits for this page, or None when the person came by themselves.
+
+    Args:
+        again: as for `interaction.open_interaction`.
 
     Raises:
         ExpiredError: it is unknown, over, or was made in another browser.
@@ -18,18 +21,21 @@ def find_parked() -> Interaction | None:
     if not interaction_id:
         return None
     digest = context.visitor().browser_digest
-    parked = interaction.open_interaction(context.database(), context.provider(), interaction_id, digest)
+    parked = interaction.open_interaction(context.database(), context.provider(), interaction_id, digest, again=again)
     texts.prefer(parked.request.ui_locales)
     return parked
 
 
-def need_parked() -> Interaction:
+def need_parked(*, again: bool = False) -> Interaction:
     """Return the request that waits for this page.
+
+    Args:
+        again: as for `interaction.open_interaction`.
 
     Raises:
         ExpiredError: there is none.
     """
-    parked = find_parked()
+    parked = find_parked(again=again)
     if parked is None:
         raise ExpiredError(text("form.no_request"))
     return parked

@@ -36,12 +36,15 @@ def show_sign_in() -> GoOn | Page:
 
 def submit_sign_in() -> GoOn | Page:
     """Check the password, start a session, go on to where the person came from."""
-    parked = find_parked()
+    parked = find_parked(again=True)
     username, password = forms.field("username"), forms.field("password")
     if faults := faults_of_token():
-        if _is_signed_in_as(username, parked):  # meanwhile, in another tab
-            return _go_on(parked)
-        return _form(parked, username, faults, 400)
+        session = _person_again(parked)
+        if session is None or not _is_name_of(session, username):
+            return _form(parked, username, faults, 400)
+        if parked and parked.session_id == session.id:  # signed in for it just now, and the button was pressed again
+            interaction.note_sign_in(context.database(), parked.id, session.id)
+        return _go_on(parked)  # or meanwhile, in another tab
     if parked and forms.field("action") == "cancel":
         interaction.note_denial(context.database(), parked.id)
         return _go_on(parked)
@@ -121,12 +124,8 @@ def _is_for_another() -> bool:
     return bool(forms.given("other"))
 
 
-def _is_signed_in_as(typed: str, parked: Interaction | None) -> bool:
-    session = _person_again(parked)
-    return session is not None and names.username_key(typed) in (
-        names.username_key(session.username),
-        names.email_key(session.email),
-    )
+def _is_name_of(session: CurrentSession, typed: str) -> bool:
+    return names.username_key(typed) in (names.username_key(session.username), names.email_key(session.email))
 
 
 def _missing(username: str, password: str) -> Faults:
