@@ -168,3 +168,27 @@ def test_letters_of_twice_the_size_leave_words_whole_on_a_phone(
         )
         assert min(widths) >= 160, f"{url}: {widths}"
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_window_that_an_app_opened_is_parted_from_it(
+    app_url: Callable[..., str],
+    callback: str,
+    open_context: Callable[..., BrowserContext],
+    make_user: Callable[..., User],
+) -> None:
+    """Nobody watches or moves a window in which somebody signs in; what the app may use instead gets through."""
+    make_user()
+    app = open_context().new_page()
+    app.goto(callback)
+    app.evaluate("() => { new BroadcastChannel('app').onmessage = message => { window.told = message.data } }")
+    with app.expect_popup() as opened:
+        app.evaluate("url => { window.popup = window.open(url, '', 'popup') }", app_url(display="popup"))
+    popup = opened.value
+    popup.wait_for_selector("#login-submit")
+    assert app.evaluate("window.popup.closed")
+    sign_in(popup)
+    popup.click("#consent-allow")
+    popup.wait_for_url(f"{callback}?*")
+    assert popup.evaluate("window.opener") is None
+    popup.evaluate("new BroadcastChannel('app').postMessage(location.search)")
+    app.wait_for_function("window.told && window.told.includes('code=')")
