@@ -99,30 +99,6 @@ _IS_KNOWN_BROWSER = Prepared(
     .where(BrowserSession.user_id == value("user_id"), BrowserSession.browser_digest == value("browser_digest"))
     .limit(1)
 )
-_BEGUN_LATELY = 60  # seconds in which a button may be pressed twice
-_FIND_BEGUN = Prepared(
-    select(BrowserSession.id)
-    .where(
-        BrowserSession.user_id == value("user_id"),
-        BrowserSession.browser_digest == value("browser_digest"),
-        BrowserSession.created_at > value("since"),
-        BrowserSession.ended_at.is_(None),
-    )
-    .limit(1)
-)
-
-
-def find_just_begun(db: Session, visitor: Visitor, user_id: str) -> str | None:
-    """Return the id of the session that somebody has begun in this browser within the last minute, or None.
-
-    Who presses a button twice begins two, and the browser keeps the cookie of the last answer: nobody could use the
-    other one, and its owner would wonder whose it is.
-    """
-    if not visitor.browser_digest:
-        return None
-    since = clock.now() - _BEGUN_LATELY
-    found: str | None = _FIND_BEGUN.scalar(db, user_id=user_id, browser_digest=visitor.browser_digest, since=since)
-    return found
 
 
 def start_session(

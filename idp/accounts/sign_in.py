@@ -56,7 +56,6 @@ def sign_in(
     if user["is_registration_pending"]:
         audit.record(db, Event.SIGN_IN_REFUSED, visitor, user_id=user["id"], reason="address_unverified")
         raise AddressUnverified(sentences.ADDRESS_UNVERIFIED())
-    replaces = replaces or sessions.find_just_begun(db, visitor, user["id"])
     return sessions.start_session(db, settings, visitor, user["id"], replaces=replaces)
 
 

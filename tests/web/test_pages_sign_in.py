@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from idp.accounts import users
 from idp.accounts.visitor import OPERATOR
-from idp.models import BrowserSession, User
+from idp.models import User
 from idp.oidc import authorization_issuer
 from idp.settings import Settings
 from idp.web.pages.destinations import DESTINATIONS
@@ -174,16 +173,6 @@ def test_who_is_signed_in_needs_no_form(client: FlaskClient, make_user: Callable
     assert location(client.get("/sign-in?next=/account/sessions")) == "/account/sessions"
 
 
-def test_who_presses_twice_is_signed_in_once(client: FlaskClient, make_user: Callable[..., User], db: Session) -> None:
-    make_user()
-    page = client.get("/sign-in")
-    for _ in range(2):
-        client.delete_cookie("idp_session")  # the browser sends both before an answer comes
-        assert press(client, page, "login-submit", username="ada", password=PASSWORD).status_code == 303
-    assert client.get("/account").status_code == 200
-    assert db.scalar(select(func.count()).select_from(BrowserSession)) == 1
-
-
 @pytest.mark.parametrize("has_cookie", [False, True], ids=["before the answer", "after the answer"])
 def test_who_presses_twice_comes_to_the_app(
     client: FlaskClient,
@@ -216,20 +205,6 @@ def test_an_answered_request_is_not_answered_again_without_a_sign_in(
     client.delete_cookie("idp_session")
     assert press(client, page, "login-submit", username="ada", password="wrong").status_code == 422
     assert client.get(f"/oauth/authorize/{page.request.args['i']}").status_code == 400
-
-
-def test_each_browser_has_a_session_of_its_own(
-    app: Flask, clock: Clock, make_user: Callable[..., User], db: Session
-) -> None:
-    make_user()
-    one, other = app.test_client(), app.test_client()
-    for browser in (one, other):
-        sign_in(browser)
-    one.delete_cookie("idp_session")
-    clock.advance(60)
-    sign_in(one)
-    assert db.scalar(select(func.count()).select_from(BrowserSession)) == 3
-    assert [browser.get("/account").status_code for browser in (one, other)] == [200, 200]
 
 
 @pytest.mark.parametrize("typed", ["ada", " ADA@example.org "])
