@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, sentences
@@ -75,11 +75,15 @@ _INSERT = Prepared(
         "is_denied",
     ),
 )
-AGAIN_WITHIN = 60  # seconds after an answer in which the button that led to it may be pressed again
+AGAIN_WITHIN = 60  # seconds after an answer in which the button that led to it may be pressed once more
 # A request that this browser parked, and that is neither answered nor too old.
 _IS_ITS = ParkedRequest.browser_digest == value("browser"), ParkedRequest.expires_at > value("now")
 _WAITS = *_IS_ITS, ParkedRequest.finished_at.is_(None)
-_WAITS_OR_DID = or_(ParkedRequest.finished_at.is_(None), ParkedRequest.finished_at > value("since"))
+# Or that was answered just now, and in the same way.
+_MAY_BE_ANSWERED = or_(
+    ParkedRequest.finished_at.is_(None),
+    and_(ParkedRequest.finished_at > value("since"), ParkedRequest.is_denied == value("denied")),
+)
 _FACTS = (
     ParkedRequest.parameters,
     ParkedRequest.session_id,
@@ -88,7 +92,7 @@ _FACTS = (
     ParkedRequest.is_denied,
 )
 _FIND = Prepared(select(*_FACTS).where(ParkedRequest.id == value("parked"), *_WAITS))
-_FIND_AGAIN = Prepared(select(*_FACTS).where(ParkedRequest.id == value("parked"), *_IS_ITS, _WAITS_OR_DID))
+_FIND_AGAIN = Prepared(select(*_FACTS).where(ParkedRequest.id == value("parked"), *_IS_ITS, _MAY_BE_ANSWERED))
 _FIND_LATEST = Prepared(select(ParkedRequest.id).where(*_WAITS).order_by(ParkedRequest.created_at.desc()).limit(1))
 _FINISH = Prepared(
     update(ParkedRequest)
@@ -152,12 +156,12 @@ def is_waiting(db: Session, interaction_id: str, browser_digest: str) -> bool:
 
 
 def open_interaction(
-    db: Session, provider: "Provider", interaction_id: str, browser_digest: str, *, again: bool = False
+    db: Session, provider: "Provider", interaction_id: str, browser_digest: str, *, denied: bool | None = None
 ) -> Interaction:
     """Return a parked request. It is checked anew: its client may have changed since.
 
     Args:
-        again: also one that was answered just now: the form that led to it may have been sent twice.
+        denied: what a form says, where one was sent: then it may also have been answered just now, in the same way.
 
     Raises:
         ExpiredError: not this browser's, finished, or too old.
@@ -165,7 +169,7 @@ def open_interaction(
     if not _ID.fullmatch(interaction_id):
         raise ExpiredError(sentences.REQUEST_GONE(), detail="no id of a parked request")
     sought = {"parked": interaction_id, "browser": browser_digest, "now": clock.now()}
-    row = _FIND_AGAIN.first(db, **sought, since=_just_now()) if again else _FIND.first(db, **sought)
+    row = _FIND.first(db, **sought) if denied is None else _FIND_AGAIN.first(db, **sought, **_just_now(denied=denied))
     if row is None:
         raise RequestGone(_client_of(db, provider, interaction_id, browser_digest))
     parameters = Parameters.of_stored(row["parameters"])
@@ -208,9 +212,9 @@ def find_waiting(db: Session, browser_digest: str) -> str | None:
 def _noting(**facts: Any) -> Prepared:
     """An UPDATE that notes what a page has settled.
 
-    One that was answered just now waits once more: a browser whose button was pressed twice has dropped that answer.
+    One that was answered so just now waits once more: a browser whose button was pressed twice has dropped that answer.
     """
-    still_waits = update(ParkedRequest).where(ParkedRequest.id == value("parked"), _WAITS_OR_DID)
+    still_waits = update(ParkedRequest).where(ParkedRequest.id == value("parked"), _MAY_BE_ANSWERED)
     return Prepared(still_waits.values(**facts, finished_at=None))
 
 
@@ -222,31 +226,34 @@ _DENIED = _noting(is_denied=True)
 
 def note_sign_in(db: Session, interaction_id: str, session_id: str) -> None:
     """Somebody signed in for this request; what another person agreed to before does not count for them."""
-    _SIGNED_IN.run(db, parked=interaction_id, in_session=session_id, since=_just_now())
+    _SIGNED_IN.run(db, parked=interaction_id, in_session=session_id, **_just_now(denied=False))
 
 
 def note_account_chosen(db: Session, interaction_id: str) -> None:
     """The person wants to go on with the account that they are signed in to."""
-    _ACCOUNT_CHOSEN.run(db, parked=interaction_id, since=_just_now())
+    _ACCOUNT_CHOSEN.run(db, parked=interaction_id, **_just_now(denied=False))
 
 
 def note_consent(db: Session, interaction_id: str) -> None:
     """The person allowed what this request asks for."""
-    _CONSENTED.run(db, parked=interaction_id, since=_just_now())
+    _CONSENTED.run(db, parked=interaction_id, **_just_now(denied=False))
 
 
 def note_denial(db: Session, interaction_id: str) -> None:
     """The person cancelled, or denied what this request asks for."""
-    _DENIED.run(db, parked=interaction_id, since=_just_now())
+    _DENIED.run(db, parked=interaction_id, **_just_now(denied=True))
 
 
 def finish(db: Session, interaction_id: str) -> bool:
-    """Claim a parked request for its answer: it is answered once. Returns whether this call was the first."""
+    """Claim a parked request for its answer. Returns whether this call was the first.
+
+    It is answered once, but where a form is sent once more (`AGAIN_WITHIN`).
+    """
     return _FINISH.run(db, parked=interaction_id, now=clock.now()) == 1
 
 
-def _just_now() -> int:
-    return clock.now() - AGAIN_WITHIN
+def _just_now(*, denied: bool) -> dict[str, Any]:
+    return {"since": clock.now() - AGAIN_WITHIN, "denied": denied}
 
 
 def resume_path(interaction_id: str) -> str:

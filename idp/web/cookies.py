@@ -22,7 +22,8 @@ def cookies_to_set(status: int) -> list[_Header]:
     """Return the headers that set cookies with an answer.
 
     Args:
-        status: the answer's. Where it tells of a fault of ours, what was done of the session is undone.
+        status: the answer's. Where it tells of a fault of ours, what was done of the session is undone
+            (`Exchange.end_transaction`).
     """
     exchange = current()
     settings, names = exchange.site.settings, exchange.site.cookies

@@ -4,12 +4,14 @@ A view costs 50 microseconds before it has done anything, and a token check cost
 a page, and whatever goes wrong, goes on to Flask, which renders it as everywhere else.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
 
+from idp import patience
 from idp.settings import Settings
 from idp.web.at_hand import NO_ROOM
 from idp.web.cookies import cookies_to_set
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 Endpoint = Callable[..., Answer | Page | GoOn | Response]
+ENOUGH = patience.WITHIN / 2  # seconds of patience that are left to go on with; else that is a request of its own
 _OUTCOME = "idp.outcome"  # where the environment keeps what an endpoint came to, when Flask goes on from there
+log = logging.getLogger(__name__)
 _LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
@@ -32,10 +36,10 @@ def as_view(endpoint: Endpoint) -> Callable[..., Response]:
         outcome = come_to() if come_to else endpoint(**values)
         if isinstance(outcome, Page):
             return outcome.render()
+        if isinstance(outcome, GoOn):
+            outcome = _send_to(outcome)
         if isinstance(outcome, Answer):
             return Response(outcome.body, outcome.status, outcome.headers)
-        if isinstance(outcome, GoOn):
-            return Response(status=303, headers={"Location": request.script_root + outcome.path})
         return outcome
 
     return view
@@ -76,11 +80,8 @@ class Direct:
         try:
             outcome = endpoint(*values)
             if isinstance(outcome, GoOn):
-                current().end_transaction(303)  # what was done stays, whatever comes next, and is locked no longer
-                path = outcome.path
-                folder, endpoint, values = self._find("GET", path)
-                assert endpoint is not None, path
-                outcome = endpoint(*values)
+                current().end_transaction(303)
+                return self._go_on(outcome, start_response)
             if isinstance(outcome, Answer):
                 headers = self._complete(path, folder, outcome)
                 current().end_transaction(outcome.status)
@@ -91,6 +92,30 @@ class Direct:
         else:
             environ[_OUTCOME] = lambda: outcome
         return self._application(environ, start_response)
+
+    def _go_on(self, there: GoOn, start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer as another endpoint does. What was done before is committed, and is locked no longer.
+
+        Where that endpoint has no redirect to offer, the browser is sent to it, with the cookies that it got: it may
+        ask again, while a form would have to be filled in anew.
+        """
+        folder, endpoint, values = self._find("GET", there.path)
+        answer = _send_to(there)
+        try:
+            outcome = endpoint(*values) if endpoint and patience.left(ENOUGH) == ENOUGH else answer
+            if isinstance(outcome, Answer) and outcome.status == 303:
+                answer = outcome
+            else:
+                current().discard_transaction()
+            headers = self._complete(there.path, folder, answer)
+            current().end_transaction(answer.status)
+        except Exception as fault:
+            log.info("%s has no answer at once (%s): the browser is sent there.", folder, type(fault).__name__)
+            current().discard_transaction()
+            answer = _send_to(there)
+            headers = self._complete(there.path, folder, answer)
+        start_response(_LINES[answer.status], headers)
+        return [answer.body]
 
     def _find(self, method: str, path: str) -> tuple[str, Endpoint | None, tuple[str, ...]]:
         """Return the endpoint for a request and what it takes, with what all requests to it have in common."""
@@ -114,6 +139,11 @@ class Direct:
             beside = further[len(answer.headers) :] + headers_beside(self._settings, path, answer.status, further)
             self._beside[kind] = beside
         return [*answer.headers, *beside, *cookies_to_set(answer.status), ("Content-Length", str(len(answer.body)))]
+
+
+def _send_to(there: GoOn) -> Answer:
+    location = current().site.settings.url(there.path)
+    return Answer(303, [("Location", location), ("Cache-Control", "no-store")])
 
 
 def _raising(fault: Exception) -> Callable[[], Answer]:

@@ -82,6 +82,8 @@ class Page:
 class GoOn:
     """An answer that another endpoint has: this one has done its part, and that one knows what comes next.
 
+    What was done is committed before.
+
     Attributes:
         path: where the browser would be sent, below the issuer's path.
     """

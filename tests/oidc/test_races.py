@@ -101,8 +101,8 @@ def test_a_refresh_token_is_used_by_one_of_many_threads(posting, app):
         assert error_of(posting.request_refresh(winner.json["refresh_token"])) == "invalid_grant"
 
 
-def test_a_consent_that_is_sent_twice_gives_one_code(stranger, app, db):
-    """Two clicks, or two tabs: the same browser allows, and goes on, twice at the same moment."""
+def test_a_consent_that_is_gone_on_with_twice_gives_one_code(stranger, app, db):
+    """Two clicks, or two tabs: the same browser allows twice at the same moment, and both go on at once."""
     stranger.sign_in(stranger.sign_in_page())
     twins = [app.test_client() for _ in range(2)]
     for cookie in (stranger.browser.get_cookie("idp_session"), stranger.browser.get_cookie("idp_browser")):

@@ -72,6 +72,17 @@ def test_who_presses_twice_gets_the_answer_twice(
         assert weather.read_answer(weather.follow(press(signed_in, page, button))).error == error
 
 
+@pytest.mark.parametrize(("first", "then"), [("consent-allow", "consent-deny"), ("consent-deny", "consent-allow")])
+def test_a_changed_mind_comes_too_late(
+    weather: RelyingParty, signed_in: FlaskClient, db: Session, first: str, then: str
+) -> None:
+    page = weather.follow(weather.send())
+    weather.read_answer(weather.follow(press(signed_in, page, first)))
+    remembered = db.scalars(select(Consent.scope)).all()
+    assert press(signed_in, page, then).status_code == 400
+    assert db.scalars(select(Consent.scope)).all() == remembered
+
+
 def test_unknown_action_asks_again(weather: RelyingParty, signed_in: FlaskClient) -> None:
     page = weather.follow(weather.send(prompt="select_account"))
     again = weather.follow(press(signed_in, page, "account-continue", action="sing"))

@@ -10,11 +10,13 @@ from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from idp import patience
 from idp.accounts import users
 from idp.accounts.visitor import OPERATOR
 from idp.models import User
 from idp.oidc import authorization_issuer
 from idp.settings import Settings
+from idp.web import direct
 from idp.web.pages.destinations import DESTINATIONS
 from tests.conftest import Clock
 from tests.factories import PASSWORD
@@ -122,7 +124,34 @@ def test_who_signed_in_is_led_to_the_app_at_once(
     assert app.read_answer(app.send(prompt="none")).code, "and is signed in"
 
 
-def test_sign_in_stays_where_the_answer_to_the_app_fails(
+@pytest.mark.parametrize("is_again", [False, True], ids=["for the first time", "once more"])
+def test_who_signed_in_stays_so_where_the_answer_to_the_app_fails(
+    client: FlaskClient,
+    make_user: Callable[..., User],
+    relying_party: Callable[..., RelyingParty],
+    monkeypatch: pytest.MonkeyPatch,
+    is_again: bool,
+) -> None:
+    make_user()
+    app = relying_party(client)
+    if is_again:
+        app.log_in()
+    page = app.follow(app.send(prompt="login"))
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(authorization_issuer, "issue_code", failing)
+        response = press(client, page, "login-submit", username="ada", password=PASSWORD)
+        assert location(response) == f"/oauth/authorize/{page.request.args['i']}"
+        assert client.get(location(response)).status_code == 503
+    assert client.get("/account").status_code == 200
+    assert app.read_answer(client.get(location(response))).code
+
+
+def failing(*_: object) -> str:
+    """Fail as a database does that is locked for too long."""
+    raise OperationalError("", {}, Exception("database is locked"))
+
+
+def test_who_waited_long_for_the_hash_is_answered_by_a_request_of_its_own(
     client: FlaskClient,
     make_user: Callable[..., User],
     relying_party: Callable[..., RelyingParty],
@@ -131,18 +160,10 @@ def test_sign_in_stays_where_the_answer_to_the_app_fails(
     make_user()
     app = relying_party(client)
     page = app.follow(app.send())
-    with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(authorization_issuer, "issue_code", failing)
-        failed = press(client, page, "login-submit", username="ada", password=PASSWORD)
-    assert failed.status_code == 503
-    assert failed.headers["Retry-After"]
-    assert "idp_session" not in str(failed.headers.getlist("Set-Cookie"))
-    assert app.read_answer(press(client, page, "login-submit", username="ada", password=PASSWORD)).code
-
-
-def failing(*_: object) -> str:
-    """Fail as a database does that is locked for too long."""
-    raise OperationalError("", {}, Exception("database is locked"))
+    monkeypatch.setattr(patience, "WITHIN", direct.ENOUGH - 0.1)
+    response = press(client, page, "login-submit", username="ada", password=PASSWORD)
+    assert location(response).startswith("/oauth/authorize/")
+    assert app.read_answer(app.follow(response)).code
 
 
 def test_an_answer_by_form_post_follows_the_sign_in(
@@ -151,7 +172,7 @@ def test_an_answer_by_form_post_follows_the_sign_in(
     make_user()
     app = relying_party(client)
     page = app.follow(app.send(response_mode="form_post"))
-    response = press(client, page, "login-submit", username="ada", password=PASSWORD)
+    response = app.follow(press(client, page, "login-submit", username="ada", password=PASSWORD))
     assert response.status_code == 200
     assert app.read_answer(response).code
     assert "script-src" in response.headers["Content-Security-Policy"]
@@ -195,16 +216,35 @@ def test_who_presses_twice_comes_to_the_app(
     assert gone.status_code == 400
 
 
-def test_an_answered_request_is_not_answered_again_without_a_sign_in(
+def test_an_answer_is_not_given_again_for_less_than_what_led_to_it(
+    client: FlaskClient, make_user: Callable[..., User], relying_party: Callable[..., RelyingParty], clock: Clock
+) -> None:
+    make_user()
+    app = relying_party(client)
+    page = app.follow(app.send(prompt="login"))
+    assert app.read_answer(press(client, page, "login-submit", username="ada", password=PASSWORD)).code
+    assert client.get(f"/oauth/authorize/{page.request.args['i']}").status_code == 400
+    assert press(client, page, "cancel", username="ada").status_code == 400, "it was answered otherwise"
+    clock.advance(40)
+    assert app.read_answer(press(client, page, "login-submit", username="ada", password="")).code, "pressed once more"
+    clock.advance(40)
+    gone = app.follow(press(client, page, "login-submit", username="ada", password=""))
+    assert gone.status_code == 400, "no password was proven lately"
+    client.delete_cookie("idp_session")
+    assert press(client, page, "login-submit", username="ada", password="wrong").status_code == 422
+
+
+def test_cancelling_signs_nobody_in(
     client: FlaskClient, make_user: Callable[..., User], relying_party: Callable[..., RelyingParty]
 ) -> None:
     make_user()
     app = relying_party(client)
-    page = app.follow(app.send())
-    assert app.read_answer(press(client, page, "login-submit", username="ada", password=PASSWORD)).code
-    client.delete_cookie("idp_session")
-    assert press(client, page, "login-submit", username="ada", password="wrong").status_code == 422
-    assert client.get(f"/oauth/authorize/{page.request.args['i']}").status_code == 400
+    page = app.follow(app.send(login_hint="ada"))
+    sign_in(client)  # in another tab
+    assert press(client, page, "cancel").status_code == 400
+    again = press(client, page, "cancel")
+    assert app.read_answer(app.follow(press(client, again, "cancel"))).error == "access_denied"
+    assert press(client, page, "login-submit", username="ada", password=PASSWORD).status_code == 400
 
 
 @pytest.mark.parametrize("typed", ["ada", " ADA@example.org "])

@@ -21,13 +21,13 @@ def show_choose_account() -> Response:
 
 def submit_choose_account() -> Response:
     """Note the choice and return to the dispatcher; another account signs in first."""
-    parked = need_parked(again=True)
+    action = forms.field("action")
+    parked = need_parked(denied=action == "cancel")
     session = context.current_session()
     if session is None:  # signed out meanwhile, in another tab
         return resume(parked)
     if faults := faults_of_token():
         return _choice(parked, session, faults, 400)
-    action = forms.field("action")
     if action == "other":
         return see_other("show_sign_in", i=parked.id, other="1")
     if action == "cancel":

@@ -43,13 +43,13 @@ def show_consent() -> Response:
 
 def submit_consent() -> Response:
     """Note the answer and return to the dispatcher."""
-    parked = need_parked(again=True)
+    action = forms.field("action")
+    parked = need_parked(denied=action == "deny")
     session = settled_session()
     if session is None:  # signed out meanwhile, in another tab
         return resume(parked)
     if faults := faults_of_token():
         return _question(parked, session, faults, 400)
-    action = forms.field("action")
     if action == "allow":
         consents.give_consent(context.database(), context.visitor(), session.user_id, parked.request)
         interaction.note_consent(context.database(), parked.id)

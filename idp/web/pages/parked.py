@@ -8,11 +8,11 @@ from idp.web import context, forms, texts
 from idp.web.texts import text
 
 
-def find_parked(*, again: bool = False) -> Interaction | None:
+def find_parked(*, denied: bool | None = None) -> Interaction | None:
     """Return the request that waits for this page, or None when the person came by themselves.
 
     Args:
-        again: as for `interaction.open_interaction`.
+        denied: as for `interaction.open_interaction`.
 
     Raises:
         ExpiredError: it is unknown, over, or was made in another browser.
@@ -21,21 +21,21 @@ def find_parked(*, again: bool = False) -> Interaction | None:
     if not interaction_id:
         return None
     digest = context.visitor().browser_digest
-    parked = interaction.open_interaction(context.database(), context.provider(), interaction_id, digest, again=again)
+    parked = interaction.open_interaction(context.database(), context.provider(), interaction_id, digest, denied=denied)
     texts.prefer(parked.request.ui_locales)
     return parked
 
 
-def need_parked(*, again: bool = False) -> Interaction:
+def need_parked(*, denied: bool | None = None) -> Interaction:
     """Return the request that waits for this page.
 
     Args:
-        again: as for `interaction.open_interaction`.
+        denied: as for `interaction.open_interaction`.
 
     Raises:
         ExpiredError: there is none.
     """
-    parked = find_parked(again=again)
+    parked = find_parked(denied=denied)
     if parked is None:
         raise ExpiredError(text("form.no_request"))
     return parked

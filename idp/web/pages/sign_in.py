@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from idp import clock
 from idp.accounts import names, sign_in
 from idp.accounts.sessions import CurrentSession
 from idp.errors import AddressUnverified, SignInRefused, Throttled
@@ -25,27 +26,28 @@ from idp.web.pages.rendering import (
 from idp.web.texts import text
 
 
-def show_sign_in() -> GoOn | Page:
+def show_sign_in() -> Page:
     """Show the form; who is signed in already and was sent by no app needs none."""
     parked = find_parked()
     session = context.current_session()
     if parked is None and session is not None and not _is_for_another():
-        return _go_on(None)
+        return _leave()
     return _form(parked, _suggestion(parked))
 
 
 def submit_sign_in() -> GoOn | Page:
     """Check the password, start a session, go on to where the person came from."""
-    parked = find_parked(again=True)
+    is_cancelled = forms.field("action") == "cancel"
+    parked = find_parked(denied=is_cancelled)
     username, password = forms.field("username"), forms.field("password")
     if faults := faults_of_token():
-        session = _person_again(parked)
+        session = None if is_cancelled else _person_again(parked)
         if session is None or not _is_name_of(session, username):
             return _form(parked, username, faults, 400)
-        if parked and parked.session_id == session.id:  # signed in for it just now, and the button was pressed again
-            interaction.note_sign_in(context.database(), parked.id, session.id)
-        return _go_on(parked)  # or meanwhile, in another tab
-    if parked and forms.field("action") == "cancel":
+        if parked and parked.session_id == session.id and clock.now() - session.auth_time < interaction.AGAIN_WITHIN:
+            interaction.note_sign_in(context.database(), parked.id, session.id)  # the button was pressed once more
+        return _go_on(parked)  # or somebody signed in in another tab
+    if parked and is_cancelled:
         interaction.note_denial(context.database(), parked.id)
         return _go_on(parked)
     if faults := _missing(username, password):
@@ -75,12 +77,12 @@ def submit_sign_in() -> GoOn | Page:
 
 
 def _go_on(parked: Interaction | None) -> GoOn | Page:
-    """Have the dispatcher answer at once: who signs in far away is spared one way there and back.
+    """Have the dispatcher answer at once: who signs in far away is spared one way there and back."""
+    return GoOn(interaction.resume_path(parked.id)) if parked else _leave()
 
-    Without an app it is a page of ours that the person wanted.
-    """
-    if parked:
-        return GoOn(interaction.resume_path(parked.id))
+
+def _leave() -> Page:
+    """Go on to the page of ours that the person wanted, where no app sent them."""
     return Page(partial(see_other, destinations.requested_view(), **destinations.goes_along()))
 
 
