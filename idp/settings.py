@@ -8,6 +8,7 @@ reported all at once.
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from ipaddress import ip_address
@@ -133,12 +134,12 @@ def _fault_of_metrics_token(value: str) -> str | None:
 
 
 def _fault_of_text(value: str) -> str | None:
-    # A new line in it would end a mail's From.
-    return (
-        None
-        if value.strip() and value.isprintable() and len(value) <= 60
-        else "must have 1 to 60 characters, on one line"
-    )
+    # A new line in it would end a mail's From, and a lone surrogate fits in no page. Spaces that do not break are fine,
+    # and so are joiners, as in Persian and in emojis.
+    is_plain = not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in value)
+    if value.strip() and is_plain and len(value) <= 60:
+        return None
+    return "must have 1 to 60 characters, on one line, in UTF-8 and without control characters"
 
 
 def _fault_of_logo(value: str) -> str | None:

@@ -222,7 +222,11 @@ def test_a_toml_value_of_another_type_is_a_fault(read, toml):
             ("host:6379", "http://host", "redis://", "redis://host:port", "unix://run/redis.sock", "REDIS://host"),
         ),
         ("brand_accent", ("#000000", "#AbCdEf"), ("", "blue", "#fff", "#12345g", "#0000000")),
-        ("brand_name", ("X", "x" * 60), ("", " ", "x" * 61, "a\nb", "a\x07b")),
+        (
+            "brand_name",
+            ("X", "x" * 60, "Acme\u00a0GmbH", "خانه\u200cها", "\U0001f469\u200d\U0001f4bb Tea"),
+            ("", " ", "x" * 61, "a\nb", "a\x07b", "a\x85b", "a\u2028b", "a\u2029b", "a\udcfcb"),
+        ),
         ("brand_logo", ("", "logo.svg", "our-logo.png"), ("logo.gif", "../logo.svg", "a/b.svg", "/etc/x.svg", "svg")),
         ("registration", ("open", "preauthorized", "closed"), ("", "Open", "yes")),
         ("signing_algorithm", ("RS256", "ES256"), ("HS256", "none")),
@@ -239,6 +243,11 @@ def test_bounds_and_forms(read, name, fine, faulty):
         assert len(faults) == 1
         assert name in faults[0]
         assert variable in faults[0]
+
+
+def test_a_name_with_a_control_character_is_told_so(read):
+    (fault,) = read(IDP_BRAND_NAME="a\x07b")
+    assert "on one line, in UTF-8 and without control characters" in fault
 
 
 # -- The issuer ---------------------------------------------------------------------------
