@@ -1,14 +1,14 @@
 """The file that `idp export` writes: one JSON document with an account on each line, or a JSON object a line.
 
 It is read line by line, and more than once: however large it is, no more than a line is kept in memory. A document of
-another shape is read whole.
+another shape is read whole, and so is one that is damaged, unless it is too large for that.
 """
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from io import SEEK_END
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -37,7 +37,24 @@ def read(name: str, stream: BinaryIO, report: Report) -> Source:
     Raises:
         InvalidInputError: it is no JSON, no such file, or not the whole of one.
     """
-    layout, entries = _open(name, stream)
+    head = _first_line(stream)
+    if head == HEAD:
+        try:
+            return _source("json", partial(_document_by_lines, name, stream), report)
+        except InvalidInputError:  # it is damaged, or somebody gave it another shape
+            if stream.seek(0, SEEK_END) > text_file.MOST_BYTES:
+                raise
+    elif header := _header(head):
+        _check_header(name, header)
+        # Files of older releases have no end.
+        return _source("lines", partial(_lines, name, stream, has_end=bool(header.get("has_end"))), report)
+    stream.seek(0)
+    entries = list(_document(name, text_file.read_text(name, stream)))
+    return _source("json", lambda: iter(entries), report)
+
+
+def _source(layout: str, entries: Entries, report: Report) -> Source:
+    """Go through the entries once, which checks that all can be read, and count them."""
     counts: Counter[str] = Counter()
     for kind, _, _ in entries():
         counts[kind] += 1
@@ -46,33 +63,21 @@ def read(name: str, stream: BinaryIO, report: Report) -> Source:
     return Source(layout, _candidates(entries, report), _invitees(entries, report), counts["account"])
 
 
-def _open(name: str, stream: BinaryIO) -> tuple[str, Entries]:
-    """Find out the layout, and how to get at the entries."""
-    head = _first_line(stream)
-    if head == HEAD:
-        by_lines = partial(_document_by_lines, name, stream)
-        with contextlib.suppress(InvalidInputError):  # somebody gave it another shape
-            Counter(kind for kind, _, _ in by_lines())
-            return "json", by_lines
-    try:
-        header = json.loads(head)
-    except (ValueError, RecursionError):
-        header = None
-    if isinstance(header, dict) and "format" in header and "accounts" not in header:
-        _check_header(name, header)
-        # Files of older releases have no end.
-        return "lines", partial(_lines, name, stream, has_end=bool(header.get("has_end")))
-    stream.seek(0)
-    entries = list(_document(name, text_file.read_text(name, stream)))
-    return "json", lambda: iter(entries)
-
-
 def _first_line(stream: BinaryIO) -> str:
     stream.seek(0)
     while raw := stream.readline(_LINE_MOST):
         if line := raw.decode("utf-8-sig", "replace").strip():
             return line
     return ""
+
+
+def _header(head: str) -> Mapping[str, Any] | None:
+    """Return the first line of a file that has an object on each; None when it is the beginning of something else."""
+    try:
+        header = json.loads(head)
+    except (ValueError, RecursionError):
+        return None
+    return header if isinstance(header, dict) and "format" in header and "accounts" not in header else None
 
 
 def _numbered(name: str, stream: BinaryIO) -> Iterator[tuple[int, str]]:
@@ -123,11 +128,7 @@ def _check_end(name: str, last: tuple[str, int, Any], counts: Mapping[str, int])
     """
     kind, line, told = last
     if kind != "end":
-        raise fault(
-            name,
-            0,
-            "The end is missing: the export broke off, or the file was cut. Nothing was imported: export again.",
-        )
+        raise _without_end(name)
     found = {"accounts": counts["account"], "preauthorizations": counts["preauthorization"]}
     if told != found:
         raise fault(
@@ -137,6 +138,12 @@ def _check_end(name: str, last: tuple[str, int, Any], counts: Mapping[str, int])
             f"{found['preauthorizations']:,} preauthorizations, and its end counts others. Nothing was imported: "
             "export again.",
         )
+
+
+def _without_end(name: str) -> InvalidInputError:
+    return fault(
+        name, 0, "The end is missing: the export broke off, or the file was cut. Nothing was imported: export again."
+    )
 
 
 def _document_by_lines(name: str, stream: BinaryIO) -> Iterator[tuple[str, int, Any]]:
@@ -155,7 +162,7 @@ def _document_by_lines(name: str, stream: BinaryIO) -> Iterator[tuple[str, int, 
         else:
             yield kind, line, _load(name, content.removesuffix(","), line)
     else:
-        raise fault(name, 0, "The end is missing.")
+        raise _without_end(name)
     for line, _ in islice(lines, 1):
         raise fault(name, line, "Something stands behind the end.")
 

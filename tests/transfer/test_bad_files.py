@@ -3,6 +3,7 @@
 import io
 import json
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -134,6 +135,42 @@ def test_an_export_that_was_cut_is_refused_wherever_that_was(form: str) -> None:
             accounts_file.read("file", io.BytesIO(whole[:length]), Report())
     with pytest.raises(InvalidInputError):
         accounts_file.read("file", io.BytesIO(whole + b"\n" + whole), Report())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda whole: whole.replace(b'{"username": "user1"', b'{"username: "user1"'), "line 3: This is not JSON"),
+        (lambda whole: whole.replace(b"user1", b"us\xffr1"), "line 3: This is not UTF-8"),
+        (lambda whole: whole[: whole.index(b"], ")], "The end is missing"),
+        (lambda whole: whole + b"and more\n", "line 7: Something stands behind the end"),
+    ],
+)
+def test_of_an_export_that_is_too_large_to_be_read_whole_the_line_at_fault_is_told(
+    monkeypatch: pytest.MonkeyPatch, spoil: Callable[[bytes], bytes], told: str
+) -> None:
+    monkeypatch.setattr(text_file, "MOST_BYTES", 100)
+    whole = an_export("json", 3)
+    assert accounts_file.read("file", io.BytesIO(whole), Report()).count == 3
+    with pytest.raises(InvalidInputError, match=told):
+        accounts_file.read("file", io.BytesIO(spoil(whole)), Report())
+
+
+class Watched(io.BytesIO):
+    """Counts the lines that are read of it."""
+
+    lines = 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.lines += 1
+        return super().readline(size)
+
+
+@pytest.mark.parametrize("form", ["json", "lines"])
+def test_one_reading_tells_whether_an_export_is_whole_and_how_much_it_holds(form: str) -> None:
+    stream = Watched(an_export(form, 100))
+    assert accounts_file.read("file", stream, Report()).count == 100
+    assert stream.lines < 110
 
 
 class Pipe(io.BytesIO):
