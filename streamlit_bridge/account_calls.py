@@ -117,8 +117,8 @@ def call_as_app(
             _recall_grant(scope).good_until = 0.0
             if is_last:
                 raise ScopeMissing("the provider refuses the app's own tokens") from None
-        except ScopeMissing:
-            _recall_grant(scope).refused_until = monotonic() + REFUSAL_LIFETIME
+        except ScopeMissing as refusal:
+            _note_refusal(_recall_grant(scope), refusal)
             raise
     raise AssertionError("unreachable")
 
@@ -132,7 +132,7 @@ def _find_token(scope: str) -> str:
     with grant.lock:
         now = monotonic()
         if now < grant.refused_until:
-            raise ScopeMissing(f"the scope {scope} was refused a moment ago")
+            raise ScopeMissing(grant.refusal)
         if grant.token is not None and now < grant.good_until:
             return grant.token
         if now < grant.silent_until:
@@ -142,8 +142,8 @@ def _find_token(scope: str) -> str:
             raise AccountApiAbsent("no account_api_endpoint in the discovery document")
         try:
             token = fetch_client_token(memory.client, metadata, client_id, client_secret, scope)
-        except ScopeMissing:
-            grant.refused_until = now + REFUSAL_LIFETIME
+        except ScopeMissing as refusal:
+            _note_refusal(grant, refusal)
             raise
         except ProviderUnavailable:
             # Every page with such a widget would wait for the answer otherwise.
@@ -151,6 +151,11 @@ def _find_token(scope: str) -> str:
             raise
         grant.token, grant.good_until = token.value, now + token.lifetime - EXPIRY_MARGIN
         return token.value
+
+
+def _note_refusal(grant: ClientGrant, refusal: ScopeMissing) -> None:
+    # The reason first: not everybody who writes holds the lock, and whoever finds a refusal needs it.
+    grant.refusal, grant.refused_until = str(refusal), monotonic() + REFUSAL_LIFETIME
 
 
 def _recall_grant(scope: str) -> ClientGrant:

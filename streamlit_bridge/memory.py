@@ -72,6 +72,7 @@ class ClientGrant:
     token: str | None = None
     good_until: float = 0.0
     refused_until: float = 0.0
+    refusal: str = ""
     silent_until: float = 0.0
 
 

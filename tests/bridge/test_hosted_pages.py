@@ -47,6 +47,17 @@ def test_a_wrong_secret_is_called_by_its_name(
     assert texts.SCOPE_NOT_GRANTED not in caplog.text
 
 
+def test_the_next_widget_is_told_the_reason_too(
+    open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider is not asked again so soon: what it said to the first widget holds for the second."""
+    monkeypatch.setattr(provider.account_api, "grant", lambda _: FakeAnswer(401, {"error": "invalid_client"}))
+    open_app("widgets_0_4").run()  # asks for a mailed user name after a password that is shown
+    for scopes in ("recovery:password / recovery", "recovery"):
+        assert caplog.messages.count(texts.WIDGET_IS_HOSTED % (scopes, texts.CREDENTIALS_REFUSED)) == 1
+    assert provider.count("/token") == 3
+
+
 def test_secrets_without_a_setting_are_called_by_their_name(
     open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -93,12 +104,15 @@ def test_scope_granted_later(open_app: OpenApp, provider: FakeProvider, monkeypa
     assert not links(app.run())
 
 
-def test_scope_withdrawn_while_the_form_is_open(open_app: OpenApp, provider: FakeProvider) -> None:
+def test_scope_withdrawn_while_the_form_is_open(
+    open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture
+) -> None:
     app = open_app("seed_widgets").run()
     refuse(provider, "POST", "/recovery/password", 403, code="insufficient_scope")
     fill(app, "Forgot password", "submit", Username="ada")
     assert texts.NOT_OFFERED_HERE in [element.value for element in app.error]
     assert "Reset my password" in links(app.run())
+    assert "The reason: the access token lacks the scope for this call" in caplog.text
 
 
 def test_tokens_are_kept_and_replaced_in_time(
