@@ -13,7 +13,7 @@ from idp.oidc.clients import ClientMetadata
 
 FORM = "application/x-www-form-urlencoded"
 REPEATABLE = ("resource", "audience")  # RFC 8707 section 2; all others are sent once (RFC 6749 section 3.1)
-_FIELDS_MOST = 100
+FIELDS_MOST = 100  # of a form or a query
 
 
 class Parameters(OAuth2Payload):
@@ -102,11 +102,11 @@ def parse_parameters(raw: bytes | str) -> Parameters:
     try:
         text = raw.decode("ascii") if isinstance(raw, bytes) else raw
         text.encode("ascii")  # a text may hold more than a query does
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_FIELDS_MOST)
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MOST)
     except UnicodeError:
         raise InvalidRequestError("The parameters are not percent-encoded UTF-8.") from None
     except ValueError:
-        raise InvalidRequestError(f"There are more than {_FIELDS_MOST} parameters.") from None
+        raise InvalidRequestError(f"There are more than {FIELDS_MOST} parameters.") from None
     if "%00" in text or "\x00" in text:
         raise InvalidRequestError("A parameter holds a NUL character.")
     return Parameters(pairs)

@@ -19,7 +19,7 @@ from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
 from idp.database import LeanSession, SessionPool
-from idp.oidc.requests import FORM
+from idp.oidc.requests import FIELDS_MOST, FORM
 from idp.oidc.server import Provider
 from idp.settings import Settings
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from flask import Response
 
 BODY_MOST = 64 * 1024  # bytes; the longest honest form is far shorter
-FIELDS_MOST = 100  # of a form or a query
 
 
 @dataclass(frozen=True)

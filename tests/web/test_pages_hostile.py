@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from idp.models import BrowserSession, MailMessage, User
+from idp.oidc.requests import FIELDS_MOST
 from idp.web.pages import ROUTES
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
@@ -156,6 +157,14 @@ def test_huge_forms_are_refused(ada: FlaskClient, path: str) -> None:
     response = ada.post(path, data={"username": "x" * 1_000_000})
     assert response.status_code == 413
     assert 'id="error-page"' in response.text
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_forms_of_too_many_fields_are_refused(ada: FlaskClient, path: str) -> None:
+    fields = {f"field-{number}": "x" for number in range(FIELDS_MOST + 1)}
+    assert ada.post(path, data=fields).status_code == 413
+    del fields["field-0"]
+    assert ada.post(path, data=fields).status_code != 413
 
 
 def test_long_fields_are_cut_or_refused(client: FlaskClient) -> None:
