@@ -387,11 +387,6 @@ def certificates(tmp_path_factory):
     return made
 
 
-def test_certificates_that_are_away_are_a_fault_like_others(settings):
-    trusting = replace(settings, outgoing_ca_file="/nowhere/ca.pem")
-    assert "FileNotFoundError" in outcome(lambda: fetch(trusting, "https://localhost:1/", "*/*"))
-
-
 @pytest.mark.parametrize(
     ("name", "is_trusted", "is_called"),
     [("localhost", True, True), ("localhost", False, False), ("other.example.org", True, False)],
