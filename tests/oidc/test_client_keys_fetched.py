@@ -49,7 +49,7 @@ def test_keys_are_fetched(document_server: DocumentServer, reason: Callable[...,
         {**KEY.as_dict(private=False), "kid": "two", "use": "tls"},
         {**KEY.as_dict(private=False), "kid": "two", "use": None},
     ],
-    ids=str,
+    ids=["unknown type", "unknown curve", "curve of no name", "no curve", "no point", "too short", "tls", "no use"],
 )
 def test_keys_that_are_none_for_us_are_passed_over(
     document_server: DocumentServer, reason: Callable[..., str], unknown: dict[str, Any]
