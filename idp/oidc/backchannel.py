@@ -66,10 +66,11 @@ def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = 
     """Send every notice that is due, to several apps at once; one that does not answer holds up its own ones only.
 
     Each app gets one after the other. Where one failed, its others wait for the next round: many notices, each of which
-    takes its time to fail, must not fill the places, nor must anybody read past them. An app that failed comes last the
-    next time, and some places are not for such apps. What falls due meanwhile goes as well, for half a minute. Then
-    each app that still waits gets one more, unless it failed the last time, and the round ends when all have answered:
-    an app whose notices do not end keeps nobody else from hearing.
+    takes its time to fail, must not fill the places, nor must anybody read past them. Of the apps that
+    failed the last time one is on the way at any time, the next ones come last, and some places are not for such apps.
+    What falls due meanwhile goes as well, for half a minute. Then each app that still waits gets one more, unless it
+    failed the last time, and the round ends when all have answered: an app whose notices do not end keeps nobody else
+    from hearing.
 
     Args:
         engine: the database.
@@ -126,12 +127,16 @@ class _Round:
             self.on_the_way[threads.submit(_send, self._settings, self._ring, client, claimed)] = claimed
 
     def _next_app(self) -> str | None:
-        """Take who waits, those last that did not answer the last time; None where nobody may be told now."""
+        """Take who waits; None where nobody may be told now.
+
+        Those that did not answer the last time come last, but for one of them: others whose notices do not end would
+        keep them from ever being tried again.
+        """
         found = next((client_id for client_id in self._waiting if client_id not in _silent), None)
-        if found is None and clock.ticks() <= self._ends_at:
+        if clock.ticks() <= self._ends_at:
             silent = sum(claimed.client_id in _silent for claimed in self.on_the_way.values())
-            if silent < SILENT_AT_ONCE:
-                found = next((client_id for client_id in _silent if client_id in self._waiting), None)
+            if silent == 0 or (found is None and silent < SILENT_AT_ONCE):
+                found = next((client_id for client_id in _silent if client_id in self._waiting), found)
         if found is not None:
             self._waiting.remove(found)
         return found

@@ -514,6 +514,36 @@ def test_apps_that_did_not_answer_before_leave_room_for_others(
         assert send_due()["notice_sent"] == 2  # whose turn had not come
 
 
+def test_an_app_that_failed_once_is_told_though_the_notices_of_others_do_not_end(
+    relying_party, told, ada, listening_app, send_due, clock, db, monkeypatch
+):
+    """As after a restart in the midst of a mass sign-out: the others answer, and always have the place."""
+    monkeypatch.setattr(backchannel, "AT_ONCE", 1)
+    told.log_in()
+    listening_app.status = 503
+    sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
+    db.commit()
+    assert send_due()["notice_put_off"] == 1
+    clock.advance(6)
+    listening_app.status = 200
+    with listening() as busy:
+        other = relying_party(backchannel_logout_uri=busy.url)
+        for _ in range(3):
+            in_another_browser(other).log_in()
+        sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
+        db.commit()
+        order = [other.metadata.client_id, told.metadata.client_id]
+        monkeypatch.setattr(backchannel, "_apps_to_tell", lambda _db: order)
+        busy.answers.clear()
+        with ThreadPoolExecutor() as threads:
+            done = threads.submit(send_due)
+            until(lambda: busy.requests == 1)
+            was_told = listening_app.requests == 2
+            busy.answers.set()
+            assert done.result()["notice_sent"] == 4
+    assert was_told
+
+
 def test_an_address_that_can_be_none_is_a_fault_of_that_app_only(relying_party, told, ada, listening_app, send_due, db):
     relying_party(told.browser, backchannel_logout_uri="https://a..example.org/logout").log_in()
     told.log_in()
