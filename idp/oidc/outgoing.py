@@ -107,7 +107,7 @@ def _request(
     # Each step has its own time limit, but a server that drips would make any number of steps.
     guillotine = threading.Timer(patience.left(WHOLE_TIMEOUT), connection.cut)
     guillotine.daemon = True
-    guillotine.start()
+    _start(guillotine)
     try:
         with turns.aside():
             connection.request(method, path, body, {**headers, "User-Agent": "streamlit-idp"})
@@ -164,7 +164,7 @@ def _resolve(host: str, port: int) -> set[str]:
     """Return a name's addresses. The system does not say when it gives up: it is left to itself when the time is over.
 
     Raises:
-        OutgoingError: it has none, is no name at all, or takes too long.
+        OutgoingError: it has none, is no name at all, or takes too long; or there is nobody to look it up.
     """
     found: Future[set[str]] = Future()
 
@@ -174,7 +174,7 @@ def _resolve(host: str, port: int) -> set[str]:
         except BaseException as fault:
             found.set_exception(fault)
 
-    threading.Thread(target=look_up, name="look-up", daemon=True).start()
+    _start(threading.Thread(target=look_up, name="look-up", daemon=True))
     try:
         return found.result(patience.left(WHOLE_TIMEOUT))
     except TimeoutError:
@@ -183,6 +183,18 @@ def _resolve(host: str, port: int) -> set[str]:
         raise OutgoingError(f"the name cannot be resolved ({fault.strerror})") from None
     except UnicodeError:  # a part of it is empty, or has more than 63 characters
         raise OutgoingError("the name cannot be resolved (no name is like that)") from None
+
+
+def _start(thread: threading.Thread) -> None:
+    """Start a thread. The system may have none left: that is a fault of this call only.
+
+    Raises:
+        OutgoingError: it has none.
+    """
+    try:
+        thread.start()
+    except RuntimeError:
+        raise OutgoingError("no thread can be had for it now") from None
 
 
 def _judged_addresses(settings: Settings, host: str, port: int) -> Sequence[str]:

@@ -448,6 +448,17 @@ def test_a_file_of_certificates_that_is_gone_is_a_refusal(settings, tmp_path):
         assert "No such file" in outcome(lambda: post_form(trusting, url, {}))
 
 
+@pytest.mark.parametrize("kind", [threading.Thread, threading.Timer])
+def test_where_no_thread_can_be_had_the_call_is_refused(settings, monkeypatch, kind):
+    """Exhaustion of the machine: whoever looks the name up and whoever looks at the clock need a thread each."""
+
+    def start(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(kind, "start", start)
+    assert "no thread" in outcome(lambda: post_form(settings, "http://127.0.0.1:9/", {}))
+
+
 # -- How much of it there may be ------------------------------------------------------------------
 
 
