@@ -493,6 +493,7 @@ def _wait_no_longer(
 def _leave_read_only(fault: ExceptionContext) -> None:
     if is_of_standby(fault.original_exception):
         fault.is_disconnect = True
+        fault.invalidate_pool_on_disconnect = False  # the others go on reading
 
 
 def _refuse_missing(_dialect: Any, _record: Any, arguments: list[Any], _more: Any) -> None:

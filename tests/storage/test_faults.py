@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import event, select, update
+from sqlalchemy import event, select, text, update
 from sqlalchemy.exc import InternalError
 from sqlalchemy.orm import Session
 
@@ -379,6 +379,25 @@ class TestOnPostgres:
             admin.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = off").format(name))
         assert_told_to_come_back(sign_in(browser, token))  # by the connection that was opened to read
         assert_all_is_well(party, browser, tokens)
+
+    def test_a_write_that_is_refused_costs_no_connection_but_its_own(self, settings):
+        """Or where each write is refused, whoever reads would have to connect anew each time."""
+
+        def server_process(connection):
+            return connection.scalar(text("SELECT pg_backend_pid()"))
+
+        engine = database.open_engine(settings)
+        with engine.connect() as reading, engine.connect() as writing:
+            read_by, written_by = server_process(reading), server_process(writing)
+            writing.rollback()
+            writing.execute(text("SET TRANSACTION READ ONLY"))
+            with pytest.raises(InternalError, match="read-only"):
+                writing.execute(update(User).values(updated_at=1))
+        with engine.connect() as one, engine.connect() as other:
+            found = {server_process(one), server_process(other)}
+        engine.dispose()
+        assert read_by in found
+        assert written_by not in found
 
     def test_a_worker_that_was_led_to_a_read_only_standby(self, settings, make_user):
         name = sql.Identifier(urlsplit(settings.database_url).path[1:])
