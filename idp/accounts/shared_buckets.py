@@ -66,7 +66,8 @@ class SharedBuckets:
             self._server: Any = redis.Redis.from_url(
                 url, socket_connect_timeout=ANSWER_WITHIN, socket_timeout=ANSWER_WITHIN, retry=again
             )
-            self._server.connection_pool.make_connection()  # connects to nothing yet, but reads the options
+            pool = self._server.connection_pool
+            pool.connection_class(**pool.connection_kwargs)  # reads the options; connects to nothing
         except (TypeError, ValueError) as fault:
             raise NotReadyError(f"throttle_url has an option that is not understood: {fault}") from None
         self._faults: tuple[type[Exception], ...] = (redis.RedisError, OSError)

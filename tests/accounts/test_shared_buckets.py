@@ -77,6 +77,13 @@ def test_no_row_is_written_and_keys_go_by_themselves(db, settings, spend, server
     assert 0 < lasts <= settings.throttle_account_interval
 
 
+def test_one_connection_is_enough_where_no_more_are_allowed(db, settings, spend, server):  # noqa: F811
+    narrow = replace(settings, throttle_url=f"{server.url}?max_connections=1")
+    assert [spend(in_force=narrow) for _ in range(2)] == [0, 0]
+    assert rows(db) == 0
+    assert len(keys(server)) == 1
+
+
 def test_a_refund_makes_no_key_that_would_stay(db, settings, server):
     charge = throttle.spend(db, settings, KIND, "ada")
     with Redis.from_url(server.url) as asked:
