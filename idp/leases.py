@@ -67,8 +67,6 @@ class Leases:
         columns: Sequence[InstrumentedAttribute[Any]],
         order: Sequence[Any] = (),
         only: Conditions = (),
-        *,
-        is_latest: bool = False,
     ) -> RowMapping | None:
         """Claim the row that has been due for longest. Commit at once: others look for the next one.
 
@@ -77,14 +75,11 @@ class Leases:
             columns: what to return of it.
             order: decides between rows that are due for equally long.
             only: conditions for rows that are wanted.
-            is_latest: the one that fell due last instead.
 
         Returns:
             The columns, or None when no row is due.
         """
-        by_time = (self.table.next_attempt_at, *order)
-        due = select(self.table.id).where(*self.are_due(), *only).limit(1)
-        due = due.order_by(*(each.desc() if is_latest else each for each in by_time))
+        due = select(self.table.id).where(*self.are_due(), *only).order_by(self.table.next_attempt_at, *order).limit(1)
         while (found := db.scalar(due)) is not None:
             claim = update(self.table).where(self.table.id == found, *self.are_due())
             row = db.execute(claim.values(claimed_until=clock.now() + lease).returning(*columns)).one_or_none()

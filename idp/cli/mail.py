@@ -141,7 +141,8 @@ def _described(mail: MailMessage) -> dict[str, Any]:
         "state": mail.state,
         "attempts": mail.attempts,
         "created_at": mail.created_at,
-        "next_attempt_at": mail.next_attempt_at if mail.state == "waiting" else None,
+        # It was due before it was posted, where it has a head start.
+        "next_attempt_at": max(mail.next_attempt_at, mail.created_at) if mail.state == "waiting" else None,
         "finished_at": mail.finished_at,
         "last_error": mail.last_error,
     }

@@ -81,7 +81,7 @@ def file_name(created_at: int, mail_id: str) -> str:
 def _deliver(
     engine: Engine, settings: Settings, transport: Transport, stop: threading.Event, counts: dict[str, int]
 ) -> None:
-    broken, is_latest = 0, False
+    broken = 0
     while not stop.is_set() and broken < BROKEN_MOST:
         if not transport.is_open:
             if not _has_due(engine):
@@ -92,8 +92,7 @@ def _deliver(
                 counts["mail_put_off"] += _put_off_all(engine, fault, stop)
                 return
         with Session(engine) as db, db.begin():
-            claimed = queue.claim_next(db, longest_step(settings), is_latest=is_latest)
-        is_latest = not is_latest  # in turn: who waits for a code is not to wait behind a thousand invitations
+            claimed = queue.claim_next(db, longest_step(settings))
         if claimed is None:
             return
         outcome = _hand_over(settings, transport, claimed)

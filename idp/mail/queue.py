@@ -42,17 +42,16 @@ def has_due(db: Session) -> bool:
     return db.scalar(select(MailMessage.id).where(*_LEASES.are_due()).limit(1)) is not None
 
 
-def claim_next(db: Session, lease: int, *, is_latest: bool = False) -> Claimed | None:
+def claim_next(db: Session, lease: int) -> Claimed | None:
     """Claim the mail that has been due for longest. Commit at once: others look for the next one.
 
     Args:
         lease: seconds; after them another worker may take it, because this one must have died.
-        is_latest: the one that fell due last instead.
 
     Returns:
         The mail, or None when none is due.
     """
-    row = _LEASES.claim_next(db, lease, _COLUMNS, (MailMessage.created_at,), is_latest=is_latest)
+    row = _LEASES.claim_next(db, lease, _COLUMNS, (MailMessage.created_at,))
     return None if row is None else Claimed(**row)
 
 

@@ -125,6 +125,13 @@ def test_list_show_and_retry(
     assert mail_check(run)["verdict"] == "ok"
 
 
+def test_a_mail_that_goes_before_others_is_not_said_to_be_older(
+    instance: Path, succeed: Run, database: Session
+) -> None:
+    shown = json.loads(succeed("mail", "show", post(database), "--json").stdout)
+    assert shown["next_attempt_at"] == shown["created_at"]
+
+
 def test_show_what_was_written_to_a_file(instance: Path, succeed: Run, database: Session) -> None:
     mail_id = post(database)
     succeed("worker", "--once")

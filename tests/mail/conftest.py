@@ -187,6 +187,18 @@ def post(engine: Engine, settings: Settings) -> Callable[..., str]:
     return post_one
 
 
+@pytest.fixture
+def invite(engine: Engine, settings: Settings) -> Callable[[str], str]:
+    """Post an invitation."""
+
+    def invite_one(recipient: str) -> str:
+        message = messages.invitation(settings, "en", link="http://localhost:8000/i?t=secret", days=7)
+        with DatabaseSession(engine) as db, db.begin():
+            return outbox.post(db, settings, message, recipient)
+
+    return invite_one
+
+
 @dataclass(frozen=True)
 class Certificate:
     """A self-made certificate for this machine.

@@ -99,20 +99,33 @@ def test_a_batch_takes_one_connection(
     assert manners.connections == 2  # ten in one
 
 
-def test_who_waits_for_a_mail_does_not_wait_behind_a_thousand_others(
-    clock: Clock, engine: Engine, post: Post, serve: Serve, by_smtp: BySmtp, manners: Manners
+def test_who_waits_for_a_mail_does_not_wait_behind_a_thousand_invitations(
+    clock: Clock, engine: Engine, post: Post, invite: Post, serve: Serve, by_smtp: BySmtp, manners: Manners
 ) -> None:
-    for number in range(6):
-        post(f"invited{number}@example.org")
+    """Of two links for one person the older goes first: the one that is good is to lie on top of the inbox."""
+    for number in range(4):
+        invite(f"invited{number}@example.org")
         clock.advance(1)
-    post("ada@example.org")
+    for name in ("older", "newer"):
+        post("ada@example.org", link=f"http://localhost:8000/r?t={name}")
+        clock.advance(1)
+    invite("invited4@example.org")
     assert deliver_due(engine, by_smtp(serve())) == counted(sent=7)
-    assert manners.recipients()[:4] == [
-        "invited0@example.org",
-        "ada@example.org",
-        "invited1@example.org",
-        "invited5@example.org",
-    ]
+    invited = [f"invited{number}@example.org" for number in range(5)]
+    assert manners.recipients() == ["ada@example.org", "ada@example.org", *invited]
+    texts = [mail.get_body(("plain",)) for _, mail in manners.received[:2]]
+    assert ["older" in str(texts[0]), "newer" in str(texts[1])] == [True, True]
+
+
+def test_invitations_that_have_waited_for_a_day_come_in_their_turn(
+    clock: Clock, engine: Engine, post: Post, invite: Post, serve: Serve, by_smtp: BySmtp, manners: Manners
+) -> None:
+    """However much other mail there is."""
+    invite("invited@example.org")
+    clock.advance(DAY + 1)
+    post("ada@example.org")
+    assert deliver_due(engine, by_smtp(serve())) == counted(sent=2)
+    assert manners.recipients() == ["invited@example.org", "ada@example.org"]
 
 
 def test_a_server_that_is_down_then_up(
@@ -232,10 +245,10 @@ def test_a_refusal_is_told_without_whom_it_names(
 
 
 def test_a_recipient_that_is_put_off_is_tried_again_ever_more_rarely(
-    clock: Clock, engine: Engine, post: Post, serve: Serve, by_smtp: BySmtp, manners: Manners
+    clock: Clock, engine: Engine, invite: Post, serve: Serve, by_smtp: BySmtp, manners: Manners
 ) -> None:
     manners.refused["ada@example.org"] = "451 4.7.1 greylisted"
-    mail_id, started, attempted = post(), clock.time, []
+    mail_id, started, attempted = invite("ada@example.org"), clock.time, []
     in_force = by_smtp(serve())
     for _ in range(8):
         row = row_of(engine, mail_id)

@@ -12,10 +12,11 @@ DAY = 86_400
 
 @pytest.fixture
 def post(db, settings):
-    """Have a mail wait."""
+    """Have a mail wait that has no head start."""
 
     def post():
-        outbox.post(db, settings, messages.test_message(settings, "en"), "ada@example.org")
+        message = messages.invitation(settings, "en", link="http://localhost:8000/i?t=secret", days=7)
+        outbox.post(db, settings, message, "ada@example.org")
         db.commit()
 
     return post
