@@ -165,7 +165,7 @@ def test_the_doctor_looks_at_the_mail_server(
         ({"SMTP_USERNAME": "a"}, "smtp_password must be set"),
         ({"SMTP_PASSWORD": "hush"}, "smtp_username must be set"),
         ({"SMTP_SECURITY": "ssl"}, "must be one of starttls, tls, none"),
-        ({"SMTP_CA_FILE": "/no/such/file"}, "a file that exists"),
+        ({"SMTP_CA_FILE": "/no/such/file"}, "a file of certificates (PEM) that exists"),
         ({"SMTP_PORT": "70000"}, "from 0 to 65535"),
         ({"MAIL_FROM": "nobody"}, "must be one address"),
         ({"MAIL_FROM": "Tea House <>"}, "must be one address"),
