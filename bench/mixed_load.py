@@ -184,9 +184,10 @@ class Mixed:
         if interaction := page.hidden("i"):
             form["i"] = interaction
         answer = self._browse(person, "POST", "/sign-in", form)
-        if answer.status != 303 or "/oauth/authorize/" not in answer.location:
+        if answer.status != 303:
             raise WrongAnswerError(f"the right password is refused: {answer.status} {answer.location[:200]}")
-        return self._browse(person, "GET", answer.location)
+        # Where the answer to the app cannot be had at once, the browser is sent to it.
+        return self._browse(person, "GET", answer.location) if "/oauth/authorize/" in answer.location else answer
 
     def refresh(self, person: Person) -> None:
         """Use the refresh token."""

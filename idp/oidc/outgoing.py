@@ -116,10 +116,13 @@ def _request(
         if connection.is_cut:  # an answer that does not say its length would seem to be at its end
             raise OutgoingError("it takes too long")
         return Answer(response.status, response.headers.get_content_type(), content, _good_for(response.headers))
-    except http.client.HTTPException as fault:  # its text repeats what the other side said, for whoever asked to read
-        raise OutgoingError(f"it speaks no HTTP that is understood here ({fault.__class__.__name__})") from None
-    except (OSError, ValueError) as fault:
-        raise OutgoingError(f"{fault.__class__.__name__}: {fault}"[:200]) from None
+    except (http.client.HTTPException, OSError, ValueError) as fault:
+        name = fault.__class__.__name__
+        if connection.is_cut:
+            raise OutgoingError("it takes too long") from None
+        if isinstance(fault, http.client.HTTPException):  # its text repeats what the other side said
+            raise OutgoingError(f"it speaks no HTTP that is understood here ({name})") from None
+        raise OutgoingError(f"{name}: {fault}"[:200]) from None
     finally:
         guillotine.cancel()
         connection.close()

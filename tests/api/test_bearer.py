@@ -92,7 +92,7 @@ def test_a_scope_that_was_taken_back_counts_no_more(registrar, tea_house, db):
         .values(scopes=["openid"], version=Client.version + 1)
     )
     db.commit()
-    assert refusal(registrar.call("GET", "/registration")) == (403, "insufficient_scope")
+    assert refusal(registrar.call("GET", "/registration")) == (401, "invalid_token")
 
 
 def test_a_token_dies(registrar, as_ada, tea_house, db, ada, clock, settings):
