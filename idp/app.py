@@ -7,7 +7,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from idp import crypto, database, logs, metrics, settings
 from idp.oidc import session_ends
-from idp.oidc.requests import FIELDS_MOST
 from idp.oidc.server import compose
 from idp.serving import threads
 from idp.settings import Settings
@@ -46,8 +45,6 @@ def create_app(in_force: Settings | None = None) -> Flask:
 
     app = Application("idp.web")
     app.config["MAX_CONTENT_LENGTH"] = BODY_MOST
-    app.config["MAX_FORM_MEMORY_SIZE"] = BODY_MOST
-    app.config["MAX_FORM_PARTS"] = FIELDS_MOST
     app.config["SQLALCHEMY_DATABASE_URI"] = in_force.sqlalchemy_url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = database.engine_options(in_force)
     app.extensions["idp_settings"] = in_force

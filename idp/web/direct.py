@@ -15,7 +15,7 @@ from idp import patience
 from idp.settings import Settings
 from idp.web.at_hand import NO_ROOM
 from idp.web.cookies import cookies_to_set
-from idp.web.exchange import Answer, GoOn, Page, current
+from idp.web.exchange import Answer, GoOn, Page, current, see_other
 from idp.web.security import headers_beside
 
 if TYPE_CHECKING:
@@ -142,8 +142,7 @@ class Direct:
 
 
 def _send_to(there: GoOn) -> Answer:
-    location = current().site.settings.url(there.path)
-    return Answer(303, [("Location", location), ("Cache-Control", "no-store")])
+    return see_other(current().site.settings.url(there.path))
 
 
 def _raising(fault: Exception) -> Callable[[], Answer]:

@@ -66,6 +66,11 @@ class Answer:
     body: bytes = b""
 
 
+def see_other(location: str) -> Answer:
+    """Redirect with 303: a form that was posted here is not posted on (RFC 9700 section 4.12)."""
+    return Answer(303, [("Location", location), ("Cache-Control", "no-store")])
+
+
 @dataclass(slots=True)
 class Page:
     """An answer that a template makes, which needs Flask.

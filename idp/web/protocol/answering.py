@@ -7,7 +7,7 @@ from flask import Response, make_response, render_template
 from markupsafe import Markup
 
 from idp.oidc.authorization_response import FormPost, Redirect
-from idp.web.exchange import Answer, Page
+from idp.web.exchange import Answer, Page, see_other
 from idp.web.security import CONTENT_SECURITY_POLICY
 
 # Who has JavaScript goes on at once; who has none presses the button. Understood by every browser since ES3.
@@ -22,11 +22,6 @@ def answer(response: Redirect | FormPost) -> Answer | Page:
     if isinstance(response, Redirect):
         return see_other(response.location)
     return Page(lambda: _form_post(response))
-
-
-def see_other(location: str) -> Answer:
-    """Redirect with 303: a form that was posted here is not posted on (RFC 9700 section 4.12)."""
-    return Answer(303, [("Location", location), ("Cache-Control", "no-store")])
 
 
 def _form_post(response: FormPost) -> Response:

@@ -42,8 +42,8 @@ from idp.oidc.session_state import session_state_of
 from idp.oidc.subjects import subject_of
 from idp.web import context
 from idp.web.error_pages import error_page
-from idp.web.exchange import Answer, Page, current
-from idp.web.protocol.answering import answer, see_other
+from idp.web.exchange import Answer, Page, current, see_other
+from idp.web.protocol.answering import answer
 from idp.web.protocol.reading import NOTHING, comes_without_cookies, read_form, read_query, repeat_by_get
 
 PAGES: dict[type[Step], str] = {

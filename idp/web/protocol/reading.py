@@ -11,7 +11,7 @@ from idp import compact_json
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.requests import FORM, Parameters, ProtocolRequest, parse_parameters
 from idp.web import context
-from idp.web.exchange import Answer, current
+from idp.web.exchange import Answer, current, see_other
 
 NOTHING = Parameters([])
 
@@ -46,8 +46,7 @@ def comes_without_cookies() -> bool:
 def repeat_by_get(parameters: Parameters) -> Answer:
     """Let the browser send the same request by GET, with its cookies: without them nobody would seem signed in."""
     query = urlencode(parameters.datalist, doseq=True)
-    location = f"{context.settings().url(current().path)}?{query}"
-    return Answer(303, [("Location", location), ("Cache-Control", "no-store")])
+    return see_other(f"{context.settings().url(current().path)}?{query}")
 
 
 def client_behind(parameters: Parameters) -> ClientMetadata | None:

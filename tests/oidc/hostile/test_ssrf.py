@@ -100,28 +100,27 @@ def test_what_can_be_no_name_is_a_refusal(public_settings, host):
     assert "cannot be resolved" in outcome(lambda: post_form(public_settings, f"https://{host}/", {}))
 
 
-def test_where_one_address_is_dead_the_next_one_is_called(public_settings, monkeypatch, names):
-    connected = []
+@pytest.fixture
+def connected(monkeypatch):
+    """The addresses that were called; none of them answers."""
+    called = []
 
     def connect(address, *_args, **_kwargs):
-        connected.append(address[0])
+        called.append(address[0])
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "create_connection", connect)
+    return called
+
+
+def test_where_one_address_is_dead_the_next_one_is_called(public_settings, connected, names):
     names({"app.example.org": ["2606:2800:220:1::1", "93.184.216.34"]})
     assert "ConnectionRefused" in outcome(lambda: fetch(public_settings, "https://app.example.org/keys", "*/*"))
     assert connected == ["93.184.216.34", "2606:2800:220:1::1"]
 
 
-def test_not_every_address_of_thousands_is_called(public_settings, monkeypatch, names):
+def test_not_every_address_of_thousands_is_called(public_settings, connected, names):
     """Attacking others by us: whoever runs the name's server lists whom we are to knock at."""
-    connected = []
-
-    def connect(address, *_args, **_kwargs):
-        connected.append(address[0])
-        raise ConnectionRefusedError
-
-    monkeypatch.setattr(socket, "create_connection", connect)
     names({"app.example.org": [f"93.184.{third}.{fourth}" for third in range(20) for fourth in range(100)]})
     outcome(lambda: fetch(public_settings, "https://app.example.org/keys", "*/*"))
     assert len(connected) == outgoing.ADDRESSES_MOST
