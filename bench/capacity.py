@@ -25,11 +25,12 @@ from measure import Bench, operations
 from server_processes import ServerProcesses
 from sqlalchemy import Connection, inspect, text
 
-from idp import database
 from idp.accounts import registration
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
-from idp.settings import DAY, Settings
+from idp.clock import DAY
+from idp.settings import Settings
+from idp.storage import database, postgresql
 from idp.worker import JOBS
 
 USERS = (10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
@@ -202,7 +203,7 @@ def need_of(users: int, given: Assumptions, figures: Mapping[str, float], found:
         server_cores=server if found.server_cpu else None,
         hosts=hosts,
         processes=processes,
-        connections=0 if is_small else processes * database.CONNECTIONS + hosts * len(JOBS),
+        connections=0 if is_small else processes * postgresql.CONNECTIONS + hosts * len(JOBS),
         stored=users * (lasting + found.row_bytes["user"]),
         a_year=users * (audit * YEAR + given.new_users * found.row_bytes["user"]),
     )

@@ -36,7 +36,7 @@ import sqlalchemy as sa
 from measure import PASSWORD, REDIRECT_URI, SCOPE, Answer, Bench
 from sqlalchemy.orm import Session
 
-from idp import batches, clock, crypto, database, worker
+from idp import clock, crypto, worker
 from idp.accounts import audit, registration, roles, sessions, users
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
@@ -47,6 +47,7 @@ from idp.oidc import backchannel, client_store, refresh_tokens
 from idp.oidc.client_store import register_client
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
+from idp.storage import batches, database
 from idp.web import exchange
 
 SIZES = (10, 1_000, 100_000, 1_000_000)

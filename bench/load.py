@@ -87,9 +87,9 @@ def make_instance(folder: Path, people: int, sink: MailSink) -> Instance:
     from idp.accounts import registration  # noqa: PLC0415
     from idp.accounts.users import Person as Account  # noqa: PLC0415
     from idp.accounts.visitor import OPERATOR  # noqa: PLC0415
-    from idp.database import open_session  # noqa: PLC0415
     from idp.models import User  # noqa: PLC0415
     from idp.settings import Settings  # noqa: PLC0415
+    from idp.storage.database import open_session  # noqa: PLC0415
 
     settings = {
         "IDP_BCRYPT_COST": "12",

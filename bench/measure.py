@@ -30,7 +30,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from joserfc import jwt
 
-from idp import crypto, database
+from idp import crypto
 from idp.accounts import registration
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
@@ -40,6 +40,7 @@ from idp.oidc.client_store import register_client
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
+from idp.storage import database
 
 PASSWORD = "correct horse battery staple"
 REDIRECT_URI = "http://127.0.0.1:9/callback"

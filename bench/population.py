@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from idp import crypto, database
+from idp import crypto
 from idp.accounts.visitor import OPERATOR
 from idp.migrations import runner
 from idp.models import Base
@@ -23,6 +23,7 @@ from idp.oidc.client_store import register_client
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
+from idp.storage import database
 
 PASSWORD = "correct horse battery staple"
 APPS = 20

@@ -40,13 +40,14 @@ import sqlalchemy as sa
 from growth import IMAGES, database_for
 from measure import REDIRECT_URI
 
-from idp import crypto, database
+from idp import crypto
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuthorizationGrant, BrowserSession, ParkedRequest, RefreshToken, Throttle
 from idp.oidc import refresh_tokens
 from idp.oidc.client_store import register_client
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
+from idp.storage import database
 
 PEOPLE = 10_000
 SECRET = "a secret of enough length"

@@ -5,11 +5,13 @@ from functools import partial
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from idp import crypto, database, logs, metrics, settings
+from idp import crypto, logs, metrics, settings
 from idp.oidc import session_ends
 from idp.oidc.server import compose
 from idp.serving import threads
 from idp.settings import Settings
+from idp.storage import database, sqlite
+from idp.storage.lean_session import SessionPool
 from idp.web import context
 from idp.web.api import register_api
 from idp.web.application import Application
@@ -54,7 +56,7 @@ def create_app(in_force: Settings | None = None) -> Flask:
     with app.app_context():
         engine = context.extension.engine
     database.prepare_engine(engine)
-    database.keep_to_file(engine)
+    sqlite.keep_to_file(engine)
     session_ends.listen()
 
     # The protocol, the pages for people, the API for apps.
@@ -70,7 +72,7 @@ def create_app(in_force: Settings | None = None) -> Flask:
     register_transaction(app)
     endpoints = {**ENDPOINTS, **DIRECT}
     app.wsgi_app = Direct(app.wsgi_app, in_force, endpoints, BELOW, cross_origin_headers)  # type: ignore[method-assign]
-    databases = database.SessionPool(partial(context.extension.session.session_factory, on=engine))
+    databases = SessionPool(partial(context.extension.session.session_factory, on=engine))
     site = Site(in_force, provider, databases, cookie_names(in_force))
     app.wsgi_app = Exchanges(app.wsgi_app, site)  # type: ignore[method-assign]
     app.wsgi_app = FrontDoor(app.wsgi_app, in_force)  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+DAY = 86_400  # seconds
 _read: Callable[[], float] = time.time
 
 

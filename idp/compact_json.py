@@ -1,9 +1,12 @@
 """JSON as apps, codes and columns get it: UTF-8, without a space."""
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import orjson
+
+_SHORT = 64  # characters or bytes that are remembered
 
 
 def encode(value: Any) -> bytes:
@@ -21,3 +24,21 @@ def encode(value: Any) -> bytes:
 def text(value: Any) -> str:
     """Return a value as JSON, for what takes a text."""
     return encode(value).decode()
+
+
+def read(text: str | bytes) -> Any:
+    """Read a column's JSON.
+
+    The same short lists come again and again: the methods of a sign-in, no resources.
+    """
+    if text == "null":  # of a column that may hold a document, and mostly holds none
+        return None
+    words = _words(text) if len(text) <= _SHORT else None
+    return json.loads(text) if words is None else list(words)
+
+
+@lru_cache
+def _words(text: str | bytes) -> tuple[str, ...] | None:
+    """Return the strings of a list; None where it is something else."""
+    read = json.loads(text)
+    return tuple(read) if isinstance(read, list) and all(isinstance(each, str) for each in read) else None

@@ -8,23 +8,22 @@ reported all at once.
 import os
 import re
 import tomllib
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import quote, urlsplit
 
+from idp import setting_rules as rules
+from idp.clock import DAY
 from idp.errors import SettingsError
+from idp.setting_rules import LONGEST, between, is_loopback
 
 PREFIX = "IDP_"
 TOML_NAME = "idp.toml"
 SECRET_KEY_NAME = "secret_key"  # noqa: S105 - a file's name
 METRICS_NAME = "metrics"  # folder in the instance folder; holds the counters of running processes
 NOT_OURS = ("IDP_VENV", "IDP_TEST_")  # beginnings of variables for scripts around the commands, and for the tests
-DAY = 86_400
-LONGEST = 3_650 * DAY  # times further ahead than that are none that a calendar, or a database, can write
 
 AuthorizationCodes = Literal["carried", "stored"]
 RegistrationPolicy = Literal["open", "preauthorized", "closed"]
@@ -42,151 +41,9 @@ def setting(
     return field(default=default, metadata={"doc": doc, "unit": unit, "secret": secret, "check": check})
 
 
-def between(least: int, most: int) -> Callable[[Any], str | None]:
-    """Make a check for a closed range."""
-    return lambda value: None if least <= value <= most else f"must be from {least} to {most}"
-
-
 def sqlite_url(file: Path) -> str:
     """Return the URL of a SQLite database."""
     return f"sqlite:///{quote(str(file), safe='/:')}"
-
-
-def is_loopback(host: str | None) -> bool:
-    """Tell whether a host name or address means this machine only."""
-    if not host:
-        return False
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _fault_of_issuer(value: str) -> str | None:
-    """OpenID Connect Discovery section 3: https, no query, no fragment."""
-    try:
-        url = urlsplit(value)
-        host, _ = url.hostname, url.port
-    except ValueError as fault:
-        return f"is no URL ({fault})"
-    if url.scheme not in ("http", "https") or not host:
-        return "must be a URL such as https://login.example.org"
-    if not value.isascii() or re.search(r"[\s\x00-\x1f\x7f\"<>\\^`{|}]", value):
-        return "holds characters that a URL cannot have (write an international name as xn--...)"
-    if url.scheme == "http" and not is_loopback(host):
-        return "must be https (http only on this machine itself, such as http://localhost:8000)"
-    if url.query or url.fragment or "?" in value or "#" in value:
-        return "must have neither query nor fragment"
-    if value.endswith("/"):
-        return "must not end with a slash"
-    if url.username is not None:
-        return "must not hold a user name"
-    return None
-
-
-def _fault_of_colour(value: str) -> str | None:
-    return None if re.fullmatch(r"#[0-9a-fA-F]{6}", value) else "must be a colour such as #2b5fd9"
-
-
-def _fault_of_database_url(value: str) -> str | None:
-    if value and not value.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://", "postgres://")):
-        return "must begin with sqlite:/// or postgresql://"
-    if not value:
-        return None
-    from sqlalchemy import make_url  # noqa: PLC0415 - whoever names no database need not wait for its library
-    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
-
-    try:
-        url = make_url(value)
-    except (ArgumentError, ValueError):
-        return "is no database URL: look at port, user name and password (percent-encode what is not a letter or digit)"
-    # In memory each process would have one of its own; and with options, SQLite may open another file than we look at.
-    if value.startswith("sqlite") and (url.database in (None, "", ":memory:") or url.query):
-        return "must name a file, such as sqlite:////var/lib/idp/idp.sqlite3, and no options"
-    return None
-
-
-def _fault_of_throttle_url(value: str) -> str | None:
-    if value == "" or value.startswith("unix:///"):
-        return None
-    try:
-        url = urlsplit(value)
-        is_whole, _ = value.startswith(("redis://", "rediss://")) and bool(url.hostname), url.port
-    except ValueError:
-        is_whole = False
-    return None if is_whole else "must be a URL such as redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH"
-
-
-def _fault_of_secret_key(value: str) -> str | None:
-    return None if value == "" or len(value) >= 32 else "must have at least 32 characters; `idp init` makes one"
-
-
-def _fault_of_rotation_interval(value: int) -> str | None:
-    return None if value == 0 or 7 * DAY <= value <= LONGEST else f"must be 0, or from {7 * DAY} to {LONGEST}"
-
-
-def _fault_of_metrics_token(value: str) -> str | None:
-    if value == "" or re.fullmatch(r"[A-Za-z0-9._~+/-]{16,200}=*", value):
-        return None
-    return "must have 16 to 200 letters, digits and -._~+/ (RFC 6750)"
-
-
-def _fault_of_text(value: str) -> str | None:
-    # A new line in it would end a mail's From, and a lone surrogate fits in no page. Spaces that do not break are fine,
-    # and so are joiners, as in Persian and in emojis.
-    is_plain = not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in value)
-    if value.strip() and is_plain and len(value) <= 60:
-        return None
-    return "must have 1 to 60 characters, on one line, in UTF-8 and without control characters"
-
-
-def _fault_of_logo(value: str) -> str | None:
-    if value == "" or re.fullmatch(r"[\w.-]+\.(svg|png|webp)", value):
-        return None
-    return "must be a file name that ends in .svg, .png or .webp"
-
-
-def _fault_of_mail_from(value: str) -> str | None:
-    if value == "":
-        return None
-    from email.errors import MessageError  # noqa: PLC0415 - most commands need no mail
-    from email.headerregistry import Address  # noqa: PLC0415
-    from email.utils import getaddresses  # noqa: PLC0415
-
-    try:
-        [(name, address)] = getaddresses([value])
-        parsed = Address(name, addr_spec=address)
-    except (MessageError, ValueError, IndexError):
-        parsed = Address()
-    if not (parsed.username and parsed.domain and value.isprintable()):
-        return "must be one address, such as login@example.org or Tea House <login@example.org>"
-    return None if address.isascii() else "must be written in ASCII (an international domain as xn--...)"
-
-
-def _fault_of_host(value: str) -> str | None:
-    if value == "" or re.fullmatch(r"[A-Za-z0-9._-]{1,253}", value):
-        return None
-    try:
-        ip_address(value)
-    except ValueError:
-        return "must be a host name or an address, without port"
-    return None
-
-
-def _fault_of_certificates(value: str) -> str | None:
-    if value == "":
-        return None
-    import ssl  # noqa: PLC0415 - few name a file
-
-    try:
-        if Path(value).is_file():
-            ssl.create_default_context(cafile=value)
-            return None
-    except (OSError, ValueError):
-        pass
-    return "must be the path of a file of certificates (PEM) that exists"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,20 +54,20 @@ class Settings:
     issuer: str = setting(
         "http://localhost:8000",
         "The provider's own URL, as browsers and apps reach it; https except on loopback.",
-        check=_fault_of_issuer,
+        check=rules.fault_of_issuer,
     )
     secret_key: str = setting(
         "",
         "Encrypts signing keys at rest and signs access tokens. Default: the file `secret_key` that `idp init` makes.",
         secret=True,
-        check=_fault_of_secret_key,
+        check=rules.fault_of_secret_key,
     )
     database_url: str = setting(
         "",
         "Where the data lives: sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME. Default: `idp.sqlite3` in the "
         "instance folder.",
         secret=True,
-        check=_fault_of_database_url,
+        check=rules.fault_of_database_url,
     )
     proxy_hops: int = setting(
         0,
@@ -227,7 +84,7 @@ class Settings:
         "",
         "File of certificates (PEM) to trust apps by that the provider calls, instead of the system's; for a CA of "
         "your own.",
-        check=_fault_of_certificates,
+        check=rules.fault_of_certificates,
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting("info", "How much the log tells.")
     log_format: Literal["text", "json"] = setting(
@@ -241,26 +98,26 @@ class Settings:
         "Whoever asks for /metrics shows it as a bearer token. Empty: nothing is counted for others, and there is no "
         "/metrics.",
         secret=True,
-        check=_fault_of_metrics_token,
+        check=rules.fault_of_metrics_token,
     )
 
     registration: RegistrationPolicy = setting(
         "closed", "Who may register: anyone (open), listed addresses (preauthorized), or nobody (closed)."
     )
 
-    brand_name: str = setting("Streamlit IdP", "Your name, at the top of every page.", check=_fault_of_text)
+    brand_name: str = setting("Streamlit IdP", "Your name, at the top of every page.", check=rules.fault_of_text)
     brand_logo: str = setting(
         "",
         "File name of a logo in the instance folder (svg, png, webp); empty for none.",
-        check=_fault_of_logo,
+        check=rules.fault_of_logo,
     )
-    brand_accent: str = setting("#2b5fd9", "Accent colour of buttons and links.", check=_fault_of_colour)
+    brand_accent: str = setting("#2b5fd9", "Accent colour of buttons and links.", check=rules.fault_of_colour)
 
     smtp_host: str = setting(
         "",
         "The mail server. Without one, mail goes to files in `outbox` in the instance folder where the issuer is on "
         "this machine, and nowhere otherwise.",
-        check=_fault_of_host,
+        check=rules.fault_of_host,
     )
     smtp_port: int = setting(
         0,
@@ -278,7 +135,7 @@ class Settings:
     smtp_ca_file: str = setting(
         "",
         "File of certificates (PEM) to trust the mail server by, instead of the system's; for a CA of your own.",
-        check=_fault_of_certificates,
+        check=rules.fault_of_certificates,
     )
     smtp_timeout: int = setting(
         20, "The mail server may take so long over each of its answers.", unit="seconds", check=between(1, 120)
@@ -286,7 +143,7 @@ class Settings:
     mail_from: str = setting(
         "",
         "Sender of all mail: login@example.org, or Tea House <login@example.org>. Needed with smtp_host.",
-        check=_fault_of_mail_from,
+        check=rules.fault_of_mail_from,
     )
 
     password_min_length: int = setting(10, "Shortest password.", unit="characters", check=between(8, 128))
@@ -341,7 +198,7 @@ class Settings:
         90 * DAY,
         "The worker exchanges a signing key of this age; 0 leaves that to `idp keys rotate`.",
         unit="seconds",
-        check=_fault_of_rotation_interval,
+        check=rules.fault_of_rotation_interval,
     )
     key_publish_lead: int = setting(
         DAY,
@@ -393,7 +250,7 @@ class Settings:
         "A Redis or Valkey server for the attempts that throttles count: redis://HOST:6379/0, rediss:// with TLS, or "
         "unix:///PATH. Default: the database.",
         secret=True,
-        check=_fault_of_throttle_url,
+        check=rules.fault_of_throttle_url,
     )
 
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

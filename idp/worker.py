@@ -10,10 +10,7 @@ from sqlalchemy import Engine, exists
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from idp import batches
 from idp.accounts import deletion, registration, sessions, throttle
-from idp.batches import Batch, Walk, delete_expired, in_batches
-from idp.database import keep_to_file, open_engine
 from idp.mail import delivery, queue
 from idp.models import (
     AuthorizationGrant,
@@ -32,6 +29,10 @@ from idp.models import (
 )
 from idp.oidc import backchannel, client_logos, client_store, key_rotation
 from idp.settings import Settings
+from idp.storage import batches
+from idp.storage.batches import Batch, Walk, delete_expired, in_batches
+from idp.storage.database import open_engine
+from idp.storage.sqlite import keep_to_file
 
 EVERY = 60  # seconds between two rounds of sweeping
 AFTER_A_FAULT = 30  # seconds until the next round, at least

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
 from idp import clock as provider_clock
-from idp import database, hashing, worker
+from idp import hashing, worker
 from idp.accounts.visitor import OPERATOR
 from idp.app import create_app
 from idp.migrations import runner
@@ -28,6 +28,7 @@ from idp.models import User
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.keys import ensure_keys
 from idp.settings import Settings
+from idp.storage import database
 from idp.web import context
 from tests import compiled_once, factories, postgresql
 from tests.ports import free_port

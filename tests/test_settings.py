@@ -6,7 +6,8 @@ import pytest
 
 from idp import settings as module
 from idp.errors import SettingsError
-from idp.settings import Settings, declared, default_of, is_loopback, load
+from idp.setting_rules import is_loopback
+from idp.settings import Settings, declared, default_of, load
 
 SECRET = "0123456789abcdef0123456789abcdef"  # gitleaks:allow
 

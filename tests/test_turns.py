@@ -8,9 +8,10 @@ from contextlib import ExitStack
 import pytest
 from sqlalchemy import text
 
-from idp import clock, crypto, database, turns
+from idp import clock, crypto, turns
 from idp.serving.server import THREADS
 from idp.settings import Settings
+from idp.storage import database, write_lock
 from idp.web.one_at_a_time import OneAtATime
 from tests.waiting import until
 
@@ -143,33 +144,33 @@ def test_where_somebody_waits_for_the_databases_lock_for_long_the_others_step_as
     with engine.connect() as holder:
         holder.execute(text("INSERT INTO box VALUES ('first')"))
         writers[0].start()
-        until(lambda: len(database._waiting_since) == 1)
-        monkeypatch.setattr(database, "LONG", 0)
-        monkeypatch.setattr(database, "STEP_ASIDE_AFTER", PATIENCE)
+        until(lambda: len(write_lock._waiting_since) == 1)
+        monkeypatch.setattr(write_lock, "LONG", 0)
+        monkeypatch.setattr(write_lock, "STEP_ASIDE_AFTER", PATIENCE)
         writers[1].start()
         try:
-            until(lambda: len(database._waiting_since) == 2)
+            until(lambda: len(write_lock._waiting_since) == 2)
             assert turns._turn.acquire(timeout=PATIENCE)
             turns._turn.release()
         finally:
             holder.commit()
             for writer in writers:
                 writer.join()
-    assert database._waiting_since == []
+    assert write_lock._waiting_since == []
     engine.dispose()
 
 
 def test_while_others_here_get_the_lock_who_waits_for_long_has_bad_luck(tmp_path, monkeypatch):
     """And no reason for everybody else to step aside, and to leave the lock to other processes."""
     engine = database.open_engine(Settings(instance=tmp_path))
-    monkeypatch.setattr(database, "LONG", PATIENCE)
-    monkeypatch.setattr(database, "_last_began", [0.0])
-    monkeypatch.setattr(database, "_waiting_since", [clock.ticks() - 2 * PATIENCE])
-    assert database._is_long_taken()
+    monkeypatch.setattr(write_lock, "LONG", PATIENCE)
+    monkeypatch.setattr(write_lock, "_last_began", [0.0])
+    monkeypatch.setattr(write_lock, "_waiting_since", [clock.ticks() - 2 * PATIENCE])
+    assert write_lock._is_long_taken()
     with engine.begin() as db:
         db.execute(text("CREATE TABLE box (content TEXT)"))
         db.execute(text("INSERT INTO box VALUES ('mine')"))
-    assert not database._is_long_taken()
+    assert not write_lock._is_long_taken()
     engine.dispose()
 
 
@@ -184,15 +185,15 @@ def test_nobody_waits_for_a_connection_with_a_turn_in_hand(tmp_path):
 
 def test_sqlites_lock_is_only_taken_by_whoever_has_the_turn(tmp_path, monkeypatch):
     """Else whoever has that lock would wait for a turn that somebody keeps who waits for that lock."""
-    monkeypatch.setattr(database, "STEP_ASIDE_AFTER", 0.01)
+    monkeypatch.setattr(write_lock, "STEP_ASIDE_AFTER", 0.01)
     has_turn = []
-    real = database._begins
+    real = write_lock._begins
 
     def begins(cursor):
         has_turn.append(turns._mine.is_held)
         return real(cursor)
 
-    monkeypatch.setattr(database, "_begins", begins)
+    monkeypatch.setattr(write_lock, "_begins", begins)
     other, own = (
         sqlite3.connect(tmp_path / "file", isolation_level=None, check_same_thread=False, timeout=0) for _ in range(2)
     )
@@ -200,7 +201,7 @@ def test_sqlites_lock_is_only_taken_by_whoever_has_the_turn(tmp_path, monkeypatc
     release = threading.Timer(0.2, other.rollback)
     release.start()
     with turns.taken():
-        database._take_write_lock(own.cursor())
+        write_lock.take_write_lock(own.cursor())
     release.join()
     assert own.in_transaction
     assert has_turn.count(True) == len(has_turn) > 2

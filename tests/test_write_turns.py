@@ -13,10 +13,11 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
-from idp import database, write_turns
-from idp.database import open_engine
+from idp import patience
 from idp.settings import Settings
-from idp.write_turns import WriteTurns
+from idp.storage import write_lock, write_turns
+from idp.storage.database import open_engine
+from idp.storage.write_turns import WriteTurns
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "eventfd"), reason="needs Linux's eventfd"),
@@ -104,7 +105,7 @@ def test_a_transaction_gives_its_turn_back(engine: Engine, turns: WriteTurns, en
 def test_a_lock_that_does_not_come_leaves_the_turn_to_others(
     engine: Engine, turns: WriteTurns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.1)
+    monkeypatch.setattr(patience, "BUSY_TIMEOUT", 0.1)
     other = sqlite3.connect(tmp_path / "idp.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with engine.connect() as connection:
@@ -147,7 +148,7 @@ def test_a_slow_one_keeps_its_own(engine: Engine, turns: WriteTurns) -> None:
 
     thread = threading.Thread(target=write)
     thread.start()
-    time.sleep(4 * database.STEP_ASIDE_AFTER)
+    time.sleep(4 * write_lock.STEP_ASIDE_AFTER)
     assert done == []
     slow.commit()
     thread.join()
@@ -160,7 +161,7 @@ def test_who_waits_for_another_process_is_woken_and_does_not_look(
     engine: Engine, turns: WriteTurns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[float] = []
-    monkeypatch.setattr(database.time, "sleep", looks.append)
+    monkeypatch.setattr(write_lock.time, "sleep", looks.append)
     assert turns.take(0)
     thread = threading.Timer(0.02, turns.give_back)
     thread.start()

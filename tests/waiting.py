@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
-from idp import database
 from idp.settings import Settings
+from idp.storage import database
 
 PATIENCE = 120  # seconds; what does not come is a fault, what comes late is only late
 LOOK_EVERY = 0.05

@@ -27,7 +27,8 @@ LEAKED = 4  # accounts whose passwords attackers have
 PEOPLE = ("owner", "neighbour", "newcomer", "sso", "app", "attacker", *(f"leak{number}" for number in range(LEAKED)))
 _ADD = """
 import sys
-from idp import database, settings
+from idp import settings
+from idp.storage import database
 from idp.accounts import registration
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR

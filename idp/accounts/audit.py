@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from idp import clock, metrics
 from idp.accounts.visitor import Visitor
 from idp.models import AuditEvent
-from idp.statements import Prepared
+from idp.storage.statements import Prepared
 
 
 class Event(StrEnum):

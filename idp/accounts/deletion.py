@@ -7,9 +7,10 @@ from idp import clock
 from idp.accounts import audit, names, one_time_links, passwords, sessions
 from idp.accounts.audit import Event
 from idp.accounts.visitor import SYSTEM, Visitor
+from idp.clock import DAY
 from idp.mail import messages, outbox
 from idp.models import User
-from idp.settings import DAY, Settings
+from idp.settings import Settings
 
 REVOCABLE = 7 * DAY  # seconds
 

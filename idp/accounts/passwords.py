@@ -14,13 +14,13 @@ from idp.accounts import audit, names, one_time_links, sessions, throttle
 from idp.accounts.audit import Event
 from idp.accounts.users import Person
 from idp.accounts.visitor import Visitor
-from idp.database import pause
 from idp.errors import InvalidInputError, NotFoundError, PasswordRefused
 from idp.hashing import Lane, Place
 from idp.mail import messages, outbox
 from idp.models import User
 from idp.settings import Settings
-from idp.statements import Prepared, value
+from idp.storage.lean_session import pause
+from idp.storage.statements import Prepared, value
 
 MOST = 1024
 _CHANGED_LATELY = 60  # seconds in which a button may be pressed twice

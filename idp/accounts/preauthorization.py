@@ -18,12 +18,13 @@ from idp.accounts import audit, names, one_time_links
 from idp.accounts.audit import Event
 from idp.accounts.roles import fault_of_role
 from idp.accounts.visitor import Visitor
-from idp.database import INSERTS, EitherInsert, insert_into
+from idp.clock import DAY
 from idp.errors import ExpiredError
 from idp.mail import messages, outbox
 from idp.models import Preauthorization, User
-from idp.settings import DAY, Settings
-from idp.statements import Prepared
+from idp.settings import Settings
+from idp.storage.database import INSERTS, EitherInsert, insert_into
+from idp.storage.statements import Prepared
 
 INVITATION_LIFETIME = 7 * DAY
 _PAGE = 500

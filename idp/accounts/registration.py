@@ -29,11 +29,12 @@ from idp.accounts.roles import begin_with_roles, change_roles
 from idp.accounts.same_work import trial
 from idp.accounts.users import Person
 from idp.accounts.visitor import SYSTEM, Visitor
+from idp.clock import DAY
 from idp.errors import AlreadyExistsError, InvalidInputError, RegistrationRefused
 from idp.mail import outbox
 from idp.models import User
 from idp.sentences import Sentence
-from idp.settings import DAY, RegistrationPolicy, Settings
+from idp.settings import RegistrationPolicy, Settings
 
 PENDING_LIFETIME = 7 * DAY
 POLICIES: Sequence[RegistrationPolicy] = ("open", "preauthorized", "closed")  # the narrower the later

@@ -17,12 +17,13 @@ from idp.accounts import audit, ended_sessions, names
 from idp.accounts.audit import Event
 from idp.accounts.ended_sessions import EndedSessions
 from idp.accounts.visitor import SYSTEM, Visitor
+from idp.clock import DAY
 from idp.models import BrowserSession, User
 from idp.settings import Settings
-from idp.statements import Prepared, Row, value
+from idp.storage.statements import Prepared, Row, value
 
 TOUCH_EVERY = 300  # seconds between two writes of last_seen_at
-KEPT_AFTER_END = 90 * 86_400  # seconds that an ended session says which browsers an account knows
+KEPT_AFTER_END = 90 * DAY  # seconds that an ended session says which browsers an account knows
 
 PASSWORD_ACR = "aal1"  # noqa: S105 - NIST SP 800-63B: one factor
 PASSWORD_AMR = ("pwd",)  # RFC 8176 section 2

@@ -6,10 +6,11 @@ from idp import clock, hashing, sentences
 from idp.accounts import audit, names, passwords, sessions, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
+from idp.clock import DAY
 from idp.errors import AddressUnverified, SignInRefused, Throttled
 from idp.hashing import Place
-from idp.settings import DAY, Settings
-from idp.statements import Row
+from idp.settings import Settings
+from idp.storage.statements import Row
 
 TEMPORARY_LIFETIME = 3 * DAY  # seconds that a one-time password opens an account for
 

@@ -21,13 +21,13 @@ from sqlalchemy.sql.dml import ReturningInsert
 from idp import clock, crypto, metrics
 from idp.accounts import names, shared_buckets
 from idp.accounts.shared_buckets import SharedBuckets
-from idp.batches import delete_expired
-from idp.database import INSERTS, EitherInsert
 from idp.errors import Busy, Throttled
 from idp.hashing import Lane
 from idp.models import Throttle
 from idp.settings import Settings
-from idp.statements import Prepared, value
+from idp.storage.batches import delete_expired
+from idp.storage.database import INSERTS, EitherInsert
+from idp.storage.statements import Prepared, value
 
 SIGN_IN_ACCOUNT = "sign_in_account"
 SIGN_IN_KNOWN_BROWSER = "sign_in_known_browser"

@@ -12,10 +12,10 @@ from idp import clock, crypto, sentences
 from idp.accounts import audit, names, sessions
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
-from idp.database import insert_into
 from idp.errors import AlreadyExistsError, NotFoundError
 from idp.models import User
-from idp.statements import Prepared, Row, value
+from idp.storage.database import insert_into
+from idp.storage.statements import Prepared, Row, value
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from idp.accounts import audit, users
 from idp.accounts.audit import Event
 from idp.cli import output
 from idp.cli.instance import load_ready, open_ready
-from idp.database import open_engine
+from idp.clock import DAY
 from idp.errors import NotFoundError
 from idp.models import AuditEvent, User
+from idp.storage.database import open_engine
 
-SPANS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+SPANS = {"s": 1, "m": 60, "h": 3_600, "d": DAY, "w": 604_800}
 LOOK_EVERY = 1.0  # seconds between two looks with --follow
 MANY = 100_000  # events of half a minute
 LATE = 30  # seconds after which a row cannot appear any more that was written by a slower transaction

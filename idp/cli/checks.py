@@ -22,21 +22,24 @@ from idp.cli.departures import find_departures
 from idp.cli.faults import explain
 from idp.cli.instance import WITHOUT_DATABASE, database_file
 from idp.cli.invariants import INVARIANTS, Invariant
-from idp.database import LOG_KEPT, open_engine, open_session
+from idp.clock import DAY
 from idp.errors import NotReadyError
 from idp.mail import queue
 from idp.mail.outbox_folder import folder_of
 from idp.mail.smtp import SmtpTransport
 from idp.mail.transport import Unreachable
 from idp.oidc import client_store, keys
-from idp.settings import SECRET_KEY_NAME, Settings, is_loopback
+from idp.setting_rules import is_loopback
+from idp.settings import SECRET_KEY_NAME, Settings
+from idp.storage.database import open_engine, open_session
+from idp.storage.sqlite import LOG_KEPT
 
 Verdict = Literal["ok", "note", "warning", "fault"]
 
 EARLIEST, LATEST = 1_767_225_600, 4_102_444_800  # 2026 and 2100: a clock outside of them is not set
 DRIFT = 5  # seconds that clocks may differ
-KEY_AGE = 366 * 86_400  # a year: rotate then, where the worker does not
-KEY_DELAY = 86_400  # seconds that the worker may be late
+KEY_AGE = 366 * DAY  # a year: rotate then, where the worker does not
+KEY_DELAY = DAY  # seconds that the worker may be late
 ANSWER_WITHIN = 3  # seconds
 MAIL_WAITS = 600  # seconds
 LOG_MOST = 4 * LOG_KEPT  # bytes of SQLite's log
@@ -184,7 +187,7 @@ def _signing_keys(loaded: Settings) -> Finding:
     if missing := [algorithm for algorithm in keys.ALGORITHMS if algorithm not in ring.active]:
         return Finding("fault", f"no active key for {', '.join(missing)}", "Run `idp init`.")
     oldest = max(clock.now() - (key.activated_at or key.created_at) for key in active)
-    told = f"{', '.join(sorted(ring.active))} active, {oldest // 86_400} days old"
+    told = f"{', '.join(sorted(ring.active))} active, {oldest // DAY} days old"
     if loaded.key_rotation_interval and oldest > loaded.key_rotation_interval + loaded.key_publish_lead + KEY_DELAY:
         return Finding("warning", told, "The worker exchanges keys of this age: does one run?")
     if not loaded.key_rotation_interval and oldest > KEY_AGE:

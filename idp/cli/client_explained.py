@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from idp.cli import output
+from idp.clock import DAY
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import DEVICE_CODE_GRANT, IMPLICIT, TOKEN_EXCHANGE_GRANT, ClientMetadata
 from idp.settings import Settings
 
-_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+_UNITS = (("day", DAY), ("hour", 3_600), ("minute", 60), ("second", 1))
 _GRANTS_OF_PEOPLE = frozenset({"authorization_code", IMPLICIT, DEVICE_CODE_GRANT})
 _FORMATS = {"opaque": "opaque", "jwt": "JWT"}
 _METHODS = {

@@ -9,9 +9,10 @@ from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import open_ready
 from idp.cli.preauthorize import read_expiry
+from idp.clock import DAY
 from idp.oidc import initial_tokens
 
-WEEK = 7 * 86_400
+WEEK = 7 * DAY
 
 
 @click.group("token", short_help="Tokens by which software registers itself.")

@@ -14,9 +14,9 @@ from idp import migrations
 from idp.cli import output, progress, sqlite_work
 from idp.cli.instance import SIDE_NAMES
 from idp.cli.private_files import PRIVATE_FILE, sync, sync_folder
-from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.settings import Settings
+from idp.storage.database import open_engine
 
 LARGE = 100 << 20  # bytes that take some seconds to check
 WAIT = 15  # seconds for SQLite's lock

@@ -10,11 +10,11 @@ import psycopg
 from sqlalchemy import Boolean, Connection, Table, func, select
 
 from idp.cli import database_copy, progress
-from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.migrations import runner
 from idp.models import Base
 from idp.settings import Settings, sqlite_url
+from idp.storage.database import open_engine
 
 _AT_ONCE = 1_000  # rows
 

@@ -23,9 +23,9 @@ from idp.cli.client_streamlit import register
 from idp.cli.init import initialise
 from idp.cli.secrets_toml import SecretsToml
 from idp.cli.serve import check_free
-from idp.database import open_session
 from idp.errors import NotReadyError, SettingsError
 from idp.settings import PREFIX, Settings
+from idp.storage.database import open_session
 
 HOST = "127.0.0.1"
 PORT = click.IntRange(1, 65535)

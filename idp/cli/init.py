@@ -16,11 +16,11 @@ from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import SIDE_NAMES, database_file
 from idp.cli.private_files import created, sync_folder
-from idp.database import open_session
 from idp.errors import NotReadyError
 from idp.migrations import runner
 from idp.oidc import keys
 from idp.settings import SECRET_KEY_NAME, Settings
+from idp.storage.database import open_session
 
 PRIVATE_FOLDER = 0o700
 

@@ -16,9 +16,9 @@ from idp.accounts.audit import Event
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.faults import explain
-from idp.database import open_engine, open_session
 from idp.errors import NotReadyError, SettingsError
 from idp.settings import SECRET_KEY_NAME, TOML_NAME, Settings
+from idp.storage.database import open_engine, open_session
 
 WITHOUT_DATABASE = "run `idp init` if this instance is new, and `idp restore` if it had one"
 SIDE_NAMES = ("-wal", "-shm", "-journal")  # of files that belong to SQLite's file beside them, and to no other

@@ -18,6 +18,7 @@ from idp.accounts import sessions
 from idp.accounts.audit import Event
 from idp.accounts.visitor import OPERATOR
 from idp.cli import sqlite_work
+from idp.clock import DAY
 from idp.models import (
     AuditEvent,
     AuthorizationGrant,
@@ -32,7 +33,6 @@ from idp.models import (
     User,
 )
 from idp.oidc.backchannel import KEPT_AFTER_END
-from idp.settings import DAY
 
 SHOWN = 5  # offenders that are named
 CLOCK_SLACK = 300  # seconds that clocks of several machines may lie apart

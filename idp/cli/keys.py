@@ -6,10 +6,11 @@ from idp import clock
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import open_ready
+from idp.clock import DAY
 from idp.oidc import key_rotation
 from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY
 
-DAY, HOUR = 86_400, 3_600
+HOUR = 3_600
 WARNING = (
     "Every key is exchanged at once, and whatever the old ones signed is refused: ID tokens, JWT access tokens and "
     "sign-outs that apps have under way. People stay signed in here. Until an app has fetched the new keys, its "

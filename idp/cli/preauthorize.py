@@ -15,10 +15,11 @@ from idp.accounts.preauthorization import Preauthorized
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import open_ready
+from idp.clock import DAY
 from idp.errors import InvalidInputError
 from idp.settings import Settings
 
-SPANS = {"h": 3_600, "d": 86_400, "w": 604_800}
+SPANS = {"h": 3_600, "d": DAY, "w": 604_800}
 STDIN = "-"
 MOST_BYTES = 16 << 20  # of what comes on stdin: half a million addresses
 

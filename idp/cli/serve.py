@@ -9,11 +9,12 @@ import click
 from idp.accounts import shared_buckets
 from idp.accounts.visitor import SYSTEM
 from idp.cli.instance import load_ready
-from idp.database import open_session
 from idp.errors import NotReadyError
 from idp.oidc import keys
 from idp.serving.start import Serving, become_server
-from idp.settings import Settings, is_loopback
+from idp.setting_rules import is_loopback
+from idp.settings import Settings
+from idp.storage.database import open_session
 
 
 @click.command

@@ -12,8 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from idp.accounts import names
 from idp.cli import output, progress, transfer_report
 from idp.cli.instance import load_ready
-from idp.database import open_engine
 from idp.settings import Settings
+from idp.storage.database import open_engine
 from idp.transfer import accounts_file, streamlit_authenticator, text_file
 from idp.transfer.candidates import Candidate, Source
 from idp.transfer.checking import Checker

@@ -13,7 +13,7 @@ import click
 from idp import crypto, logs, metrics, settings, worker
 from idp.cli import output
 from idp.cli.instance import load_ready, wire
-from idp.database import open_engine
+from idp.storage.database import open_engine
 
 
 @click.command

@@ -15,9 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from idp import batches, clock
-from idp.batches import Batch, in_batches
-from idp.database import is_fault_of_storage
+from idp import clock
 from idp.errors import NotReadyError
 from idp.mail import queue
 from idp.mail.envelope import Envelope, compose
@@ -27,6 +25,9 @@ from idp.mail.queue import Claimed
 from idp.mail.smtp import SmtpTransport, longest_step
 from idp.mail.transport import NotEver, NotNow, Transport, TransportError, Unreachable
 from idp.settings import Settings
+from idp.storage import batches
+from idp.storage.batches import Batch, in_batches
+from idp.storage.database import is_fault_of_storage
 
 BROKEN_MOST = 3  # connections that may break in one round before it ends
 NOTE_AGAIN_AFTER = 2  # seconds, where the database is away when a mail has gone

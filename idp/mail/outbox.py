@@ -8,13 +8,14 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
+from idp.clock import DAY
 from idp.mail.messages import Message
 from idp.models import MailMessage
 from idp.settings import Settings
 
 PURPOSE = "mail"  # the sealing key's
 BULK = ("invitation",)  # kinds of which an operator posts thousands at once, while nobody sits and waits for one
-HEAD_START = 86_400  # seconds by which other mail is due earlier: it goes before bulk that has waited for less
+HEAD_START = DAY  # seconds by which other mail is due earlier: it goes before bulk that has waited for less
 ADDRESS_MOST = 254  # characters (RFC 5321 section 4.5.3.1.3)
 
 log = logging.getLogger(__name__)

@@ -7,15 +7,16 @@ from sqlalchemy import ColumnElement, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, metrics
-from idp.leases import Leases
+from idp.clock import DAY
 from idp.models import AuditEvent, MailMessage
+from idp.storage.leases import Leases
 
 GIVEN_UP = "provider:mail:give_up"  # the audit's event
 WAITS = (60, 300, 900, 3_600)  # seconds after the first, second ... attempt; the last one goes on
 WAIT_FOR_SERVER = 300  # seconds at most between two attempts to reach a mail server that is away
-GIVE_UP_AFTER = 2 * 86_400  # seconds since the mail was posted
+GIVE_UP_AFTER = 2 * DAY  # seconds since the mail was posted
 LEAST_ATTEMPTS = 3  # an old mail that was put back, or found by a worker that was away, has a chance too
-KEPT_AFTER_END = 30 * 86_400
+KEPT_AFTER_END = 30 * DAY
 STATES = ("waiting", "sent", "failed")
 
 

@@ -6,10 +6,10 @@ from tempfile import TemporaryDirectory
 
 from alembic import command
 
-from idp.database import open_engine
 from idp.migrations.revisions import FOLDER, known_revisions
 from idp.migrations.runner import configuration, upgrade
 from idp.settings import Settings
+from idp.storage.database import open_engine
 
 
 def write_next_step(message: str) -> None:

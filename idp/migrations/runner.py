@@ -7,11 +7,12 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from idp.database import LOCK_WITHIN, open_engine
 from idp.errors import NotReadyError
 from idp.migrations import revisions
 from idp.migrations.revisions import FOLDER
 from idp.settings import Settings
+from idp.storage.database import open_engine
+from idp.storage.postgresql import LOCK_WITHIN
 
 _ADVISORY_LOCK = 0x1D9_0001  # any number, as long as every release of this project takes the same
 

@@ -18,8 +18,8 @@ from idp import clock
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import SYSTEM
+from idp.clock import DAY
 from idp.errors import NotReadyError
-from idp.leases import Leases
 from idp.models import AuthorizationGrant, BrowserSession, LogoutNotice
 from idp.oidc import keys, token_status
 from idp.oidc.client_store import load_client
@@ -28,6 +28,7 @@ from idp.oidc.outgoing import WHOLE_TIMEOUT, OutgoingError, post_form
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
 from idp.settings import Settings
+from idp.storage.leases import Leases
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 TOKEN_LIFETIME = 120  # seconds (section 2.4)
@@ -37,8 +38,8 @@ AT_ONCE = 8  # apps that are being told
 SILENT_AT_ONCE = 4  # of these, such as did not answer the last time: they may hang again, and others need a place
 LOOK_EVERY = 1  # seconds between two looks for what fell due while others are slow to answer
 ROUND = 2 * WHOLE_TIMEOUT  # seconds; what hung at first has failed by half of it, and leaves its place to others
-GIVE_UP_AFTER = 2 * 86_400  # seconds
-KEPT_AFTER_END = 7 * 86_400
+GIVE_UP_AFTER = 2 * DAY  # seconds
+KEPT_AFTER_END = 7 * DAY
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from idp.models import User, UserRole
 from idp.oidc import scopes as known_scopes
-from idp.statements import Row
+from idp.storage.statements import Row
 
 _CLAIMS_MOST = 4096  # characters of a claims parameter
 _roles = (

@@ -17,12 +17,12 @@ from joserfc.jwk import Key, OctKey
 from sqlalchemy.orm import Session
 
 from idp import crypto, turns
-from idp.database import pause
 from idp.oidc.clients import ClientMetadata, make_room
 from idp.oidc.key_sets import import_keys
 from idp.oidc.outgoing import OutgoingError, fetch
 from idp.oidc.signatures import registry as registry  # noqa: PLC0414 - for whoever checks a client's JWT
 from idp.settings import Settings
+from idp.storage.lean_session import pause
 
 PUBLIC_KEY_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519")
 SECRET_ALGORITHMS = ("HS256", "HS384", "HS512")

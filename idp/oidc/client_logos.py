@@ -12,14 +12,15 @@ from sqlalchemy import Engine, and_, case, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock
-from idp.database import insert_into
+from idp.clock import DAY
 from idp.models import Client, ClientLogo
 from idp.oidc.outgoing import OutgoingError, fetch
 from idp.oidc.pictures import Picture, recognise
 from idp.settings import Settings
+from idp.storage.database import insert_into
 
 LOGO_MOST = 128 * 1024  # bytes
-REFETCH_AFTER = 7 * 86_400  # seconds
+REFETCH_AFTER = 7 * DAY  # seconds
 TRY_AGAIN_AFTER = 3_600  # seconds, where there was nothing to show
 _ACCEPT = "image/png, image/webp, image/jpeg, image/gif"
 

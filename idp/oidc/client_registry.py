@@ -15,7 +15,7 @@ from idp.oidc.client_store import load_client
 from idp.oidc.clients import ClientMetadata, make_room
 from idp.oidc.consents import GivenConsent
 from idp.settings import Settings
-from idp.statements import Prepared, value
+from idp.storage.statements import Prepared, value
 
 _VERSION = Prepared(select(Client.version).where(Client.client_id == value("client_id")))
 _SESSION_AND_BOTH = Prepared(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from idp.accounts import names
 from idp.accounts.registration import POLICIES
+from idp.clock import DAY
 from idp.oidc import client_field_rules as own
 from idp.oidc import client_uris as uris
 from idp.oidc.client_rule_kinds import Rule, between, each, one_of, text
@@ -34,7 +35,7 @@ def check_metadata(metadata: ClientMetadata, secret: str | None = None) -> None:
     names.refuse(faults)
 
 
-_lifetime = between(10, 366 * 86_400, "A lifetime is 10 seconds to 366 days.")
+_lifetime = between(10, 366 * DAY, "A lifetime is 10 seconds to 366 days.")
 
 RULES: Sequence[tuple[str, Rule]] = (
     ("client_id", own.client_id),

@@ -11,6 +11,7 @@ from idp import clock, crypto
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import SYSTEM, Visitor
+from idp.clock import DAY
 from idp.errors import AlreadyExistsError, NotFoundError
 from idp.models import AuthorizationGrant, Client, Consent
 from idp.oidc import subjects
@@ -19,7 +20,7 @@ from idp.oidc.client_rules import check_metadata
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 
-UNUSED_FOR = 30 * 86_400  # seconds after which a client that registered itself, and that nobody uses, is removed
+UNUSED_FOR = 30 * DAY  # seconds after which a client that registered itself, and that nobody uses, is removed
 _SECRET_COLUMNS = ("client_secret_digest", "client_secret_sealed", "registration_token_digest", "version")
 _COLUMNS = tuple(getattr(Client, name) for name in ClientMetadata.__dataclass_fields__)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import SplitResult, urlsplit
 
 from idp.oidc.clients import ClientMetadata
-from idp.settings import is_loopback
+from idp.setting_rules import is_loopback
 
 REDIRECT_URI_MOST = 2_000  # characters: a browser must carry it, with our answer behind it
 URI_MOST = 500  # characters, as the columns have it

@@ -16,13 +16,13 @@ from idp.accounts import audit, sessions
 from idp.accounts.audit import Event
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
-from idp.database import INSERTS
 from idp.models import AuthorizationGrant, BrowserSession, Client, User
 from idp.oidc import carried_codes, token_status
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
-from idp.statements import Prepared, Row, value
+from idp.storage.database import INSERTS
+from idp.storage.statements import Prepared, Row, value
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider

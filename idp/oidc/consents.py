@@ -11,12 +11,12 @@ from idp import clock
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
-from idp.database import insert_into
 from idp.models import AuthorizationGrant, BrowserSession, Client, Consent, User
 from idp.oidc import logout_notices, token_status
 from idp.oidc import scopes as known_scopes
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.settings import Settings
+from idp.storage.database import insert_into
 
 
 @dataclass(frozen=True)

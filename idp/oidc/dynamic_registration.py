@@ -13,12 +13,12 @@ from idp import crypto
 from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
-from idp.database import pause
 from idp.errors import AlreadyExistsError, InvalidInputError
 from idp.oidc import client_document, client_store, initial_tokens, self_description
 from idp.oidc.client_admission import admit_client
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
+from idp.storage.lean_session import pause
 
 PREFIX = "idp_rg_"  # lets scanners for leaked secrets know a registration access token when they see one
 _DESCRIPTION_MOST = 500  # characters

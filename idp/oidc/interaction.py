@@ -27,7 +27,7 @@ from idp.oidc.authorization_request import (
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.next_step import Facts
 from idp.oidc.requests import Parameters
-from idp.statements import Prepared, value
+from idp.storage.statements import Prepared, value
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider

@@ -19,7 +19,7 @@ from idp.oidc.requests import ProtocolRequest
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
 from idp.oidc.token_status import ActiveToken
-from idp.statements import Row
+from idp.storage.statements import Row
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider

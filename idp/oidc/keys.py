@@ -31,7 +31,7 @@ from idp.accounts.visitor import Visitor
 from idp.errors import NotReadyError
 from idp.models import SigningKey
 from idp.settings import Settings
-from idp.statements import Prepared, value
+from idp.storage.statements import Prepared, value
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")  # there is a key for each at any time: any client may choose any
 RELOAD_EVERY = 60  # seconds after which a running process looks for rotated keys

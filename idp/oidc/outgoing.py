@@ -21,7 +21,8 @@ from werkzeug.datastructures import ResponseCacheControl
 from werkzeug.http import parse_cache_control_header
 
 from idp import patience, turns
-from idp.settings import Settings, is_loopback
+from idp.setting_rules import is_loopback
+from idp.settings import Settings
 
 STEP_TIMEOUT = 5  # seconds for each step on the wire
 WHOLE_TIMEOUT = 15  # seconds for the answer as a whole

@@ -16,13 +16,13 @@ from authlib.oauth2.base import OAuth2Error
 from sqlalchemy.orm import Session
 
 from idp import clock
-from idp.database import pause
 from idp.oidc.authorization_checks import READ
 from idp.oidc.authorization_response import in_order
 from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, JwtRefused, read_header, read_unsigned
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.outgoing import OutgoingError, fetch
 from idp.oidc.requests import REPEATABLE, Parameters, safe
+from idp.storage.lean_session import pause
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider

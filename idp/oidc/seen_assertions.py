@@ -5,8 +5,8 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from idp import crypto
-from idp.database import insert_into
 from idp.models import SeenAssertion
+from idp.storage.database import insert_into
 
 
 def is_first_time(

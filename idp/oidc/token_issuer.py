@@ -16,7 +16,7 @@ from idp.oidc.encryption import encrypt_jwt
 from idp.oidc.keys import Key
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import subject_of
-from idp.statements import Prepared, Row
+from idp.storage.statements import Prepared, Row
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider

@@ -9,14 +9,14 @@ from sqlalchemy.orm import Session
 from idp import clock
 from idp.accounts import ended_sessions, sessions
 from idp.accounts.ended_sessions import EndedSessions
-from idp.database import insert_into
 from idp.models import AuthorizationGrant, BrowserSession, Client, RefreshToken, RevokedAccessToken, User
 from idp.oidc import access_token, claims, jwt_access_token, refresh_tokens
 from idp.oidc import scopes as known_scopes
 from idp.oidc.access_token import AccessToken
 from idp.oidc.clients import TOKEN_EXCHANGE_GRANT, ClientMetadata
 from idp.settings import Settings
-from idp.statements import Prepared, Row, value
+from idp.storage.database import insert_into
+from idp.storage.statements import Prepared, Row, value
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider

@@ -14,10 +14,11 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from idp import logs, write_turns
+from idp import logs
 from idp.serving import draining, threads, web_process
 from idp.serving.companion import Companion
 from idp.serving.start import Serving
+from idp.storage import write_turns
 
 THREADS = threads.AT_HAND + threads.SPARE  # of a web process, at most
 CONNECTIONS = 2048  # that a web process has open at once

@@ -10,8 +10,8 @@ from idp import clock, crypto
 from idp.accounts import names
 from idp.accounts.audit import Event
 from idp.accounts.visitor import OPERATOR
-from idp.database import insert_into
 from idp.models import AuditEvent, Preauthorization, User
+from idp.storage.database import insert_into
 from idp.transfer.candidates import Invitee
 from idp.transfer.checking import permitted_roles
 from idp.transfer.report import Kind, Report

@@ -15,9 +15,9 @@ from idp import clock, crypto
 from idp.accounts import roles
 from idp.accounts.audit import Event
 from idp.accounts.visitor import OPERATOR
-from idp.database import insert_into
 from idp.models import AuditEvent, User, UserRole
 from idp.settings import Settings
+from idp.storage.database import insert_into
 from idp.transfer.checking import Row
 from idp.transfer.hashing import hash_passwords
 from idp.transfer.report import Kind, Report

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
-from idp.database import LeanSession
 from idp.errors import SessionRequired
 from idp.oidc.server import Provider
 from idp.settings import Settings
+from idp.storage.lean_session import LeanSession
 from idp.web.exchange import CookieNames, current
 
 

@@ -10,11 +10,12 @@ from werkzeug.http import dump_cookie
 from idp import clock
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
+from idp.clock import DAY
 from idp.oidc.session_state import browser_state_of
 from idp.settings import Settings
 from idp.web.exchange import Exchange, current
 
-BROWSER_COOKIE_LIFETIME = 400 * 86_400  # seconds; what browsers keep at most
+BROWSER_COOKIE_LIFETIME = 400 * DAY  # seconds; what browsers keep at most
 _Header = tuple[str, str]
 
 

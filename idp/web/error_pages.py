@@ -14,10 +14,10 @@ from flask import Flask, Response, make_response, redirect, render_template, req
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
-from idp.database import is_fault_of_storage
 from idp.errors import BUSY_RETRY_AFTER, Busy, IdpError, InvalidInputError, Refusal, SessionRequired, Throttled
 from idp.logs import request_id
 from idp.oidc.clients import ClientMetadata
+from idp.storage.database import is_fault_of_storage
 from idp.web import texts
 from idp.web.at_hand import NO_ROOM
 from idp.web.texts import text, told, wait

@@ -18,10 +18,10 @@ from idp import crypto, patience
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
-from idp.database import LeanSession, SessionPool
 from idp.oidc.requests import FIELDS_MOST, FORM
 from idp.oidc.server import Provider
 from idp.settings import Settings
+from idp.storage.lean_session import LeanSession, SessionPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

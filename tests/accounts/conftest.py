@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
-from idp import crypto, database
+from idp import crypto
 from idp.accounts.visitor import Visitor
 from idp.errors import Refusal
 from idp.mail import outbox
 from idp.models import MailMessage
 from idp.settings import Settings
+from idp.storage import database
 
 
 @dataclass

@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
-from idp import database, worker
+from idp import worker
 from idp.accounts import deletion, ended_sessions, recovery, sessions, sign_in
 from idp.accounts.audit import list_events
 from idp.errors import InvalidInputError, NotFoundError, SignInRefused, Throttled
 from idp.models import AuditEvent, BrowserSession, OneTimeLink, User, UserRole
+from idp.storage import database
 from tests.factories import PASSWORD
 
 

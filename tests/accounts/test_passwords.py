@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp import crypto, database, hashing
+from idp import crypto, hashing
 from idp.accounts import deletion, email_change, passwords, sessions, sign_in
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
 from idp.errors import InvalidInputError, NotFoundError, PasswordRefused, SignInRefused, Throttled
 from idp.models import User
 from idp.settings import Settings
+from idp.storage import database
 from tests.factories import PASSWORD
 
 NEW = "seven purple elephants dancing"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from idp import crypto, database
+from idp import crypto
 from idp.accounts import email_verification, preauthorization, registration, roles, sign_in, users
 from idp.accounts.audit import list_events
 from idp.accounts.registration import RegistrationRules, effective_policy
@@ -23,6 +23,7 @@ from idp.errors import (
     Throttled,
 )
 from idp.models import Throttle, User
+from idp.storage import database
 from tests.accounts.conftest import at_once, outline
 from tests.factories import PASSWORD
 

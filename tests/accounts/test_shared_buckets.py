@@ -11,9 +11,9 @@ from redis import Redis
 from sqlalchemy import func, select
 
 from idp import clock as provider_clock
-from idp import database
 from idp.accounts import shared_buckets, throttle
 from idp.models import BrowserSession, Throttle
+from idp.storage import database
 from tests.accounts import test_throttle as with_table
 from tests.accounts.test_throttle import KIND, spend  # noqa: F401 - a fixture
 from tests.factories import PASSWORD

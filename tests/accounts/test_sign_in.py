@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from idp import crypto, database
+from idp import crypto
 from idp.accounts import passwords, sessions, sign_in, users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.errors import SignInRefused, Throttled
 from idp.models import User
+from idp.storage import database
 from tests.factories import PASSWORD
 
 NEW = "seven purple elephants dancing"

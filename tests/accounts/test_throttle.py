@@ -10,11 +10,11 @@ from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from idp import clock as provider_clock
-from idp import database
 from idp.accounts import throttle
 from idp.accounts.visitor import Visitor
 from idp.errors import Throttled
 from idp.models import Throttle
+from idp.storage import database
 
 KIND = throttle.SIGN_IN_ACCOUNT
 

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from idp import settings as provider_settings
 from idp.cli import main
 from idp.cli.init import initialise
-from idp.database import open_engine
 from idp.settings import Settings
+from idp.storage.database import open_engine
 
 PASSWORD = "correct horse battery staple"
 Run = Callable[..., Result]

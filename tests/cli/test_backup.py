@@ -30,11 +30,11 @@ from idp.accounts.visitor import OPERATOR
 from idp.app import create_app
 from idp.cli import backup, backup_file, database_copy, sqlite_work
 from idp.cli.init import initialise
-from idp.database import open_engine, open_session
 from idp.errors import NotReadyError
 from idp.migrations import runner
 from idp.models import AuditEvent, Base, ClientLogo, User, UserRole
 from idp.settings import Settings
+from idp.storage.database import open_engine, open_session
 from idp.web import context
 from tests import factories, postgresql
 from tests.cli.conftest import PASSWORD, Run

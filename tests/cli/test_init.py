@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from idp import settings
 from idp.cli import init
-from idp.database import open_session
 from idp.migrations import revisions
 from idp.oidc import keys
+from idp.storage.database import open_session
 from tests.cli.conftest import Run
 
 

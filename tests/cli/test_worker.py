@@ -18,7 +18,7 @@ from sqlalchemy import Engine, event, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from idp import batches, clock, crypto, settings, worker
+from idp import clock, crypto, settings, worker
 from idp.accounts import sessions, users
 from idp.models import (
     AuthorizationGrant,
@@ -32,6 +32,7 @@ from idp.models import (
 from idp.serving import companion
 from idp.serving.companion import Companion
 from idp.settings import Settings
+from idp.storage import batches
 from idp.worker import Job
 from tests.cli.conftest import Run
 from tests.waiting import until

@@ -11,11 +11,12 @@ import authlib.oauth2.rfc6749.errors as oauth_errors
 import pytest
 
 import idp
-from idp import database, worker
+from idp import worker
 from idp.accounts.audit import Event
 from idp.errors import IdpError, Refusal
 from idp.models import Base
 from idp.settings import declared, default_of
+from idp.storage import postgresql
 from idp.web import error_pages
 from tests.house import pages
 from tests.house.pages import ROOT, section, tables
@@ -49,7 +50,7 @@ def test_the_settings_that_the_pages_mention_exist():
 
 def test_the_connections_that_a_database_server_needs_are_told():
     """Each job of a worker has one at most (`tests/cli/test_worker.py`)."""
-    web, work = database.CONNECTIONS, len(worker.JOBS)
+    web, work = postgresql.CONNECTIONS, len(worker.JOBS)
     told = " ".join(pages.read("deployment.md").split())
     assert f"each web process holds up to {web}, each worker {work}, one for each of its jobs" in told
     assert f"{web} for each web process, {work} for each worker" in told

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session as DatabaseSession
 
-from idp import database
 from idp.mail import messages, outbox
 from idp.settings import Settings
+from idp.storage import database
 
 HOST = "127.0.0.1"
 USERNAME, PASSWORD = "provider", "hush, mail server"  # gitleaks:allow

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from idp import database
 from idp.mail.delivery import deliver_due
 from idp.mail.smtp import longest_step
 from idp.models import MailMessage
 from idp.settings import Settings
+from idp.storage import database
 from tests.conftest import SECRET_KEY, Clock
 from tests.mail.conftest import HOST, Manners
 

@@ -11,12 +11,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
-from idp import database
 from idp.models import User
 from idp.oidc import backchannel, server
 from idp.oidc.authorization_response import WITH_TOKENS
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
+from idp.storage import database
 from idp.web import context
 from tests.document_server import DocumentServer
 from tests.oidc.listening import App, listening

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp import crypto, database
+from idp import crypto
 from idp.accounts.visitor import OPERATOR
 from idp.errors import AlreadyExistsError, InvalidInputError
 from idp.models import Client, User
@@ -17,6 +17,7 @@ from idp.oidc import client_store
 from idp.oidc.client_keys import SECRET_PURPOSE
 from idp.oidc.clients import TOKEN_EXCHANGE_GRANT, ClientMetadata
 from idp.settings import Settings
+from idp.storage import database
 from tests.relying_party import RelyingParty
 
 API = "https://api.example.org/"

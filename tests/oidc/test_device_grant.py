@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from idp import crypto, database, worker
+from idp import crypto, worker
 from idp.accounts import sessions
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, Client, DeviceAuthorization, SeenAssertion
@@ -23,6 +23,7 @@ from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.device_authorization import INTERVAL
 from idp.oidc.user_codes import ALPHABET
 from idp.settings import Settings
+from idp.storage import database
 from tests.conftest import Clock
 from tests.factories import PASSWORD
 from tests.oidc.test_races import assert_one_wins, post_at_once

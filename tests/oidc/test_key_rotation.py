@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from idp import database
 from idp.accounts.visitor import OPERATOR
 from idp.errors import NotReadyError
 from idp.models import AuditEvent, SigningKey
 from idp.oidc import key_rotation, keys
 from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY
 from idp.settings import Settings
+from idp.storage import database
 from tests.conftest import Clock
 from tests.relying_party import RelyingParty, Tokens, base64url, decode, shown_error
 

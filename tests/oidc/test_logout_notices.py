@@ -14,7 +14,7 @@ import pytest
 from joserfc import jws
 from sqlalchemy import event, func, select, update
 
-from idp import batches, worker
+from idp import worker
 from idp.accounts import deletion, passwords, sessions, users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
@@ -22,6 +22,7 @@ from idp.models import AuthorizationGrant, BrowserSession, LogoutNotice, Signing
 from idp.oidc import backchannel, consents, outgoing
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.token_status import revoke_grant
+from idp.storage import batches
 from tests.accounts.conftest import at_once
 from tests.conftest import SECRET_KEY
 from tests.factories import PASSWORD

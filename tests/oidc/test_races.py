@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from idp import database
 from idp.accounts import throttle
 from idp.accounts.ended_sessions import EndedSessions
 from idp.accounts.visitor import OPERATOR
 from idp.errors import Throttled
 from idp.models import AuthorizationGrant, ParkedRequest
 from idp.oidc import client_store, interaction, logout_notices, token_status
+from idp.storage import database
 from tests.oidc import redeeming
 from tests.relying_party import error_of
 

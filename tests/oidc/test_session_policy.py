@@ -2,7 +2,6 @@
 
 import threading
 
-from idp import database
 from idp.accounts import sessions, users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
@@ -11,6 +10,7 @@ from idp.oidc import session_policy
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.codes import issue_code
 from idp.oidc.session_policy import TOO_MANY_USERS
+from idp.storage import database
 from tests.accounts.conftest import at_once
 from tests.relying_party import RelyingParty
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from idp.database import open_engine
 from idp.settings import Settings
+from idp.storage.database import open_engine
 from tests import postgresql
 
 SECRET_KEY = "a secret key for tests, and for nothing else"  # gitleaks:allow

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import Engine, event, func, insert, select
 from sqlalchemy.orm import Session
 
-from idp import batches, clock, crypto, worker
-from idp.batches import Batch, Walk, in_batches
+from idp import clock, crypto, worker
 from idp.models import AuthorizationGrant, BrowserSession, Client, Throttle, User
 from idp.settings import Settings
+from idp.storage import batches
+from idp.storage.batches import Batch, Walk, in_batches
 from tests.relying_party import RelyingParty
 
 DAY = 86_400

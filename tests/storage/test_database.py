@@ -13,10 +13,12 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from idp import database, patience, turns
-from idp.database import keep_to_file, open_engine, open_session, prepare_engine
+from idp import patience, turns
 from idp.serving import server
 from idp.settings import Settings
+from idp.storage import database, postgresql, write_lock
+from idp.storage.database import open_engine, open_session, prepare_engine
+from idp.storage.sqlite import keep_to_file
 from tests.house.pages import read
 
 
@@ -65,7 +67,7 @@ def test_sqlite_is_durable_and_strict(sqlite: Engine, pragma: str, value: object
 def test_the_log_gives_its_space_back_once_a_long_reader_has_gone(
     counter: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "LOG_KEPT", 65_536)
+    monkeypatch.setattr("idp.storage.sqlite.LOG_KEPT", 65_536)
     counter.dispose()
     path = Path(counter.url.database or "")
     log = path.with_name(f"{path.name}-wal")
@@ -110,7 +112,7 @@ def test_who_reads_waits_until_the_database_can_be_read_and_lets_others_have_the
         reader = threading.Thread(target=read_it)
         reader.start()
         with turns.taken():
-            time.sleep(10 * database.LOOK_AGAIN_EVERY)
+            time.sleep(10 * write_lock.LOOK_AGAIN_EVERY)
         assert counts == []
         other.close()
         reader.join()
@@ -118,7 +120,7 @@ def test_who_reads_waits_until_the_database_can_be_read_and_lets_others_have_the
 
 
 def test_who_reads_does_not_wait_for_ever(counter: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(patience, "BUSY_TIMEOUT", 0.05)
     path = Path(counter.url.database or "")
     counter.dispose()
     with _nobody_else_reads(path), pytest.raises(OperationalError, match="locked"):
@@ -249,9 +251,9 @@ def test_an_engine_of_another_kind_is_left_alone(tmp_path: Path) -> None:
 def test_who_waits_for_the_database_is_answered_before_anybody_gives_up_on_them() -> None:
     """What a request waits for in turn, beside how long a server that stops and the examples' proxies wait for it."""
     options = database.engine_options(Settings(database_url="postgresql://idp@db.example.org/idp"))
-    connecting, limits = options["connect_args"], database._SERVER_LIMITS
-    assert options["pool_timeout"] == database.CONNECTION_WITHIN
-    assert limits["lock_timeout"] == f"{database.LOCK_WITHIN}s"
+    connecting, limits = options["connect_args"], postgresql._SERVER_LIMITS
+    assert options["pool_timeout"] == postgresql.CONNECTION_WITHIN
+    assert limits["lock_timeout"] == f"{postgresql.LOCK_WITHIN}s"
     for_a_server_that_is_gone = connecting["tcp_user_timeout"] / 1000 + connecting["connect_timeout"]
     while_it_says_nothing = connecting["keepalives_idle"] + 2 * connecting["keepalives_interval"]
     others = [server.STOP_WITHIN]
@@ -259,11 +261,11 @@ def test_who_waits_for_the_database_is_answered_before_anybody_gives_up_on_them(
         others += map(int, re.findall(rf"^\s*{setting} (\d+)s\b", read(f"examples/{name}"), re.MULTILINE))
     assert len(others) == 3
     room = 3
-    all_together = patience.WITHIN + database.CONNECTION_WITHIN
+    all_together = patience.WITHIN + postgresql.CONNECTION_WITHIN
     waits = (all_together, for_a_server_that_is_gone, while_it_says_nothing)
     assert max(waits) <= min(others) - room
     assert f"a request waits in the provider for {all_together:.0f} seconds at most" in read("examples/nginx.conf")
     deployment = " ".join(read("deployment.md").split())
-    assert f"nobody waits longer than {database.LOCK_WITHIN} seconds for a lock" in deployment
-    assert f"{database.CONNECTION_WITHIN} seconds for a connection" in deployment
+    assert f"nobody waits longer than {postgresql.LOCK_WITHIN} seconds for a lock" in deployment
+    assert f"{postgresql.CONNECTION_WITHIN} seconds for a connection" in deployment
     assert f"nothing for up to {for_a_server_that_is_gone:.0f} seconds, then 503" in deployment

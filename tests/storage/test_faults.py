@@ -14,8 +14,10 @@ from sqlalchemy import event, select, text, update
 from sqlalchemy.exc import InternalError
 from sqlalchemy.orm import Session
 
-from idp import database
+from idp import patience
 from idp.models import BrowserSession, User
+from idp.storage import database, sqlite
+from idp.storage.postgresql import _SERVER_LIMITS, DEAD_AFTER, LOCK_WITHIN
 from idp.web import context
 from tests import postgresql
 from tests.factories import PASSWORD
@@ -130,7 +132,7 @@ def sqlite_file(settings):
 @pytest.fixture
 def impatient(monkeypatch):
     """Nobody waits for a lock for long."""
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.2)
+    monkeypatch.setattr(patience, "BUSY_TIMEOUT", 0.2)
 
 
 @contextmanager
@@ -242,13 +244,13 @@ def test_a_wal_that_is_torn(app, stage, sqlite_file, settings, make_app, tmp_pat
 @pytest.fixture
 def looks_each_time(monkeypatch):
     """Who takes a connection looks whether its file is there, however short ago that was."""
-    monkeypatch.setattr(database, "LOOK_FOR_FILE_EVERY", 0)
+    monkeypatch.setattr(sqlite, "LOOK_FOR_FILE_EVERY", 0)
 
 
 @pytest.fixture
 def never_looks(monkeypatch):
     """Who takes a connection does not look whether its file is there, after the first time."""
-    monkeypatch.setattr(database, "LOOK_FOR_FILE_EVERY", 3_600)
+    monkeypatch.setattr(sqlite, "LOOK_FOR_FILE_EVERY", 3_600)
 
 
 @pytest.mark.sqlite
@@ -346,7 +348,7 @@ class TestOnPostgres:
     def test_a_row_that_nobody_gives_back(self, app, stage, settings, monkeypatch):
         """As when a host loses its power in the middle of a transaction, until the server notices."""
         party, browser, token, tokens = stage
-        monkeypatch.setitem(database._SERVER_LIMITS, "lock_timeout", "300ms")
+        monkeypatch.setitem(_SERVER_LIMITS, "lock_timeout", "300ms")
         with app.app_context():
             context.extension.engine.dispose()
         with psycopg.connect(settings.database_url) as gone:
@@ -358,13 +360,13 @@ class TestOnPostgres:
 
     def test_the_server_gives_up_on_hosts_that_are_gone(self, app, settings):
         with app.app_context(), context.extension.engine.connect() as connection:
-            limits = {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in database._SERVER_LIMITS}
+            limits = {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in _SERVER_LIMITS}
             connection.rollback()
             assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == limits["lock_timeout"]
-        assert limits["lock_timeout"] == f"{database.LOCK_WITHIN}s"
+        assert limits["lock_timeout"] == f"{LOCK_WITHIN}s"
         idle, every, times = (int(limits[f"tcp_keepalives_{what}"]) for what in ("idle", "interval", "count"))
         assert 0 < idle + every * times <= 30
-        assert limits["tcp_user_timeout"] in (f"{database.DEAD_AFTER}000", f"{database.DEAD_AFTER}s")
+        assert limits["tcp_user_timeout"] in (f"{DEAD_AFTER}000", f"{DEAD_AFTER}s")
         assert limits["idle_in_transaction_session_timeout"] == "5min"
 
     def test_a_read_only_standby(self, app, stage, settings):

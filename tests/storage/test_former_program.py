@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import Connection, inspect, text
 
 from idp import migrations
-from idp.database import open_engine
 from idp.migrations import revisions
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
+from idp.storage.database import open_engine
 from tests import postgresql
 from tests.factories import PASSWORD
 from tests.house.pages import ROOT

@@ -13,9 +13,9 @@ from idp.accounts.visitor import OPERATOR, Visitor
 from idp.cli import doctor, invariants
 from idp.cli.checks import CHECKS, DEEP_CHECKS
 from idp.cli.invariants import CLOCK_SLACK, INVARIANTS, find_damage, find_offenders, tell_undamaged
+from idp.clock import DAY
 from idp.mail import messages, outbox
 from idp.oidc.backchannel import KEPT_AFTER_END
-from idp.settings import DAY
 from tests import postgresql
 from tests.accounts.conftest import Mailbox
 from tests.factories import PASSWORD

@@ -1,6 +1,5 @@
 """A request's session: prepared statements and all else run in one transaction, whichever comes first."""
 
-import json
 from functools import cached_property, partial
 
 import pytest
@@ -8,11 +7,11 @@ from sqlalchemy import Engine, event, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from idp.database import IDLE_MOST, LeanSession, SessionPool, _read_json, pause
 from idp.migrations import runner
 from idp.models import RevokedAccessToken
 from idp.settings import Settings
-from idp.statements import Prepared, value
+from idp.storage.lean_session import IDLE_MOST, LeanSession, SessionPool, pause
+from idp.storage.statements import Prepared, value
 
 ADD = Prepared(insert(RevokedAccessToken), columns=("token_id", "expires_at"))
 COUNT = Prepared(
@@ -210,21 +209,6 @@ def test_after_a_connection_was_given_up_the_session_goes_on(lean, engine, way):
     lean.close()
     assert others_see(engine) == 1
     assert COUNT.scalar(lean, now=0) == 1
-
-
-@pytest.mark.parametrize(
-    "text", ["[]", '["pwd"]', '["pwd", "otp"]', "null", "{}", '{"a": [1]}', "[1, null]", '"a"', "[[]]"]
-)
-@pytest.mark.parametrize("padding", [0, 64 - 16, 100])
-def test_json_is_read_as_json_and_whoever_changes_it_changes_their_own(text, padding):
-    padded = text + " " * padding
-    for _ in range(3):
-        read = _read_json(padded)
-        assert read == json.loads(text) == _read_json(padded.encode())
-        if isinstance(read, list):
-            read.append("more")
-        elif isinstance(read, dict):
-            read["more"] = True
 
 
 def test_a_nested_transaction_of_sqlalchemys_within_it(lean, engine):

@@ -15,11 +15,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from idp import migrations
-from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.migrations import revisions, runner
 from idp.models import Base
 from idp.settings import Settings
+from idp.storage.database import open_engine
 from tests import postgresql
 
 Shape = dict[str, Any]

@@ -12,12 +12,14 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from idp import crypto, database, hashing, patience
+from idp import crypto, hashing, patience
 from idp.errors import Busy
 from idp.hashing import Lane, Place
 from idp.oidc import outgoing
 from idp.oidc.outgoing import OutgoingError
 from idp.settings import Settings
+from idp.storage import database
+from idp.storage.postgresql import LOCK_WITHIN
 from tests import postgresql
 from tests.document_server import DocumentServer
 
@@ -61,7 +63,7 @@ def test_sqlites_lock(sqlite: Engine, request_begins: Callable[[], None]) -> Non
     with sqlite.begin() as holder:
         holder.execute(text("INSERT INTO box VALUES ('theirs')"))
         request_begins()
-        with within(database.BUSY_TIMEOUT / 3), sqlite.connect() as mine, pytest.raises(OperationalError, match="lock"):
+        with within(patience.BUSY_TIMEOUT / 3), sqlite.connect() as mine, pytest.raises(OperationalError, match="lock"):
             mine.execute(text("INSERT INTO box VALUES ('mine')"))
 
 
@@ -70,7 +72,7 @@ def test_what_others_have_written_meanwhile_is_not_waited_for(sqlite: Engine) ->
     with sqlite.begin() as db:
         db.execute(text("CREATE TABLE box (content TEXT)"))
         db.execute(text("INSERT INTO box VALUES ('first'), ('second')"))
-    with sqlite.connect() as mine, within(database.BUSY_TIMEOUT / 3):
+    with sqlite.connect() as mine, within(patience.BUSY_TIMEOUT / 3):
         half_read: Any = mine.connection.cursor()
         half_read.execute("SELECT content FROM box")
         half_read.fetchone()
@@ -113,12 +115,12 @@ def test_rows_of_a_server_one_after_the_other(request_begins: Callable[[], None]
         engine = database.open_engine(Settings(database_url=url))
         change = text("UPDATE box SET content = 'mine' WHERE id = :id")
         with engine.begin() as mine:
-            assert mine.scalar(text("SHOW lock_timeout")) == f"{database.LOCK_WITHIN}s"
+            assert mine.scalar(text("SHOW lock_timeout")) == f"{LOCK_WITHIN}s"
         with engine.connect() as mine, other.transaction():
             other.execute("UPDATE box SET content = 'theirs' WHERE id = 2")
             request_begins()
             mine.execute(change, {"id": 1})
-            with within(database.LOCK_WITHIN / 2), pytest.raises(OperationalError, match="lock timeout"):
+            with within(LOCK_WITHIN / 2), pytest.raises(OperationalError, match="lock timeout"):
                 mine.execute(change, {"id": 2})
             mine.rollback()
         engine.dispose()

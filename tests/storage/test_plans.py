@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 import idp
 from bench import population
 from bench.plans import GROWING, whole_tables
-from idp import batches, clock, crypto, database, worker
+from idp import clock, crypto, worker
 from idp.accounts import audit, preauthorization, sessions, users
 from idp.accounts.visitor import OPERATOR
 from idp.cli.invariants import INVARIANTS
@@ -25,7 +25,8 @@ from idp.migrations import runner
 from idp.models import LogoutNotice, User
 from idp.oidc import backchannel, client_store, session_ends
 from idp.settings import Settings
-from idp.statements import Prepared, _Compiled
+from idp.storage import batches, database
+from idp.storage.statements import Prepared, _Compiled
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
 from tests.relying_party import the_form as whole_form

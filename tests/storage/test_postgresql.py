@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto, database
+from idp import clock, crypto
 from idp.accounts import sessions, throttle, users
 from idp.accounts.visitor import OPERATOR
 from idp.errors import AlreadyExistsError, Throttled
@@ -20,6 +20,7 @@ from idp.models import AuditEvent, LogoutNotice
 from idp.oidc import client_logos, initial_tokens
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.settings import Settings
+from idp.storage import database
 from tests import postgresql
 from tests.conftest import Clock
 from tests.document_server import DocumentServer

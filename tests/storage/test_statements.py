@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from idp.migrations import runner
 from idp.models import Client, RevokedAccessToken, SigningKey
 from idp.settings import Settings
-from idp.statements import Prepared, value
+from idp.storage.statements import Prepared, value
 
 ADD = Prepared(insert(RevokedAccessToken), columns=("token_id", "expires_at"))
 FIND = Prepared(

@@ -8,10 +8,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
 from idp import migrations
-from idp.database import open_engine
 from idp.errors import NotReadyError
 from idp.migrations import revisions, runner
 from idp.settings import Settings
+from idp.storage.database import open_engine
 from tests.storage.demands import find_demands, read_tables
 
 

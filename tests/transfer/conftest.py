@@ -7,8 +7,8 @@ import bcrypt
 import pytest
 from sqlalchemy.orm import Session
 
-from idp import database
 from idp.settings import Settings
+from idp.storage import database
 from idp.transfer import accounts_file, streamlit_authenticator
 from idp.transfer.checking import Checker
 from idp.transfer.preauthorizations import write_preauthorizations

@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import Engine, event, func, select
 from sqlalchemy.orm import Session
 
-from idp import clock, database
+from idp import clock
 from idp.accounts import roles, sign_in, users
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.cli.invariants import INVARIANTS, find_offenders
 from idp.models import AuditEvent, Base, Preauthorization, User, UserRole
 from idp.settings import Settings
+from idp.storage import database
 from idp.transfer import exporting
 from idp.transfer.report import Kind
 from tests.storage.conftest import empty_database

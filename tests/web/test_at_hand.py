@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from idp import clock, database, metrics
+from idp import clock, metrics, patience
 from idp.serving import server, threads
+from idp.storage import lean_session, write_lock
 from idp.web import at_hand, error_pages
 from idp.web.at_hand import NO_ROOM, AtHand
 from tests.house.pages import read
@@ -172,7 +173,7 @@ def locked(settings, make_app, monkeypatch):
     """A provider for two requests at a time, which wait for the database's lock."""
     monkeypatch.setattr(threads, "AT_HAND", MOST)
     monkeypatch.setattr(at_hand, "MOMENT", 0.01)
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", PATIENCE)
+    monkeypatch.setattr(patience, "BUSY_TIMEOUT", PATIENCE)
     app = make_app(replace(settings, issuer="http://localhost/idp"))
     form = app.test_client()
     page = form.get("/idp/register").text
@@ -182,7 +183,7 @@ def locked(settings, make_app, monkeypatch):
     other.execute("BEGIN IMMEDIATE")
     with ThreadPoolExecutor(MOST) as pool:
         waiting = [pool.submit(form.post, "/idp/register", data=data) for _ in range(MOST)]
-        until(lambda: len(database._waiting_since) == MOST)
+        until(lambda: len(write_lock._waiting_since) == MOST)
         yield app
         other.execute("ROLLBACK")
         other.close()
@@ -195,7 +196,7 @@ def test_everybody_else_is_told_to_come_back_as_by_any_other_fault(locked, monke
     fresh = metrics.Counters()
     monkeypatch.setattr(metrics, "add_all", fresh.add_all)
     caplog.set_level("INFO", error_pages.log.name)
-    monkeypatch.setattr(database.SessionPool, "take", lambda _: pytest.fail("it asks the database"))
+    monkeypatch.setattr(lean_session.SessionPool, "take", lambda _: pytest.fail("it asks the database"))
     browser = locked.test_client()
     browser.set_cookie("idp_session", "somebody's")
     page, token = browser.get("/idp/sign-in"), browser.post("/idp/oauth/token", data={"grant_type": "x"})

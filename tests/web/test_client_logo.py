@@ -14,12 +14,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
-from idp import database
 from idp.models import Client, ClientLogo, User
 from idp.oidc import client_logos
 from idp.oidc.client_logos import LOGO_MOST, REFETCH_AFTER, TRY_AGAIN_AFTER
 from idp.oidc.pictures import SIDE_MOST, Picture, recognise
 from idp.settings import Settings
+from idp.storage import database
 from tests.conftest import Clock
 from tests.document_server import DocumentServer
 from tests.relying_party import RelyingParty

@@ -13,7 +13,7 @@ from idp.oidc.clients import ClientMetadata
 from idp.oidc.codes import PresentedCode, is_verifier_of
 from idp.oidc.grants.grant import Grant, TokenResponse
 from idp.oidc.token_issuer import Authorization, id_token_claims
-from idp.statements import Row
+from idp.storage.statements import Row
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _UNUSABLE = "The code is unknown, expired, already used, was issued to another client, or what it stands for has ended."

@@ -12,7 +12,7 @@ from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.grants.grant import Grant
 from idp.oidc.token_issuer import Authorization
-from idp.statements import Prepared, Row, value
+from idp.storage.statements import Prepared, Row, value
 
 _FIND = Prepared(
     token_status.LIVING_GRANT.add_columns(

@@ -11,7 +11,7 @@ from idp.errors import Refusal
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.presented_token import AccessRefused, Presentation, open_token
 from idp.oidc.token_status import ActiveToken
-from idp.statements import Row
+from idp.storage.statements import Row
 from idp.web import context
 
 

@@ -14,10 +14,11 @@ from sqlalchemy import RowMapping, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, turns
-from idp.database import insert_into, pause
+from idp.clock import DAY
 from idp.errors import Refusal
 from idp.models import KeptAnswer
-from idp.settings import DAY
+from idp.storage.database import insert_into
+from idp.storage.lean_session import pause
 from idp.web import context
 
 HEADER = "Idempotency-Key"

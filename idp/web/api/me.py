@@ -10,7 +10,7 @@ from idp.oidc import claims, token_status
 from idp.oidc import scopes as known_scopes
 from idp.oidc.subjects import subject_of
 from idp.sentences import Sentence
-from idp.statements import Row
+from idp.storage.statements import Row
 from idp.web import context
 from idp.web.api import schemas
 from idp.web.api.bearer import CallingPerson, TokenRefused, required_person

@@ -6,9 +6,9 @@ from flask import Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
 from idp import migrations
-from idp.database import is_fault_of_storage
 from idp.errors import NotReadyError
 from idp.serving import draining
+from idp.storage.database import is_fault_of_storage
 from idp.web import context
 from idp.web.error_pages import not_ready
 

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from idp import __version__, clock, crypto, metrics
 from idp.accounts import throttle
 from idp.accounts.audit import Event
-from idp.database import is_fault_of_storage
 from idp.errors import NotFoundError
 from idp.models import LogoutNotice, MailMessage, SigningKey
+from idp.storage.database import is_fault_of_storage
 from idp.web import context
 from idp.web.error_pages import not_ready, problem
 

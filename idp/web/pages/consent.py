@@ -13,7 +13,7 @@ from idp.oidc import consents, interaction, scopes
 from idp.oidc.claims import COLUMNS, build_claims
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.interaction import Interaction
-from idp.statements import Row
+from idp.storage.statements import Row
 from idp.web import context, forms
 from idp.web.pages import moments
 from idp.web.pages.parked import need_parked, settled_session

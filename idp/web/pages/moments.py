@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from markupsafe import Markup
 
 from idp import clock
+from idp.clock import DAY
 from idp.web.texts import text
 
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_MINUTE, _HOUR = 60, 3_600
 
 
 def moment(at: int) -> Markup:
@@ -24,14 +25,14 @@ def until(at: int) -> Markup:
     day = Markup('<time datetime="{}" title="{}">{}</time>').format(
         exact.isoformat(), f"{exact:%Y-%m-%d %H:%M} UTC", f"{exact:%Y-%m-%d}"
     )
-    days = -(-(at - clock.now()) // _DAY)
+    days = -(-(at - clock.now()) // DAY)
     return text("moment.within_a_day", day=day) if days <= 1 else text("moment.in_days", count=days, day=day)
 
 
 def span(seconds: int) -> Markup:
     """Say how long something is."""
-    if seconds >= 2 * _DAY:
-        return text("moment.span_days", count=seconds // _DAY)
+    if seconds >= 2 * DAY:
+        return text("moment.span_days", count=seconds // DAY)
     if seconds >= 2 * _HOUR:
         return text("moment.span_hours", count=seconds // _HOUR)
     return text("moment.span_minutes", count=-(-seconds // _MINUTE))
@@ -48,8 +49,8 @@ def ago(at: int) -> Markup:
         return text("moment.minutes", count=seconds // _MINUTE)
     if seconds < 2 * _HOUR:
         return text("moment.hour")
-    if seconds < _DAY:
+    if seconds < DAY:
         return text("moment.hours", count=seconds // _HOUR)
-    if seconds < 2 * _DAY:
+    if seconds < 2 * DAY:
         return text("moment.day")
-    return text("moment.days", count=seconds // _DAY)
+    return text("moment.days", count=seconds // DAY)

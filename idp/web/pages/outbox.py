@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from idp.errors import NotFoundError
 from idp.mail import outbox_folder
 from idp.mail.outbox_folder import Written
-from idp.settings import is_loopback
+from idp.setting_rules import is_loopback
 from idp.web import context
 from idp.web.pages.rendering import page
 from idp.web.texts import text

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Dialect, Executable, bindparam
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
-from idp.database import LeanSession, is_of_standby
+from idp.storage.lean_session import LeanSession, as_sqlalchemys
+from idp.storage.postgresql import is_of_standby
 
 Row = Mapping[Any, Any]  # a row by the names of its columns
 _Process = Callable[[Any], Any]
@@ -117,7 +117,7 @@ class _Compiled:
             cursor.execute(self._sql, parameters)
             given = cursor.fetchall() if self._names else ()
         except Exception as fault:
-            raise _as_sqlalchemys(connection, self._sql, fault) from fault
+            raise _raised(connection, self._sql, fault) from fault
         finally:
             count = cursor.rowcount
             cursor.close()
@@ -128,15 +128,12 @@ class _Compiled:
         return count, rows
 
 
-def _as_sqlalchemys(connection: Connection, sql: str, fault: Exception) -> BaseException:
-    """Return a driver's error as the one that SQLAlchemy raises for it; it holds no values."""
+def _raised(connection: Connection, sql: str, fault: Exception) -> BaseException:
+    """Return what to raise for a driver's error, and give the connection up where it is of no use any more."""
     driver: Any = connection.dialect.loaded_dbapi
-    if not isinstance(fault, driver.Error):
-        return fault
-    is_gone = connection.dialect.is_disconnect(fault, connection.connection.driver_connection, None)
-    if is_gone := is_gone or is_of_standby(fault):
-        connection.invalidate(fault)
-    wrapped: BaseException = DBAPIError.instance(
-        sql, None, fault, driver.Error, hide_parameters=True, connection_invalidated=is_gone, dialect=connection.dialect
+    is_gone = isinstance(fault, driver.Error) and (
+        connection.dialect.is_disconnect(fault, connection.connection.driver_connection, None) or is_of_standby(fault)
     )
-    return wrapped
+    if is_gone:
+        connection.invalidate(fault)
+    return as_sqlalchemys(connection.dialect, fault, sql, is_gone=is_gone)

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, RowMapping, Update, and_, case, or_, selec
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp import clock
-from idp.batches import delete_expired
+from idp.storage.batches import delete_expired
 
 CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
 

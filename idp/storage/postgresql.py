@@ -1,0 +1,85 @@
+"""PostgreSQL: how long it waits for us and lets us wait, and when a connection to it is given up."""
+
+import contextlib
+from typing import Any
+
+from sqlalchemy import Connection, Engine, ExceptionContext, event
+
+from idp import patience
+
+CONNECTIONS = 15  # to a server that a process has at most
+# How long anybody waits, in seconds; a request's waits have a bound together besides (`idp.patience`).
+CONNECTION_WITHIN = 5  # for one of this process's connections; those who have them wait for rows, or work
+LOCK_WITHIN = patience.BUSY_TIMEOUT - CONNECTION_WITHIN  # and then for a row, which others keep for some thousandths
+CONNECT_WITHIN = 5  # that a server may take to let us in
+DEAD_AFTER = 12  # that a server may leave what we sent unacknowledged; then we try to connect anew
+PROBE_EVERY = 4  # and in between, while nothing is heard of it, we ask whether it is there
+# How long a server waits for us, and lets us wait. A host whose power fails says no goodbye: without these its rows
+# would stay locked for two hours, and everybody who needs one of them would wait for as long.
+_SERVER_LIMITS = {
+    "lock_timeout": f"{LOCK_WITHIN}s",
+    "idle_in_transaction_session_timeout": "5min",  # for a process that stands still; its host is there
+    "tcp_user_timeout": f"{DEAD_AFTER}s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "2",
+}
+_READ_ONLY = "25006"  # read_only_sql_transaction
+
+
+def engine_options() -> dict[str, Any]:
+    """Return the keyword arguments for `create_engine`."""
+    return {
+        "pool_size": 5,
+        "max_overflow": CONNECTIONS - 5,
+        "pool_timeout": CONNECTION_WITHIN,
+        "pool_pre_ping": True,
+        "pool_recycle": 1800,
+        "connect_args": {
+            "connect_timeout": CONNECT_WITHIN,
+            "tcp_user_timeout": 1000 * DEAD_AFTER,
+            "keepalives_idle": PROBE_EVERY,
+            "keepalives_interval": PROBE_EVERY,
+        },
+    }
+
+
+def prepare_engine(engine: Engine) -> None:
+    """Give an engine these habits. Safe to call more than once."""
+    if not event.contains(engine, "connect", _set_limits):
+        event.listen(engine, "connect", _set_limits)
+        event.listen(engine, "before_cursor_execute", _wait_no_longer)
+        event.listen(engine, "handle_error", _leave_read_only)
+
+
+def is_of_standby(fault: BaseException | None) -> bool:
+    """Tell whether a driver's error says that the server takes no writes: it is a standby, or was told to be one.
+
+    Its connection is to be given up then. It works, and would stay for half an hour, while a new one may lead to the
+    server that takes writes by now.
+    """
+    return getattr(fault, "sqlstate", None) == _READ_ONLY
+
+
+def _set_limits(connection: Any, _record: Any) -> None:
+    # Not by the connection's startup options: those are the operator's, in the URL, and some poolers refuse them.
+    asked = ", ".join(f"set_config('{name}', '{limit}', false)" for name, limit in _SERVER_LIMITS.items())
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {asked}")
+    connection.commit()
+
+
+def _wait_no_longer(
+    connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _executemany: bool
+) -> None:
+    """Let a statement wait for rows only as long as its request may, where that is less than all may."""
+    left = patience.left(LOCK_WITHIN)
+    if left < LOCK_WITHIN and not statement.startswith("ROLLBACK"):  # to a savepoint, after a fault: no other may come
+        with contextlib.closing(connection.connection.cursor()) as own:
+            own.execute(f"SET LOCAL lock_timeout = {int(left * 1000)}")
+
+
+def _leave_read_only(fault: ExceptionContext) -> None:
+    if is_of_standby(fault.original_exception):
+        fault.is_disconnect = True
+        fault.invalidate_pool_on_disconnect = False  # the others go on reading
