@@ -1,28 +1,43 @@
-"""What each test's new provider would compile anew, which took half of a test's time: its routes and its statements.
+"""What each test's new provider would make anew, which took half of a test's time: routes, statements, estimates.
 
-What comes of it depends on the route or the statement, and on the kind of database; all providers of a run share it.
+What comes of it depends on the route, on the statement and the kind of database, or on the password and its owner; all
+providers of a run share it.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
+import zxcvbn
 from sqlalchemy import Connection, Dialect, event
 from sqlalchemy.engine import Engine
 from werkzeug.routing import Rule
 
 
 def share_routes() -> None:
-    """Have Werkzeug compile a route's way to build addresses once, for the routes of all applications."""
-    compile_builder: Callable[[Rule, bool], Any] = Rule._compile_builder
-    known: dict[Any, Any] = {}
+    """Have Werkzeug compile a route once, for the routes of all applications."""
+    compile_route: Callable[[Rule], None] = Rule.compile
+    known: dict[Any, dict[str, Any]] = {}
 
-    def compile_once(rule: Rule, append_unknown: bool = True) -> Any:
-        key = (append_unknown, tuple(rule._trace), tuple(sorted((rule.defaults or {}).items())))
+    def compile_once(rule: Rule) -> None:
+        assert rule.map is not None
+        place = (rule.host, rule.subdomain, rule.map.host_matching, rule.merge_slashes)
+        key = (rule.rule, place, tuple(sorted((rule.defaults or {}).items())), tuple(rule.map.converters.items()))
         if key not in known:
-            known[key] = compile_builder(rule, append_unknown)
-        return known[key]
+            compile_route(rule)
+            found = {name: getattr(rule, name) for name in ("_parts", "_trace", "_converters", "arguments")}
+            known[key] = found | {name: getattr(rule, name).__func__ for name in ("_build", "_build_unknown")}
+            return
+        for name, compiled in known[key].items():
+            setattr(rule, name, compiled.__get__(rule) if name.startswith("_build") else compiled.copy())
 
-    Rule._compile_builder = compile_once  # type: ignore[method-assign]
+    Rule.compile = compile_once  # type: ignore[method-assign]
+
+
+def share_estimates() -> None:
+    """Have zxcvbn estimate a password once: most accounts of tests have the same one, and the same owner."""
+    estimate = lru_cache(zxcvbn.zxcvbn)
+    zxcvbn.zxcvbn = lambda password, user_inputs=(): estimate(password, tuple(user_inputs))
 
 
 class _Compiled(dict[Any, Any]):
@@ -41,9 +56,12 @@ def _of_kind(key: tuple[Dialect, Any]) -> tuple[Any, ...]:
 
 
 def share_statements() -> None:
-    """Have SQLAlchemy compile a statement once for each kind of database, whatever the number of engines."""
+    """Have SQLAlchemy compile a statement, and look for a type, once for each kind of database, not for each engine."""
     compiled = _Compiled()
+    types: dict[Any, Any] = {}
 
     @event.listens_for(Engine, "engine_connect")
     def share(connection: Connection) -> None:
         connection.engine._compiled_cache = compiled
+        dialect = connection.dialect
+        dialect._type_memos = types.setdefault(_of_kind((dialect,)), dialect._type_memos)

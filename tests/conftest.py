@@ -63,6 +63,7 @@ LONG = (
 
 compiled_once.share_routes()
 compiled_once.share_statements()
+compiled_once.share_estimates()
 
 
 @pytest.fixture(autouse=True)
