@@ -21,7 +21,7 @@ class EndedSessions:
         session_ids: which ones.
         reason: `signed_out`, `ended_by_user`, `ended_by_operator`, `password_changed`, `user_disabled`,
             `account_deleted`, `replaced`, `expired`.
-        to_visit: filled by listeners: addresses that the person's own browser must visit to end what it holds there.
+        to_visit: filled by listeners: what the person's own browser must visit to end what it holds there.
     """
 
     user_id: str

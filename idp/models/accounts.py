@@ -95,7 +95,7 @@ class BrowserSession(Base):
         Index("ix_browser_session_living_seen", "last_seen_at", sqlite_where=_LIVES, postgresql_where=_LIVES),
     )
 
-    id: Mapped[Id]  # also the `sid` claim
+    id: Mapped[Id]  # also the `sid` claim, where subjects are public
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
     token_digest: Mapped[Digest] = mapped_column(unique=True)
     browser_digest: Mapped[Digest]

@@ -26,7 +26,7 @@ from idp.oidc.client_store import load_client
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.outgoing import WHOLE_TIMEOUT, OutgoingError, post_form
 from idp.oidc.signatures import sign
-from idp.oidc.subjects import subject_of
+from idp.oidc.subjects import sid_of, subject_of
 from idp.settings import Settings
 from idp.storage.leases import Leases
 
@@ -171,7 +171,7 @@ def make_logout_token(settings: Settings, ring: keys.KeyRing, client: ClientMeta
         "exp": now + TOKEN_LIFETIME,
         "jti": notice.id,
         "sub": subject_of(settings, client, notice.user_id),
-        "sid": notice.session_id,
+        "sid": sid_of(settings, client, notice.session_id),
         "events": {EVENT: {}},
     }
     return sign(ring.signing_key(algorithm), claims, "logout+jwt")

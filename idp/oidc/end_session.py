@@ -11,7 +11,7 @@ from idp.accounts.sessions import CurrentSession
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.id_token_hint import IdTokenHint, read_hint
 from idp.oidc.requests import Parameters
-from idp.oidc.subjects import subject_of
+from idp.oidc.subjects import sid_of, subject_of
 from idp.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,8 +43,9 @@ class LogoutRequest:
             return True
         subject = subject_of(settings, self.client, session.user_id)
         is_this_person = crypto.are_equal(self.hint.subject, subject)
-        is_this_session = self.hint.session_id is None or self.hint.session_id == session.id
-        names = {session.username.casefold(), session.email.casefold(), subject.casefold(), session.id}
+        sid = sid_of(settings, self.client, session.id)
+        is_this_session = self.hint.session_id in (None, sid)
+        names = {session.username.casefold(), session.email.casefold(), subject.casefold(), sid}
         is_meant = self.logout_hint is None or self.logout_hint.casefold() in names
         return not (is_this_person and is_this_session and is_meant)
 

@@ -5,24 +5,33 @@ clears itself when its frame is loaded; whether it did, nobody learns.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from sqlalchemy.orm import Session
+
 from idp.accounts.ended_sessions import EndedSessions
-from idp.settings import Settings
+from idp.oidc.subjects import sid_of
+
+if TYPE_CHECKING:
+    from idp.oidc.server import Provider
 
 
-def frames_of(settings: Settings, ended: EndedSessions) -> Sequence[str]:
+def frames_of(db: Session, provider: "Provider", ended: EndedSessions) -> Sequence[str]:
     """Return what the page after the end of a session loads (section 3): each app's URI with `iss` and `sid`.
 
     Both are added whether the app asked for them (`frontchannel_logout_session_required`) or not.
 
     Args:
-        settings: name the issuer.
         ended: the end of one session, as listeners have left it.
     """
     (session_id,) = ended.session_ids
-    added = urlencode({"iss": settings.issuer, "sid": session_id})
-    return [_with_query(uri, added) for uri in dict.fromkeys(ended.to_visit)]
+    frames = set()
+    for client in (provider.clients.find(db, client_id) for client_id in ended.to_visit):
+        if client is not None and client.frontchannel_logout_uri is not None:
+            told = {"iss": provider.settings.issuer, "sid": sid_of(provider.settings, client, session_id)}
+            frames.add(_with_query(client.frontchannel_logout_uri, urlencode(told)))
+    return sorted(frames)
 
 
 def origins_of(frames: Sequence[str]) -> Sequence[str]:

@@ -17,7 +17,7 @@ from idp.oidc.clients import CONFIDENTIAL_METHODS, ClientMetadata
 from idp.oidc.grants.grant import NO_STORE
 from idp.oidc.requests import ProtocolRequest
 from idp.oidc.signatures import sign
-from idp.oidc.subjects import subject_of
+from idp.oidc.subjects import sid_of, subject_of
 from idp.oidc.token_status import ActiveToken
 from idp.storage.statements import Row
 
@@ -88,7 +88,8 @@ class IntrospectionEndpoint(TokenEndpoint):
                 "acr": found.grant["acr"],
             }
             if found.client_id == client.client_id:  # an API learns no more than it needs (section 5)
-                answer |= {"sid": found.grant["session_id"], **_username(found.grant, found.scopes)}
+                sid = sid_of(self.server.settings, client, found.grant["session_id"])
+                answer |= {"sid": sid, **_username(found.grant, found.scopes)}
         return answer
 
     def _refresh_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> dict[str, Any] | None:

@@ -1,8 +1,8 @@
 """Who is to be told that a session has ended, written down in the transaction that ends it.
 
 An app with a `backchannel_logout_uri` gets a notice, which the worker sends (`idp.oidc.backchannel`). One with a
-`frontchannel_logout_uri` can only be told through the person's own browser: its address goes to whoever ended the
-session, and if that was somebody at a page, the page visits it (`idp.oidc.frontchannel`).
+`frontchannel_logout_uri` can only be told through the person's own browser: its id goes to whoever ended the session,
+and if that was somebody at a page, the page visits it (`idp.oidc.frontchannel`).
 """
 
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ def note_ended_sessions(db: Session, ended: EndedSessions) -> None:
         )
         .distinct()
     ).all()
-    ended.to_visit.extend(sorted(row.frontchannel_logout_uri for row in reached if row.frontchannel_logout_uri))
+    ended.to_visit.extend(sorted({row.client_id for row in reached if row.frontchannel_logout_uri}))
     _write(db, ended.user_id, ((row.client_id, row.session_id) for row in reached if row.backchannel_logout_uri))
 
 

@@ -1,4 +1,7 @@
-"""Who a person is to one client: the same to all (public), or another to each (pairwise; OIDC Core section 8)."""
+"""Who a person is to one client: the same to all (public), or another to each sector (pairwise; OIDC Core section 8).
+
+So is the name of their browser session: by one and the same `sid`, apps could tell that two subjects are one person.
+"""
 
 from urllib.parse import urlsplit
 
@@ -7,6 +10,7 @@ from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 
 _PURPOSE = "pairwise subjects"
+_PURPOSE_OF_SESSIONS = "pairwise sessions"
 
 
 def subject_of(settings: Settings, client: ClientMetadata, user_id: str) -> str:
@@ -19,6 +23,14 @@ def subject_of(settings: Settings, client: ClientMetadata, user_id: str) -> str:
         return user_id
     message = f"{sector_of(client)} {user_id}".encode()
     return crypto.mac(settings.secret_key, _PURPOSE, message).hex()
+
+
+def sid_of(settings: Settings, client: ClientMetadata, session_id: str) -> str:
+    """Return the `sid` of a session for a client: in its ID and logout tokens, introspection, frames, and in hints."""
+    if client.subject_type == "public":
+        return session_id
+    message = f"{sector_of(client)} {session_id}".encode()
+    return crypto.mac(settings.secret_key, _PURPOSE_OF_SESSIONS, message).hex()
 
 
 def sector_of(client: ClientMetadata) -> str:

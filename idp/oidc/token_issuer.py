@@ -15,7 +15,7 @@ from idp.oidc.clients import ClientMetadata
 from idp.oidc.encryption import encrypt_jwt
 from idp.oidc.keys import Key
 from idp.oidc.signatures import sign
-from idp.oidc.subjects import subject_of
+from idp.oidc.subjects import sid_of, subject_of
 from idp.storage.statements import Prepared, Row
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def prepare_id_token(
         "auth_time": grant["auth_time"],
         "acr": grant["acr"],
         "amr": grant["amr"],
-        "sid": grant["session_id"],
+        "sid": sid_of(provider.settings, client, grant["session_id"]),
     }
     if access_token is not None:
         payload["at_hash"] = _left_half(access_token, algorithm)

@@ -37,7 +37,7 @@ def leave(ended: EndedSessions | None, destination: str) -> Response:
         ended: its end, as listeners have left it; None when it had ended before.
         destination: as for `sign_out`.
     """
-    frames = frontchannel.frames_of(context.settings(), ended) if ended and ended.to_visit else ()
+    frames = frontchannel.frames_of(context.database(), context.provider(), ended) if ended and ended.to_visit else ()
     response = _tell_apps(frames, destination) if frames else Response(status=303, headers={"Location": destination})
     context.take_back_session()
     return response

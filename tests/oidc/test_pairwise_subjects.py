@@ -2,6 +2,9 @@
 
 import pytest
 
+from tests.oidc.frames import query_of_frame, read_signing_out
+from tests.oidc.listening import read_logout_token
+
 
 @pytest.fixture
 def pairwise(relying_party, ada):
@@ -72,3 +75,28 @@ def test_userinfo_still_costs_one_statement(pairwise, counted):
 
 def test_both_are_told_of_in_discovery(rp):
     assert rp.discovery["subject_types_supported"] == ["public", "pairwise"]
+
+
+def test_no_two_sectors_know_a_session_by_one_name(pairwise, relying_party, app):
+    """By the `sid`, apps that compare notes could tell that two of their subjects are one person."""
+    browser = app.test_client()
+    hosts = ("tea.example.org", "tea.example.org", "coffee.example.org")
+    tea, also_tea, coffee = (pairwise(host, browser=browser).log_in().claims["sid"] for host in hosts)
+    known_to_all = relying_party(browser).log_in().claims["sid"]
+    assert tea == also_tea
+    assert len({tea, coffee, known_to_all}) == 3
+
+
+def test_an_app_hears_one_name_of_a_session_until_its_end(pairwise, listening_app, send_due):
+    listens = "https://tea.example.org/frontchannel-logout"
+    rp = pairwise("tea.example.org", frontchannel_logout_uri=listens, backchannel_logout_uri=listening_app.url)
+    tokens = rp.log_in(scope="openid offline_access")
+    sid = tokens.claims["sid"]
+    assert rp.introspect(tokens.access_token)["sid"] == sid
+    tokens = rp.refresh(tokens.refresh_token)
+    assert tokens.claims["sid"] == sid
+    page = read_signing_out(rp.request_logout(id_token_hint=tokens.id_token, logout_hint=sid))  # nobody was asked
+    assert [query_of_frame(frame)["sid"] for frame in page.frames] == [[sid]]
+    assert send_due()["notice_sent"] == 1
+    told = read_logout_token(*listening_app.tokens, rp)
+    assert (told["sid"], told["sub"]) == (sid, tokens.claims["sub"])
