@@ -62,6 +62,11 @@ DEPARTURES: Sequence[Departure] = (
         "RFC 9700 section 2.6",
         is_chosen=lambda client: any(uri.startswith("http:") for uri in client.redirect_uris),
     ),
+    Departure(
+        "trusted, though any program on somebody's machine may pass for it",
+        "RFC 8252 section 8.6",
+        is_chosen=lambda client: client.is_trusted and any(map(client.is_unproven, client.redirect_uris)),
+    ),
 )
 
 

@@ -141,6 +141,16 @@ class ClientMetadata:
         """Public clients always do (RFC 9700 section 2.1.1)."""
         return self.is_public or self.is_pkce_required
 
+    def is_unproven(self, redirect_uri: str) -> bool:
+        """Tell whether any program on a person's machine may pass for it (RFC 8252 section 8.6).
+
+        That is so where neither a secret nor an address on the web shows who asks.
+
+        Args:
+            redirect_uri: where the answer goes.
+        """
+        return self.is_public and not redirect_uri.startswith("https:")
+
     @property
     def registration_rules(self) -> RegistrationRules:
         """What the operator set for people who register with this app."""

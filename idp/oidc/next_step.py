@@ -23,6 +23,7 @@ class Reason(StrEnum):
     DELETION_DUE = "deletion_due"  # the account goes soon: signing in is the time to think better of it
     CONSENT_REQUESTED = "consent_requested"  # prompt=consent
     CONSENT_MISSING = "consent_missing"
+    APP_UNPROVEN = "app_unproven"  # any program on the person's machine may pass for it
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,8 @@ def _authorization(request: AuthorizationRequest, facts: Facts, is_consent_given
         return AskConsent(Reason.CONSENT_REQUESTED)
     if not (request.client.is_trusted or is_consent_given):
         return AskConsent(Reason.CONSENT_MISSING)
+    if request.client.is_unproven(request.redirect_uri) and not (request.client.is_trusted or facts.is_consented):
+        return AskConsent(Reason.APP_UNPROVEN)
     return Issue()
 
 

@@ -43,6 +43,15 @@ def test_each_setting_is_named(setting: str, value: str) -> None:
         ({"may_send_unsigned_request_objects": True}, "nobody signed"),
         ({"redirect_uris": ("http://localhost:8501/cb",)}, "plain http"),
         (
+            {
+                "redirect_uris": ("org.example.app:/cb",),
+                "application_type": "native",
+                "token_endpoint_auth_method": "none",
+                "is_trusted": True,
+            },
+            "may pass for it",
+        ),
+        (
             {"grant_types": ("authorization_code", "implicit"), "response_types": ("code id_token",)},
             "in the browser's address",
         ),

@@ -50,6 +50,27 @@ def test_it_is_asked_again_for_more_and_then_remembered_together(stranger):
     assert is_asked(stranger, scope="openid email phone address")
 
 
+@pytest.mark.parametrize(
+    ("redirect_uri", "metadata", "is_asked_again"),
+    [
+        ("http://127.0.0.1:49152/callback", {"token_endpoint_auth_method": "none"}, True),
+        ("org.example.app:/callback", {"token_endpoint_auth_method": "none"}, True),
+        ("https://app.example.org/callback", {"token_endpoint_auth_method": "none"}, False),
+        ("http://127.0.0.1:49152/callback", {}, False),
+    ],
+)
+def test_it_is_asked_each_time_where_any_program_may_pass_for_the_app(
+    relying_party, ada, redirect_uri, metadata, is_asked_again
+):
+    """RFC 8252 section 8.6: on the person's own machine neither a secret nor an address shows which program asks."""
+    uris = ("http://127.0.0.1/callback", "org.example.app:/callback", "https://app.example.org/callback")
+    rp = relying_party(is_trusted=False, application_type="native", redirect_uris=uris, **metadata)
+    rp.redirect_uri = redirect_uri
+    rp.log_in()
+    assert is_asked(rp) == is_asked_again
+    rp.log_in()
+
+
 def test_it_is_asked_again_when_the_app_wants_so(stranger):
     stranger.log_in()
     assert is_asked(stranger, prompt="consent")

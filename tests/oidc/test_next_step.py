@@ -24,6 +24,7 @@ from idp.oidc.next_step import (
 NOW = 1_000_000
 TRUSTED = ClientMetadata(client_id="house", client_name="House", is_trusted=True)
 STRANGER = replace(TRUSTED, client_id="stranger", is_trusted=False)
+INSTALLED = replace(STRANGER, token_endpoint_auth_method="none", redirect_uris=("http://127.0.0.1/",))
 ADA = CurrentSession(
     id="session-of-ada",
     user_id="ada",
@@ -53,8 +54,9 @@ def acr(*values, essential=True):
 
 def request(client=TRUSTED, *prompt, **parameters):
     """An authorization request that passed its checks."""
+    redirect_uri = next(iter(client.redirect_uris), "https://app.example.org/")
     return AuthorizationRequest(
-        client=client, redirect_uri="https://app.example.org/", scopes=("openid",), prompt=prompt, **parameters
+        client=client, redirect_uri=redirect_uri, scopes=("openid",), prompt=prompt, **parameters
     )
 
 
@@ -69,6 +71,13 @@ CASES = [
     (request(STRANGER), ADA, Facts(is_consented=True), False, AskConsent(Reason.CONSENT_MISSING)),
     (request(STRANGER), ADA, Facts(is_consented=True), True, Issue()),
     (request(STRANGER), ADA, Facts(is_denied=True), True, Refuse),
+    # An app on the person's own machine: what was allowed once counts once, but for one of the house.
+    (request(INSTALLED), ADA, Facts(), False, AskConsent(Reason.CONSENT_MISSING)),
+    (request(INSTALLED), ADA, Facts(), True, AskConsent(Reason.APP_UNPROVEN)),
+    (request(INSTALLED), ADA, Facts(is_consented=True), True, Issue()),
+    (request(INSTALLED), ADA, Facts(is_consented=True), False, AskConsent(Reason.CONSENT_MISSING)),
+    (request(INSTALLED, "none"), ADA, Facts(), True, Refuse),
+    (request(replace(INSTALLED, is_trusted=True)), ADA, Facts(), False, Issue()),
     (request(), None, Facts(is_denied=True), False, Refuse),
     # prompt=login
     (request(TRUSTED, "login"), ADA, Facts(), False, SignIn(Reason.LOGIN_REQUESTED)),
