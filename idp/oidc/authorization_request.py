@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from idp.oidc.authorization_checks import CHECKS, check_id_token_hint
 from idp.oidc.authorization_response import CODE, ResponseMode, ReturnAddress, address_of
 from idp.oidc.claims import NO_CLAIMS, ClaimsRequest
+from idp.oidc.client_uris import can_be_read
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.id_token_hint import IdTokenHint
 from idp.oidc.requests import Parameters, safe
@@ -179,7 +180,7 @@ _LOOPBACK_URI = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([0-9]{1,5}))?
 
 def _differs_by_loopback_port(given: str, client: ClientMetadata) -> bool:
     asked = _LOOPBACK_URI.fullmatch(given)
-    if asked is None:
+    if asked is None or not can_be_read(given):  # there is no port 99999
         return False
     for uri in client.redirect_uris:
         registered = _LOOPBACK_URI.fullmatch(uri)

@@ -265,6 +265,7 @@ def test_a_public_client_may_vary_its_loopback_port(public_rp, port):
         "http://127.0.0.1:١٢٣/callback",
         "http://127.0.0.1:/callback",
         "http://127.0.0.1:123456/callback",
+        "http://127.0.0.1:65536/callback",
     ],
 )
 def test_nothing_but_the_port_may_vary(public_rp, uri):
