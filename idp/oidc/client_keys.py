@@ -7,7 +7,7 @@ registered for the client; what a header says of keys (`jwk`, `jku`, `x5u`, `x5c
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -159,16 +159,21 @@ class ClientKeys:
 
     def _candidates(
         self, settings: Settings, db: Session, client: ClientMetadata, algorithm: str, kid: str | None
-    ) -> Sequence[Key]:
+    ) -> Iterator[Key]:
+        """Give the keys that may have made a signature; the client's are fetched anew where those known are of no use.
+
+        A new key has a new `kid` (OIDC Core section 10.1.1), but who publishes just one need not name it.
+        """
         if algorithm in SECRET_ALGORITHMS:
             if client.client_secret_sealed is None:
                 raise JwtRefused("cannot be checked: the client is not registered to sign with its secret")
             secret = crypto.unseal(settings.secret_key, SECRET_PURPOSE, client.client_secret_sealed)
-            return (OctKey.import_key(secret),)
+            yield OctKey.import_key(secret)
+            return
         fitting = fitting_keys(self.public_keys(settings, db, client), algorithm, kid)
-        if not fitting and client.jwks is None:
-            fitting = fitting_keys(self.public_keys(settings, db, client, fetch_anew=True), algorithm, kid)
-        return fitting
+        yield from fitting
+        if client.jwks is None and (kid is None or not fitting):
+            yield from fitting_keys(self.public_keys(settings, db, client, fetch_anew=True), algorithm, kid)
 
 
 def _ask(settings: Settings, uri: str, now: float, before: _Fetched | None) -> _Fetched:

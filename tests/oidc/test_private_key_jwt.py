@@ -421,6 +421,19 @@ def test_keys_are_fetched_once_and_again_for_an_unknown_kid(relying_party, publi
     assert published.asked == ["/keys", "/keys"]
 
 
+def test_a_key_without_a_kid_is_followed_by_another(relying_party, published, monkeypatch):
+    """Who publishes one key need not name it; that it was exchanged shows by its signature only."""
+    first, second = ECKey.generate_key("P-256"), ECKey.generate_key("P-256")
+    uri = publish(published, first)
+    rp = relying_party(key=first, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
+    assert call(rp, rp.assertion()).status_code == 200
+    publish(published, second)
+    monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
+    assert call(rp, rp.assertion(key=second)).status_code == 200
+    assert published.asked == ["/keys", "/keys"]
+    refused(call(rp, rp.assertion(key=first)), "none of the client")
+
+
 @pytest.mark.parametrize(
     ("said", "asked"),
     [
