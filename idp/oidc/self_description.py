@@ -32,16 +32,17 @@ def read(
     if document.get("software_statement") is not None:
         raise InvalidInputError({"software_statement": ["Nobody's software statements are accepted here."]})
     wanted = client_document.read(document, base, client_document.OF_SOFTWARE)
-    foreign = [each for each in wanted.grant_types if each not in grant_types]
-    if foreign:
-        told = f"{foreign[0]!r} is not for software that registers itself: choose from {', '.join(GRANT_TYPES)}."
+    kept = tuple(each for each in wanted.grant_types if each in grant_types)
+    if wanted.grant_types and not kept:
+        foreign = wanted.grant_types[0]
+        told = f"{foreign!r} is not for software that registers itself: choose from {', '.join(GRANT_TYPES)}."
         raise InvalidInputError({"grant_types": [told]})
     asked = wanted.scopes if document.get("scope") is not None else base.scopes
     may_refresh = "refresh_token" in wanted.grant_types
     scopes = tuple(each for each in asked if each in permitted and (may_refresh or each != "offline_access"))
     if not scopes:
         raise InvalidInputError({"scope": [f"None of these may be asked for; there are {', '.join(SCOPES)}."]})
-    return _without_what_is_off(settings, replace(wanted, scopes=scopes))
+    return _without_what_is_off(settings, replace(wanted, scopes=scopes, grant_types=kept))
 
 
 def _without_what_is_off(settings: Settings, wanted: ClientMetadata) -> ClientMetadata:

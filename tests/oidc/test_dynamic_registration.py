@@ -17,6 +17,7 @@ from idp.accounts import throttle
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuditEvent, AuthorizationGrant, Client, InitialAccessToken
 from idp.oidc import client_store, initial_tokens
+from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.self_description import SCOPES
 from idp.settings import Settings
 from tests.oidc.registering import (
@@ -172,6 +173,14 @@ def test_what_is_turned_off_is_left_out_where_something_is_left(open_app: Flask,
     assert told["grant_types"] == ["authorization_code", "refresh_token"]
     response = manage(open_app, told, "PUT", response_types=responses, grant_types=["authorization_code", "implicit"])
     assert (response.json["response_types"], response.json["grant_types"]) == (["code"], ["authorization_code"])
+
+
+def test_grants_that_are_not_for_software_are_left_out_likewise(open_app: Flask) -> None:
+    """Some ask for all that discovery names; whoever wants nothing else is refused (`test_a_fault_is_named`)."""
+    told = registered(open_app, grant_types=["authorization_code", DEVICE_CODE_GRANT, "refresh_token", "password"])
+    assert told["grant_types"] == ["authorization_code", "refresh_token"]
+    response = manage(open_app, told, "PUT", grant_types=["authorization_code", DEVICE_CODE_GRANT])
+    assert response.json["grant_types"] == ["authorization_code"]
 
 
 def test_what_is_turned_on_is_kept(settings: Settings, make_app: Any) -> None:
