@@ -473,6 +473,16 @@ def test_no_token_no_error_but_both_schemes(rp):
     assert response.headers["WWW-Authenticate"].startswith('Bearer realm="idp", DPoP realm="idp", algs="')
 
 
+@pytest.mark.parametrize(("path", "scope"), [("/oauth/userinfo", "account"), ("/api/v1/me", "openid")])
+def test_that_a_bound_token_permits_too_little_is_told_under_its_own_scheme(bound, path, scope):
+    token = bound.log_in(scope=scope).access_token
+    response = show(bound, token, bound.proof("GET", bound.issuer + path, token), path=path)
+    assert response.status_code == 403
+    challenge = response.headers["WWW-Authenticate"]
+    assert challenge.startswith('DPoP realm="idp", error="insufficient_scope", error_description="'), challenge
+    assert ', Bearer realm="idp"' in challenge
+
+
 @pytest.mark.parametrize("path", ["/oauth/userinfo", "/api/v1/me"])
 def test_the_next_nonce_comes_with_an_answer(bound, path, clock, settings):
     clock.advance(dpop_nonces.WINDOW - clock.time % dpop_nonces.WINDOW)

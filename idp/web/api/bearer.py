@@ -32,7 +32,7 @@ class TokenRefused(Refusal):
         self.status = status
         self.code = code
         error = None if code == "missing_token" else code  # RFC 6750 section 3.1: no error before a token
-        self.headers = tuple(challenges) or tuple(AccessRefused(status, error, "", scope).challenges)
+        self.headers = tuple(challenges) or tuple(AccessRefused(status, error, message, scope).challenges)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def required_person(scope: str = "account") -> CallingPerson:
     """
     token = _living_token(scope)
     if token.grant is None or scope not in token.scopes:
-        raise TokenRefused(403, "insufficient_scope", f"A person's token with the scope {scope} is needed.", scope)
+        raise _too_little(token, f"A person's token with the scope {scope} is needed.", scope)
     return CallingPerson(token.client, token.grant["user_id"], token.grant, _visitor(token.client_id))
 
 
@@ -114,7 +114,7 @@ def required_app(*scopes: str) -> CallingApp:
     if client is None or permitted.isdisjoint(scopes):
         wanted = " or ".join(scopes)
         message = f"A client's own token (client_credentials) with the scope {wanted} is needed."
-        raise TokenRefused(403, "insufficient_scope", message, " ".join(scopes))
+        raise _too_little(token, message, " ".join(scopes))
     return CallingApp(client, permitted, _visitor(client.client_id))
 
 
@@ -146,6 +146,12 @@ def _as_refusal(refused: AccessRefused, scope: str) -> TokenRefused:
         message = "An access token is needed: Authorization: Bearer TOKEN."
         return TokenRefused(401, "missing_token", message, scope, refused.challenges)
     return TokenRefused(refused.status_code, refused.error, refused.description, scope, refused.challenges)
+
+
+def _too_little(token: ActiveToken, message: str, scope: str) -> TokenRefused:
+    """Say which scope a living token lacks, under the scheme by which it came."""
+    refused = AccessRefused(403, "insufficient_scope", message, scope, "DPoP" if token.dpop_jkt else "Bearer")
+    return TokenRefused(403, "insufficient_scope", message, scope, refused.challenges)
 
 
 def _visitor(client_id: str) -> AppVisitor:
