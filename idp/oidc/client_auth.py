@@ -163,8 +163,8 @@ def _basic(header: str) -> tuple[str, str, str]:
         the operator brought along would then read as something else.
     """
     scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        raise ClientRefused(f"The scheme {safe(scheme)} is no client authentication.", status_code=401)
+    if scheme.lower() != "basic":  # and what stands there instead may be the secret itself: it is not repeated
+        raise ClientRefused("The Authorization header is no HTTP Basic.", status_code=401)
     try:
         pair = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
         client_id, secret = unquote_plus(pair[0], errors="strict"), unquote_plus(pair[2])

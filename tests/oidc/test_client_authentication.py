@@ -147,6 +147,14 @@ def test_a_malformed_header_is_refused(call, endpoint, header):
     challenged(call(header, endpoint))
 
 
+@pytest.mark.parametrize("header", ["the-secret-itself", "Basic\tdGhlOnNlY3JldC1pdHNlbGY="])
+def test_what_stands_in_the_place_of_a_scheme_is_not_repeated(call, header):
+    """Clients write down what we answer, and that may be their secret."""
+    response = call(header)
+    challenged(response)
+    assert header.split()[-1] not in response.text + str(response.headers)
+
+
 @pytest.mark.parametrize("pair", [b"id\x00:secret", b"id:%00"])
 def test_a_nul_never_reaches_the_database(call, counted, pair):
     """PostgreSQL refuses text with a NUL; that must not become a 500."""
