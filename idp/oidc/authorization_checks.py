@@ -212,6 +212,8 @@ def check_id_token_hint(
     hint = parameters.get("id_token_hint")
     if hint is None:
         return None
+    if hint.count(".") == 4:
+        raise InvalidRequestError("The id_token_hint is encrypted: the signed ID token inside it is needed.")
     read = read_hint(provider, db, hint)
     if read is None or read.client_id != client.client_id:
         raise InvalidRequestError("The id_token_hint is no ID token that this provider issued to this app.")

@@ -94,7 +94,10 @@ def test_claims_in_it_are_for_the_app_alone(encrypted):
 
 def test_what_was_decrypted_is_a_hint(encrypted):
     rp = encrypted("id_token", "ECDH-ES")
-    inner = rp.decrypt(rp.log_in().id_token, "id_token")
+    whole = rp.log_in().id_token
+    inner = rp.decrypt(whole, "id_token")
+    assert rp.ask(prompt="none", id_token_hint=inner).code
+    assert "is encrypted" in rp.ask(prompt="none", id_token_hint=whole).parameters["error_description"]
     rp.log_out(inner)
 
 
