@@ -59,6 +59,11 @@ class AuthorizationRequest:
         """Where the answer goes, and how."""
         return ReturnAddress(self.redirect_uri, self.response_mode, self.state)
 
+    @property
+    def is_allowed_once(self) -> bool:
+        """Whether what a person allows counts for this request alone: the next may come from another program."""
+        return not self.client.is_trusted and self.client.is_unproven(self.redirect_uri)
+
     def wants(self, word: str) -> bool:
         """Tell whether the response type asks for a `code`, a `token` or an `id_token`."""
         return word in self.response_type.split(" ")

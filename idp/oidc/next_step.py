@@ -171,7 +171,7 @@ def _authorization(request: AuthorizationRequest, facts: Facts, is_consent_given
         return AskConsent(Reason.CONSENT_REQUESTED)
     if not (request.client.is_trusted or is_consent_given):
         return AskConsent(Reason.CONSENT_MISSING)
-    if request.client.is_unproven(request.redirect_uri) and not (request.client.is_trusted or facts.is_consented):
+    if request.is_allowed_once and not facts.is_consented:
         return AskConsent(Reason.APP_UNPROVEN)
     return Issue()
 

@@ -66,6 +66,9 @@ def test_it_is_asked_each_time_where_any_program_may_pass_for_the_app(
     uris = ("http://127.0.0.1/callback", "org.example.app:/callback", "https://app.example.org/callback")
     rp = relying_party(is_trusted=False, application_type="native", redirect_uris=uris, **metadata)
     rp.redirect_uri = redirect_uri
+    page = consent_page(rp)
+    assert ("you are asked each time" in page.text) == is_asked_again
+    assert ("you are not asked again" in page.text) != is_asked_again
     rp.log_in()
     assert is_asked(rp) == is_asked_again
     rp.log_in()
