@@ -22,8 +22,10 @@ from idp.clock import DAY
 from idp.errors import NotReadyError
 from idp.models import AuthorizationGrant, BrowserSession, LogoutNotice
 from idp.oidc import keys, token_status
+from idp.oidc.client_keys import ClientKeys
 from idp.oidc.client_store import load_client
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.encryption import CannotEncrypt, encrypt_jwt
 from idp.oidc.outgoing import WHOLE_TIMEOUT, OutgoingError, post_form
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import sid_of, subject_of
@@ -61,6 +63,15 @@ _COLUMNS = tuple(getattr(LogoutNotice, name) for name in Claimed.__dataclass_fie
 _LEASES = Leases(LogoutNotice, WAITS)
 # Apps that this process could not tell, the last time that it tried. Who was tried longest ago stands first.
 _silent: dict[str, None] = {}
+_client_keys = ClientKeys()  # of apps whose tokens are encrypted, as this process has seen them
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Who encrypts, where no provider is at hand."""
+
+    settings: Settings
+    client_keys: ClientKeys
 
 
 def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = None) -> Mapping[str, int]:
@@ -160,7 +171,11 @@ def make_logout_token(settings: Settings, ring: keys.KeyRing, client: ClientMeta
     """Make and sign a logout token (section 2.4): like an ID token, but with an event and without a nonce.
 
     `sid` is in each, whether the app asked for it (`backchannel_logout_session_required`) or not: other sessions of the
-    same person may go on.
+    same person may go on. An app whose ID tokens are encrypted refuses a logout token that is not (section 2.6).
+
+    Raises:
+        NotReadyError: there is no key to sign with.
+        CannotEncrypt: the app has no key to encrypt to.
     """
     now = clock.now()
     algorithm = client.id_token_signed_response_alg or settings.signing_algorithm
@@ -174,7 +189,11 @@ def make_logout_token(settings: Settings, ring: keys.KeyRing, client: ClientMeta
         "sid": sid_of(settings, client, notice.session_id),
         "events": {EVENT: {}},
     }
-    return sign(ring.signing_key(algorithm), claims, "logout+jwt")
+    signed = sign(ring.signing_key(algorithm), claims, "logout+jwt")
+    if client.id_token_encrypted_response_alg is None:
+        return signed
+    encryption = client.id_token_encrypted_response_alg, client.id_token_encrypted_response_enc
+    return encrypt_jwt(_Sender(settings, _client_keys), None, client, signed, *encryption)
 
 
 def sweep(db: Session, *, most: int) -> int:
@@ -228,6 +247,8 @@ def _send(settings: Settings, ring: keys.KeyRing, client: ClientMetadata | None,
         answer = post_form(settings, client.backchannel_logout_uri, {"logout_token": token})
     except (OutgoingError, NotReadyError) as fault:
         return str(fault)
+    except CannotEncrypt as fault:
+        return str(fault.description).rstrip(".")
     return None if answer.status in (200, 204) else f"it answered {answer.status}"
 
 

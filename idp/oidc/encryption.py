@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from authlib.oauth2.base import OAuth2Error
 from joserfc import jwe
@@ -10,11 +10,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key
 from sqlalchemy.orm import Session
 
-from idp.oidc.client_keys import JwtRefused
+from idp.oidc.client_keys import ClientKeys, JwtRefused
 from idp.oidc.clients import ClientMetadata
-
-if TYPE_CHECKING:
-    from idp.oidc.server import Provider
+from idp.settings import Settings
 
 KEY_ALGORITHMS = ("RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW")
 CONTENT_ALGORITHMS = ("A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM")
@@ -23,26 +21,38 @@ _WRAPPING, _AGREEING = ("encrypt", "wrapKey"), ("deriveKey", "deriveBits")  # `k
 _CURVES = ("P-256", "P-384", "P-521", "X25519")  # for key agreement
 
 
+class Sender(Protocol):
+    """Who encrypts, and remembers clients' keys: the provider, and the worker by itself."""
+
+    @property
+    def settings(self) -> Settings:
+        """In force for the life of the process."""
+
+    @property
+    def client_keys(self) -> ClientKeys:
+        """Those that were seen."""
+
+
 class CannotEncrypt(OAuth2Error):
     """The client has published no key to encrypt to: better nothing than what others could read."""
 
     error = "invalid_request"
 
 
-def find_key(provider: "Provider", db: Session | None, client: ClientMetadata, algorithm: str) -> Key:
+def find_key(sender: Sender, db: Session | None, client: ClientMetadata, algorithm: str) -> Key:
     """Return the client's key to encrypt to: one that is meant for it, or else one that says nothing of its use.
 
     Args:
-        db: keeps no connection while keys are fetched; None where `check_encryption` has seen to them.
+        db: keeps no connection while keys are fetched; None for who has none, or has asked `check_encryption` before.
         algorithm: how the content's key is encrypted; one of `KEY_ALGORITHMS`.
 
     Raises:
         CannotEncrypt: there is none, or the client's keys cannot be fetched.
     """
     try:
-        fitting = _fitting(provider.client_keys.public_keys(provider.settings, db, client), algorithm)
+        fitting = _fitting(sender.client_keys.public_keys(sender.settings, db, client), algorithm)
         if not fitting and client.jwks_uri is not None:
-            fresh = provider.client_keys.public_keys(provider.settings, db, client, fetch_anew=True)
+            fresh = sender.client_keys.public_keys(sender.settings, db, client, fetch_anew=True)
             fitting = _fitting(fresh, algorithm)
     except JwtRefused:
         raise CannotEncrypt("Nothing can be encrypted to this client: its keys are not to be had.") from None
@@ -51,7 +61,7 @@ def find_key(provider: "Provider", db: Session | None, client: ClientMetadata, a
     return fitting[0]
 
 
-def check_encryption(provider: "Provider", db: Session, client: ClientMetadata) -> None:
+def check_encryption(sender: Sender, db: Session, client: ClientMetadata) -> None:
     """Check that ID tokens can be encrypted for a client that wants it so, before anything is claimed for them.
 
     Where keys have to be fetched, what was written so far is committed.
@@ -60,11 +70,11 @@ def check_encryption(provider: "Provider", db: Session, client: ClientMetadata) 
         CannotEncrypt: see `find_key`.
     """
     if client.id_token_encrypted_response_alg is not None:
-        find_key(provider, db, client, client.id_token_encrypted_response_alg)
+        find_key(sender, db, client, client.id_token_encrypted_response_alg)
 
 
 def encrypt_jwt(
-    provider: "Provider", db: Session | None, client: ClientMetadata, token: str, algorithm: str, enc: str | None
+    sender: Sender, db: Session | None, client: ClientMetadata, token: str, algorithm: str, enc: str | None
 ) -> str:
     """Encrypt a signed JWT: sign first, then encrypt (RFC 7519 section 11.2).
 
@@ -75,11 +85,11 @@ def encrypt_jwt(
     Raises:
         CannotEncrypt: see `find_key`.
     """
-    return _encrypt(find_key(provider, db, client, algorithm), token, algorithm, enc, {"cty": "JWT"})
+    return _encrypt(find_key(sender, db, client, algorithm), token, algorithm, enc, {"cty": "JWT"})
 
 
 def encrypt_claims(
-    provider: "Provider",
+    sender: Sender,
     db: Session,
     client: ClientMetadata,
     claims: Mapping[str, Any],
@@ -94,7 +104,7 @@ def encrypt_claims(
     Raises:
         CannotEncrypt: see `find_key`.
     """
-    return _encrypt(find_key(provider, db, client, algorithm), json.dumps(claims), algorithm, enc, {})
+    return _encrypt(find_key(sender, db, client, algorithm), json.dumps(claims), algorithm, enc, {})
 
 
 def _encrypt(key: Key, content: str, algorithm: str, enc: str | None, told: Mapping[str, str]) -> str:

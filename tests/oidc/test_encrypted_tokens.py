@@ -7,12 +7,15 @@ from contextlib import closing
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from sqlalchemy import select
 
+from idp.models import LogoutNotice
 from idp.oidc import client_keys
 from idp.oidc.encryption import CONTENT_ALGORITHMS, KEY_ALGORITHMS
 from idp.oidc.outgoing import Answer
 from idp.oidc.signatures import registry
 from tests.document_server import DocumentServer
+from tests.oidc.listening import read_logout_token
 from tests.relying_party import base64url, decode, error_of
 
 RSA_KEY = RSAKey.generate_key(2048, {"kid": "enc-rsa", "use": "enc"})
@@ -99,6 +102,32 @@ def test_what_was_decrypted_is_a_hint(encrypted):
     assert rp.ask(prompt="none", id_token_hint=inner).code
     assert "is encrypted" in rp.ask(prompt="none", id_token_hint=whole).parameters["error_description"]
     rp.log_out(inner)
+
+
+@pytest.mark.parametrize("is_published", [False, True])
+def test_a_logout_token_is_encrypted_as_id_tokens_are(
+    encrypted, listening_app, send_due, document_server, is_published
+):
+    """Back-Channel Logout 1.0 section 2.6: such an app refuses one that is not. The worker finds the key by itself."""
+    uri = document_server.put("/jwks", json.dumps(jwks(SIGNING_KEY, EC_KEY)), "application/json")
+    published = {"jwks_uri": uri} if is_published else {}
+    rp = encrypted("id_token", "ECDH-ES", "A256GCM", backchannel_logout_uri=listening_app.url, **published)
+    tokens = rp.log_in()
+    rp.log_out(rp.decrypt(tokens.id_token, "id_token"))
+    assert send_due()["notice_sent"] == 1
+    told = read_logout_token(rp.decrypt(*listening_app.tokens, "id_token"), rp)
+    assert told["sid"] == tokens.claims["sid"]
+
+
+def test_an_app_without_a_key_is_told_of_no_sign_out_in_clear(encrypted, listening_app, send_due, document_server, db):
+    uri = document_server.put("/jwks", json.dumps(jwks(EC_KEY)), "application/json")
+    rp = encrypted("id_token", "ECDH-ES", jwks_uri=uri, backchannel_logout_uri=listening_app.url)
+    inner = rp.decrypt(rp.log_in().id_token, "id_token")
+    document_server.put("/jwks", json.dumps(jwks(SIGNING_KEY)), "application/json")
+    rp.log_out(inner)
+    assert send_due()["notice_put_off"] == 1
+    assert "has no key" in db.scalars(select(LogoutNotice.last_error)).one()
+    assert listening_app.requests == 0
 
 
 def test_a_key_for_signatures_is_not_encrypted_to(encrypted):
