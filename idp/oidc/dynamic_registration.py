@@ -23,7 +23,13 @@ from idp.storage.lean_session import pause
 PREFIX = "idp_rg_"  # lets scanners for leaked secrets know a registration access token when they see one
 _DESCRIPTION_MOST = 500  # characters
 
-ErrorCode = Literal["invalid_redirect_uri", "invalid_client_metadata", "invalid_token", "access_denied"]
+ErrorCode = Literal[
+    "invalid_redirect_uri",
+    "invalid_client_metadata",
+    "unapproved_software_statement",
+    "invalid_token",
+    "access_denied",
+]
 
 
 class RegistrationFault(Exception):
@@ -194,10 +200,12 @@ def _note_refusal(db: Session, settings: Settings, visitor: Visitor, reason: str
 
 
 def _fault_of(refused: InvalidInputError) -> RegistrationFault:
-    """Say it in the words of RFC 7591 section 3.2.2; redirect URIs have an error of their own."""
+    """Say it in the words of RFC 7591 section 3.2.2; redirect URIs and software statements have errors of their own."""
     told = " ".join(f"{name}: {sentence}" for name, sentences in refused.faults.items() for sentence in sentences)
     if set(refused.faults) == {"redirect_uris"}:
         return RegistrationFault("invalid_redirect_uri", told)
+    if set(refused.faults) == {"software_statement"}:
+        return RegistrationFault("unapproved_software_statement", told)
     return RegistrationFault("invalid_client_metadata", told)
 
 

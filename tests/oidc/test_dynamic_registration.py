@@ -342,7 +342,7 @@ def test_a_token_for_one_use_registers_one_of_many_at_once(token_app: Flask, ini
         ({"request_object_signing_alg": "none"}, "invalid_client_metadata", "for the operator to allow"),
         ({"subject_type": "pseudonym"}, "invalid_client_metadata", "subject_type"),
         ({"initiate_login_uri": "http://a.example/"}, "invalid_client_metadata", "initiate_login_uri"),
-        ({"software_statement": "a.b.c"}, "invalid_client_metadata", "software_statement: Nobody"),
+        ({"software_statement": "a.b.c"}, "unapproved_software_statement", "software_statement: Nobody"),
         ({"logo_uri": "javascript:alert(1)", "tos_uri": "x"}, "invalid_client_metadata", "tos_uri"),
         ({"redirect_uris": [], "tos_uri": "x"}, "invalid_client_metadata", "redirect_uris"),
     ],
@@ -573,7 +573,8 @@ def test_trust_is_for_known_scopes(open_app: Flask, db: Session, settings: Setti
 )
 def test_a_change_that_is_refused(open_app: Flask, changes: dict[str, Any], said: str) -> None:
     told = registered(open_app, client_name="Before")
-    refused(manage(open_app, told, "PUT", client_name="After", **changes), "invalid_client_metadata", said)
+    error = "unapproved_software_statement" if "software_statement" in changes else "invalid_client_metadata"
+    refused(manage(open_app, told, "PUT", client_name="After", **changes), error, said)
     assert manage(open_app, told).json["client_name"] == "Before"
 
 
