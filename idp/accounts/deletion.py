@@ -1,10 +1,10 @@
-"""The end of an account: asked for by its owner, revocable for a week, then all that belongs to it goes."""
+"""The end of an account: asked for by its owner, revocable for a week; or by the operator, at once. All of it goes."""
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock
-from idp.accounts import audit, names, one_time_links, passwords, sessions
+from idp.accounts import audit, names, one_time_links, passwords, preauthorization, sessions
 from idp.accounts.audit import Event
 from idp.accounts.visitor import SYSTEM, Visitor
 from idp.clock import DAY
@@ -74,20 +74,30 @@ def delete_due(db: Session, *, most: int) -> int:
     oldest = select(User.id).where(User.deletion_due_at <= now).order_by(User.deletion_due_at).limit(most)
     if not (due := db.scalars(oldest.with_for_update(skip_locked=True)).all()):
         return 0
+    return _delete(db, SYSTEM, User.id.in_(due), User.deletion_due_at <= now)
+
+
+def delete_account(db: Session, visitor: Visitor, user_id: str) -> bool:
+    """Delete an account at once, by the operator. What a registration that waits has claimed is listed again.
+
+    Returns:
+        Whether it was there.
+    """
+    return bool(_delete(db, visitor, User.id == user_id))
+
+
+def _delete(db: Session, visitor: Visitor, *which: ColumnElement[bool]) -> int:
     # Disabled first: it holds the rows, so that nobody signs in or revokes between here and the end.
-    gone = (
-        db.execute(
-            update(User)
-            .where(User.id.in_(due), User.deletion_due_at <= now)
-            .values(disabled_at=now)
-            .returning(User.id)
-            .execution_options(synchronize_session=False)
-        )
-        .scalars()
-        .all()
-    )
-    for user_id in gone:
-        sessions.end_sessions(db, SYSTEM, user_id, reason="account_deleted")
-        db.execute(delete(User).where(User.id == user_id).execution_options(synchronize_session=False))
-        audit.record(db, Event.ACCOUNT_DELETED, SYSTEM, user_id=user_id)
+    gone = db.execute(
+        update(User)
+        .where(*which)
+        .values(disabled_at=clock.now())
+        .returning(User.id, User.claimed_preauthorization)
+        .execution_options(synchronize_session=False)
+    ).all()
+    for each in gone:
+        sessions.end_sessions(db, visitor, each.id, reason="account_deleted")
+        db.execute(delete(User).where(User.id == each.id).execution_options(synchronize_session=False))
+        preauthorization.restore(db, each.claimed_preauthorization or ())
+        audit.record(db, Event.ACCOUNT_DELETED, visitor, user_id=each.id)
     return len(gone)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from idp.accounts import passwords, registration, roles, sessions, users
+from idp.accounts import data_export, deletion, passwords, registration, roles, sessions, users
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output, secret_input
@@ -21,7 +21,7 @@ WHOM = "USERNAME is a user name, an e-mail address or an id."
 
 @click.group
 def command() -> None:
-    """Accounts: add, list, show, disable, enable, sign-out, set-password, roles."""
+    """Accounts: add, list, show, data, disable, enable, sign-out, set-password, roles, delete."""
 
 
 @command.command(epilog="\b\nExample:\n  idp user add ada --email ada@example.org --first-name Ada --role admin")
@@ -126,6 +126,18 @@ def show(username: str, as_json: bool) -> None:
         )
 
 
+@command.command(epilog=f"{WHOM}\n\n\b\nExample:\n  idp user data ada > ada.json")
+@click.argument("username")
+def data(username: str) -> None:
+    """Print all that is kept about a person, as JSON: the file that they can download at their account page.
+
+    No password, no token, nor its digest is in it.
+    """
+    with open_ready() as (_settings, db):
+        whole = data_export.export_account(db, users.get_user(db, username).id)
+    output.data(whole)
+
+
 @command.command(epilog=WHOM)
 @click.argument("username")
 def disable(username: str) -> None:
@@ -195,6 +207,23 @@ def change_roles(username: str, given: Sequence[str], taken: Sequence[str], as_j
         click.echo("\n".join(held))
     else:
         output.note(f"{user.username} has no roles.")
+
+
+@command.command(epilog=WHOM)
+@click.argument("username")
+@click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
+def delete(username: str, yes: bool) -> None:
+    """Delete an account at once, with all that belongs to it; every app that its sessions reached is told.
+
+    Only a backup brings it back. Somebody who is to come back later is better disabled. The audit keeps its rows.
+    """
+    with open_ready() as (_settings, db):
+        user = users.get_user(db, username)
+    if not yes:
+        click.confirm(f"Delete the account {user.username} ({user.email}) for good?", abort=True, err=True)
+    with open_ready() as (_settings, db):
+        is_gone = deletion.delete_account(db, OPERATOR, user.id)
+    output.note(f"Deleted {user.username}." if is_gone else f"{user.username} was deleted already.")
 
 
 def _describe(user: User, held: Sequence[str]) -> dict[str, Any]:

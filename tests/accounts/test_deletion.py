@@ -1,14 +1,25 @@
 """The end of an account, and how it is called off."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from idp import worker
-from idp.accounts import deletion, ended_sessions, recovery, sessions, sign_in
+from idp.accounts import (
+    deletion,
+    ended_sessions,
+    preauthorization,
+    recovery,
+    registration,
+    sessions,
+    sign_in,
+    users,
+)
 from idp.accounts.audit import list_events
+from idp.accounts.visitor import OPERATOR
 from idp.errors import InvalidInputError, NotFoundError, SignInRefused, Throttled
 from idp.models import AuditEvent, BrowserSession, OneTimeLink, User, UserRole
 from idp.storage import database
@@ -116,6 +127,26 @@ def test_it_can_be_called_off(db, settings, visitor, ada, clock):
     clock.advance(2 * deletion.REVOCABLE)
     assert delete_due(db) == 0
     assert list_events(db)[0].event == "account:deletion:revoke"
+
+
+def test_the_operator_deletes_at_once_also_who_has_no_password(db, visitor, make_user):
+    bob, carol = make_user("bob", None), make_user("carol")
+    assert deletion.delete_account(db, OPERATOR, bob.id)
+    assert not deletion.delete_account(db, OPERATOR, bob.id)
+    assert db.scalars(select(User.id)).all() == [carol.id]
+    assert [(each.user_id, each.actor) for each in list_events(db, event="account:user:delete")] == [
+        (bob.id, "operator")
+    ]
+
+
+def test_what_a_registration_that_waits_has_claimed_is_listed_again(db, settings, visitor):
+    preauthorization.preauthorize(db, OPERATOR, "zoe@example.org", roles=["editor"])
+    preauthorized = replace(settings, registration="preauthorized")
+    person = users.Person("zoe", "zoe@example.org")
+    registration.register(db, preauthorized, visitor, person, "four words of her own")
+    assert preauthorization.list_preauthorizations(db) == []
+    assert deletion.delete_account(db, OPERATOR, users.get_user(db, "zoe").id)
+    assert [each.email for each in preauthorization.list_preauthorizations(db)] == ["zoe@example.org"]
 
 
 def test_in_batches(db, settings, visitor, clock, make_user):

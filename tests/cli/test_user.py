@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from idp import settings
-from idp.accounts import ended_sessions, sessions, sign_in, users
+from idp.accounts import data_export, ended_sessions, sessions, sign_in, users
 from idp.accounts.visitor import Visitor
 from idp.cli import output
 from idp.errors import SignInRefused
@@ -139,7 +139,7 @@ def test_show_by_name_address_or_id(ada: str, succeed: Run, database: Session, b
     assert "Lynx" in succeed("user", "show", "ada").stdout
 
 
-@pytest.mark.parametrize("action", ["show", "disable", "enable", "roles"])
+@pytest.mark.parametrize("action", ["show", "data", "disable", "enable", "roles", "delete"])
 def test_an_unknown_user(instance: Path, run: Run, action: str) -> None:
     result = run("user", action, "nobody")
     assert result.exit_code == 1
@@ -228,6 +228,34 @@ def test_states_are_shown(ada: str, succeed: Run, database: Session) -> None:
         setattr(user, name, value)
         database.commit()
         assert state in succeed("user", "list").stdout
+
+
+def test_data_is_what_the_person_can_download(ada: str, succeed: Run, database: Session) -> None:
+    session_id = _sign_in(database)
+    whole = json.loads(succeed("user", "data", "ADA@example.org").stdout)
+    assert whole == data_export.export_account(database, users.get_user(database, ada).id)
+    assert [each["id"] for each in whole["sessions"]] == [session_id]
+
+
+def test_delete_asks_first_and_leaves_the_name_to_others(ada: str, run: Run, succeed: Run, database: Session) -> None:
+    user_id = users.get_user(database, ada).id
+    session_id = _sign_in(database)
+    for answer, code in (("n\n", 130), ("", 1)):
+        assert run("user", "delete", ada, stdin=answer).exit_code == code
+    assert succeed("user", "show", ada)
+    asked = succeed("user", "delete", ada, stdin="y\n").stderr
+    assert "Delete the account ada (ada@example.org) for good?" in asked
+    assert "Deleted ada." in asked
+    database.expire_all()
+    assert users.find_user(database, user_id) is None
+    assert database.get(BrowserSession, session_id) is None
+    told = json.loads(succeed("audit", "--user", user_id, "--json").stdout)[-2:]
+    assert [(each["event"], each["actor"]) for each in told] == [
+        ("account:session:end", "operator"),
+        ("account:user:delete", "operator"),
+    ]
+    succeed("user", "add", "ada", "--email", "ada@example.org", "--password-stdin", stdin=PASSWORD)
+    succeed("user", "delete", ada, "--yes")
 
 
 def test_the_commands_that_end_sessions_end_their_tokens_too(ada: str, succeed: Run) -> None:
