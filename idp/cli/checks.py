@@ -3,24 +3,28 @@
 import json
 import os
 import shutil
+import socket
+import ssl
 import stat
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Literal
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
-from sqlalchemy import text
+from sqlalchemy import false, func, select, text, update
 from sqlalchemy.orm import Session
 
 from idp import clock, migrations
 from idp.accounts import shared_buckets
 from idp.cli import invariants
 from idp.cli.departures import find_departures
-from idp.cli.faults import explain
-from idp.cli.instance import WITHOUT_DATABASE, database_file
+from idp.cli.faults import MORE, explain
+from idp.cli.instance import SIDE_NAMES, WITHOUT_DATABASE, database_file
 from idp.cli.invariants import INVARIANTS, Invariant
 from idp.clock import DAY
 from idp.errors import NotReadyError
@@ -28,6 +32,7 @@ from idp.mail import queue
 from idp.mail.outbox_folder import folder_of
 from idp.mail.smtp import SmtpTransport
 from idp.mail.transport import Unreachable
+from idp.models import LogoutNotice, ParkedRequest, Throttle, User
 from idp.oidc import client_store, keys
 from idp.setting_rules import is_loopback
 from idp.settings import SECRET_KEY_NAME, Settings
@@ -42,6 +47,8 @@ KEY_AGE = 366 * DAY  # a year: rotate then, where the worker does not
 KEY_DELAY = DAY  # seconds that the worker may be late
 ANSWER_WITHIN = 3  # seconds
 MAIL_WAITS = 600  # seconds
+NOTICE_WAITS = 600  # seconds
+SWEPT_WITHIN = 3_600  # seconds; the worker sweeps every minute
 LOG_MOST = 4 * LOG_KEPT  # bytes of SQLite's log
 LEAST_ROOM = 64 << 20  # bytes; SQLite's log alone may take some MB, and says "disk I/O error" where it cannot grow
 
@@ -87,7 +94,15 @@ def look_safely(check: Check, loaded: Settings) -> Finding:
         message = explain(error)
         if message is None:
             raise
+        if message.endswith(MORE):
+            return Finding("fault", message.removesuffix(MORE), _advice_on_database(loaded))
         return Finding("fault", message)
+
+
+def _advice_on_database(loaded: Settings) -> str:
+    if loaded.is_sqlite:
+        return "See whose the file and its folder are, and whether the disk has room; if it is damaged, `idp restore`."
+    return "See whether IDP_DATABASE_URL is right, and what the server's own log says."
 
 
 @contextmanager
@@ -146,13 +161,32 @@ def _database(loaded: Settings) -> Finding:
     file = database_file(loaded)
     if file is not None and not file.exists():
         return Finding("fault", f"{file} does not exist", f"{WITHOUT_DATABASE.capitalize()}.")
+    if file is not None and (foreign := _foreign_files(file)):
+        advice = "Run this as the account that runs the provider. If that is so, give them to it with `chown`."
+        return Finding("fault", f"this account may not read and write {', '.join(foreign)}", advice)
     engine = open_engine(loaded)
     try:
         schema = migrations.check_ready(engine)
+        with engine.connect() as connection:  # of no row; a standby, and who may only read, refuse it all the same
+            connection.execute(update(User).where(false()).values(updated_at=0))
+            connection.rollback()
         newer = "" if migrations.is_known(schema) else ", newer than this program, and made to serve it too"
         return Finding("ok", f"{engine.dialect.name}, schema {schema}{newer}")
     finally:
         engine.dispose()
+
+
+def _foreign_files(file: Path) -> list[str]:
+    """Name files of a SQLite database that this account may not read and write, such as root's after a restore."""
+    files = (file.with_name(file.name + suffix) for suffix in ("", *SIDE_NAMES))
+    return [f"{each} (of {_owner(each)})" for each in files if each.exists() and not os.access(each, os.R_OK | os.W_OK)]
+
+
+def _owner(file: Path) -> str:
+    try:
+        return file.owner()
+    except KeyError:  # an account that is gone, or of another machine
+        return str(file.stat().st_uid)
 
 
 def _durability(loaded: Settings) -> Finding:
@@ -220,17 +254,19 @@ def _mail(loaded: Settings) -> Finding:
             "no mail server is set, so nobody can verify an address or recover a password",
             "Set IDP_SMTP_HOST and IDP_MAIL_FROM; then try `idp mail test ADDRESS`.",
         )
+    if loaded.mail_route == "smtp" and (fault := _fault_of_mail_server(loaded)):
+        return Finding("fault", f"{loaded.smtp_host}: {fault}", "Correct it, then try `idp mail test ADDRESS`.")
     with _database_of(loaded) as db:
         failed = len(queue.list_mail(db, state="failed", limit=1000))
         waiting = queue.waiting_since(db)
-    if failed:
-        told = f"{failed} mails were given up in the last 30 days"
-        return Finding("warning", told, "See why with `idp mail list --state failed`; `idp mail retry` tries again.")
     if waiting is not None and clock.now() - waiting > MAIL_WAITS:
         told = f"mail has been waiting for {(clock.now() - waiting) // 60} minutes"
         return Finding(
             "warning", told, "See `idp mail list --state waiting`; without a reason there, no `idp worker` runs."
         )
+    if failed:
+        told = f"{failed} {'mail was' if failed == 1 else 'mails were'} given up in the last 30 days"
+        return Finding("warning", told, "See why with `idp mail list --state failed`; `idp mail retry` tries again.")
     if loaded.mail_route == "outbox":
         return Finding("ok", f"goes to files in {folder_of(loaded)}: the issuer is on this machine")
     if loaded.smtp_security == "none" and not is_loopback(loaded.smtp_host):
@@ -239,14 +275,59 @@ def _mail(loaded: Settings) -> Finding:
             f"goes to {loaded.smtp_host} in clear",
             "Whoever reads along can open accounts: set IDP_SMTP_SECURITY to starttls or tls.",
         )
+    return Finding("ok", f"{loaded.smtp_host} takes it")
+
+
+def _fault_of_mail_server(loaded: Settings) -> str | None:
     transport = SmtpTransport(replace(loaded, smtp_timeout=min(loaded.smtp_timeout, ANSWER_WITHIN)))
     try:
         transport.open()
     except Unreachable as fault:
-        return Finding("fault", f"{loaded.smtp_host}: {fault.message}", "Correct it, then try `idp mail test ADDRESS`.")
+        return fault.message
     finally:
         transport.close()
-    return Finding("ok", f"{loaded.smtp_host} takes it")
+    return None
+
+
+def _sign_outs(loaded: Settings) -> Finding:
+    with _database_of(loaded) as db:
+        of_app = select(LogoutNotice.client_id, func.count(), func.min(LogoutNotice.created_at))
+        found = {
+            state: db.execute(of_app.where(LogoutNotice.state == state).group_by(LogoutNotice.client_id)).all()
+            for state in ("waiting", "failed")
+        }
+        names = {client.client_id: client.client_name for client in client_store.list_clients(db)}
+    now = clock.now()
+    late = [f"{names[app]} waits for {count}" for app, count, since in found["waiting"] if now - since > NOTICE_WAITS]
+    lost = [f"{names[app]} was never told of {count}" for app, count, _ in found["failed"]]
+    if late or lost:
+        advice = (
+            "Correct `backchannel_logout_uri` (`idp client update`), or mend the app: the log of the worker says why."
+        )
+        return Finding("warning", "\n".join((*late, *lost)), advice)
+    return Finding("ok", "every app was told")
+
+
+def _worker(loaded: Settings) -> Finding:
+    with _database_of(loaded) as db:
+        ends = [db.scalar(select(func.min(column))) for column in (ParkedRequest.expires_at, Throttle.available_at)]
+    oldest = min((end for end in ends if end is not None), default=clock.now())
+    if clock.now() - oldest > SWEPT_WITHIN:
+        told = f"nothing was swept for {(clock.now() - oldest) // 3_600} hours"
+        return Finding(
+            "warning", told, "Does one run? `idp serve` has one, unless told --no-worker; or run `idp worker`."
+        )
+    return Finding("ok", "sweeps what has expired")
+
+
+def _logo(loaded: Settings) -> Finding:
+    if not loaded.brand_logo:
+        return Finding("ok", "none is set")
+    path = loaded.instance / loaded.brand_logo
+    if not path.is_file() or not os.access(path, os.R_OK):
+        advice = "Put it there, for the provider's account to read, and restart the provider."
+        return Finding("warning", f"{path} is no file that can be read: pages show none", advice)
+    return Finding("ok", str(path))
 
 
 def _throttles(loaded: Settings) -> Finding:
@@ -284,14 +365,33 @@ def _issuer(loaded: Settings) -> Finding:
     try:
         with urllib.request.build_opener(*direct).open(url, timeout=ANSWER_WITHIN) as answer:
             issuer = json.loads(answer.read(100_000)).get("issuer")
-    except (OSError, ValueError, AttributeError) as fault:
-        reason = getattr(fault, "reason", None) or fault
-        return Finding("warning", f"{url} does not answer ({reason})", "Run `idp serve`, if it should be running.")
+    except HTTPError as fault:
+        told = f"{url} answers {fault.code} ({fault.reason})"
+        return Finding(
+            "warning", told, "Run `idp serve`, if it should be running. Does the proxy lead there, path and all?"
+        )
+    except OSError as fault:
+        return _why_no_answer(url, getattr(fault, "reason", None) or fault)
+    except (ValueError, AttributeError):
+        told = f"{url} answers, but is no provider's"
+        return Finding("fault", told, "Something else answers there: compare IDP_ISSUER with what the proxy passes on.")
     if issuer != loaded.issuer:
         return Finding(
             "fault", f"{url} speaks for {issuer}", "Another provider answers there: compare IDP_ISSUER on both sides."
         )
     return Finding("ok", f"{loaded.issuer} answers")
+
+
+def _why_no_answer(url: str, reason: object) -> Finding:
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        advice = (
+            "Renew or correct it where TLS ends. If a CA of your own signed it, apps and this machine have to know it."
+        )
+        return Finding("fault", f"{url} has a certificate that is not to be trusted: {reason.verify_message}", advice)
+    told = f"{url} does not answer ({reason})"
+    if isinstance(reason, socket.gaierror):
+        return Finding("warning", told, "Correct IDP_ISSUER, or let this machine know the name (DNS, /etc/hosts).")
+    return Finding("warning", told, "Run `idp serve`, if it should be running; or look at the proxy.")
 
 
 def _departures(loaded: Settings) -> Finding:
@@ -328,10 +428,13 @@ CHECKS: tuple[Check, ...] = (
     Check("durability", _durability),
     Check("signing keys", _signing_keys),
     Check("clock", _clock),
+    Check("worker", _worker),
     Check("mail", _mail),
+    Check("sign-outs", _sign_outs),
     Check("throttles", _throttles),
     Check("proxy headers", _proxy),
     Check("issuer", _issuer),
+    Check("logo", _logo),
     Check("departures", _departures),
 )
 # What `--deep` looks at besides: it reads all there is, which takes a while.

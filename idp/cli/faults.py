@@ -6,6 +6,8 @@ import click
 
 from idp.errors import IdpError, InvalidInputError, Refusal
 
+MORE = "\n`idp doctor` says more."
+
 
 def explain(error: Exception) -> str | None:
     """Return the message for an expected error, or None for one that is a fault of this program.
@@ -34,7 +36,7 @@ def _explain_database(error: Exception) -> str | None:
         return None
     # The driver's own words name host, user and file, never the password; the statement's values stay out.
     reason = " ".join(str(error).split())
-    return f"The database does not do its work: {reason}\n`idp doctor` says more."
+    return f"The database does not do its work: {reason}{MORE}"
 
 
 def _raised_by(module: str, *names: str) -> tuple[type[Exception], ...]:

@@ -4,10 +4,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
+import ssl
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,14 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text, update
 from sqlalchemy.orm import Session
 
 from idp import clock
 from idp.cli import checks
 from idp.cli.checks import CHECKS, KEY_AGE, KEY_DELAY
+from idp.models import LogoutNotice, Throttle
 from idp.oidc import keys
 from idp.settings import Settings
+from idp.storage import database as database_module
 from tests.cli.conftest import Run
 from tests.redis_server import BINARY, RedisServer
 
@@ -38,9 +44,9 @@ def answer() -> Iterator[dict[str, Any]]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            self.send_response(state.get("status", 200))
             self.end_headers()
-            self.wfile.write(json.dumps({"issuer": state["issuer"]}).encode())
+            self.wfile.write(json.dumps(state.get("body", {"issuer": state["issuer"]})).encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -245,8 +251,94 @@ def test_issuer(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, answe
     assert run("doctor").exit_code == 1
 
 
+def test_what_answers_at_the_issuer_is_no_provider(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{answer['port']}")
+    answer["body"] = ["Welcome!"]
+    found = _findings(run)["issuer"]
+    assert (found["verdict"], "no provider's" in found["told"]) == ("fault", True)
+    answer["status"] = 502
+    found = _findings(run)["issuer"]
+    assert (found["verdict"], "answers 502" in found["told"]) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "advice"),
+    [
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), "fault", "Renew"),
+        (socket.gaierror(-2, "Name or service not known"), "warning", "DNS"),
+        (ConnectionRefusedError(111, "Connection refused"), "warning", "idp serve"),
+    ],
+)
+def test_why_the_issuer_does_not_answer(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, fault: OSError, verdict: str, advice: str
+) -> None:
+    def fail(*_given: object, **_more: object) -> None:
+        raise urllib.error.URLError(fault)
+
+    fault.verify_message = "certificate has expired"  # type: ignore[attr-defined]
+    monkeypatch.setattr(urllib.request.OpenerDirector, "open", fail)
+    found = _findings(run)["issuer"]
+    assert (found["verdict"], advice in found["advice"]) == (verdict, True)
+
+
+def test_an_app_that_hears_of_no_sign_out(instance: Path, run: Run, succeed: Run, database: Session) -> None:
+    succeed("client", "add", "Wiki", "--id", "wiki", "--redirect-uri", "https://wiki.example.org/cb")
+    notice = {"client_id": "wiki", "user_id": "u", "session_id": "s", "attempts": 9, "next_attempt_at": clock.now()}
+    for state, age in (("waiting", 0), ("sent", 9_000)):
+        row = LogoutNotice(id=state, state=state, created_at=clock.now() - age, **notice)
+        database.add(row)
+    database.commit()
+    assert _findings(run)["sign-outs"]["verdict"] == "ok"
+    database.execute(update(LogoutNotice).values(created_at=clock.now() - 9_000))
+    database.add(LogoutNotice(id="failed", state="failed", created_at=1, **notice))
+    database.commit()
+    found = _findings(run)["sign-outs"]
+    assert (found["verdict"], found["told"]) == ("warning", "Wiki waits for 1\nWiki was never told of 1")
+
+
+@pytest.mark.parametrize(("age", "verdict"), [(1_800, "ok"), (9_000, "warning")])
+def test_nothing_is_swept_where_no_worker_runs(
+    instance: Path, run: Run, database: Session, age: int, verdict: str
+) -> None:
+    database.add(Throttle(bucket="b", available_at=clock.now() - age))
+    database.commit()
+    assert _findings(run)["worker"]["verdict"] == verdict
+
+
+def test_a_logo_that_is_not_there(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDP_BRAND_LOGO", "logo.svg")
+    assert _findings(run)["logo"]["verdict"] == "warning"
+    (instance / "logo.svg").touch()
+    assert _findings(run)["logo"]["verdict"] == "ok"
+
+
+def test_a_database_of_another_account(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = instance / "idp.sqlite3"
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != file or mode == os.R_OK)
+    found = _findings(run)["database"]
+    assert (found["verdict"], f"{file} (of {file.owner()})" in found["told"]) == ("fault", True)
+
+
+def test_a_database_that_takes_no_writes(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a standby, or one whose account may only read."""
+    real = database_module.open_engine
+
+    def open_reading(loaded: Settings) -> Engine:
+        engine = real(loaded)
+        event.listen(engine, "connect", lambda driver, _record: driver.execute("PRAGMA query_only=ON"))
+        return engine
+
+    monkeypatch.setattr(checks, "open_engine", open_reading)
+    found = _findings(run)["database"]
+    assert (found["verdict"], "attempt to write a readonly database" in found["told"]) == ("fault", True)
+    assert found["advice"]
+    assert "idp doctor" not in found["told"], "it runs already"
+
+
 ENDLESS = """
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text, update
 from idp.cli import invariants
 rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0"
 endless = invariants.Invariant("endless", "rows take for ever", lambda _: text(rows).columns(invariants.column("i")))

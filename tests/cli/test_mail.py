@@ -15,6 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from idp import settings
+from idp.cli import checks
 from idp.errors import SettingsError
 from idp.mail import messages, outbox
 from idp.models import MailMessage
@@ -148,11 +149,16 @@ def test_the_doctor_looks_at_the_mail_server(
     database.execute(update(MailMessage).values(created_at=MailMessage.created_at - 1_000))
     database.commit()
     assert "idp worker" in mail_check(run)["advice"]
+    database.execute(update(MailMessage).values(state="failed"))
+    database.commit()
+    assert mail_check(run)["told"] == "1 mail was given up in the last 30 days"
+    before = os.environ["IDP_SMTP_PORT"]
+    set_mail_server(monkeypatch, free_port())
+    assert mail_check(run)["verdict"] == "fault", "a mail that was given up hides no server that is away"
+    monkeypatch.setenv("IDP_SMTP_PORT", before)
     database.execute(update(MailMessage).values(state="sent"))
     database.commit()
-    set_mail_server(monkeypatch, free_port())
-    assert mail_check(run)["verdict"] == "fault"
-    monkeypatch.setenv("IDP_SMTP_HOST", "mail.example.invalid")
+    monkeypatch.setattr(checks, "is_loopback", lambda _host: False)
     assert "in clear" in mail_check(run)["told"]
 
 
