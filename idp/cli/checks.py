@@ -24,7 +24,7 @@ from idp.accounts import shared_buckets
 from idp.cli import invariants
 from idp.cli.departures import find_departures
 from idp.cli.faults import MORE, explain
-from idp.cli.instance import SIDE_NAMES, WITHOUT_DATABASE, database_file
+from idp.cli.instance import SIDE_NAMES, WITHOUT_DATABASE, WITHOUT_KEY, database_file
 from idp.cli.invariants import INVARIANTS, Invariant
 from idp.clock import DAY
 from idp.errors import NotReadyError
@@ -147,7 +147,7 @@ def _room(loaded: Settings) -> Finding:
 
 def _secret_key(loaded: Settings) -> Finding:
     if not loaded.secret_key:
-        return Finding("fault", "there is none", "Run `idp init`, or set IDP_SECRET_KEY.")
+        return Finding("fault", "there is none", WITHOUT_KEY)
     path = loaded.instance / SECRET_KEY_NAME
     if loaded.origins.get("secret_key") != str(path):
         return Finding("ok", f"from {loaded.origins.get('secret_key', 'the settings')}")

@@ -41,7 +41,9 @@ def command() -> None:
     done = initialise(loaded)
     for step in done:
         output.note(step)
-    output.note(f"Ready: {loaded.issuer} from {loaded.instance}" + ("" if done else " (nothing was left to do)"))
+    output.note(
+        f"Ready: {loaded.issuer} from {loaded.instance.absolute()}" + ("" if done else " (nothing was left to do)")
+    )
 
 
 def initialise(loaded: Settings) -> list[str]:

@@ -21,6 +21,7 @@ from idp.settings import SECRET_KEY_NAME, TOML_NAME, Settings
 from idp.storage.database import open_engine, open_session
 
 WITHOUT_DATABASE = "run `idp init` if this instance is new, and `idp restore` if it had one"
+WITHOUT_KEY = "Run `idp init` if this instance is new; otherwise bring it back, or set IDP_SECRET_KEY."
 SIDE_NAMES = ("-wal", "-shm", "-journal")  # of files that belong to SQLite's file beside them, and to no other
 
 
@@ -63,9 +64,14 @@ def check_ready(loaded: Settings) -> None:
     Raises:
         NotReadyError: says what to do first.
     """
-    if not loaded.secret_key:
-        raise NotReadyError(f"The instance {str(loaded.instance)!r} is not initialised yet: run `idp init`.")
     file = database_file(loaded)
+    if not loaded.secret_key and file is not None and file.exists():
+        raise NotReadyError(f"The secret key {loaded.instance / SECRET_KEY_NAME} is missing. {WITHOUT_KEY}")
+    if not loaded.secret_key:
+        elsewhere = "" if "instance" in loaded.origins else ", or set IDP_INSTANCE where it is another folder"
+        raise NotReadyError(
+            f"The instance {str(loaded.instance.absolute())!r} is not initialised yet: run `idp init`{elsewhere}."
+        )
     if file is not None and not file.exists():
         raise NotReadyError(f"There is no database at {str(file)!r}: {WITHOUT_DATABASE}.")
     engine = open_engine(loaded)
@@ -102,6 +108,8 @@ def check_target(loaded: Settings, file: Path) -> None:
     """
     if file.is_symlink() or (file.exists() and not file.is_file()):
         raise click.UsageError(f"{click.format_filename(file)} is no plain file: choose another name.")
+    if not file.absolute().parent.is_dir():
+        raise click.UsageError(f"There is no folder {click.format_filename(file.absolute().parent)}: make it first.")
     own = [loaded.instance / SECRET_KEY_NAME, loaded.instance / TOML_NAME]
     database = database_file(loaded)
     if database is not None:

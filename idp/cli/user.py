@@ -200,7 +200,17 @@ def change_roles(username: str, given: Sequence[str], taken: Sequence[str], as_j
         raise click.UsageError(f"To give and to take {', '.join(both)} at once is no answer.")
     with open_ready() as (_settings, db):
         user = users.get_user(db, username)
+        before = set(roles.roles_of(db, user.id))
         held = roles.change_roles(db, OPERATOR, user.id, add=given, remove=taken)
+    now, name = set(held), user.username
+    for begin, which, end in (
+        (f"Gave {name} ", now - before, "."),
+        ("Took ", before - now, f" from {name}."),
+        (f"{name} had ", before & set(given), " already."),
+        (f"{name} did not have ", set(taken) - before, "."),
+    ):
+        if which:
+            output.note(begin + ", ".join(sorted(which)) + end)
     if as_json:
         output.data(held)
     elif held:

@@ -154,6 +154,28 @@ def test_commands_before_init_name_the_command_that_helps(empty: Path, run: Run,
     assert not empty.exists()
 
 
+def test_the_folder_that_was_looked_in_is_named(empty: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IDP_INSTANCE")
+    monkeypatch.chdir(empty.parent)
+    told = run("user", "list").stderr
+    assert f"The instance '{empty}' is not initialised yet: run `idp init`, or set IDP_INSTANCE" in told
+
+
+def test_a_secret_key_that_went_missing_is_no_new_instance(instance: Path, run: Run) -> None:
+    (instance / "secret_key").unlink()
+    told = run("user", "list").stderr
+    assert f"The secret key {instance / 'secret_key'} is missing." in told
+    assert "bring it back" in told
+    assert "bring it back" in run("doctor").stdout
+
+
+@pytest.mark.parametrize("command", ["backup", "export"])
+def test_a_folder_that_a_file_is_to_go_to_is_named(instance: Path, run: Run, command: str) -> None:
+    result = run(command, str(instance / "none" / "file"))
+    assert result.exit_code == 2
+    assert f"There is no folder {instance / 'none'}: make it first." in result.stderr
+
+
 def test_a_database_that_went_missing_is_not_made_anew(instance: Path, run: Run) -> None:
     (instance / "idp.sqlite3").unlink()
     result = run("user", "list")

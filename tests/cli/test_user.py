@@ -273,6 +273,9 @@ def test_roles(ada: str, succeed: Run, run: Run) -> None:
         "y",
     ]
     assert succeed("user", "roles", "ada", "--remove", "admin", "--remove", "x").stdout == "y\n"
+    mistyped = succeed("user", "roles", "ada", "--remove", "Y", "--add", "y", "--add", "z")
+    assert mistyped.stderr == "Gave ada z.\nada had y already.\nada did not have Y.\n"
+    assert succeed("user", "roles", "ada", "--remove", "z").stderr == "Took z from ada.\n"
     last = succeed("user", "roles", "ada", "--remove", "y")
     assert not last.stdout
     assert "no roles" in last.stderr
