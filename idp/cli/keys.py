@@ -1,5 +1,7 @@
 """`idp keys`: the keys that sign tokens."""
 
+from collections.abc import Iterator, Sequence
+
 import click
 
 from idp import clock
@@ -7,7 +9,8 @@ from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import open_ready
 from idp.clock import DAY
-from idp.oidc import key_rotation
+from idp.oidc import client_store, key_rotation
+from idp.oidc.clients import ClientMetadata
 from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY
 
 HOUR = 3_600
@@ -16,6 +19,10 @@ WARNING = (
     "sign-outs that apps have under way. People stay signed in here. Until an app has fetched the new keys, its "
     "sign-ins may fail; most apps fetch them when they see a key that they do not know. Do this when a key may be in "
     "the wrong hands; otherwise `idp keys rotate` disturbs nobody."
+)
+MORE_WARNING = (
+    "The secret key is another one as well: opaque access tokens and mail that waits are lost too. Stop the provider "
+    "first."
 )
 
 
@@ -56,29 +63,34 @@ def list_all(as_json: bool) -> None:
 
 @command.command()
 @click.option("--now", "is_now", is_flag=True, help="A key may be in the wrong hands: exchange all at once.")
+@click.option("--new-secret-key", is_flag=True, help="With --now: you have put another secret key in place.")
 @click.option("--yes", is_flag=True, help="Do not ask whether --now is meant.")
 @output.json_option
-def rotate(is_now: bool, yes: bool, as_json: bool) -> None:
+def rotate(is_now: bool, new_secret_key: bool, yes: bool, as_json: bool) -> None:
     """Exchange the signing keys; nobody is signed out, and no sign-in fails.
 
     The next keys are published at once. They sign when they have been published for IDP_KEY_PUBLISH_LEAD seconds: the
     worker sees to that, or this command, run again. The worker also begins by itself, every IDP_KEY_ROTATION_INTERVAL
     seconds.
 
-    With --now there is no such courtesy: old keys are taken back and what they signed is refused.
+    With --now there is no such courtesy: old keys are taken back and what they signed is refused. Where the secret key
+    is lost or in the wrong hands, put another one in its place and say --new-secret-key too.
 
     \b
     Examples:
       idp keys rotate
       idp keys rotate --now
     """
+    if new_secret_key and not is_now:
+        raise click.UsageError("--new-secret-key goes with --now.")
     if is_now:
-        output.note(WARNING)
+        output.note(f"{WARNING} {MORE_WARNING}" if new_secret_key else WARNING)
         if not yes:
             click.confirm("Exchange all keys now?", abort=True, err=True)
     with open_ready() as (settings, db):
         if is_now:
-            made = key_rotation.revoke_all(db, settings, OPERATOR)
+            made = key_rotation.revoke_all(db, settings, OPERATOR, is_secret_key_new=new_secret_key)
+            clients = client_store.list_clients(db) if new_secret_key else ()
             told = {algorithm: f"{kid} signs now; the keys before it are taken back" for algorithm, kid in made.items()}
         else:
             for algorithm in ALGORITHMS:
@@ -94,7 +106,21 @@ def rotate(is_now: bool, yes: bool, as_json: bool) -> None:
     else:
         output.record(told)
     if is_now:
+        for consequence in _consequences(clients):
+            output.note(consequence)
         output.note(f"Running servers learn of it within {RELOAD_EVERY} seconds; restart them to have it at once.")
+
+
+def _consequences(clients: Sequence[ClientMetadata]) -> Iterator[str]:
+    """Say what a new secret key means for apps."""
+    for client in clients:
+        if client.signs_with_secret:
+            yield (
+                f"{client.client_name} signs with its secret, which the old secret key sealed: give it a new one by "
+                f"`idp client rotate-secret {client.client_id}`."
+            )
+        if client.subject_type == "pairwise":
+            yield f"{client.client_name} knows people by pairwise subjects, which are others now: all seem new to it."
 
 
 def _told(key: dict[str, object]) -> str:

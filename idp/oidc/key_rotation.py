@@ -93,16 +93,25 @@ def advance(
     return ()
 
 
-def revoke_all(db: Session, settings: Settings, visitor: Visitor) -> Mapping[str, str]:
+def revoke_all(
+    db: Session, settings: Settings, visitor: Visitor, *, is_secret_key_new: bool = False
+) -> Mapping[str, str]:
     """Exchange every key at once, and forget the old ones: they are, or may be, in the wrong hands.
 
     Whatever the old keys signed is worthless here from the moment of the commit. Until the processes have read the
     table again they sign with the old ones, so that apps which have fetched the new ones refuse a sign-in.
 
+    Args:
+        is_secret_key_new: the settings have another secret key than the one that the old keys were sealed with.
+
     Returns:
         The id of the new key, by algorithm.
+
+    Raises:
+        NotReadyError: the secret key does not fit, and nobody said that it is new.
     """
-    load_keys(db, settings)
+    if not is_secret_key_new:
+        load_keys(db, settings)
     fresh = [generate_key(algorithm) for algorithm in ALGORITHMS]
     for algorithm in ALGORITHMS:
         _lock(db, algorithm)

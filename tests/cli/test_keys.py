@@ -60,6 +60,21 @@ def test_an_emergency_is_confirmed(instance: Path, succeed: Run, run: Run) -> No
     assert set(json.loads(succeed("keys", "rotate", "--now", "--yes", "--json").stdout)) == set(ALGORITHMS)
 
 
+def test_another_secret_key_is_put_in_place(instance: Path, succeed: Run, run: Run) -> None:
+    """Where the old one is lost, or in the wrong hands."""
+    to = ("--redirect-uri", "https://app.example.org/cb")
+    succeed("client", "add", "Signer", *to, "--id", "signer", "--auth-method", "client_secret_jwt")
+    succeed("client", "add", "Shop", *to, "--subject-type", "pairwise")
+    (instance / "secret_key").write_text("another secret key, of 32 characters or more")
+    assert "does not fit" in run("keys", "rotate", "--now", "--yes").stderr
+    assert run("keys", "rotate", "--new-secret-key").exit_code == 2
+    told = succeed("keys", "rotate", "--now", "--new-secret-key", "--yes").stderr
+    assert "`idp client rotate-secret signer`" in told
+    assert "Shop knows people by pairwise subjects" in told
+    assert _states(succeed) == _each("active")
+    succeed("keys", "rotate")  # they open with it
+
+
 def test_the_table_says_what_comes_next_and_shows_no_private_part(
     instance: Path, succeed: Run, database: Session
 ) -> None:
