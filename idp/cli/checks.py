@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from idp import clock, migrations
 from idp.accounts import shared_buckets
+from idp.accounts.audit import Event
 from idp.cli import invariants
 from idp.cli.departures import find_departures
 from idp.cli.faults import MORE, explain
@@ -32,7 +33,7 @@ from idp.mail import queue
 from idp.mail.outbox_folder import folder_of
 from idp.mail.smtp import SmtpTransport
 from idp.mail.transport import Unreachable
-from idp.models import LogoutNotice, ParkedRequest, Throttle, User
+from idp.models import AuditEvent, LogoutNotice, ParkedRequest, Throttle, User
 from idp.oidc import client_store, keys
 from idp.setting_rules import is_loopback
 from idp.settings import SECRET_KEY_NAME, Settings
@@ -48,6 +49,7 @@ KEY_DELAY = DAY  # seconds that the worker may be late
 ANSWER_WITHIN = 3  # seconds
 MAIL_WAITS = 600  # seconds
 NOTICE_WAITS = 600  # seconds
+BACKUP_AGE = 8 * DAY  # seconds; a week, and a night that failed
 SWEPT_WITHIN = 3_600  # seconds; the worker sweeps every minute
 LOG_MOST = 4 * LOG_KEPT  # bytes of SQLite's log
 LEAST_ROOM = 64 << 20  # bytes; SQLite's log alone may take some MB, and says "disk I/O error" where it cannot grow
@@ -341,6 +343,20 @@ def _throttles(loaded: Settings) -> Finding:
         return Finding("fault", fault.message, advice)
 
 
+def _backup(loaded: Settings) -> Finding:
+    if not loaded.is_sqlite:
+        return Finding("ok", "the server's own affair")
+    if loaded.is_loopback:
+        return Finding("ok", "none is needed of a provider to try out")
+    with _database_of(loaded) as db:
+        last = db.scalar(select(func.max(AuditEvent.at)).where(AuditEvent.event == Event.BACKED_UP.value))
+    if last is not None and clock.now() - last <= BACKUP_AGE:
+        return Finding("ok", f"the last one was made {(clock.now() - last) // 3_600} hours ago")
+    told = "none was made yet" if last is None else f"the last one was made {(clock.now() - last) // DAY} days ago"
+    advice = "Run `idp backup` every night: a copy that other programs make of SQLite's file in use may be broken."
+    return Finding("warning", told, advice)
+
+
 def _proxy(loaded: Settings) -> Finding:
     if loaded.is_https and loaded.proxy_hops == 0:
         return Finding(
@@ -432,6 +448,7 @@ CHECKS: tuple[Check, ...] = (
     Check("mail", _mail),
     Check("sign-outs", _sign_outs),
     Check("throttles", _throttles),
+    Check("backup", _backup),
     Check("proxy headers", _proxy),
     Check("issuer", _issuer),
     Check("logo", _logo),

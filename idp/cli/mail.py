@@ -130,7 +130,7 @@ def retry(mail_ids: tuple[str, ...], failed: bool) -> None:
                 if known[mail_id] == "sent":
                     raise NotReadyError(f"Mail {mail_id} was sent, and what it said is forgotten.")
             count = queue.retry(db, MailMessage.id.in_(mail_ids))
-    output.note(f"{count} mails are tried again.")
+    output.note("1 mail is tried again." if count == 1 else f"{count} mails are tried again.")
 
 
 def _described(mail: MailMessage) -> dict[str, Any]:

@@ -233,7 +233,7 @@ def delete(username: str, yes: bool) -> None:
         click.confirm(f"Delete the account {user.username} ({user.email}) for good?", abort=True, err=True)
     with open_ready() as (_settings, db):
         is_gone = deletion.delete_account(db, OPERATOR, user.id)
-    output.note(f"Deleted {user.username}." if is_gone else f"{user.username} was deleted already.")
+    output.note(f"Deleted {user.username} (id {user.id})." if is_gone else f"{user.username} was deleted already.")
 
 
 def _describe(user: User, held: Sequence[str]) -> dict[str, Any]:

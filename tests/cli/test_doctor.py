@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session
 from idp import clock
 from idp.cli import checks
 from idp.cli.checks import CHECKS, KEY_AGE, KEY_DELAY
+from idp.clock import DAY
 from idp.models import LogoutNotice, Throttle
 from idp.oidc import keys
 from idp.settings import Settings
@@ -305,6 +306,20 @@ def test_nothing_is_swept_where_no_worker_runs(
     database.add(Throttle(bucket="b", available_at=clock.now() - age))
     database.commit()
     assert _findings(run)["worker"]["verdict"] == verdict
+
+
+def test_backups_that_nobody_makes(
+    instance: Path, run: Run, succeed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _findings(run)["backup"]["verdict"] == "ok", "a provider to try out needs none"
+    monkeypatch.setenv("IDP_ISSUER", "https://login.example.invalid")
+    assert _findings(run)["backup"]["told"] == "none was made yet"
+    succeed("backup", str(tmp_path / "backup.tar"))
+    assert _findings(run)["backup"]["verdict"] == "ok"
+    now = clock.now()
+    with clock.stopped_at(lambda: now + 9 * DAY):
+        found = _findings(run)["backup"]
+    assert (found["verdict"], found["told"]) == ("warning", "the last one was made 9 days ago")
 
 
 def test_a_logo_that_is_not_there(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,8 +120,8 @@ def test_list_show_and_retry(
         assert run("mail", "retry", *arguments).exit_code == 1
     assert run("mail", "show", "0" * 32).exit_code == 1
     manners.refused.clear()
-    assert "1 mails" in succeed("mail", "retry", "--failed").stderr
-    assert "1 mails" in succeed("mail", "retry", failed).stderr
+    assert "1 mail" in succeed("mail", "retry", "--failed").stderr
+    assert "1 mail" in succeed("mail", "retry", failed).stderr
     assert json.loads(succeed("worker", "--once", "--json").stdout)["mail_sent"] == 1
     assert mail_check(run)["verdict"] == "ok"
 

@@ -245,7 +245,7 @@ def test_delete_asks_first_and_leaves_the_name_to_others(ada: str, run: Run, suc
     assert succeed("user", "show", ada)
     asked = succeed("user", "delete", ada, stdin="y\n").stderr
     assert "Delete the account ada (ada@example.org) for good?" in asked
-    assert "Deleted ada." in asked
+    assert f"Deleted ada (id {user_id})." in asked
     database.expire_all()
     assert users.find_user(database, user_id) is None
     assert database.get(BrowserSession, session_id) is None
