@@ -108,6 +108,19 @@ class SharedBuckets:
             raise NotReadyError(f"It does not do its work: {fault}") from None
         return str(told.get("valkey_version") or told.get("redis_version", "of some version"))
 
+    def eviction(self) -> str | None:
+        """Return the policy by which the server forgets attempts once its memory is full; None where it refuses then.
+
+        Raises:
+            NotReadyError: it does not answer, or refuses.
+        """
+        try:
+            told = self._server.info("memory")
+        except self._faults as fault:
+            raise NotReadyError(f"It does not do its work: {fault}") from None
+        policy = str(told.get("maxmemory_policy", "noeviction"))
+        return policy if told.get("maxmemory") and policy != "noeviction" else None
+
     def _ask(self, script: Any, bucket: str, arguments: Sequence[int]) -> Any:
         now = clock.ticks()
         if now < self._left_alone_until:

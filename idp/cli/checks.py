@@ -337,7 +337,11 @@ def _throttles(loaded: Settings) -> Finding:
     if shared is None:
         return Finding("ok", "the database counts attempts")
     try:
-        return Finding("ok", f"a server of their own counts attempts, version {shared.check()}")
+        told = f"a server of their own counts attempts, version {shared.check()}"
+        if policy := shared.eviction():
+            advice = "Set `maxmemory-policy noeviction` there: full, it then refuses, and the database counts."
+            return Finding("warning", f"{told}; full, it forgets some ({policy})", advice)
+        return Finding("ok", told)
     except NotReadyError as fault:
         advice = "Correct it: the database takes its place meanwhile, and each attempt waits for it now and then."
         return Finding("fault", fault.message, advice)

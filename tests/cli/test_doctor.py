@@ -199,8 +199,12 @@ def test_the_throttles_server(instance: Path, run: Run, monkeypatch: pytest.Monk
     server.start()
     try:
         found = _findings(run)["throttles"]
+        server.stop()
+        server.start("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+        forgetful = _findings(run)["throttles"]
     finally:
         server.stop()
+    assert (forgetful["verdict"], "noeviction" in forgetful["advice"]) == ("warning", True)
     assert found["verdict"] == "ok"
     assert "version" in found["told"]
 
