@@ -85,16 +85,18 @@ def runs_on_both(module: str) -> bool:
 
 
 @contextmanager
-def new_database(template: str = "template1") -> Iterator[str]:
+def new_database(template: str = "template1", encoding: str = "UTF8") -> Iterator[str]:
     """Make a database for a while; gives its URL.
 
     Args:
         template: what it begins as; nobody may be connected to that one.
+        encoding: of its text; another than that of the server's own takes `template0`.
     """
     name = f"idp_test_{crypto.new_id()}"
     with psycopg.connect(SERVER, autocommit=True) as admin:
-        statement = "CREATE DATABASE {} TEMPLATE {}"
-        admin.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Identifier(template)))
+        statement = "CREATE DATABASE {} TEMPLATE {} ENCODING {}" + (" LOCALE 'C'" if encoding != "UTF8" else "")
+        named = (sql.Identifier(name), sql.Identifier(template), sql.Literal(encoding))
+        admin.execute(sql.SQL(statement).format(*named))
         try:
             yield urlunsplit(urlsplit(SERVER)._replace(path=f"/{name}"))
         finally:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 
 from idp import patience
+from idp.errors import NotReadyError
 
 CONNECTIONS = 15  # to a server that a process has at most
 # How long anybody waits, in seconds; a request's waits have a bound together besides (`idp.patience`).
@@ -47,6 +48,7 @@ def engine_options() -> dict[str, Any]:
 def prepare_engine(engine: Engine) -> None:
     """Give an engine these habits. Safe to call more than once."""
     if not event.contains(engine, "connect", _set_limits):
+        event.listen(engine, "connect", _refuse_other_letters, insert=True)  # before SQLAlchemy reads anything
         event.listen(engine, "connect", _set_limits)
         event.listen(engine, "before_cursor_execute", _wait_no_longer)
         event.listen(engine, "handle_error", _leave_read_only)
@@ -59,6 +61,17 @@ def is_of_standby(fault: BaseException | None) -> bool:
     server that takes writes by now.
     """
     return getattr(fault, "sqlstate", None) == _READ_ONLY
+
+
+def _refuse_other_letters(connection: Any, _record: Any) -> None:
+    """Refuse a database that has no place for people's names: each would fail where it is written, or be bytes."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        connection.close()
+        raise NotReadyError(
+            f"The database is in {encoding}, which has not all letters: make one with `CREATE DATABASE ... ENCODING "
+            "'UTF8' TEMPLATE template0`, and move there what this one holds."
+        )
 
 
 def _set_limits(connection: Any, _record: Any) -> None:

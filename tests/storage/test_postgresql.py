@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from sqlalchemy.orm import Session
 from idp import clock, crypto
 from idp.accounts import sessions, throttle, users
 from idp.accounts.visitor import OPERATOR
-from idp.errors import AlreadyExistsError, Throttled
+from idp.cli.init import initialise
+from idp.errors import AlreadyExistsError, NotReadyError, Throttled
 from idp.models import AuditEvent, LogoutNotice
 from idp.oidc import client_logos, initial_tokens
 from idp.oidc.clients import DEVICE_CODE_GRANT
@@ -53,6 +55,14 @@ def test_sign_in_refresh_and_sign_out(relying_party: MakeRelyingParty, make_user
     assert not app.introspect(refreshed.access_token)["active"]
     assert error_of(app.request_refresh(tokens.refresh_token)) == "invalid_grant"  # reuse ends the family
     assert error_of(app.request_refresh(refreshed.refresh_token)) == "invalid_grant"
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_without_all_letters_is_refused_before_anybodys_name_is_lost(tmp_path: Path, encoding: str) -> None:
+    with postgresql.new_database("template0", encoding) as url:
+        with pytest.raises(NotReadyError, match=f"is in {encoding}"):
+            initialise(Settings(instance=tmp_path, database_url=url))
+        assert not list(tmp_path.iterdir())
 
 
 def test_tokens_that_are_bound_to_a_key(relying_party: MakeRelyingParty, make_user: Callable[..., Any]) -> None:
