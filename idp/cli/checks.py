@@ -164,7 +164,9 @@ def _database(loaded: Settings) -> Finding:
     if file is not None and not file.exists():
         return Finding("fault", f"{file} does not exist", f"{WITHOUT_DATABASE.capitalize()}.")
     if file is not None and (foreign := _foreign_files(file)):
-        advice = "Run this as the account that runs the provider. If that is so, give them to it with `chown`."
+        advice = (
+            "Run this as the account that runs the provider. If that is so, give it these files (`chown`, mode 0600)."
+        )
         return Finding("fault", f"this account may not read and write {', '.join(foreign)}", advice)
     engine = open_engine(loaded)
     try:
@@ -181,14 +183,16 @@ def _database(loaded: Settings) -> Finding:
 def _foreign_files(file: Path) -> list[str]:
     """Name files of a SQLite database that this account may not read and write, such as root's after a restore."""
     files = (file.with_name(file.name + suffix) for suffix in ("", *SIDE_NAMES))
-    return [f"{each} (of {_owner(each)})" for each in files if each.exists() and not os.access(each, os.R_OK | os.W_OK)]
+    return [_whose(each) for each in files if each.exists() and not os.access(each, os.R_OK | os.W_OK)]
 
 
-def _owner(file: Path) -> str:
+def _whose(file: Path) -> str:
+    status = file.stat()
     try:
-        return file.owner()
+        owner = file.owner()
     except KeyError:  # an account that is gone, or of another machine
-        return str(file.stat().st_uid)
+        owner = str(status.st_uid)
+    return f"{file} (of {owner}, mode {stat.S_IMODE(status.st_mode):04o})"
 
 
 def _durability(loaded: Settings) -> Finding:

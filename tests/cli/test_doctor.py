@@ -337,7 +337,7 @@ def test_a_database_of_another_account(instance: Path, run: Run, monkeypatch: py
     file = instance / "idp.sqlite3"
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != file or mode == os.R_OK)
     found = _findings(run)["database"]
-    assert (found["verdict"], f"{file} (of {file.owner()})" in found["told"]) == ("fault", True)
+    assert (found["verdict"], f"{file} (of {file.owner()}, mode 0600)" in found["told"]) == ("fault", True)
 
 
 def test_a_database_that_takes_no_writes(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
