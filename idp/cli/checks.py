@@ -118,12 +118,14 @@ def _database_of(loaded: Settings) -> Iterator[Session]:
 
 
 def _instance_folder(loaded: Settings) -> Finding:
-    if not loaded.instance.is_dir():
-        return Finding("fault", f"{loaded.instance} does not exist", "Run `idp init`.")
-    mode = stat.S_IMODE(loaded.instance.stat().st_mode)
+    folder = loaded.instance.absolute()
+    if not folder.is_dir():
+        elsewhere = "" if "instance" in loaded.origins else " Or set IDP_INSTANCE, where it is another folder."
+        return Finding("fault", f"{folder} does not exist", f"Run `idp init`.{elsewhere}")
+    mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & 0o077:
-        return Finding("warning", f"{loaded.instance} is open to other accounts (mode {mode:04o})", "Run `idp init`.")
-    return Finding("ok", f"{loaded.instance} (mode {mode:04o})")
+        return Finding("warning", f"{folder} is open to other accounts (mode {mode:04o})", "Run `idp init`.")
+    return Finding("ok", f"{folder} (mode {mode:04o})")
 
 
 def _room(loaded: Settings) -> Finding:

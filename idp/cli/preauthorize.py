@@ -79,7 +79,8 @@ def command(
 ) -> None:
     """List addresses that may register, each once.
 
-    With a hyphen for an address, more are read from stdin, one a line. Either all addresses are listed, or none.
+    With a hyphen for an address, more are read from stdin, one a line. Either all addresses are listed, or none;
+    and so are they withdrawn.
     """
     if is_list == bool(addresses) or (is_list and (withdraw or invite or roles or client_id or expires_at)):
         raise click.UsageError("Name addresses, or use --list by itself.")
@@ -93,7 +94,7 @@ def command(
         if client_id:
             _check_client(db, client_id)
         if withdraw:
-            told = [_withdraw(db, email, client_id) for email in wanted]
+            told = _withdraw(db, wanted, client_id)
         else:
             told = []
             for email in _without_account(db, _checked(wanted)):
@@ -171,10 +172,12 @@ def _checked(wanted: Sequence[str]) -> list[str]:
     return [email for _, email, _ in checked]
 
 
-def _withdraw(db: Session, email: str, client_id: str) -> dict[str, str]:
-    if not preauthorization.withdraw(db, OPERATOR, email, client_id=client_id):
-        raise InvalidInputError({"address": [f"{email!r} is not listed{' for this app' if client_id else ''}."]})
-    return {"email": email, "client_id": client_id}
+def _withdraw(db: Session, emails: Sequence[str], client_id: str) -> list[dict[str, str]]:
+    """Take addresses off the list, or none of them; all that are not listed are named at once."""
+    missing = [email for email in emails if not preauthorization.withdraw(db, OPERATOR, email, client_id=client_id)]
+    where = " for this app" if client_id else ""
+    names.refuse({"address": [f"{email!r} is not listed{where}." for email in missing]})
+    return [{"email": email, "client_id": client_id} for email in emails]
 
 
 def _check_client(db: Session, client_id: str) -> None:

@@ -114,6 +114,13 @@ def test_a_folder_that_cannot_be_written(instance: Path, run: Run, monkeypatch: 
     assert (found["verdict"], "cannot be written by this account" in found["told"]) == ("fault", True)
 
 
+def test_the_folder_that_was_looked_for_is_named(empty: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IDP_INSTANCE")
+    monkeypatch.chdir(empty.parent)
+    found = _findings(run)["instance folder"]
+    assert (found["told"], "IDP_INSTANCE" in found["advice"]) == (f"{empty} does not exist", True)
+
+
 def test_configuration(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDP_PROXY_HOPS", "99")
     monkeypatch.setenv("IDP_NONSENSE", "1")

@@ -104,9 +104,10 @@ def test_only_for_one_app(open_instance: Path, succeed: Run, run: Run) -> None:
 def test_withdraw(open_instance: Path, succeed: Run, run: Run) -> None:
     succeed("preauthorize", "zoe@example.org", "yan@example.org")
     assert "Withdrew 1 address." in succeed("preauthorize", "--withdraw", "ZOE@example.org").stderr
-    refused = run("preauthorize", "--withdraw", "yan@example.org", "zoe@example.org")
+    refused = run("preauthorize", "--withdraw", "yan@example.org", "zoe@example.org", "nobody@example.org")
     assert refused.exit_code == 1
     assert "'zoe@example.org' is not listed." in refused.stderr
+    assert "'nobody@example.org' is not listed." in refused.stderr
     assert [each["email"] for each in _listed(succeed)] == ["yan@example.org"]
 
 
