@@ -381,7 +381,7 @@ def _proxy(loaded: Settings) -> Finding:
             f"proxy_hops is {loaded.proxy_hops}, but the issuer is http",
             "Without a proxy set IDP_PROXY_HOPS=0, or visitors can choose the address that throttles see.",
         )
-    return Finding("ok", f"{loaded.proxy_hops} proxies")
+    return Finding("ok", f"proxy_hops is {loaded.proxy_hops}")
 
 
 def _issuer(loaded: Settings) -> Finding:

@@ -21,7 +21,7 @@ from idp.storage.database import open_engine
 @click.option("--while-stdin-is-open", is_flag=True, help="End when whoever started it has gone, and stdin with it.")
 @output.json_option
 def command(once: bool, while_stdin_is_open: bool, as_json: bool) -> None:
-    """Do what happens later, until stopped with Ctrl-C or SIGTERM.
+    """Do what happens later, until stopped with Ctrl-C, SIGTERM or SIGHUP.
 
     It sends mail, tells apps of sign-outs, ends sessions whose time is over, renews signing keys, fetches apps' logos,
     and sweeps what expired.
@@ -70,6 +70,8 @@ def _stopped_by_signals() -> threading.Event:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask_to_stop)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as below `nohup`
+        signal.signal(signal.SIGHUP, ask_to_stop)
     return stop
 
 

@@ -169,7 +169,7 @@ def test_json_goes_with_once(instance: Path, run: Run) -> None:
     assert run("worker", "--json").exit_code == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_stops_cleanly(rows: None, database: Session, start: Callable[..., Popen[str]], number: signal.Signals) -> None:
     process = start("worker")
     assert process.stderr is not None
