@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -95,6 +96,24 @@ def test_logo_comes_from_the_instance(
     assert logo.mimetype == mimetype
     assert logo.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert "script-src" not in logo.headers["Content-Security-Policy"]
+
+
+def test_a_logo_that_only_root_may_read_keeps_no_page_away(
+    settings: Settings, make_app: Callable[[Settings], Flask], monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    read_bytes = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "logo.svg":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_bytes(path)
+
+    (settings.instance / "logo.svg").touch()
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    page = make_app(replace(settings, brand_logo="logo.svg")).test_client().get("/sign-in")
+    assert page.status_code == 200
+    assert 'class="logo"' not in page.text
+    assert "logo.svg cannot be read (Permission denied)" in caplog.text
 
 
 @pytest.mark.parametrize("logo", ["", "missing.svg"])

@@ -4,6 +4,7 @@ A browser may keep these files for good: their URLs change with their content.
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -27,6 +28,8 @@ _ICON = Markup(
     '<text x="16" y="22.5" text-anchor="middle" font-family="system-ui,sans-serif" font-size="19" font-weight="700"'
     ' fill="{}">{}</text></svg>'
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -125,11 +128,15 @@ def icon_of(settings: Settings) -> BrandFile:
 
 @cache
 def logo_of(settings: Settings) -> BrandFile | None:
-    """Return the logo, or None when none is set or its file is missing."""
-    path = settings.instance / settings.brand_logo
-    if not settings.brand_logo or not path.is_file():
+    """Return the logo, or None when none is set or its file is missing or not for us to read."""
+    if not settings.brand_logo:
         return None
-    return BrandFile(path.read_bytes(), LOGO_TYPES[path.suffix])
+    path = settings.instance / settings.brand_logo
+    try:
+        return BrandFile(path.read_bytes(), LOGO_TYPES[path.suffix])
+    except OSError as fault:
+        log.warning("%s cannot be read (%s): pages show no logo.", path, fault.strerror)
+        return None
 
 
 def _serve(file: BrandFile) -> Response:
