@@ -23,12 +23,15 @@ def explain(client: ClientMetadata, settings: Settings) -> Iterator[tuple[str, s
     """Tell what a client may do: a topic and a sentence, one by one."""
     who = "It registered itself" if client.is_self_registered else "The operator registered it"
     yield "registered", f"{who} as a {client.application_type} app, on {output.instant(client.created_at)}."
+    if client.software_id or client.software_version:
+        yield "software", " ".join(filter(None, (client.software_id, client.software_version)))
     yield "proof", _proof(client)
     yield from (("grants", sentence) for sentence in _grants(client))
     yield "scopes", _scopes(client)
     is_for_people = bool(_GRANTS_OF_PEOPLE & {*client.grant_types})
     if is_for_people:
         yield from _consent(client)
+        yield from (("sign-in", sentence) for sentence in _sign_in(client))
     else:
         yield "people", "Nobody signs in to it."
     yield from (("requests", sentence) for sentence in _requests(client))
@@ -59,16 +62,28 @@ def _consent(client: ClientMetadata) -> Iterator[tuple[str, str]]:
         )
 
 
+def _sign_in(client: ClientMetadata) -> Iterator[str]:
+    if client.default_max_age is not None:
+        yield f"Whoever signed in longer than {span(client.default_max_age)} ago signs in anew."
+    if client.require_auth_time:
+        yield "Each ID token says when the person signed in."
+    if client.default_acr_values:
+        yield f"Unless it says otherwise, people prove themselves by {', '.join(client.default_acr_values)}."
+
+
 def _subject(client: ClientMetadata) -> str:
+    sector = f" All apps of {uri} share it." if (uri := client.sector_identifier_uri) else ""
     if client.subject_type == "pairwise":
-        return "People have a subject that no other app knows them by."
+        return f"People have a subject that no other app knows them by.{sector}"
     return "People have the same subject here as at other apps."
 
 
 def _proof(client: ClientMetadata) -> str:
     if client.is_public:
         return "Public: it proves nothing, since it can keep no secret."
-    return f"Confidential: it proves who it is {_METHODS.get(client.token_endpoint_auth_method, 'by its own means')}."
+    how = _METHODS.get(client.token_endpoint_auth_method, "by its own means")
+    signed = f" ({algorithm})" if (algorithm := client.token_endpoint_auth_signing_alg) else ""
+    return f"Confidential: it proves who it is {how}{signed}."
 
 
 def _grants(client: ClientMetadata) -> Iterator[str]:
@@ -105,15 +120,22 @@ def _requests(client: ClientMetadata) -> Iterator[str]:
         yield "It must sign its requests (JAR)."
     if client.may_send_unsigned_request_objects:
         yield "It may send request objects that nobody signed (alg none)."
+    if client.request_object_signing_alg:
+        yield f"What it signs counts only with {client.request_object_signing_alg}."
+    if client.request_uris:
+        yield f"Request objects are fetched at {', '.join(client.request_uris)}."
 
 
 def _tokens(client: ClientMetadata, settings: Settings, is_for_people: bool) -> Iterator[str]:
     algorithm = client.id_token_signed_response_alg or settings.signing_algorithm
     what = "with profile claims in them" if client.has_id_token_claims else "claims come from userinfo"
-    encrypted = f", encrypted with {e}" if (e := client.id_token_encrypted_response_alg) else ""
+    encrypted = _encrypted(client.id_token_encrypted_response_alg, client.id_token_encrypted_response_enc)
     lifetime = span(client.id_token_lifetime or settings.id_token_lifetime)
     if is_for_people:
         yield f"ID tokens: {algorithm}{encrypted}, good for {lifetime}, {what}."
+        signed = client.userinfo_signed_response_alg or "JSON"
+        encrypted = _encrypted(client.userinfo_encrypted_response_alg, client.userinfo_encrypted_response_enc)
+        yield f"Userinfo: {signed}{encrypted}."
     lifetime = span(client.access_token_lifetime or settings.access_token_lifetime)
     bound = ", bound to its key (DPoP)" if client.dpop_bound_access_tokens else ""
     form = _FORMATS[client.access_token_format]
@@ -129,6 +151,10 @@ def _tokens(client: ClientMetadata, settings: Settings, is_for_people: bool) -> 
     if client.protected_resources:
         names = ", ".join(client.protected_resources)
         yield f"It is an API itself: {names}. It may ask about tokens for that (introspection)."
+
+
+def _encrypted(algorithm: str | None, content: str | None) -> str:
+    return f", encrypted with {algorithm} and {content}" if algorithm else ""
 
 
 def _keys(client: ClientMetadata) -> str:

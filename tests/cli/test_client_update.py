@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from joserfc.jwk import ECKey
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from idp.cli.client import SHOWN
+from idp.cli.client_explained import explain
 from idp.cli.client_options import FIELDS, GROUPS, MEMBERS
 from idp.models import AuditEvent, Client
 from idp.oidc import client_document, client_store
 from idp.oidc.clients import ClientMetadata
+from idp.settings import Settings
 from tests.cli.conftest import Run
 from tests.document_server import DocumentServer
 
@@ -213,6 +217,7 @@ def test_show_explains_what_an_app_may_do(wiki: Result, succeed: Run) -> None:
         "Not trusted: each person is asked",
         "PKCE is taken where it is offered.",
         "ID tokens: RS256, good for 1 hour, claims come from userinfo.",
+        "Userinfo: JSON.",
         "Access tokens: opaque, good for 10 minutes.",
         "It has registered no public keys.",
         "It is not told when a session ends.",
@@ -261,6 +266,42 @@ def test_show_explains_what_the_options_change(instance: Path, succeed: Run, tmp
         "People start it from their account page, at https://app.example.org/go.",
     ):
         assert sentence in told
+
+
+OTHERWISE: dict[str, object] = {
+    "client_name": "Other",
+    "application_type": "native",
+    "token_endpoint_auth_method": "private_key_jwt",
+    "grant_types": ("authorization_code", "implicit"),
+    "response_types": ("code", "id_token"),
+    "access_token_format": "jwt",
+    "subject_type": "public",
+    "jwks": {"keys": []},
+    "registration_policy": "closed",
+}
+ANYWAY = {"backchannel_logout_session_required", "frontchannel_logout_session_required"}  # every app is told which
+
+
+@pytest.mark.parametrize("field", sorted({*FIELDS} - ANYWAY))
+def test_show_leaves_nothing_out(field: str) -> None:
+    """Whatever an app may be told to be, what is shown of it is another than before."""
+    app = ClientMetadata(
+        client_id="app",
+        client_name="App",
+        grant_types=("authorization_code", "implicit", "refresh_token"),
+        scopes=("openid", "offline_access"),
+        subject_type="pairwise",
+        **{f"{what}_encrypted_response_alg": "RSA-OAEP-256" for what in ("id_token", "userinfo")},
+    )
+    kinds = {bool: True, int: 7, tuple: ("https://x.example.org/",)}
+    value = OTHERWISE.get(field, kinds.get(type(getattr(app, field)), "https://x.example.org/"))
+    value = 7 if field.endswith(("_lifetime", "_age", "_users")) else value
+    changed = replace(app, **{field: value})
+
+    def told(client: ClientMetadata) -> list[object]:
+        return [*(getattr(client, name) for name in SHOWN), *explain(client, Settings())]
+
+    assert told(changed) != told(app)
 
 
 def test_show_tells_nothing_of_people_where_nobody_signs_in(instance: Path, succeed: Run) -> None:
