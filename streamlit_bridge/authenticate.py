@@ -26,7 +26,7 @@ from streamlit_bridge.widgets.login import (
     show_sign_in_card,
     start_sign_in,
 )
-from streamlit_bridge.widgets.logout import show_logout
+from streamlit_bridge.widgets.logout import Width, show_logout
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Authenticate(AccountWidgets):
         Raises:
             ValueError: the location is none of the three.
             LoginError: the app has no usable ``[auth]`` section; with the optional layer (``asgi``) also when the
-                provider refused the sign-in because too many users, or another session of the same one, are there.
+                provider refused the sign-in because too many users are there.
         """
         style = read_call_style(form_name, location)
         return show_login(style, synchronise(self._check_interval), fields or {}, key, callback)
@@ -156,6 +156,8 @@ class Authenticate(AccountWidgets):
         key: str | None = "Logout",
         use_container_width: bool = False,
         callback: Callback | None = None,
+        *,
+        width: Width | None = None,
     ) -> None:
         """Show a button that signs the user out of this app and, through the provider, of all others.
 
@@ -163,14 +165,15 @@ class Authenticate(AccountWidgets):
             button_name: the button's label.
             location: ``main``, ``sidebar``, or ``unrendered`` to sign out at once.
             key: the button's key.
-            use_container_width: stretch the button to the full width.
+            use_container_width: stretch the button to the full width; older callers say so, newer ones ``width``.
             callback: called with one dictionary before the sign-out.
+            width: ``content``, ``stretch`` or a number of pixels, as for any button of Streamlit's.
 
         Raises:
             LogoutError: nobody is signed in.
             ValueError: the location is none of the three.
         """
-        show_logout(button_name, location, key, "stretch" if use_container_width else "content", callback)
+        show_logout(button_name, location, key, width or ("stretch" if use_container_width else "content"), callback)
 
     def experimental_guest_login(self, *_: object, **__: object) -> None:
         """Show nothing, and say once in the log why: signing in with accounts from elsewhere is the provider's affair.

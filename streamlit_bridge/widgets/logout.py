@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import streamlit as st
 
@@ -13,12 +13,14 @@ from streamlit_bridge.events import Callback, describe_event_of_user
 from streamlit_bridge.hosted_pages import HostedPage, find_hosted_page
 from streamlit_bridge.session import end_session, initialise_state
 
+Width: TypeAlias = Literal["content", "stretch"] | int
+
 
 def show_logout(
     button_name: str,
     location: str,
     key: str | None,
-    width: Literal["content", "stretch"],
+    width: Width,
     callback: Callback | None,
 ) -> None:
     """Draw the button and sign out when it is pressed; ``unrendered`` signs out at once.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+import streamlit
 from conftest import OpenApp, RecordedAuth, make_user
 from fake_provider import FakeProvider
 
@@ -170,16 +173,36 @@ def test_logout_in_a_bad_location(open_app: OpenApp) -> None:
     assert "location must be one of" in open_app(script, make_user()).run().exception[0].message
 
 
-def test_logout_over_the_full_width(open_app: OpenApp) -> None:
-    script = """
+@pytest.mark.parametrize(
+    ("said", "width"),
+    [
+        ("", "content"),
+        ("use_container_width=True", "stretch"),
+        ("width='stretch'", "stretch"),
+        ("width=300", 300),
+    ],
+)
+def test_logout_is_as_wide_as_the_app_says(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch, said: str, width: str | int
+) -> None:
+    shown: list[object] = []
+    button = streamlit.button
+
+    def show(*given: Any, **named: Any) -> bool:
+        shown.append(named["width"])
+        return button(*given, **named)
+
+    monkeypatch.setattr(streamlit, "button", show)
+    script = f"""
     from streamlit_bridge import Authenticate
     auth = Authenticate()
     auth.require()
-    auth.logout(use_container_width=True)
+    auth.logout({said})
     """
     app = open_app(script, make_user()).run()
     assert not app.exception
     assert app.button[0].label == "Logout"
+    assert shown == [width]
 
 
 def test_sign_out_reaches_other_tabs_without_asking(open_app: OpenApp, provider: FakeProvider) -> None:
