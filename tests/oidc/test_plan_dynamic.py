@@ -82,13 +82,13 @@ def test_oidcc_redirect_uri_query_OK(register: Register) -> None:  # noqa: N802 
     assert rp.authorize(sent=answer).code  # checks that the query is kept, and ours is behind it
 
 
-@pytest.mark.parametrize(
-    ("listed", "sent"),
-    [(CALLBACK + "?foo=bar", CALLBACK + "?bar=foo"), (CALLBACK, CALLBACK + "?foo=bar")],
-    ids=["redirect-uri-query-mismatch", "redirect-uri-query-added"],
-)
-def test_oidcc_redirect_uri_query_mismatch_and_added(register: Register, listed: str, sent: str) -> None:
-    response = register(redirect_uris=[listed]).send(redirect_uri=sent)
+def test_oidcc_redirect_uri_query_mismatch(register: Register) -> None:
+    response = register(redirect_uris=[CALLBACK + "?foo=bar"]).send(redirect_uri=CALLBACK + "?bar=foo")
+    assert shown_error(response).parameter == "redirect_uri"
+
+
+def test_oidcc_redirect_uri_query_added(register: Register) -> None:
+    response = register(redirect_uris=[CALLBACK]).send(redirect_uri=CALLBACK + "?foo=bar")
     assert shown_error(response).parameter == "redirect_uri"
 
 
@@ -121,12 +121,16 @@ def test_oidcc_registration_logo_uri(
     assert rp.browser.get(source).data == PNG
 
 
-@pytest.mark.parametrize("member", ["policy_uri", "tos_uri"])
-def test_oidcc_registration_policy_uri_and_tos_uri(register: Register, member: str) -> None:
-    """They are shown on the page that the person sees first, which is the sign-in page."""
-    uri = f"https://app.example.org/{member}"
-    page = register(**{member: uri}).sign_in_page()
-    assert f'href="{uri}"' in page.text
+def test_oidcc_registration_policy_uri(register: Register) -> None:
+    """It is shown on the page that the person sees first, which is the sign-in page."""
+    uri = "https://app.example.org/policy"
+    assert f'href="{uri}"' in register(policy_uri=uri).sign_in_page().text
+
+
+def test_oidcc_registration_tos_uri(register: Register) -> None:
+    """So is this one."""
+    uri = "https://app.example.org/terms"
+    assert f'href="{uri}"' in register(tos_uri=uri).sign_in_page().text
 
 
 def test_oidcc_registration_jwks_uri(register: Register, document_server: DocumentServer) -> None:

@@ -8,22 +8,38 @@ import json
 import pytest
 
 from tests.factories import EVERY_CLAIM
-from tests.oidc.test_plan_basic import ADDRESS, EMAIL, PHONE, PROFILE, header_of
+from tests.oidc.test_plan_basic import ADDRESS, EMAIL, PHONE, PROFILE, header_of, kept
 from tests.relying_party import Tokens, shown_error
+from tests.request_objects import unsigned
 
 
 @pytest.fixture(params=["id_token", "id_token token"])
-def rp(request, relying_party_of_every_type, make_user):
-    """An app that asks for this response type and sends no PKCE: there is no code."""
+def relying_party(request, relying_party_of_every_type, make_user):
+    """Apps that ask for this response type and send no PKCE: there is no code."""
     make_user("ada", **EVERY_CLAIM)
-    party = relying_party_of_every_type()
-    party.defaults = {"response_type": request.param, "code_challenge": None, "code_challenge_method": None}
-    return party
+
+    def make(**metadata):
+        party = relying_party_of_every_type(**metadata)
+        party.defaults = {"response_type": request.param, "code_challenge": None, "code_challenge_method": None}
+        return party
+
+    return make
+
+
+@pytest.fixture
+def rp(relying_party):
+    """One of them."""
+    return relying_party()
+
+
+def words_of(rp):
+    """What the app asks for."""
+    return rp.defaults["response_type"].split()
 
 
 def has_token(rp):
     """Whether an access token comes too."""
-    return "token" in rp.defaults["response_type"].split()
+    return "token" in words_of(rp)
 
 
 def userinfo_of(rp, answer, method="GET"):
@@ -48,11 +64,27 @@ def test_oidcc_idtoken_signature(rp):
     assert header["kid"] in {key.kid for key in rp.keys().keys}
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_oidcc_userinfo(rp, method):
+def test_oidcc_idtoken_unsigned_is_not_offered(rp):
+    assert "none" not in rp.discovery["id_token_signing_alg_values_supported"]
+
+
+def test_oidcc_userinfo_get(rp):
     answer = rp.authorize(scope="openid email")
     if has_token(rp):
-        assert userinfo_of(rp, answer, method)["email"] == "ada@example.org"
+        assert userinfo_of(rp, answer)["email"] == "ada@example.org"
+
+
+def test_oidcc_userinfo_post_header(rp):
+    answer = rp.authorize(scope="openid email")
+    if has_token(rp):
+        assert userinfo_of(rp, answer, "POST")["email"] == "ada@example.org"
+
+
+def test_oidcc_userinfo_post_body(rp):
+    answer = rp.authorize(scope="openid email")
+    if has_token(rp):
+        form = {"access_token": answer.parameters["access_token"]}
+        assert rp.browser.post(rp.path("userinfo_endpoint"), data=form).json["email"] == "ada@example.org"
 
 
 def test_oidcc_ensure_request_without_nonce_fails(rp):
@@ -81,6 +113,12 @@ def test_oidcc_scope(rp, scope, expected):
         assert set(userinfo_of(rp, answer)) == expected | {"sub"}
     else:
         assert expected <= set(answer.claims)
+
+
+def test_oidcc_alternate_happy_flow(rp):
+    """Neither the order of scopes nor that of the response type's words matters."""
+    answer = rp.authorize(sent=rp.send(scope="email openid", response_type=" ".join(reversed(words_of(rp)))))
+    assert answer.claims["sub"]
 
 
 @pytest.mark.parametrize("display", ["page", "popup"])
@@ -133,9 +171,16 @@ def test_oidcc_id_token_hint(rp):
     assert second.claims["sub"] == first.claims["sub"]
 
 
-def test_oidcc_login_hint_ui_locales_and_claims_locales(rp):
+def test_oidcc_login_hint(rp):
     assert 'value="bob@example.com"' in rp.sign_in_page(login_hint="bob@example.com").text
-    assert rp.authorize(ui_locales="se fr-CA", claims_locales="se").error is None
+
+
+def test_oidcc_ui_locales(rp):
+    assert rp.authorize(ui_locales="se fr-CA").error is None
+
+
+def test_oidcc_claims_locales(rp):
+    assert rp.authorize(claims_locales="se").error is None
 
 
 def test_oidcc_ensure_request_with_acr_values_succeeds(rp):
@@ -149,6 +194,40 @@ def test_oidcc_ensure_registered_redirect_uri(rp):
 
 def test_oidcc_ensure_post_request_succeeds(rp):
     assert rp.authorize(sent=rp.send(method="POST")).claims["sub"]
+
+
+@pytest.mark.parametrize("may_send", [False, True])
+def test_oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported(
+    relying_party, document_server, may_send
+):
+    url = document_server.url("/request.jwt")
+    rp = relying_party(request_uris=(url,), may_send_unsigned_request_objects=may_send)
+    parameters = rp.authorization_parameters()
+    document_server.put("/request.jwt", unsigned(parameters))
+    sent = rp.browser.get("/oauth/authorize", query_string={**parameters, "request_uri": url})
+    assert rp.authorize(sent=sent).error == (None if may_send else "request_uri_not_supported")
+
+
+@pytest.mark.parametrize("may_send", [False, True])
+def test_oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupported(relying_party, may_send):
+    rp = relying_party(may_send_unsigned_request_objects=may_send)
+    if not may_send:
+        parameters = rp.authorization_parameters()
+        sent = rp.browser.get("/oauth/authorize", query_string={**parameters, "request": unsigned(parameters)})
+        assert rp.read_answer(sent).error == "request_not_supported"
+    else:
+        assert rp.authorize(sent=rp.send_object(unsigned, state="only-inside")).claims["sub"]
+        assert rp.state == "only-inside"
+
+
+def test_oidcc_ensure_request_object_with_redirect_uri(relying_party):
+    rp = relying_party(may_send_unsigned_request_objects=True)
+    beside = {"client_id": rp.metadata.client_id, "scope": "openid", **kept(rp)}
+    sent = rp.send_object(unsigned, beside={**beside, "redirect_uri": "https://evil.example.org/"})
+    assert rp.authorize(sent=sent).claims["sub"]
+    beside["redirect_uri"] = rp.redirect_uri
+    response = rp.send_object(unsigned, beside=beside, redirect_uri="https://evil.example.org/")
+    assert shown_error(response).parameter == "redirect_uri"
 
 
 def test_oidcc_claims_essential(rp):
