@@ -29,6 +29,7 @@ from idp.storage.database import open_session
 
 HOST = "127.0.0.1"
 PORT = click.IntRange(1, 65535)
+SECRETS = Path(".streamlit", "secrets.toml")
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 
 
@@ -63,8 +64,10 @@ USERS = (
 
 
 @click.command
+@click.argument("script", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--role", "role_names", multiple=True, metavar="ROLE", help="One user more, who has it; may be repeated.")
 @click.option("--port", type=PORT, default=8000, show_default=True, help="The provider's port.")
-@click.option("--app-port", type=PORT, default=8501, show_default=True, help="The demo app's port.")
+@click.option("--app-port", type=PORT, default=8501, show_default=True, help="The app's port.")
 @click.option(
     "--second-app-port",
     type=PORT,
@@ -72,8 +75,14 @@ USERS = (
     flag_value=8502,
     help="Start a second app too, to see single sign-on at work (8502 when no port is named).",
 )
-def command(port: int, app_port: int, second_app_port: int | None) -> None:
+def command(
+    script: Path | None, role_names: Sequence[str], port: int, app_port: int, second_app_port: int | None
+) -> None:
     """Run the provider and a demo app side by side, with two users, in a throw-away instance.
+
+    With SCRIPT, a Streamlit app of your own runs in place of the demo app: in this folder, with its own secrets, but
+    for the [auth] section. Its files are watched, so that what you change shows. Users of the roles that it knows come
+    with --role, and are called as their role is.
 
     Prints the URLs and the passwords. Ctrl-C stops all of it and removes every trace.
 
@@ -81,21 +90,24 @@ def command(port: int, app_port: int, second_app_port: int | None) -> None:
     Examples:
       idp demo
       idp demo --second-app-port
+      idp demo main.py --role editor --role viewer
     """
+    first, second = ("Your app", "Your second app") if script else ("Demo app", "Second demo app")
     # Cookies ignore ports, so the second app is reached by another name: on one, each would sign the other out.
-    apps = [DemoApp("Demo app", "localhost", app_port)]
+    apps = [DemoApp(first, "localhost", app_port)]
     if second_app_port:
-        apps.append(DemoApp("Second demo app", HOST, second_app_port))
+        apps.append(DemoApp(second, HOST, second_app_port))
     ports = [port, *(app.port for app in apps)]
     if len(set(ports)) < len(ports):
         raise click.UsageError("Each part needs a port of its own.")
-    script = find_demo_script()
+    demo_script = find_demo_script()
+    users = (*USERS, *(DemoUser(role.replace(":", "."), role, "", (role,)) for role in dict.fromkeys(role_names)))
     for each in ports:
         check_free(HOST, each)
     before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         with tempfile.TemporaryDirectory(prefix="idp-demo-") as folder:
-            _run(Path(folder), port, apps, script)
+            _run(Path(folder), port, apps, users, script or demo_script, is_own=script is not None)
     except KeyboardInterrupt:
         output.note("\nStopped; nothing is left of it.")
     finally:
@@ -127,14 +139,16 @@ def readable_password() -> str:
     return "-".join("".join(syllables[start:end]) for start, end in ((0, 3), (3, 5), (5, 8), (8, 10)))
 
 
-def _run(folder: Path, port: int, apps: Sequence[DemoApp], script: Path) -> None:
+def _run(
+    folder: Path, port: int, apps: Sequence[DemoApp], users: Sequence[DemoUser], script: Path, *, is_own: bool
+) -> None:
     environ = _environment(folder, port)
     try:
         loaded = settings.load(environ)
     except SettingsError as error:  # pragma: no cover - the demo's own settings are right
         raise NotReadyError(error.message) from None
     output.note("Making a throw-away instance ...")
-    passwords = _fill(loaded, folder, apps)
+    passwords = _fill(loaded, folder, apps, users)
     provider = Child(
         name="provider",
         arguments=(sys.executable, "-m", "idp", "serve", "--host", HOST, "--port", str(port)),
@@ -145,10 +159,10 @@ def _run(folder: Path, port: int, apps: Sequence[DemoApp], script: Path) -> None
     with Children(folder) as children:
         children.start(provider)
         for app in apps:
-            children.start(_streamlit(app, script, _folder_of(app, folder), environ))
-        output.note("Starting the provider and the app ...")
+            children.start(streamlit_child(app, script, _folder_of(app, folder), environ, is_own=is_own))
+        output.note(f"Starting the provider and the app; what they print goes to {folder}/*.log ...")
         children.wait_until_all_answer()
-        _tell(loaded, apps, passwords)
+        _tell(loaded, apps, users, passwords)
         children.watch()
 
 
@@ -165,17 +179,17 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
     }
 
 
-def _fill(loaded: Settings, folder: Path, apps: Sequence[DemoApp]) -> dict[str, str]:
+def _fill(loaded: Settings, folder: Path, apps: Sequence[DemoApp], users: Sequence[DemoUser]) -> dict[str, str]:
     """Make the instance, its users and its apps; return the passwords."""
     initialise(loaded)
-    passwords = {user.username: readable_password() for user in USERS}
+    passwords = {user.username: readable_password() for user in users}
     with open_session(loaded) as db:
-        for user in USERS:
+        for user in users:
             person = Person(user.username, f"{user.username}@example.org", user.given_name, user.family_name)
             registration.add_user(db, loaded, OPERATOR, person, passwords[user.username], role_names=user.roles)
         for app in apps:
             _, auth = register(db, loaded, app.name, app.url)
-            SecretsToml.read(_folder_of(app, folder) / ".streamlit" / "secrets.toml").write(auth)
+            SecretsToml.read(_folder_of(app, folder) / SECRETS).write(auth)
     return passwords
 
 
@@ -183,26 +197,39 @@ def _folder_of(app: DemoApp, folder: Path) -> Path:
     return folder / f"app-{app.port}"
 
 
-def _streamlit(app: DemoApp, script: Path, folder: Path, environ: Mapping[str, str]) -> Child:
+def streamlit_child(app: DemoApp, script: Path, folder: Path, environ: Mapping[str, str], *, is_own: bool) -> Child:
+    """Describe the process of an app.
+
+    Args:
+        app: where it is.
+        script: its main script.
+        folder: holds what it has to know of the provider.
+        environ: its environment.
+        is_own: it is no app of ours: it runs where its files are, and finds its secrets.
+    """
+    places = (Path.home(), Path.cwd(), script.absolute().parent) if is_own else ()
     options = {
         "server.address": HOST,
         "server.port": str(app.port),
+        "server.baseUrlPath": "",
         "server.headless": "true",
-        "server.fileWatcherType": "none",
+        "server.fileWatcherType": "auto" if is_own else "none",
         "browser.serverAddress": app.host,
         "browser.gatherUsageStats": "false",
     }
     flags = [word for name, value in options.items() for word in (f"--{name}", value)]
+    for place in dict.fromkeys((*places, folder)):  # of two sections of one name the last counts
+        flags += ["--secrets.files", str(place / SECRETS)]
     return Child(
         name=f"app-{app.port}",
-        arguments=(sys.executable, "-m", "streamlit", "run", str(script), *flags),
-        folder=folder,
+        arguments=(sys.executable, "-m", "streamlit", "run", str(script.absolute()), *flags),
+        folder=Path.cwd() if is_own else folder,
         environ=environ,
         answers_at=f"http://{HOST}:{app.port}/_stcore/health",
     )
 
 
-def _tell(loaded: Settings, apps: Sequence[DemoApp], passwords: Mapping[str, str]) -> None:
+def _tell(loaded: Settings, apps: Sequence[DemoApp], users: Sequence[DemoUser], passwords: Mapping[str, str]) -> None:
     click.echo()
     output.table(
         ("open this", ""),
@@ -210,7 +237,7 @@ def _tell(loaded: Settings, apps: Sequence[DemoApp], passwords: Mapping[str, str
     )
     click.echo()
     output.table(
-        ("user", "password", "roles"), [(user.username, passwords[user.username], user.roles) for user in USERS]
+        ("user", "password", "roles"), [(user.username, passwords[user.username], user.roles) for user in users]
     )
     click.echo()
     sys.stdout.flush()

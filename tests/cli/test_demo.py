@@ -15,6 +15,7 @@ import pytest
 
 from idp.cli import children, demo
 from idp.cli.children import Child, Children
+from idp.cli.demo import DemoApp
 from idp.errors import IdpError
 from tests.cli.conftest import Run
 from tests.ports import free_port
@@ -73,7 +74,30 @@ def test_passwords_are_readable_and_differ() -> None:
 
 def test_the_second_app_has_a_port_of_its_own_by_default() -> None:
     context = demo.command.make_context("demo", ["--second-app-port", "--port", "9"])
-    assert context.params == {"port": 9, "app_port": 8501, "second_app_port": 8502}
+    given = {"script": None, "role_names": (), "port": 9, "app_port": 8501, "second_app_port": 8502}
+    assert context.params == given
+
+
+@pytest.mark.parametrize("script", ["missing.py", "."])
+def test_an_app_that_is_not_there_is_refused(run: Run, script: str) -> None:
+    assert run("demo", script).exit_code == 2
+
+
+def test_an_app_of_ones_own_runs_where_it_is_and_finds_its_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, work, throw_away = (tmp_path / name for name in ("home", "work", "throw-away"))
+    (work / "pages").mkdir(parents=True)
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("HOME", str(home))
+    app = DemoApp("Your app", "localhost", 9)
+    child = demo.streamlit_child(app, Path("pages", "main.py"), throw_away, {}, is_own=True)
+    flags = list(zip(child.arguments, child.arguments[1:], strict=False))
+    secrets = [Path(value).parent.parent for flag, value in flags if flag == "--secrets.files"]
+    assert secrets == [home, work, work / "pages", throw_away]  # what tells it of the provider counts most
+    assert ("run", str(work / "pages" / "main.py")) in flags
+    assert ("--server.fileWatcherType", "auto") in flags
+    assert child.folder == work
 
 
 def _child(folder: Path, script: str) -> Child:
@@ -109,17 +133,19 @@ def test_a_child_that_will_not_stop_is_killed(tmp_path: Path, monkeypatch: pytes
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "is_own"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
 def test_the_whole_of_it(
-    empty: Path, temporary: Path, start: Callable[..., Popen[str]], number: signal.Signals
+    empty: Path, temporary: Path, tmp_path: Path, start: Callable[..., Popen[str]], number: signal.Signals, is_own: bool
 ) -> None:
     pytest.importorskip("streamlit")
+    script = tmp_path / "main.py"
+    script.write_text("import streamlit as st\n\nst.login()\n")
     port, app_port, second_port = free_port(), free_port(), free_port()
     ports = ("--port", str(port), "--app-port", str(app_port), "--second-app-port", str(second_port))
-    process = start("demo", *ports)
+    process = start("demo", *ports, *((str(script), "--role", "editor", "--role", "reports:view") if is_own else ()))
     assert process.stdout is not None
     shown = ""
-    while "bob" not in shown:
+    while ("reports.view" if is_own else "bob") not in shown:
         line = process.stdout.readline()
         assert line, process.communicate()
         shown += line
@@ -129,6 +155,8 @@ def test_the_whole_of_it(
         with urllib.request.urlopen(url, timeout=60) as answer:
             assert answer.status == 200
     assert "admin" in shown
+    assert is_own == ("Your app" in shown)
+    assert is_own == any(line.startswith("editor ") for line in shown.splitlines())
     folders = list(temporary.glob("idp-demo-*"))
     assert len(folders) == 1
     process.send_signal(number)
