@@ -10,7 +10,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from idp.accounts.sessions import start_session
+from idp.accounts.visitor import Visitor
 from idp.models import BrowserSession, User
+from idp.oidc.reached_apps import ReachedApp
 from idp.settings import Settings
 from idp.web.pages import sessions
 from idp.web.pages.devices import describe_device
@@ -181,6 +184,22 @@ def test_of_very_many_sessions_the_latest_are_shown(
     assert "This browser" in words(page), "one's own is always there"
     assert "Safari on iPhone" in words(page)
     assert "There are more than these 1: only the latest are shown." in words(page)
+
+
+def test_a_page_of_very_many_sessions_stays_light(
+    ada: FlaskClient, db: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user_id = db.scalar(select(User.id))
+    assert user_id
+    for number in range(100):
+        start_session(db, settings, Visitor(f"2001:db8:1234:5678:90ab:cdef:1234:{number:x}", IPHONE), user_id)
+    db.commit()
+    apps = [ReachedApp(f"app-{number}", f"An app with quite a name {number}", 0, 0, True) for number in range(3)]
+    monkeypatch.setattr(sessions, "list_reached_apps", lambda _db, ids: dict.fromkeys(ids, apps))
+    page = ada.get("/account/sessions")
+    assert page.text.count("An app with quite a name 2") >= sessions.LISTED
+    files = [ada.get(path) for path in ("/brand/pages.css", "/brand/theme.css", "/brand/icon.svg")]
+    assert len(page.data) + sum(len(file.data) for file in files) < 50_000
 
 
 def test_one_session_is_ended(ada: FlaskClient, phone: FlaskClient, db: Session) -> None:
