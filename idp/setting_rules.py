@@ -53,10 +53,12 @@ def fault_of_issuer(value: str) -> str | None:
 
 
 def fault_of_colour(value: str) -> str | None:
+    """Six digits of a colour, and nothing else that a style sheet might take."""
     return None if re.fullmatch(r"#[0-9a-fA-F]{6}", value) else "must be a colour such as #2b5fd9"
 
 
 def fault_of_database_url(value: str) -> str | None:
+    """SQLite or PostgreSQL, by a URL that SQLAlchemy reads; empty for the default."""
     if value and not value.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://", "postgres://")):
         return "must begin with sqlite:/// or postgresql://"
     if not value:
@@ -75,6 +77,7 @@ def fault_of_database_url(value: str) -> str | None:
 
 
 def fault_of_throttle_url(value: str) -> str | None:
+    """Redis or Valkey; empty for none. Whether it answers, `idp doctor` tells."""
     if value == "" or value.startswith("unix:///"):
         return None
     try:
@@ -86,20 +89,24 @@ def fault_of_throttle_url(value: str) -> str | None:
 
 
 def fault_of_secret_key(value: str) -> str | None:
+    """Long enough that nobody guesses it; empty for the file."""
     return None if value == "" or len(value) >= 32 else "must have at least 32 characters; `idp init` makes one"
 
 
 def fault_of_rotation_interval(value: int) -> str | None:
+    """Zero for never, or a week at least."""
     return None if value == 0 or 7 * DAY <= value <= LONGEST else f"must be 0, or from {7 * DAY} to {LONGEST}"
 
 
 def fault_of_metrics_token(value: str) -> str | None:
+    """What a bearer token may consist of (RFC 6750 section 2.1), and long enough; empty for none."""
     if value == "" or re.fullmatch(r"[A-Za-z0-9._~+/-]{16,200}=*", value):
         return None
     return "must have 16 to 200 letters, digits and -._~+/ (RFC 6750)"
 
 
 def fault_of_text(value: str) -> str | None:
+    """A name that fits at the top of a page and in front of the sender of a mail."""
     # A new line in it would end a mail's From, and a lone surrogate fits in no page. Spaces that do not break are fine,
     # and so are joiners, as in Persian and in emojis.
     is_plain = not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in value)
@@ -109,12 +116,14 @@ def fault_of_text(value: str) -> str | None:
 
 
 def fault_of_logo(value: str) -> str | None:
+    """A name of a picture without a path, so that nothing outside of the folder is shown; empty for none."""
     if value == "" or re.fullmatch(r"[\w.-]+\.(svg|png|webp)", value):
         return None
     return "must be a file name that ends in .svg, .png or .webp"
 
 
 def fault_of_mail_from(value: str) -> str | None:
+    """One address, with or without a name (RFC 5322 section 3.4); empty for none."""
     if value == "":
         return None
     from email.errors import MessageError  # noqa: PLC0415 - most commands need no mail
@@ -132,6 +141,7 @@ def fault_of_mail_from(value: str) -> str | None:
 
 
 def fault_of_host(value: str) -> str | None:
+    """A host name or an address; empty for none."""
     if value == "" or re.fullmatch(r"[A-Za-z0-9._-]{1,253}", value):
         return None
     try:
@@ -142,6 +152,7 @@ def fault_of_host(value: str) -> str | None:
 
 
 def fault_of_certificates(value: str) -> str | None:
+    """A file of certificates that can be read; empty for none."""
     if value == "":
         return None
     import ssl  # noqa: PLC0415 - few name a file
