@@ -6,7 +6,8 @@ import click
 
 from idp import settings
 from idp.cli import output
-from idp.cli.checks import CHECKS, DEEP_CHECKS, Finding, look_safely
+from idp.cli.checks import CHECKS, DEEP_CHECKS
+from idp.cli.findings import Finding, look_safely
 from idp.errors import SettingsError
 
 INDENT = 28

@@ -1,0 +1,216 @@
+"""What `idp doctor` looks at around an instance: its logo, worker, mail, apps, proxies, and who answers."""
+
+import json
+import os
+import socket
+import ssl
+import urllib.request
+from dataclasses import replace
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select
+
+from idp import clock
+from idp.accounts import shared_buckets
+from idp.accounts.audit import Event
+from idp.cli.departures import find_departures
+from idp.cli.findings import Finding, database_of
+from idp.clock import DAY
+from idp.errors import NotReadyError
+from idp.mail import queue
+from idp.mail.outbox_folder import folder_of
+from idp.mail.smtp import SmtpTransport
+from idp.mail.transport import Unreachable
+from idp.models import AuditEvent, LogoutNotice, ParkedRequest, Throttle
+from idp.oidc import client_store
+from idp.setting_rules import is_loopback
+from idp.settings import Settings
+
+ANSWER_WITHIN = 3  # seconds
+MAIL_WAITS = 600  # seconds
+NOTICE_WAITS = 600  # seconds
+BACKUP_AGE = 8 * DAY  # seconds; a week, and a night that failed
+SWEPT_WITHIN = 3_600  # seconds; the worker sweeps every minute
+
+
+def check_logo(loaded: Settings) -> Finding:
+    """Look whether the operator's logo can be read; pages do without it."""
+    if not loaded.brand_logo:
+        return Finding("ok", "none is set")
+    path = loaded.instance / loaded.brand_logo
+    if not path.is_file() or not os.access(path, os.R_OK):
+        advice = "Put it there, for the provider's account to read, and restart the provider."
+        return Finding("warning", f"{path} is no file that can be read: pages show none", advice)
+    return Finding("ok", str(path))
+
+
+def check_worker(loaded: Settings) -> Finding:
+    """Look whether what has expired is swept: by nobody, where no worker runs."""
+    with database_of(loaded) as db:
+        ends = [db.scalar(select(func.min(column))) for column in (ParkedRequest.expires_at, Throttle.available_at)]
+    oldest = min((end for end in ends if end is not None), default=clock.now())
+    if clock.now() - oldest > SWEPT_WITHIN:
+        told = f"nothing was swept for {(clock.now() - oldest) // 3_600} hours"
+        return Finding(
+            "warning", told, "Does one run? `idp serve` has one, unless told --no-worker; or run `idp worker`."
+        )
+    return Finding("ok", "sweeps what has expired")
+
+
+def check_mail(loaded: Settings) -> Finding:
+    """Look whether mail goes, by signing in to its server, and whether some was given up or waits for long."""
+    if loaded.mail_route == "nowhere":
+        return Finding(
+            "fault",
+            "no mail server is set, so nobody can verify an address or recover a password",
+            "Set IDP_SMTP_HOST and IDP_MAIL_FROM; then try `idp mail test ADDRESS`.",
+        )
+    if loaded.mail_route == "smtp" and (fault := _fault_of_mail_server(loaded)):
+        return Finding("fault", f"{loaded.smtp_host}: {fault}", "Correct it, then try `idp mail test ADDRESS`.")
+    with database_of(loaded) as db:
+        failed = len(queue.list_mail(db, state="failed", limit=1000))
+        waiting = queue.waiting_since(db)
+    if waiting is not None and clock.now() - waiting > MAIL_WAITS:
+        told = f"mail has been waiting for {(clock.now() - waiting) // 60} minutes"
+        return Finding(
+            "warning", told, "See `idp mail list --state waiting`; without a reason there, no `idp worker` runs."
+        )
+    if failed:
+        told = f"{failed} {'mail was' if failed == 1 else 'mails were'} given up in the last 30 days"
+        return Finding("warning", told, "See why with `idp mail list --state failed`; `idp mail retry` tries again.")
+    if loaded.mail_route == "outbox":
+        return Finding("ok", f"goes to files in {folder_of(loaded)}: the issuer is on this machine")
+    if loaded.smtp_security == "none" and not is_loopback(loaded.smtp_host):
+        return Finding(
+            "warning",
+            f"goes to {loaded.smtp_host} in clear",
+            "Whoever reads along can open accounts: set IDP_SMTP_SECURITY to starttls or tls.",
+        )
+    return Finding("ok", f"{loaded.smtp_host} takes it")
+
+
+def _fault_of_mail_server(loaded: Settings) -> str | None:
+    transport = SmtpTransport(replace(loaded, smtp_timeout=min(loaded.smtp_timeout, ANSWER_WITHIN)))
+    try:
+        transport.open()
+    except Unreachable as fault:
+        return fault.message
+    finally:
+        transport.close()
+    return None
+
+
+def check_sign_outs(loaded: Settings) -> Finding:
+    """Look for apps that wait for word of a sign-out, or never had it."""
+    with database_of(loaded) as db:
+        of_app = select(LogoutNotice.client_id, func.count(), func.min(LogoutNotice.created_at))
+        found = {
+            state: db.execute(of_app.where(LogoutNotice.state == state).group_by(LogoutNotice.client_id)).all()
+            for state in ("waiting", "failed")
+        }
+        names = {client.client_id: client.client_name for client in client_store.list_clients(db)}
+    now = clock.now()
+    late = [f"{names[app]} waits for {count}" for app, count, since in found["waiting"] if now - since > NOTICE_WAITS]
+    lost = [f"{names[app]} was never told of {count}" for app, count, _ in found["failed"]]
+    if late or lost:
+        advice = (
+            "Correct `backchannel_logout_uri` (`idp client update`), or mend the app: the log of the worker says why."
+        )
+        return Finding("warning", "\n".join((*late, *lost)), advice)
+    return Finding("ok", "every app was told")
+
+
+def check_throttles(loaded: Settings) -> Finding:
+    """Look whether the server that counts attempts answers, and keeps what it counts."""
+    shared = shared_buckets.of(loaded)
+    if shared is None:
+        return Finding("ok", "the database counts attempts")
+    try:
+        told = f"a server of their own counts attempts, version {shared.check()}"
+        if policy := shared.eviction():
+            advice = "Set `maxmemory-policy noeviction` there: full, it then refuses, and the database counts."
+            return Finding("warning", f"{told}; full, it forgets some ({policy})", advice)
+        return Finding("ok", told)
+    except NotReadyError as fault:
+        advice = "Correct it: the database takes its place meanwhile, and each attempt waits for it now and then."
+        return Finding("fault", fault.message, advice)
+
+
+def check_backup(loaded: Settings) -> Finding:
+    """Look when the last backup was made."""
+    if not loaded.is_sqlite:
+        return Finding("ok", "the server's own affair")
+    if loaded.is_loopback:
+        return Finding("ok", "none is needed of a provider to try out")
+    with database_of(loaded) as db:
+        last = db.scalar(select(func.max(AuditEvent.at)).where(AuditEvent.event == Event.BACKED_UP.value))
+    if last is not None and clock.now() - last <= BACKUP_AGE:
+        return Finding("ok", f"the last one was made {(clock.now() - last) // 3_600} hours ago")
+    told = "none was made yet" if last is None else f"the last one was made {(clock.now() - last) // DAY} days ago"
+    advice = "Run `idp backup` every night: a copy that other programs make of SQLite's file in use may be broken."
+    return Finding("warning", told, advice)
+
+
+def check_proxy_headers(loaded: Settings) -> Finding:
+    """Look whether the settings know of a proxy where one is likely, and of none where none is."""
+    if loaded.is_https and loaded.proxy_hops == 0:
+        return Finding(
+            "warning",
+            "the issuer is https, but proxy_hops is 0",
+            "If a reverse proxy ends TLS, set IDP_PROXY_HOPS to the number of proxies: otherwise every visitor seems "
+            "to come from the proxy, and throttles slow down all of them together.",
+        )
+    if not loaded.is_https and loaded.proxy_hops:
+        return Finding(
+            "warning",
+            f"proxy_hops is {loaded.proxy_hops}, but the issuer is http",
+            "Without a proxy set IDP_PROXY_HOPS=0, or visitors can choose the address that throttles see.",
+        )
+    return Finding("ok", f"proxy_hops is {loaded.proxy_hops}")
+
+
+def check_issuer(loaded: Settings) -> Finding:
+    """Look who answers at the issuer's address."""
+    url = loaded.url("/.well-known/openid-configuration")
+    # The environment's proxy is no way to this machine itself.
+    direct = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(url).hostname) else []
+    try:
+        with urllib.request.build_opener(*direct).open(url, timeout=ANSWER_WITHIN) as answer:
+            issuer = json.loads(answer.read(100_000)).get("issuer")
+    except HTTPError as fault:
+        told = f"{url} answers {fault.code} ({fault.reason})"
+        return Finding(
+            "warning", told, "Run `idp serve`, if it should be running. Does the proxy lead there, path and all?"
+        )
+    except OSError as fault:
+        return _why_no_answer(url, getattr(fault, "reason", None) or fault)
+    except (ValueError, AttributeError):
+        told = f"{url} answers, but is no provider's"
+        return Finding("fault", told, "Something else answers there: compare IDP_ISSUER with what the proxy passes on.")
+    if issuer != loaded.issuer:
+        return Finding(
+            "fault", f"{url} speaks for {issuer}", "Another provider answers there: compare IDP_ISSUER on both sides."
+        )
+    return Finding("ok", f"{loaded.issuer} answers")
+
+
+def _why_no_answer(url: str, reason: object) -> Finding:
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        advice = (
+            "Renew or correct it where TLS ends. If a CA of your own signed it, apps and this machine have to know it."
+        )
+        return Finding("fault", f"{url} has a certificate that is not to be trusted: {reason.verify_message}", advice)
+    told = f"{url} does not answer ({reason})"
+    if isinstance(reason, socket.gaierror):
+        return Finding("warning", told, "Correct IDP_ISSUER, or let this machine know the name (DNS, /etc/hosts).")
+    return Finding("warning", told, "Run `idp serve`, if it should be running; or look at the proxy.")
+
+
+def check_departures(loaded: Settings) -> Finding:
+    """Name where settings and apps depart from the advice of OAuth 2.1 and RFC 9700."""
+    with database_of(loaded) as db:
+        found = list(find_departures(loaded, client_store.list_clients(db)))
+    if found:
+        return Finding("note", "\n".join(found), "Nothing is wrong: these are your choices. See docs/security.md.")
+    return Finding("ok", "everything is as OAuth 2.1 and RFC 9700 advise")
