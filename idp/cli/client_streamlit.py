@@ -66,6 +66,7 @@ def add_streamlit(
             may_hand_out_passwords=recovery_password,
             policies=as_document(policies, members=POLICY_MEMBERS),
         )
+        others = _sharing_cookies(db, client)
         if secrets:
             secrets.write(auth)
             try:
@@ -86,12 +87,27 @@ def add_streamlit(
     else:
         output.note("Put this into the app's .streamlit/secrets.toml: the secrets in it are shown this once.")
         shown |= {"client_secret": auth["client_secret"], "auth": auth}
+    if others:
+        output.note(
+            "Browsers tell apps apart by their host names, and not by ports: "
+            f"this app and {', '.join(others)} sign each other out. "
+            "Reach one of them by another name (127.0.0.1 for localhost), and register it with that."
+        )
     if as_json:
         output.data(shown)
     elif secrets:
         output.record({"client_id": client.client_id})
     else:
         click.echo(as_toml(auth), nl=False)
+
+
+def _sharing_cookies(db: Session, client: ClientMetadata) -> list[str]:
+    """Return the names of the other Streamlit apps that have their cookies where a new one has its own."""
+    own = urlsplit(client.redirect_uris[0])
+    others = ((each.client_name, urlsplit(uri)) for each in client_store.list_clients(db) for uri in each.redirect_uris)
+    here = (own.hostname, own.path)
+    found = (name for name, uri in others if (uri.hostname, uri.path) == here and uri.netloc != own.netloc)
+    return list(dict.fromkeys(found))
 
 
 def register(

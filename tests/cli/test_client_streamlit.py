@@ -209,3 +209,20 @@ def test_urls_that_are_refused(instance: Path, run: Run, secrets: Path, url: str
 def test_a_path_and_a_slash_are_fine(instance: Path, succeed: Run) -> None:
     shown = tomllib.loads(succeed("client", "add-streamlit", "Tea", "--url", "https://x.example.org/tea/").stdout)
     assert shown["auth"]["redirect_uri"] == "https://x.example.org/tea/oauth2callback"
+
+
+@pytest.mark.parametrize(
+    ("url", "is_told"),
+    [
+        ("http://localhost:8502", True),
+        ("http://127.0.0.1:8502", False),
+        ("http://localhost:8502/reports", False),  # Streamlit's cookies are its path's
+        ("http://localhost:8501", False),
+    ],
+)
+def test_apps_that_would_sign_each_other_out_are_named(instance: Path, succeed: Run, url: str, is_told: bool) -> None:
+    succeed("client", "add-streamlit", "Tea House", "--url", "http://localhost:8501")
+    succeed("client", "add", "Wiki", "--redirect-uri", "http://localhost:9000/callback")
+    told = succeed("client", "add-streamlit", "Reports", "--url", url).stderr
+    assert ("this app and Tea House sign each other out" in told) == is_told
+    assert "Wiki" not in told
