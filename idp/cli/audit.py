@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -14,35 +13,15 @@ from idp.accounts import audit, users
 from idp.accounts.audit import Event
 from idp.cli import output
 from idp.cli.instance import load_ready, open_ready
-from idp.clock import DAY
+from idp.cli.moments import read_since
 from idp.errors import NotFoundError
 from idp.models import AuditEvent, User
 from idp.storage.database import open_engine
 
-SPANS = {"s": 1, "m": 60, "h": 3_600, "d": DAY, "w": 604_800}
 LOOK_EVERY = 1.0  # seconds between two looks with --follow
 MANY = 100_000  # events of half a minute
 LATE = 30  # seconds after which a row cannot appear any more that was written by a slower transaction
 _COLUMNS = ("at", "event", "actor", "user", "client", "address", "details")
-
-
-def read_since(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int:
-    """Read a span back from now, or an ISO 8601 time (UTC when it names no zone), as seconds since the epoch.
-
-    Raises:
-        BadParameter: it is neither.
-    """
-    if value is None:
-        return 0
-    if span := re.fullmatch(r"(\d{1,9})([smhdw])", value):
-        return max(0, clock.now() - int(span[1]) * SPANS[span[2]])
-    try:
-        moment = datetime.fromisoformat(value)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError):
-        raise click.BadParameter(
-            f"{value!r} is neither a span such as 30m, 2h or 7d nor a time such as 2030-01-31T12:00Z"
-        ) from None
 
 
 @click.command(

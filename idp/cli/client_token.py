@@ -8,7 +8,7 @@ from idp import clock
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import open_ready
-from idp.cli.preauthorize import read_expiry
+from idp.cli.moments import read_expiry
 from idp.clock import DAY
 from idp.oidc import initial_tokens
 

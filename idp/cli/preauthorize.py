@@ -1,50 +1,23 @@
 """`idp preauthorize`: addresses that may register."""
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import chain
 
 import click
 from sqlalchemy.orm import Session
 
-from idp import clock
 from idp.accounts import names, preauthorization, users
 from idp.accounts.preauthorization import Preauthorized
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import open_ready
-from idp.clock import DAY
+from idp.cli.moments import read_expiry
 from idp.errors import InvalidInputError
 from idp.settings import Settings
 
-SPANS = {"h": 3_600, "d": DAY, "w": 604_800}
 STDIN = "-"
 MOST_BYTES = 16 << 20  # of what comes on stdin: half a million addresses
-
-
-def read_expiry(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    """Read a span from now, or an ISO 8601 time (UTC when it names no zone), as seconds since the epoch.
-
-    Raises:
-        BadParameter: it is neither, or it is over.
-    """
-    if value is None:
-        return None
-    if span := re.fullmatch(r"(\d{1,5})([hdw])", value):
-        expires_at = clock.now() + int(span[1]) * SPANS[span[2]]
-    else:
-        try:
-            moment = datetime.fromisoformat(value)
-            expires_at = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-        except (ValueError, OverflowError):
-            raise click.BadParameter(
-                f"{value!r} is neither a span such as 12h, 30d or 4w nor a time such as 2030-01-31T12:00Z"
-            ) from None
-    if expires_at <= clock.now():
-        raise click.BadParameter(f"{value!r} is over already")
-    return expires_at
 
 
 @click.command(

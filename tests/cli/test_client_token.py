@@ -52,6 +52,12 @@ def test_refusals(instance: Path, run: Run, arguments: tuple[str, ...], code: in
     assert "no initial access tokens" in run("client", "token", "list").stderr
 
 
+@pytest.mark.parametrize(("span", "seconds"), [("45s", 45), ("30m", 1_800), ("12h", 43_200), ("2w", 14 * 86_400)])
+def test_a_span_is_said_as_everywhere(instance: Path, succeed: Run, span: str, seconds: int) -> None:
+    made = json.loads(succeed("client", "token", "add", "Partner", "--expires", span, "--json").stdout)
+    assert seconds - 30 <= made["expires_at"] - clock.now() <= seconds
+
+
 def test_remove(instance: Path, succeed: Run, run: Run, database: Session) -> None:
     shown = json.loads(succeed("client", "token", "add", "Partner", "--json").stdout)
     assert "worthless" in succeed("client", "token", "remove", shown["id"]).stderr
