@@ -115,18 +115,21 @@ def record(
 
 
 def list_events(
-    db: Session, *, event: str = "", user_id: str = "", since: int = 0, limit: int = 100
+    db: Session, *, event: str = "", user_id: str = "", client_id: str = "", since: int = 0, limit: int = 100
 ) -> Sequence[AuditEvent]:
     """Return events, newest first.
 
     Args:
         event: a whole name, or its beginning up to a colon (`account:session`).
         user_id: only events that concern this user.
+        client_id: only events that concern this app; for the latest of one that is quiet all rows since then are read.
         since: only events at or after this time, in seconds since the epoch.
         limit: at most so many.
     """
     latest = select(AuditEvent).where(AuditEvent.at >= since).limit(limit)
     latest = latest.order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
+    if client_id:
+        latest = latest.where(AuditEvent.client_id == client_id)
     names = [known.value for known in Event if known.value == event or known.startswith(f"{event}:")]
     if user_id:
         of_user = latest.where(AuditEvent.user_id == user_id)

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -25,26 +25,33 @@ _COLUMNS = ("at", "event", "actor", "user", "client", "address", "details")
 
 
 @click.command(
-    epilog="\b\nExamples:\n  idp audit --since 2h\n  idp audit --event account:sign_in --user ada --json",
+    epilog="""
+\b
+Examples:
+  idp audit --since 2h
+  idp audit --event account:sign_in --user ada --json
+  idp audit --client CLIENT_ID
+""",
 )
 @click.option("--event", default="", help="A whole name, or its beginning up to a colon: account:sign_in.")
 @click.option("--user", "username", default="", help="Only what concerns this user name, address or id.")
+@click.option("--client", "client_id", default="", metavar="CLIENT_ID", help="Only what concerns this app.")
 @click.option("--since", metavar="TIME", callback=read_since, help="Only since then: 2h, 7d, or an ISO 8601 time.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most the latest so many.")
 @click.option("--follow", is_flag=True, help="Go on and print what happens, until Ctrl-C.")
 @output.json_option
-def command(event: str, username: str, since: int, limit: int, follow: bool, as_json: bool) -> None:
+def command(event: str, username: str, client_id: str, since: int, limit: int, follow: bool, as_json: bool) -> None:
     """Print what happened, the latest last. With --follow, --json prints one object a line."""
     if event and not any(known == event or known.startswith(f"{event}:") for known in Event):
         raise click.UsageError(f"There is no event {event!r}. Events: {', '.join(Event)}")
     with open_ready() as (_settings, db):
-        user_id = _user_id(db, username)
+        chosen = {"event": event, "user_id": _user_id(db, username), "client_id": client_id}
         recent = _seen(audit.list_events(db, since=clock.now() - LATE, limit=MANY))
-        found = audit.list_events(db, event=event, user_id=user_id, since=since, limit=limit)
+        found = audit.list_events(db, **chosen, since=since, limit=limit)
         rows = _rows(db, found)
     if follow:
         _print_lines(found, rows, as_json)
-        _follow(recent | _seen(found), event, user_id, as_json)
+        _follow(recent | _seen(found), chosen, as_json)
     elif as_json:
         output.data([audit.as_dict(each) for each in reversed(found)])
     elif found:
@@ -63,18 +70,19 @@ def _user_id(db: Session, username: str) -> str:
     return username if user is None else user.id
 
 
-def _follow(told: dict[int, int], event: str, user_id: str, as_json: bool) -> None:
+def _follow(told: dict[int, int], chosen: Mapping[str, str], as_json: bool) -> None:
     """Print what is new, until somebody stops it.
 
     Args:
         told: ids, and times, of what was printed already or is not to be.
+        chosen: which events, see `audit.list_events`.
     """
     engine = open_engine(load_ready())
     try:
         while True:
             since = clock.now() - LATE
             with Session(engine) as db:
-                found = audit.list_events(db, event=event, user_id=user_id, since=since, limit=MANY)
+                found = audit.list_events(db, **chosen, since=since, limit=MANY)
                 fresh = [each for each in found if each.id not in told]
                 rows = _rows(db, fresh)
             _print_lines(fresh, rows, as_json)

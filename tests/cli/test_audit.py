@@ -38,6 +38,20 @@ def test_the_latest_last_and_filtered(ada: str, succeed: Run, database: Session)
     assert " ada " in table
 
 
+def test_of_one_app(ada: str, succeed: Run, database: Session) -> None:
+    user_id = users.get_user(database, "ada").id
+    for app in ("wiki", "shop"):
+        succeed("client", "add", app, "--id", app, "--redirect-uri", "https://app.example.org/cb")
+        audit.record(database, Event.CONSENT_GIVEN, OPERATOR, user_id=user_id, client_id=app)
+        database.commit()
+    found = _shown(succeed, "--client", "wiki")
+    assert [each["event"] for each in found] == ["client:registration:create", "account:consent:give"]
+    assert {each["client_id"] for each in found} == {"wiki"}
+    assert len(_shown(succeed, "--client", "wiki", "--event", "account:consent")) == 1
+    assert len(_shown(succeed, "--client", "shop", "--user", "ada")) == 1
+    assert _shown(succeed, "--client", "wiki", "--event", "account:session") == []
+
+
 def test_since(instance: Path, succeed: Run, run: Run, database: Session) -> None:
     with clock.stopped_at(lambda: 1_800_000_000):
         audit.record(database, Event.SIGN_IN, OPERATOR)
