@@ -1,6 +1,7 @@
 """The pages around mail and the account in a real browser: axe finds nothing, and whole journeys work."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
@@ -9,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from idp.accounts import passwords, preauthorization
 from idp.accounts.visitor import OPERATOR
+from idp.mail.delivery import deliver_due
 from idp.models import User
+from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 from tests.browser.looking import WINDOWS, check, open_page, sign_in
 from tests.factories import EVERY_CLAIM, PASSWORD
@@ -41,6 +44,7 @@ def test_pages_around_mail_are_accessible(
     app_url: Callable[..., str],
     open_context: Callable[..., BrowserContext],
     make_user: Callable[..., User],
+    make_client: Callable[..., tuple[ClientMetadata, str]],
     mailbox: Mailbox,
     db: Session,
     settings: Settings,
@@ -93,6 +97,13 @@ def test_pages_around_mail_are_accessible(
     visit(mailbox.path("invitation"), "invited")
     visit("/register?token=used", "invitation gone")
     visit("/mail-sent", "mail sent to nobody")
+    deliver_due(db.get_bind(), settings)
+    visit("/outbox", "outbox")
+    page.click("#outbox a")
+    check(page, "outbox message")
+    closed, _ = make_client(registration_policy="closed")
+    page.goto(app_url(client_id=closed.client_id, redirect_uri=closed.redirect_uris[0], scope="openid"))
+    visit(f"/register?{urlsplit(page.url).query}", "registration closed")
 
 
 @pytest.mark.parametrize("window", WINDOWS)
