@@ -22,7 +22,8 @@ _NAMES = (
 _SECRETS = re.compile(
     r"(?P<kept>idp_[a-z]{2}_)[\w.~+/-]+=*"  # tokens of ours bear their kind in front
     r"|(?P<scheme>\b(?:Bearer|Basic) +)[\w.~+/-]{6,}=*"  # RFC 6750 section 2.1, RFC 7617
-    r"|(?P<jwt>\beyJ)[\w-]{10,}\.[\w-]*\.?[\w-]*"  # RFC 7519: begins with {"
+    # RFC 7519: begins with {". With dots or without: else each of many beginnings would be read to the end for one.
+    r"|(?P<jwt>\b(?-i:eyJ))[\w-]{10,}(?:\.[\w-]*){0,4}"
     rf"|(?P<name>[\"']?\b(?:{_NAMES})[\"']?\s*[=:]\s*[\"']?)[^\s\"'&;,)}}]+"  # in a query, a form, JSON, a dict
     r"|(?P<cookie>\b(?:__Host-)?idp_(?:session|browser)=)[^\s;]+"
     r"|(?P<url>://[^\s:/@]+:)[^\s@/]+(?=@)"  # a password inside a URL

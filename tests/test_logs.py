@@ -5,6 +5,7 @@ import json
 import logging
 import logging.config
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -121,6 +122,14 @@ def test_an_id_token_is_struck_out():
     assert without_secrets(f"hint {token} refused") == f"hint eyJ{STRUCK} refused"
 
 
+@pytest.mark.parametrize("piece", ["-eyJ", "token ", "Bearer ", "://a:", "aA-", "~idp_a", "idp_at_", "eyJ0123456789."])
+def test_a_line_is_read_in_a_time_that_grows_with_its_length(piece):
+    """Whoever asks for a long path must not keep a process busy with looking for secrets in it (CWE-1333)."""
+    began = time.process_time()
+    without_secrets(piece * (60_000 // len(piece)))
+    assert time.process_time() - began < 1
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -130,6 +139,7 @@ def test_an_id_token_is_struck_out():
         "Listening at: http://127.0.0.1:8000",
         "idp.web.error_pages: GET /sign-in failed",
         "key 0123456789abcdef0123456789abcdef was made",
+        "No app is registered as Eyjafjallajokull.",
     ],
 )
 def test_what_is_no_secret_stays(line):

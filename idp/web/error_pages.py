@@ -24,6 +24,8 @@ from idp.web.texts import text, told, wait
 
 log = logging.getLogger(__name__)
 
+_LOGGED_MOST = 200  # characters of a path
+
 # Whoever calls these expects OAuth's own form (RFC 6749 section 5.2), also when the provider is at fault.
 OAUTH_PATHS = (
     "/oauth/par",
@@ -161,14 +163,14 @@ def refuse_without_room() -> Response | None:
     """Have those come back who found no place, before anything is done for them (`idp.web.at_hand`)."""
     if NO_ROOM not in request.environ:
         return None
-    log.info("%s %s refused as busy: too many requests are at hand.", request.method, request.path)
+    log.info("%s refused as busy: too many requests are at hand.", _asked())
     return _come_back(_show(503, "busy", "error.busy_title", "error.busy"))
 
 
 def show_refusal(refusal: Refusal) -> Response:
     """Say what a person or an app can mend."""
     if refusal.detail:
-        log.info("%s %s refused as %s: %s", request.method, request.path, refusal.code, refusal.detail)
+        log.info("%s refused as %s: %s", _asked(), refusal.code, refusal.detail)
     if _is_program():
         faults = refusal.faults if isinstance(refusal, InvalidInputError) else None
         response = problem(refusal.status, refusal.code, refusal.message, faults)
@@ -207,7 +209,7 @@ def show_http_error(error: HTTPException) -> Response:
 
 def show_not_ready(error: IdpError) -> Response:
     """The instance cannot serve; the log says which command helps."""
-    log.error("Not ready (%s %s): %s %s", request.method, request.path, error.message, error.detail)
+    log.error("Not ready (%s): %s %s", _asked(), error.message, error.detail)
     return _come_back(_show(503, "not_ready", "error.not_ready_title", "error.not_ready"))
 
 
@@ -216,10 +218,10 @@ def show_database_error(error: SQLAlchemyError) -> Response:
     if isinstance(error, IntegrityError):
         # A conflict that no check foresaw: two did the same at once, and the second does well to try again. What
         # the database says of it would name the values.
-        log.error("Two did the same at once (%s %s).", request.method, request.path)
+        log.error("Two did the same at once (%s).", _asked())
     elif is_fault_of_storage(error):
         reason = getattr(error, "orig", None) or error
-        log.error("The database does not do its work (%s %s): %s", request.method, request.path, reason)
+        log.error("The database does not do its work (%s): %s", _asked(), reason)
     else:
         return show_unexpected(error)
     return _come_back(_show(503, "busy", "error.busy_title", "error.busy"))
@@ -227,8 +229,13 @@ def show_database_error(error: SQLAlchemyError) -> Response:
 
 def show_unexpected(error: BaseException) -> Response:
     """A fault of ours: the log has everything, under the request's id."""
-    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    log.error("%s failed", _asked(), exc_info=error)
     return _show(500, "server_error", "error.unexpected_title", "error.unexpected")
+
+
+def _asked() -> str:
+    """Say for the log what was asked for: a path may be of any length, and not every one is ours."""
+    return f"{request.method} {request.path[:_LOGGED_MOST]}"
 
 
 def _come_back(response: Response) -> Response:

@@ -50,6 +50,13 @@ def test_no_line_of_the_log_is_a_visitor_s(log, target):
     assert "\x1b" not in text
 
 
+def test_no_line_of_the_log_is_as_long_as_a_visitor_likes(log, target):
+    """Filling the disk with lines: of a path the log says the beginning."""
+    target.browser.get("/oauth/authorize/" + "x" * 20_000)
+    line = next(line for line in log.getvalue().splitlines() if "/oauth/authorize/x" in line)
+    assert len(line) < 1_000
+
+
 NO_PICTURES = (
     *(b"", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", b"<html><script>alert(1)</script>"),
     *(b"%PDF-1.7", b"<?xml version='1.0'?><svg/>", b"GIF89", b"\x89PNG", b"\xff\xd8\xff", b"BM" + b"\x00" * 60),
