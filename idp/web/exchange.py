@@ -194,11 +194,15 @@ class Exchange:
         return self._form
 
     def cookie(self, name: str) -> str:
-        """Return a cookie of ours, or nothing: their values are base64url, so nothing in them is quoted."""
+        """Return a cookie of ours, or nothing: their values are base64url, so nothing in them is quoted.
+
+        Only spaces as browsers write them stand around a name: `\xa0__Host-...` is another one, which a neighbour may
+        plant, for to browsers it has no prefix.
+        """
         if self._cookies is None:
             self._cookies = {}
             for pair in self.environ.get("HTTP_COOKIE", "").split(";"):
-                key, _, value = pair.strip().partition("=")
+                key, _, value = pair.strip(" \t").partition("=")
                 self._cookies.setdefault(key, value)
         return self._cookies.get(name, "")
 

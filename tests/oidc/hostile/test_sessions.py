@@ -77,6 +77,8 @@ def test_over_https_no_neighbour_plants_a_cookie(settings, make_app, make_user):
         "idp_session": 303,
         "__host-idp_session": 303,
         "__Secure-idp_session": 303,
+        "\xa0__Host-idp_session": 303,
+        "\x85__Host-idp_session": 303,
     }.items():
         found = bare.get("/account", base_url=ISSUER, headers={"Cookie": f"{name}={value}"})
         assert found.status_code == status, name
