@@ -9,6 +9,7 @@ from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from idp import crypto
 
 RSA_LEAST, RSA_MOST = 2_048, 8_192  # bits: shorter ones can be broken (RFC 7518 section 3.3), longer ones cost much
+_EXPONENT_MOST = 64  # bits, as OpenSSL has it for long keys: a check takes time that grows with it, and 17 are usual
 _KEYS_MOST = 20
 _KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 # Those that can be read here; of a set, a key on another curve says nothing against the rest (section 5).
@@ -61,8 +62,11 @@ def _import(kind: type[RSAKey] | type[ECKey] | type[OKPKey], jwk: Mapping[str, A
 
 
 def _check_strength(jwk: Mapping[str, Any]) -> None:
-    if jwk.get("kty") == "RSA" and not RSA_LEAST <= int.from_bytes(_decoded(jwk.get("n"))).bit_length() <= RSA_MOST:
-        raise ValueError(f"an RSA key of another size than {RSA_LEAST} to {RSA_MOST} bits")
+    if jwk.get("kty") == "RSA":
+        if not RSA_LEAST <= int.from_bytes(_decoded(jwk.get("n"))).bit_length() <= RSA_MOST:
+            raise ValueError(f"an RSA key of another size than {RSA_LEAST} to {RSA_MOST} bits")
+        if int.from_bytes(_decoded(jwk.get("e"))).bit_length() > _EXPONENT_MOST:
+            raise ValueError(f"an RSA key with an exponent of more than {_EXPONENT_MOST} bits")
     if jwk.get("crv") == "Ed25519":
         point = int.from_bytes(_decoded(jwk.get("x")), "little") & (2**255 - 1)
         if point in _WORTHLESS_POINTS:

@@ -341,3 +341,13 @@ def test_rsa_keys_that_are_too_short_or_too_long_are_no_keys(metadata, bits):
         with pytest.raises(InvalidInputError) as caught:
             check_metadata(metadata(jwks={"keys": [jwk]}))
         assert "another size" in str(caught.value.faults["jwks"])
+
+
+def test_rsa_keys_whose_exponent_makes_checks_slow_are_no_keys(metadata):
+    """RFC 8725 section 3.5: a check with an exponent as long as the modulus takes a hundred times as long."""
+    modulus = part(((1 << 2_048) - 1).to_bytes(256, "big"))
+    for exponent in (1 << 64 | 1, 1 << 2_047 | 1):
+        jwk = {"kty": "RSA", "n": modulus, "e": part(exponent.to_bytes(256, "big"))}
+        with pytest.raises(InvalidInputError) as caught:
+            check_metadata(metadata(jwks={"keys": [jwk]}))
+        assert "an exponent of more than 64 bits" in str(caught.value.faults["jwks"])
