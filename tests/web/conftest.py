@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import bcrypt
@@ -13,7 +13,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from idp.accounts.visitor import OPERATOR
 from idp.models import User
+from idp.oidc import client_store
 from idp.settings import Settings
 from idp.web import context
 from tests.web.mailbox import Mailbox
@@ -40,6 +42,22 @@ def signed_in(client: FlaskClient, make_user: Callable[..., User]) -> FlaskClien
     make_user()
     sign_in(client)
     return client
+
+
+ChangeClient = Callable[..., None]
+
+
+@pytest.fixture
+def change_client(db: Session, settings: Settings) -> ChangeClient:
+    """Change what an app is."""
+
+    def change(client_id: str, **changes: Any) -> None:
+        db.rollback()
+        before = client_store.get_client(db, client_id)
+        client_store.update_client(db, settings, OPERATOR, before, replace(before, **changes))
+        db.commit()
+
+    return change
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Choosing an account, and agreeing to what an app sees."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from idp.models import Consent, User
 from tests.factories import EVERY_CLAIM, PASSWORD
 from tests.relying_party import RelyingParty
+from tests.web.conftest import ChangeClient
 from tests.web.page_driver import location, press, sign_in, words
 
 EVERYTHING = "openid profile email address phone roles account offline_access"
@@ -180,6 +182,36 @@ def test_allow_is_remembered(weather: RelyingParty, signed_in: FlaskClient, db: 
     assert weather.read_answer(weather.follow(press(signed_in, page, "consent-allow"))).code
     assert weather.read_answer(weather.follow(weather.send(scope="openid email"))).code, "nobody is asked twice"
     assert db.scalar(select(Consent.scope)) is not None
+
+
+def test_what_is_allowed_is_what_was_shown(
+    signed_in: FlaskClient, relying_party: Callable[..., RelyingParty], change_client: ChangeClient, db: Session
+) -> None:
+    """An app that registered itself may change itself while somebody reads, and have asked for more beforehand."""
+    app = relying_party(signed_in, is_trusted=False, scopes=("openid",), grant_types=("authorization_code",))
+    wish = json.dumps({"userinfo": {"phone_number": None}})
+    page = app.follow(app.send(scope="openid offline_access", claims=wish))
+    assert "+44 20 7946 0000" not in words(page)
+    change_client(
+        app.metadata.client_id,
+        scopes=("openid", "phone", "offline_access"),
+        grant_types=("authorization_code", "refresh_token"),
+    )
+    again = press(signed_in, page, "consent-allow")
+    assert again.status_code == 409
+    assert "Weather app has changed since this page was opened." in words(again)
+    assert "+44 20 7946 0000" in words(again)
+    assert "while you are away" in words(again)
+    assert db.scalar(select(Consent.scope)) is None
+    assert app.read_answer(app.follow(press(signed_in, again, "consent-allow"))).code
+
+
+def test_who_denies_need_not_read_again(
+    weather: RelyingParty, signed_in: FlaskClient, change_client: ChangeClient
+) -> None:
+    page = weather.follow(weather.send())
+    change_client(weather.metadata.client_id, client_name="Horoscope")
+    assert weather.read_answer(weather.follow(press(signed_in, page, "consent-deny"))).error == "access_denied"
 
 
 def test_deny_tells_the_app_and_is_not_remembered(weather: RelyingParty, signed_in: FlaskClient, db: Session) -> None:

@@ -18,6 +18,7 @@ from idp.settings import Settings
 from tests.conftest import Clock
 from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty
+from tests.web.conftest import ChangeClient
 from tests.web.page_driver import location, press, sign_in, words
 
 AskForCode = Callable[..., str]
@@ -248,6 +249,19 @@ def test_allow_is_remembered_and_said(signed_in: FlaskClient, ask_for_code: AskF
     assert told is not None
     assert told.details == {"device_address": "203.0.113.7"}
     assert "Television" in words(signed_in.get("/account/apps"))
+
+
+def test_what_is_allowed_is_what_was_shown(
+    signed_in: FlaskClient, ask_for_code: AskForCode, change_client: ChangeClient, db: Session
+) -> None:
+    page = type_code(signed_in, ask_for_code())
+    client_id = db.scalar(select(DeviceAuthorization.client_id))
+    change_client(client_id, client_name="Toaster")
+    again = press(signed_in, page, "device-allow")
+    assert again.status_code == 409
+    assert "Toaster has changed since this page was opened." in words(again)
+    assert state(db) == "waiting"
+    assert location(press(signed_in, again, "device-allow")) == "/device/done?outcome=allowed"
 
 
 @pytest.mark.parametrize(("button", "outcome"), [("allow", "allowed"), ("deny", "denied")])

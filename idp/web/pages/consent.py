@@ -50,12 +50,28 @@ def submit_consent() -> Response:
         return resume(parked)
     if faults := faults_of_token():
         return _question(parked, session, faults, 400)
+    if action == "allow" and forms.field("described") != description_of(parked.client):
+        return _question(parked, session, changed(parked.client), 409)
     if action == "allow":
         consents.give_consent(context.database(), context.visitor(), session.user_id, parked.request)
         interaction.note_consent(context.database(), parked.id)
     elif action == "deny":
         interaction.note_denial(context.database(), parked.id)
     return resume(parked)
+
+
+def description_of(client: ClientMetadata) -> str:
+    """Return what a form carries of the app that its page describes.
+
+    An app may change itself while somebody reads (RFC 7592), and then ask for what it could not have before: what is
+    allowed must be what was shown.
+    """
+    return str(client.version)
+
+
+def changed(client: ClientMetadata) -> Faults:
+    """Say that the app is another one than the page said before."""
+    return Faults(general=[text("consent.changed", app=client.client_name)])
 
 
 def disclosures(asked_scopes: Sequence[str], asked_claims: frozenset[str], user_id: str) -> list[Disclosure]:
@@ -101,6 +117,7 @@ def _question(parked: Interaction, session: CurrentSession, faults: Faults = NO_
         session=session,
         disclosures=disclosures(parked.request.scopes, parked.request.claims.names, session.user_id),
         lasts=lasts(parked.client, is_offline=parked.request.is_offline),
+        described=description_of(parked.client),
         faults=faults,
     )
 

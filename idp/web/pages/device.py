@@ -16,7 +16,7 @@ from idp.oidc.device_approval import WaitingDevice, find_waiting
 from idp.oidc.device_authorization import VERIFICATION_PATH
 from idp.oidc.user_codes import normal_user_code
 from idp.web import context, forms
-from idp.web.pages.consent import disclosures, lasts
+from idp.web.pages.consent import changed, description_of, disclosures, lasts
 from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, form_again, page, see_other, shown_again
 from idp.web.texts import text
 
@@ -63,6 +63,8 @@ def _look_up(typed: str, action: str = "") -> Response:
     except Throttled as refusal:
         return form_again(refusal, lambda faults, status: _form(typed, faults, status))
     if isinstance(found, WaitingDevice):
+        if action == "allow" and forms.field("described") != description_of(found.client):
+            return _question(found, session, changed(found.client), 409)
         if action == "allow":
             is_connected = device_approval.approve(db, provider, visitor, session, found)
             return see_other("show_device_done", outcome="allowed" if is_connected else "denied")
@@ -83,15 +85,20 @@ def _form(typed: str, faults: Faults = NO_FAULTS, status: int = 200) -> Response
     return page("device.html", status, user_code=normal_user_code(typed) or typed, faults=faults)
 
 
-def _question(device: WaitingDevice, session: CurrentSession) -> Response:
+def _question(
+    device: WaitingDevice, session: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200
+) -> Response:
     network = context.visitor().network
     return page(
         "device_confirm.html",
+        status,
         device=device,
         client=device.client,
         session=session,
         disclosures=disclosures(device.scopes, frozenset(), session.user_id),
         lasts=lasts(device.client, is_offline=device.is_offline),
+        described=description_of(device.client),
+        faults=faults,
         is_same_network=network != "" and Visitor(address=device.address or "").network == network,
         sign_in_again=f"{request.script_root}/sign-in?{urlencode(_other_account(device))}",
     )
