@@ -55,7 +55,7 @@ class DeviceAuthorizationEndpoint(TokenEndpoint):
         scopes = permitted_scopes(client, request.payload.get("scope"))
         resources = permitted_resources(client, request.payload.get_all("resource"))
         settings = self.server.settings
-        if client.is_public:  # nobody has proved to be anybody: only so many rows for one network
+        if self.server.is_anybodys(client):  # nobody has proved to be anybody: only so many rows for one network
             throttle.spend(request.db, settings, throttle.DEVICE_AUTHORIZATION_ADDRESS, request.visitor.network)
         device_code, user_code = _begin(request.db, settings, request.visitor, client, scopes, resources)
         verification_uri = settings.url(VERIFICATION_PATH)

@@ -38,7 +38,7 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, d
     Raises:
         OAuth2Error: the client is not who it says, or the request would be refused at the authorization endpoint;
             faults that are shown there are told here.
-        Throttled: too many requests of public clients from this network.
+        Throttled: too many requests of clients that are anybody's from this network.
     """
     payload = request.payload
     payload.check_single("client_id", "request", "request_uri")
@@ -60,7 +60,7 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, d
         validate(provider, request.db, client, parameters)
     except RefusedRequest as refused:
         raise refused.error from None
-    if client.is_public:  # nobody has proved to be anybody: only so many rows for one network
+    if provider.is_anybodys(client):  # nobody has proved to be anybody: only so many rows for one network
         throttle.spend(request.db, provider.settings, throttle.WAITING_REQUEST_ADDRESS, request.visitor.network)
     if proof is not None:
         note_proof(request.db, proof)

@@ -101,6 +101,12 @@ class Provider(AuthorizationServer):
         own: int | None = getattr(client, f"{what}_lifetime")
         return own or int(getattr(self.settings, f"{what}_lifetime"))
 
+    # -- Whom a client stands for -------------------------------------------------------
+
+    def is_anybodys(self, client: ClientMetadata) -> bool:
+        """Tell whether a stranger may act as a client: it has no secret, or anyone may have registered it."""
+        return client.is_public or (client.is_self_registered and self.settings.dynamic_registration == "open")
+
     # -- What Authlib asks of a server ------------------------------------------------
 
     def create_oauth2_request(self, request: ProtocolRequest) -> ProtocolRequest:

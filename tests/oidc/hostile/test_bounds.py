@@ -14,7 +14,7 @@ from idp.accounts import passwords, throttle
 from idp.models import AuditEvent, Client, DeviceAuthorization, ParkedRequest, PushedRequest, SeenAssertion
 from idp.oidc import codes, dpop_nonces
 from idp.oidc.clients import DEVICE_CODE_GRANT
-from tests.oidc.registering import ask_to_register
+from tests.oidc.registering import ask_to_register, party, registered
 from tests.relying_party import RelyingParty, error_of
 from tests.web.page_driver import form_with
 
@@ -74,6 +74,25 @@ def test_requests_that_are_pushed_by_nobody_in_particular(public_rp, db):
     for _ in range(5):
         assert public_rp.request_push().status_code == 429
     assert count(db, PushedRequest) == WAITING_MOST
+
+
+def test_requests_that_are_pushed_by_whoever_registered(app, db, clock):
+    """Where anyone registers an app, a secret proves nothing; and what was pushed would be parked without a charge."""
+    stranger = party(app, registered(app))
+    for _ in range(WAITING_MOST):
+        pushed = {"client_id": stranger.metadata.client_id, "request_uri": stranger.push()}
+        assert app.test_client().get("/oauth/authorize", query_string=pushed).status_code == 303
+    for _ in range(5):
+        assert stranger.request_push().status_code == 429
+    assert count(db, ParkedRequest) == count(db, PushedRequest) == WAITING_MOST
+    clock.advance(60)
+    assert stranger.request_push().status_code == 201
+
+
+def test_requests_that_are_pushed_by_apps_that_the_operator_registered(rp, db):
+    """These come from the app's own server, for all its people."""
+    for _ in range(WAITING_MOST + 5):
+        assert rp.request_push().status_code == 201
 
 
 def test_what_a_row_holds_is_bounded(rp, db):
