@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, make_response, redirect, render_template, request, url_for
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from idp.errors import BUSY_RETRY_AFTER, Busy, IdpError, InvalidInputError, Refusal, SessionRequired, Throttled
@@ -20,6 +21,7 @@ from idp.oidc.clients import ClientMetadata
 from idp.storage.database import is_fault_of_storage
 from idp.web import texts
 from idp.web.at_hand import NO_ROOM
+from idp.web.exchange import current
 from idp.web.texts import text, told, wait
 
 log = logging.getLogger(__name__)
@@ -256,6 +258,6 @@ def _show(status: int, code: str, title: str, message: str) -> Response:
 
 def _is_program() -> bool:
     """Programs call the API, or say that they read JSON and no pages."""
-    accepted = request.accept_mimetypes
+    accepted = current().accepted("ACCEPT", MIMEAccept)
     asks_for_json = accepted.best_match(["text/html", "application/json"]) == "application/json"
     return request.path.startswith(PROGRAM_PATHS) or asks_for_json

@@ -6,12 +6,14 @@ Every layer of the web application sees the same exchange, whether Flask stands 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import Accept
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_accept_header
 from werkzeug.wsgi import get_input_stream
 
 from idp import crypto, patience
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from flask import Response
 
 BODY_MOST = 64 * 1024  # bytes; the longest honest form is far shorter
+ACCEPTED_MOST = 1_000  # characters that are read of what a browser accepts
+
+_Accepted = TypeVar("_Accepted", bound=Accept)
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,13 @@ class Exchange:
             name: as CGI has it, such as `USER_AGENT`.
         """
         return str(self.environ.get(f"HTTP_{name}", ""))
+
+    def accepted(self, name: str, kind: type[_Accepted]) -> _Accepted:
+        """Return what a header such as `ACCEPT_LANGUAGE` accepts, by preference; of a very long one the beginning.
+
+        Reading it takes far longer than answering, if it holds thousands of entries.
+        """
+        return parse_accept_header(self.header(name)[:ACCEPTED_MOST], kind)
 
     @property
     def content_type(self) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 
 from markupsafe import Markup, escape
 from werkzeug.datastructures import LanguageAccept
-from werkzeug.http import parse_accept_header
 
 from idp import sentences as wordings
 from idp.sentences import Sentence
@@ -124,8 +123,7 @@ def wait(seconds: int) -> Markup:
 
 
 def _accepted() -> list[str]:
-    accepted = parse_accept_header(current().header("ACCEPT_LANGUAGE"), LanguageAccept)
-    return [tag for tag, quality in accepted if quality > 0]
+    return [tag for tag, quality in current().accepted("ACCEPT_LANGUAGE", LanguageAccept) if quality > 0]
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -213,3 +213,15 @@ def test_a_flood_of_what_is_refused_writes_nothing(target: RelyingParty, db):
         target.ask(prompt="none")
         target.send(redirect_uri="https://evil.example.net/")
     assert count(db, ParkedRequest) == 0
+
+
+def test_headers_that_list_thousands(target):
+    """What a browser accepts is read to a length: sorting thousands of entries would take longer than a password."""
+    shown = target.browser.get("/nowhere", headers={"Accept": "a/b," * 12_000 + "application/json"})
+    assert shown.mimetype == "text/html"
+    assert (
+        '<html lang="en">'
+        in target.browser.get("/sign-in", headers={"Accept-Language": "x;q=0.1," * 7_000 + "de"}).text
+    )
+    short = target.browser.get("/nowhere", headers={"Accept": "a/b," * 100 + "application/json"})
+    assert short.mimetype == "application/problem+json"
