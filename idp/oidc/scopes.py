@@ -30,6 +30,7 @@ CLAIMS: Mapping[str, Sequence[str]] = {
     "recovery": (),
     "recovery:password": (),
 }
+_OF_ACCOUNT = ("profile", "email", "address", "phone", "roles")  # what the account API tells, and partly lets change
 # Those that speak of no person: a client asks for them in its own name, and only there (RFC 6749 section 4.4).
 OF_CLIENTS = ("registration", "recovery", "recovery:password")
 SUPPORTED = tuple(CLAIMS)
@@ -45,3 +46,9 @@ def split(scope: str | None) -> tuple[str, ...]:
 def claims_of(scopes: Iterable[str]) -> set[str]:
     """Return the claims that scopes ask for."""
     return {claim for scope in scopes for claim in CLAIMS.get(scope, ())}
+
+
+def claims_shown(scopes: Iterable[str]) -> set[str]:
+    """Return the claims that an app with these scopes can see, be it by userinfo or by the account API."""
+    seen = set(scopes)
+    return claims_of(seen.union(_OF_ACCOUNT) if "account" in seen else seen)

@@ -32,6 +32,15 @@ def test_apps_are_listed_with_what_they_see(
     assert 'aria-label="Withdraw the access of Weather app"' in page.text
 
 
+def test_who_looks_after_the_account_sees_all_of_it(
+    signed_in: FlaskClient, relying_party: Callable[..., RelyingParty]
+) -> None:
+    relying_party(signed_in, is_trusted=False).log_in(scope="openid account")
+    shown = words(signed_in.get("/account/apps"))
+    for kind in ("Your name and profile", "Your e-mail address", "Your postal address", "Your roles"):
+        assert kind in shown
+
+
 def test_withdrawing_ends_the_apps_tokens_and_asks_again(
     signed_in: FlaskClient, relying_party: Callable[..., RelyingParty], db: Session
 ) -> None:

@@ -112,6 +112,18 @@ def test_page_shows_the_very_values(weather: RelyingParty) -> None:
         assert value in shown
 
 
+def test_page_shows_what_the_account_api_tells(weather: RelyingParty, signed_in: FlaskClient) -> None:
+    page = weather.follow(weather.send(scope="openid account"))
+    told = weather.redeem(weather.read_answer(weather.follow(press(signed_in, page, "consent-allow"))).code)
+    me = signed_in.get("/api/v1/me", headers={"Authorization": f"Bearer {told.access_token}"}).get_json()
+    shown = words(page)
+    for name in ("name", "email", "phone_number", "birthdate", "picture"):
+        assert me[name] in shown, name
+    assert me["address"]["formatted"].replace("\n", ", ") in shown
+    assert " ".join(me["roles"]) in shown
+    assert "it may change your profile for you" in shown
+
+
 def test_somebody_else_may_be_asked_instead(
     weather: RelyingParty, signed_in: FlaskClient, make_user: Callable[..., User]
 ) -> None:

@@ -17,7 +17,7 @@ from idp.web.api.bearer import CallingPerson, TokenRefused, required_person
 from idp.web.api.bodies import read_body
 
 PASSIVE = "Idp-Passive"  # with the value 1 the app asks of its own accord, and nobody need be there
-_CLAIMS = known_scopes.claims_of(("profile", "email", "phone", "address", "roles"))
+_CLAIMS = known_scopes.claims_shown(("account",))
 
 
 def show_me() -> Response:

@@ -58,6 +58,7 @@ def _shown(app: AppAccess) -> ShownApp:
         "offline_access": text("consent.offline_access"),
     }
     # A claim that was asked for by its name is said by the kind of data that it belongs to.
-    seen = {scope for scope in labels if scope in app.scopes or set(scopes.CLAIMS[scope]) & set(app.claims)}
+    claims = scopes.claims_shown(app.scopes).union(app.claims)
+    seen = {scope for scope in labels if scope in app.scopes or not claims.isdisjoint(scopes.CLAIMS[scope])}
     sees = tuple(label for scope, label in labels.items() if scope in seen)
     return ShownApp(app.client_id, app.client_name, app.logo_uri, sees or (text("consent.openid"),), app.since)

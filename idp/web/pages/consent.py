@@ -77,7 +77,7 @@ def changed(client: ClientMetadata) -> Faults:
 def disclosures(asked_scopes: Sequence[str], asked_claims: frozenset[str], user_id: str) -> list[Disclosure]:
     """Return what the app would learn: by scopes, and by claims that it names one by one."""
     person = context.database().execute(select(*COLUMNS).where(User.id == user_id)).one()._mapping
-    asked = scopes.claims_of(asked_scopes) | asked_claims
+    asked = scopes.claims_shown(asked_scopes) | asked_claims
     groups = (
         ("openid", text("consent.openid")),
         ("profile", text("consent.profile")),
