@@ -30,6 +30,7 @@ from tests.oidc.registering import (
     refused,
     registered,
 )
+from tests.web.page_driver import words
 
 DAY = 86_400
 
@@ -131,6 +132,8 @@ def test_a_whole_journey(open_app: Flask, make_user: Any, method: str) -> None:
     rp = party(open_app, registered(open_app, token_endpoint_auth_method=method))
     page = rp.sign_in(rp.sign_in_page(scope="openid email"))
     assert 'id="consent-allow"' in page.text
+    assert "nobody has checked who is behind it" in words(page)
+    assert "From here you go on to app.example.org ." in words(page)
     tokens = rp.redeem(rp.read_answer(rp.follow(rp.submit(page, "consent-allow"))).code)
     assert rp.userinfo(tokens)["email"] == "ada@example.org"
 

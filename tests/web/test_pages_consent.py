@@ -137,6 +137,20 @@ def test_somebody_else_may_be_asked_instead(
     assert weather.read_answer(weather.follow(press(signed_in, asked, "consent-allow"))).code
 
 
+def test_page_says_where_an_app_leads_that_nobody_has_checked(
+    signed_in: FlaskClient, relying_party: Callable[..., RelyingParty]
+) -> None:
+    """Whoever registers an app gives it any name and logo, be they those of another app (RFC 7591 section 5)."""
+    own = {"registration_token_digest": "0" * 64, "is_trusted": False, "application_type": "native"}
+    for uri, place in (("https://evil.example:8443/callback", "evil.example:8443"), ("org.evil:/done", "org.evil")):
+        unknown = relying_party(signed_in, redirect_uris=(uri,), **own)
+        shown = words(unknown.follow(unknown.send()))
+        assert "Weather app registered itself here, and nobody has checked who is behind it" in shown
+        assert f"From here you go on to {place} ." in shown
+    known = relying_party(signed_in, is_trusted=False)
+    assert "nobody has checked" not in words(known.follow(known.send()))
+
+
 def test_page_says_for_how_long_and_how_to_take_it_back(weather: RelyingParty) -> None:
     shown = words(weather.follow(weather.send(scope="openid email")))
     assert "Weather app can look this up while you are signed in here." in shown

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from flask import Response
 from markupsafe import Markup
@@ -118,8 +119,15 @@ def _question(parked: Interaction, session: CurrentSession, faults: Faults = NO_
         disclosures=disclosures(parked.request.scopes, parked.request.claims.names, session.user_id),
         lasts=lasts(parked.client, is_offline=parked.request.is_offline),
         described=description_of(parked.client),
+        unknown_place=_place_of(parked.request.redirect_uri) if parked.client.is_self_registered else None,
         faults=faults,
     )
+
+
+def _place_of(redirect_uri: str) -> str:
+    """Return where the answer goes: a host, or the private scheme of an app on the person's own device."""
+    uri = urlsplit(redirect_uri)
+    return uri.netloc or uri.scheme
 
 
 def _values(person: Row, names: list[str]) -> tuple[str | Markup, ...]:
