@@ -230,6 +230,7 @@ def revoke_grants(db: Session, ended: EndedSessions) -> None:
             or_(
                 AuthorizationGrant.session_id.in_(ended.session_ids),
                 AuthorizationGrant.is_offline.is_(True),
+                AuthorizationGrant.kind == "device",  # which is not where the session is that goes on
             ),
         )
     else:

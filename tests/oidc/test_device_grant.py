@@ -183,6 +183,23 @@ def test_without_offline_access_the_tokens_end_with_the_session(television: Rely
     assert not television.is_good(tokens)
 
 
+def test_a_changed_password_signs_devices_out_too(television: RelyingParty) -> None:
+    """Whoever was talked into allowing a stranger's device changes it for that; the session of the browser goes on."""
+    browser = television.browser
+    sign_in(browser)  # type: ignore[arg-type]
+    used, waiting = begin(television, scope="openid email"), begin(television, scope="openid email")
+    used.answered()
+    waiting.answered()
+    tokens = used.tokens()
+    page = browser.get("/account/password")
+    new = "eleven green tigers whistle"
+    changed = press(browser, page, "password-submit", current_password=PASSWORD, new_password=new)  # type: ignore[arg-type]
+    assert changed.status_code == 303
+    assert not television.is_good(tokens)
+    assert error_of(waiting.poll()) == "invalid_grant"
+    assert browser.get("/account").status_code == 200
+
+
 def test_what_the_session_took_along_is_not_given_out_later(television: RelyingParty) -> None:
     sign_in(television.browser)  # type: ignore[arg-type]
     device = begin(television, scope="openid")
