@@ -5,6 +5,7 @@ first (zxcvbn), the person's own data among it.
 """
 
 from collections.abc import Iterable, Sequence
+from math import prod
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -25,6 +26,7 @@ from idp.storage.statements import Prepared, value
 MOST = 1024
 _CHANGED_LATELY = 60  # seconds in which a button may be pressed twice
 _ESTIMATED = 32  # zxcvbn takes time that grows faster than the length: the first characters say enough
+_SPELLINGS_MOST = 32  # in which it looks for words: it takes the whole time for each, and made-up ones have hundreds
 
 
 def check_new_password(
@@ -52,7 +54,7 @@ def check_new_password(
     folded = password.casefold()
     if any(len(word) >= 4 and word in folded and len(word) * 2 > len(folded) for word in words) or folded in words:
         unmet.append(sentences.PASSWORD_OWN())
-    elif password and zxcvbn(password[:_ESTIMATED], user_inputs=words)["score"] < settings.password_min_score:
+    elif password and zxcvbn(_estimated(password), user_inputs=words)["score"] < settings.password_min_score:
         unmet.append(sentences.PASSWORD_EASY())
     if unmet:
         raise PasswordRefused(unmet, field)
@@ -314,6 +316,20 @@ def _wrong(db: Session, visitor: Visitor, user_id: str, refused: Event) -> Inval
     is_changed = db.scalar(lately) is not None
     sentence = sentences.PASSWORD_FORMER() if is_changed else sentences.PASSWORD_WRONG()
     return InvalidInputError({"current_password": [sentence]})
+
+
+def _estimated(password: str) -> str:
+    """Return as much of a password as is estimated soon.
+
+    Signs such as `4` and `@` are read as letters, in every combination: a password of many such signs is cut behind
+    those that make it strong by themselves.
+    """
+    from zxcvbn.matching import L33T_TABLE, relevant_l33t_subtable  # noqa: PLC0415 - as where it is called
+
+    part = password[:_ESTIMATED]
+    while prod(map(len, relevant_l33t_subtable(part, L33T_TABLE).values())) > _SPELLINGS_MOST:
+        part = part[:-1]
+    return part
 
 
 def _words(datum: str) -> list[str]:

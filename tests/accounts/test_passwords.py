@@ -4,6 +4,7 @@ import bcrypt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zxcvbn import matching
 
 from idp import crypto, hashing
 from idp.accounts import deletion, email_change, passwords, sessions, sign_in
@@ -49,6 +50,20 @@ def test_the_least_length_is_a_setting():
 )
 def test_what_attackers_try_first_is_refused(password):
     assert any("easy to guess" in sentence for sentence in unmet(password))
+
+
+def test_a_password_made_to_keep_the_estimate_busy_is_estimated_by_its_beginning(monkeypatch):
+    """Signs that may be letters are read in every combination, of which these have 736: almost a second of work."""
+    looks = []
+
+    def counted(*given, **options):
+        looks.append(given)
+        return dictionary_match(*given, **options)
+
+    dictionary_match = matching.dictionary_match
+    monkeypatch.setattr(matching, "dictionary_match", counted)
+    assert unmet("4@8({[<369&#!1/|0$5+7%24@8({[<36") == (), "which is strong all the same"
+    assert len(looks) < 70
 
 
 def test_the_least_score_is_a_setting():
