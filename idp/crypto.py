@@ -173,7 +173,7 @@ def unseal(secret_key: str, purpose: str, sealed: str) -> str:
     key = base64.urlsafe_b64encode(_derived_key(secret_key, purpose))
     try:
         return Fernet(key).decrypt(sealed).decode()
-    except InvalidToken:
+    except (InvalidToken, ValueError):  # the latter for what is not ASCII
         raise NotReadyError(
             "The secret key does not fit this database: restore the instance's own `secret_key` file "
             "(or IDP_SECRET_KEY) that belongs to it."

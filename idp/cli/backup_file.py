@@ -71,7 +71,7 @@ def read(file: Path) -> tuple[Manifest, str]:
             told = json.loads(_member(tar, MANIFEST_NAME).read(_MANIFEST_MOST))
             key = _member(tar, SECRET_KEY_NAME).read(1000).decode() if SECRET_KEY_NAME in tar.getnames() else ""
             _member(tar, DATABASE_NAME)
-    except (tarfile.TarError, KeyError, ValueError, EOFError):
+    except (tarfile.TarError, KeyError, ValueError, EOFError, RecursionError):  # such as a link that leads to itself
         raise NotReadyError(f"{file} is no backup of this program, or it is damaged.") from None
     return _parse(file, told), key
 

@@ -492,15 +492,17 @@ def test_a_link_to_the_database_stays_one(instance: Path, ada: str, tmp_path: Pa
         (lambda file: rewrite(file, database=b"another database"), "damaged"),
         (lambda file: rewrite(file, **{"manifest.json": b"[]"}), "is no backup"),
         (lambda file: rewrite(file, **{"manifest.json": b"{"}), "is no backup"),
+        (lambda file: rewrite(file, **{"manifest.json": b"[" * 90_000}), "is no backup"),
         (lambda file: change_manifest(file, version=2), "a later release"),
         (lambda file: change_manifest(file, format="something else"), "is no backup"),
         (lambda file: change_manifest(file, schema="9999"), "newer schema"),
         (lambda file: change_manifest(file, engine="postgresql"), "works on SQLite"),
         (lambda file: change_manifest(file, created_at=None), "lacks something"),
         (lambda file: change_manifest(file, seal="x"), "does not belong"),
+        (lambda file: change_manifest(file, seal="ü"), "does not belong"),
         (lambda file: change_manifest(file, database_digest="0" * 64), "does not belong"),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_a_damaged_backup_changes_nothing(
     instance: Path, ada: str, succeed: Run, run: Run, file: Path, damage, told: str
@@ -512,6 +514,17 @@ def test_a_damaged_backup_changes_nothing(
     assert told in result.stderr
     assert usernames() == {"ada"}
     assert sorted(path.name for path in instance.iterdir() if not path.name.startswith("idp.sqlite3")) == ["secret_key"]
+
+
+def test_members_that_lead_to_each_other_are_not_followed(instance: Path, run: Run, file: Path) -> None:
+    with tarfile.open(file, "w") as tar:
+        for name, other in (("manifest.json", "database"), ("database", "manifest.json")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, other
+            tar.addfile(link)
+    result = run("restore", str(file), "--force")
+    assert result.exit_code == 1
+    assert "is no backup" in result.stderr
 
 
 def test_a_member_that_leads_elsewhere_is_not_followed(instance: Path, succeed: Run, run: Run, file: Path) -> None:
