@@ -135,6 +135,10 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
     """Issue, refuse, or send the person to a page with nothing but the parked request's id."""
     db, provider = context.database(), context.provider()
     if not isinstance(step, Issue | Refuse):
+        if isinstance(came, Arrival) and _is_within_a_page():
+            return _show(
+                "", "invalid_request", "What comes next is a page, which no other page can hold.", asked.client
+            )
         interaction_id = came.id if isinstance(came, Interaction) else _park(asked, came)
         return see_other(context.settings().issuer + f"{PAGES[type(step)]}?{urlencode({'i': interaction_id})}")
     if isinstance(step, Issue):
@@ -155,6 +159,15 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
     redirect_uri = asked.return_address.redirect_uri
     seen = session_state_of(context.settings(), asked.client.client_id, redirect_uri, session)
     return _answer(asked.return_address, {**issued, **seen})
+
+
+def _is_within_a_page() -> bool:
+    """Tell whether a browser wants the answer for a picture, a frame or a script, and so could show nobody a page.
+
+    A page of anybody's can ask for thousands, out of the network of whoever looks at it: that one's places for requests
+    that wait must not be taken by these.
+    """
+    return current().header("SEC_FETCH_DEST") not in ("", "document")
 
 
 def _if_it_can_be_encrypted(asked: AuthorizationRequest, step: Issue) -> Issue | Refuse:

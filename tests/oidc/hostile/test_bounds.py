@@ -67,6 +67,21 @@ def test_who_is_signed_in_is_not_counted(rp, app, settings):
         assert rp.ask().code
 
 
+@pytest.mark.parametrize("wanted", ["image", "iframe", "empty"])
+def test_a_page_of_anybody_s_takes_no_place_of_its_visitors_network(rp, db, wanted):
+    """Pictures and frames of the authorization endpoint, in thousands: nobody in that office could sign in any more."""
+    for _ in range(WAITING_MOST + 1):
+        sent = rp.authorization_parameters()
+        shown = rp.browser.get("/oauth/authorize", query_string=sent, headers={"Sec-Fetch-Dest": wanted})
+        assert shown.status_code == 400
+        assert "no other page can hold" in shown.text
+    assert count(db, ParkedRequest) == 0
+    silent = rp.authorization_parameters(prompt="none")
+    answer = rp.browser.get("/oauth/authorize", query_string=silent, headers={"Sec-Fetch-Dest": wanted})
+    assert rp.read_answer(answer).error == "login_required", "which is what frames are for"
+    rp.log_in()
+
+
 def test_requests_that_are_pushed_by_nobody_in_particular(public_rp, db):
     """RFC 9126 section 7: whoever knows the id of a public app can push in its name; one network pushes so many."""
     for _ in range(WAITING_MOST):
