@@ -52,6 +52,7 @@ CLIENT_CHANGE = "client_change"
 CLIENT_REGISTRATION_ADDRESS = "client_registration_address"
 DEVICE_AUTHORIZATION_ADDRESS = "device_authorization_address"
 WAITING_REQUEST_ADDRESS = "waiting_request_address"
+PUSHED_REQUEST_ADDRESS = "pushed_request_address"  # apart: any page may have its visitors' browsers push some
 USER_CODE_ACCOUNT = "user_code_account"
 USER_CODE_ADDRESS = "user_code_address"
 # Whose refusals are counted: not those of evidence, which are of attempts that were counted already.
@@ -77,6 +78,7 @@ COUNTED = (
     CLIENT_REGISTRATION_ADDRESS,
     DEVICE_AUTHORIZATION_ADDRESS,
     WAITING_REQUEST_ADDRESS,
+    PUSHED_REQUEST_ADDRESS,
     USER_CODE_ACCOUNT,
     USER_CODE_ADDRESS,
 )
@@ -265,7 +267,7 @@ def sweep(db: Session, *, most: int) -> int:
 def _limits(settings: Settings, kind: str) -> tuple[int, int]:
     if kind == CLIENT_REGISTRATION_ADDRESS:
         return CLIENTS_BURST, CLIENTS_INTERVAL
-    if kind == WAITING_REQUEST_ADDRESS:
+    if kind in (WAITING_REQUEST_ADDRESS, PUSHED_REQUEST_ADDRESS):
         faster = max(1, settings.throttle_address_interval // REQUESTS_FOR_ATTEMPT)
         return settings.throttle_address_burst * REQUESTS_FOR_ATTEMPT, faster
     if kind.endswith("_address"):

@@ -61,7 +61,7 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, d
     except RefusedRequest as refused:
         raise refused.error from None
     if provider.is_anybodys(client):  # nobody has proved to be anybody: only so many rows for one network
-        throttle.spend(request.db, provider.settings, throttle.WAITING_REQUEST_ADDRESS, request.visitor.network)
+        throttle.spend(request.db, provider.settings, throttle.PUSHED_REQUEST_ADDRESS, request.visitor.network)
     if proof is not None:
         note_proof(request.db, proof)
     token, now = crypto.new_token(), clock.now()

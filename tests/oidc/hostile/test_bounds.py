@@ -89,6 +89,7 @@ def test_requests_that_are_pushed_by_nobody_in_particular(public_rp, db):
     for _ in range(5):
         assert public_rp.request_push().status_code == 429
     assert count(db, PushedRequest) == WAITING_MOST
+    assert public_rp.log_in().access_token, "a page of anybody's may have pushed these by its visitors' browsers"
 
 
 def test_requests_that_are_pushed_by_whoever_registered(app, db, clock):
