@@ -185,7 +185,7 @@ def find_identity(check_interval: float, *, is_passive: bool = False) -> Identit
     """
     notes = read_notes()
     claims = st.user.to_dict()
-    if st.session_state["logout"] or not claims.get("is_logged_in"):
+    if st.session_state.get("logout") or not claims.get("is_logged_in"):
         return None
     memory, access_token = open_shared_memory(), read_access_token()
     if access_token is not None and not is_passive:
@@ -219,6 +219,8 @@ def _write_state(identity: Identity | None) -> None:
         "email": identity.email if identity else None,
         "roles": list(identity.roles) if identity else None,
     }
+    # An app may have cleared its state a moment ago, in a callback of ours too.
+    initialise_state()
     for key, value in values.items():
         if st.session_state[key] != value:
             st.session_state[key] = value

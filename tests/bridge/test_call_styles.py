@@ -150,6 +150,22 @@ def test_unrendered_logout_signs_out_at_once(open_app: OpenApp, recorded: Record
     assert not app.text
 
 
+def test_logout_callback_may_clear_the_state(open_app: OpenApp, recorded: RecordedAuth) -> None:
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    auth = Authenticate()
+    auth.login()
+    if st.session_state["authentication_status"]:
+        auth.logout(callback=lambda event: st.session_state.clear())
+    """
+    app = open_app(script, make_user()).run()
+    app.button(key="Logout").click().run()
+    assert not app.exception
+    assert recorded.logouts == 1
+    assert app.run().subheader[0].value == "Login"
+
+
 def test_logout_without_user(open_app: OpenApp) -> None:
     script = """
     import streamlit as st
