@@ -97,7 +97,10 @@ class Authenticate(AccountWidgets):
 
         Raises:
             LoginError: the app has no usable ``[auth]`` section.
+            TypeError: a role is no text, as where several were given as one list.
         """
+        if not all(isinstance(role, str) for role in roles):
+            raise TypeError(texts.ROLES_ARE_TEXTS)
         identity = synchronise(self._check_interval)
         if identity is None:
             if not (automatic and may_start_automatically() and start_sign_in()):
@@ -186,10 +189,11 @@ class Authenticate(AccountWidgets):
     def pages(
         self,
         pages: Sequence[PageLike] | Mapping[str, Sequence[PageLike]],
-        roles: Mapping[str, Sequence[str]] | None = None,
+        roles: Mapping[str, str | Sequence[str]] | None = None,
         *,
-        public: Sequence[str] = (),
+        public: str | Sequence[str] = (),
         position: Literal["sidebar", "hidden", "top"] = "sidebar",
+        expanded: bool | int = False,
         automatic: bool = False,
     ) -> RunnablePage:
         """Set up the app's pages so that each opens only for whom it is meant; use it in place of ``st.navigation``.
@@ -200,9 +204,10 @@ class Authenticate(AccountWidgets):
 
         Parameters:
             pages: what ``st.navigation`` takes.
-            roles: the roles of which one is needed, by the page's URL path; "" is the start page.
+            roles: the role, or the roles of which one is needed, by the page's URL path; "" is the start page.
             public: URL paths of pages that everybody may open.
             position: where the menu is.
+            expanded: how much of the menu shows at first, as ``st.navigation`` takes it.
             automatic: send visitors to the provider without a click, see ``require``.
 
         Returns:
@@ -213,7 +218,7 @@ class Authenticate(AccountWidgets):
             LoginError: the app has no usable ``[auth]`` section.
         """
         identity = synchronise(self._check_interval)
-        page = guard_pages(pages, identity, roles or {}, public, position)
+        page = guard_pages(pages, identity, roles or {}, public, position, expanded)
         if page is None:
             self.require(automatic=automatic)
             raise AssertionError("require() lets no visitor pass")

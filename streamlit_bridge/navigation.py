@@ -53,9 +53,10 @@ class ForbiddenPage:
 def guard_pages(
     pages: Sequence[PageLike] | Mapping[str, Sequence[PageLike]],
     identity: Identity | None,
-    roles: Mapping[str, Sequence[str]],
-    public: Sequence[str],
+    roles: Mapping[str, str | Sequence[str]],
+    public: str | Sequence[str],
     position: Literal["sidebar", "hidden", "top"],
+    expanded: bool | int,
 ) -> RunnablePage | None:
     """Register all pages, so that every address survives, and offer those that this person may open.
 
@@ -64,7 +65,7 @@ def guard_pages(
         identity: the signed-in person, None for a visitor.
         roles: needed roles by URL path.
         public: URL paths that everybody may open.
-        position: where the menu is.
+        position, expanded: where the menu is, and how much of it shows at first.
 
     Returns:
         The page to run; None where a visitor has to sign in first.
@@ -76,15 +77,17 @@ def guard_pages(
     listed = {section: [_make_page(page) for page in members] for section, members in sections.items()}
     everything = [page for members in listed.values() for page in members if not page.is_external]
     known = {name for page in everything for name in _paths_of(page, everything)}
-    unknown = sorted(({*roles} | {*public}) - known)
+    needed = {name: _as_names(wanted) for name, wanted in roles.items()}
+    opened = _as_names(public)
+    unknown = sorted(({*needed} | {*opened}) - known)
     if unknown:
         raise ValueError(texts.UNKNOWN_PAGE_IN_ROLES.format(pages=unknown, known=sorted(known)))
 
     def may_open(page: st.Page) -> bool:
         names = _paths_of(page, everything)
         if identity is None:
-            return any(name in public for name in names) and not any(name in roles for name in names)
-        return all(identity.has_any_role(tuple(roles[name])) for name in names if name in roles)
+            return any(name in opened for name in names) and not any(name in needed for name in names)
+        return all(identity.has_any_role(needed[name]) for name in names if name in needed)
 
     shown = {
         section: [page if page.is_external or may_open(page) else _hide(page) for page in members]
@@ -92,13 +95,18 @@ def guard_pages(
     }
     has_menu = any(may_open(page) for page in everything)
     chosen: Sequence[st.Page] | Mapping[str, Sequence[st.Page]] = shown if isinstance(pages, Mapping) else shown[""]
-    current = st.navigation(chosen, position=position if has_menu else "hidden")
+    current = st.navigation(chosen, position=position if has_menu else "hidden", expanded=expanded)
     if may_open(current):
         return current
     if identity is None:
         return None
-    needed = [role for name in _paths_of(current, everything) for role in roles.get(name, ())]
-    return ForbiddenPage(current, identity, needed)
+    missing = [role for name in _paths_of(current, everything) for role in needed.get(name, ())]
+    return ForbiddenPage(current, identity, missing)
+
+
+def _as_names(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Read one name or several: a lone text would be as many names as it has letters."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _make_page(page: PageLike) -> st.Page:

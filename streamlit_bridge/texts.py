@@ -168,6 +168,7 @@ HOSTED_UNKNOWN: Final = "This is not available just now. Please try again later.
 BAD_LOCATION: Final = "location must be one of 'main', 'sidebar' and 'unrendered', not {location!r}"
 BAD_FORM_LOCATION: Final = "location must be one of 'main' and 'sidebar', not {location!r}"
 BAD_FIELDS: Final = "fields must be a mapping of labels; pass further arguments by name"
+ROLES_ARE_TEXTS: Final = 'each role is an argument of its own, as in require("admin", "owner")'
 UNKNOWN_PAGE_IN_ROLES: Final = "roles names pages that do not exist: {pages}. The pages are {known}."
 ENVIRONMENT_INCOMPLETE: Final = "These environment variables are missing or empty: {names}."
 SETTING_UNREADABLE: Final = "{name} names a file that cannot be read: {reason}"

@@ -86,6 +86,22 @@ def test_first_page_is_the_start_page_under_both_names(open_app: OpenApp) -> Non
         assert shown(admin)[-1] == "home"
 
 
+def test_one_name_needs_no_list(open_app: OpenApp) -> None:
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    def home(): st.write("home")
+    def office(): st.write("office")
+    page = Authenticate().pages([home, st.Page(office, default=True)], roles={"office": "editor"}, public="home",
+                                expanded=True)
+    page.run()
+    """
+    assert shown(open_app(script, make_user()).run())[-1] == "office"
+    refused = open_app(script, make_user(token=None, roles=["e", "d"])).run()
+    assert "the role `editor`" in shown(refused)[-1]
+    assert open_app(script).run().subheader[0].value == texts.SIGN_IN_TITLE
+
+
 def test_visitor_without_any_public_page(open_app: OpenApp) -> None:
     script = """
     import streamlit as st
@@ -104,9 +120,9 @@ def test_menu_names_only_what_opens(open_app: OpenApp, monkeypatch: pytest.Monke
     calls: list[tuple[dict[str, str], str]] = []
     genuine = streamlit.navigation
 
-    def navigation(pages: list[streamlit.Page], *, position: str) -> streamlit.Page:
+    def navigation(pages: list[streamlit.Page], *, position: str, expanded: bool) -> streamlit.Page:
         calls.append(({page.title: page.visibility for page in pages}, position))
-        return genuine(pages, position=position)
+        return genuine(pages, position=position, expanded=expanded)
 
     monkeypatch.setattr(streamlit, "navigation", navigation)
     guarded(open_app).run()
