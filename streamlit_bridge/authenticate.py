@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from streamlit_bridge import texts
 from streamlit_bridge.account_widgets import AccountWidgets
@@ -15,7 +15,7 @@ from streamlit_bridge.events import Callback
 from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.navigation import PageLike, RunnablePage, guard_pages
 from streamlit_bridge.results import LoginResult
-from streamlit_bridge.session import initialise_state, synchronise
+from streamlit_bridge.session import end_run, initialise_state, synchronise
 from streamlit_bridge.watching import watch_session
 from streamlit_bridge.widgets.account_menu import find_account_url, show_account_menu
 from streamlit_bridge.widgets.forbidden import show_forbidden_card
@@ -105,10 +105,10 @@ class Authenticate(AccountWidgets):
         if identity is None:
             if not (automatic and may_start_automatically() and start_sign_in()):
                 show_sign_in_card(None, CardTexts(), "streamlit_bridge_sign_in")
-            st.stop()
+            end_run()
         if not identity.has_any_role(roles):
             show_forbidden_card(identity, roles)
-            st.stop()
+            end_run()
 
     def login(
         self,
@@ -217,6 +217,8 @@ class Authenticate(AccountWidgets):
             ValueError: ``roles`` or ``public`` name a page that does not exist.
             LoginError: the app has no usable ``[auth]`` section.
         """
+        if get_script_run_ctx() is None:
+            end_run()  # a page has no path there to tell it by
         identity = synchronise(self._check_interval)
         page = guard_pages(pages, identity, roles or {}, public, position, expanded)
         if page is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, TypedDict, cast
+from typing import Final, NoReturn, TypedDict, cast
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
+from streamlit.runtime.scriptrunner import StopException
 
 from streamlit_bridge import texts
 from streamlit_bridge.api import fetch_document
@@ -121,6 +122,16 @@ def end_session() -> None:
     _write_state(None)
     st.session_state["logout"] = True
     st.logout()
+
+
+def end_run() -> NoReturn:
+    """End this run of the script.
+
+    ``st.stop`` asks the script's own thread to end; a fragment that runs in parallel, a thread of the app's and plain
+    Python would go on behind a refusal.
+    """
+    st.stop()
+    raise StopException(texts.RUN_ENDED)
 
 
 def identify_browser() -> str | None:

@@ -39,6 +39,7 @@ FORBIDDEN_SEVERAL_ROLES: Final = "one of the roles {roles}"
 
 SIGN_OUT_BUTTON: Final = "Sign out"
 CLASSIC_SIGN_OUT_BUTTON: Final = "Logout"
+RUN_ENDED: Final = "This run ends here: nobody is signed in who may go on. Apps are run by `streamlit run`."
 NOBODY_TO_SIGN_OUT: Final = "Nobody is signed in, so there is no session to end"
 ACCOUNT_LINK: Final = "My account"
 ACCOUNT_ROLES: Final = "Roles: {roles}"

@@ -11,7 +11,7 @@ from streamlit_bridge.call_style import LOCATIONS
 from streamlit_bridge.errors import LogoutError
 from streamlit_bridge.events import Callback, describe_event_of_user
 from streamlit_bridge.hosted_pages import HostedPage, find_hosted_page
-from streamlit_bridge.session import end_session, initialise_state
+from streamlit_bridge.session import end_run, end_session, initialise_state
 
 Width: TypeAlias = Literal["content", "stretch"] | int
 
@@ -68,4 +68,4 @@ def sign_out(callback: Callback | None = None) -> None:
         st.info(texts.EMBEDDED_SIGN_OUT, icon=":material/info:")
         if address := find_hosted_page(HostedPage.ACCOUNT):
             st.link_button(texts.ACCOUNT_LINK, address, icon=":material/manage_accounts:")
-    st.stop()
+    end_run()

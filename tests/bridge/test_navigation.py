@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from conftest import OpenApp, make_user
 from fake_provider import ADA, FakeProvider, Reply
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
-from streamlit_bridge import texts
+from streamlit_bridge import Authenticate, texts
 
 
 def shown(app: AppTest) -> list[str]:
@@ -134,6 +137,25 @@ def test_menu_names_only_what_opens(open_app: OpenApp, monkeypatch: pytest.Monke
         ({"Start": visible, "Team": visible, "Admin": hidden}, "sidebar"),
         ({"Start": visible, "Team": visible, "Admin": visible}, "sidebar"),
     ]
+
+
+@pytest.mark.parametrize("call", [Authenticate.require, lambda auth: auth.pages([print])])
+def test_plain_python_is_told_how_apps_are_run(call: Callable[[Authenticate], object]) -> None:
+    with pytest.raises(StopException, match="streamlit run"):
+        call(Authenticate())
+
+
+def test_watching_outlasts_a_cleared_state(open_app: OpenApp) -> None:
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    auth = Authenticate()
+    auth.require()
+    st.session_state.clear()
+    auth.watch()
+    st.write("watched")
+    """
+    assert shown(open_app(script, make_user()).run()) == ["watched"]
 
 
 def test_watching_draws_nothing(open_app: OpenApp) -> None:

@@ -96,6 +96,40 @@ def test_one_of_several_roles_is_enough(open_app: OpenApp) -> None:
     assert open_app(script, make_user()).run().markdown[0].value == "in"
 
 
+def test_several_roles_in_one_list_are_refused(open_app: OpenApp) -> None:
+    script = """
+    from streamlit_bridge import Authenticate
+    Authenticate().require(("admin", "editor"))
+    """
+    assert open_app(script, make_user()).run().exception[0].message == texts.ROLES_ARE_TEXTS
+
+
+@pytest.mark.parametrize("role", ["", '"admin"'])
+def test_nobody_goes_on_outside_of_the_scripts_own_thread(open_app: OpenApp, role: str) -> None:
+    script = f"""
+    import threading
+    import streamlit as st
+    from streamlit.runtime.scriptrunner import add_script_run_ctx
+    from streamlit_bridge import Authenticate
+    auth = Authenticate()
+    passed = []
+    st.session_state["passed"] = passed
+    def work():
+        try:
+            auth.require({role})
+        except BaseException as error:
+            passed.append(type(error).__name__)
+        else:
+            passed.append("in")
+    thread = threading.Thread(target=work)
+    add_script_run_ctx(thread)
+    thread.start()
+    thread.join()
+    """
+    app = open_app(script, make_user() if role else None).run()
+    assert app.session_state["passed"] == ["StopException"]
+
+
 def test_name_cannot_inject_markdown(open_app: OpenApp, provider: FakeProvider) -> None:
     provider.reply.body["name"] = "![x](https://evil.example/p.png)"
     app = open_app("admin_only", make_user()).run()
