@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, Unpack
 
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from streamlit_bridge import texts
 from streamlit_bridge.account_widgets import AccountWidgets
-from streamlit_bridge.call_style import read_call_style
+from streamlit_bridge.call_style import OldArguments, read_call_style, read_fields
 from streamlit_bridge.events import Callback
 from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.navigation import PageLike, RunnablePage, guard_pages
@@ -40,47 +40,23 @@ class Authenticate(AccountWidgets):
     settings: create one wherever it is needed, on every page if you like.
     """
 
-    def __init__(
-        self,
-        credentials: object = None,
-        cookie_name: object = None,
-        cookie_key: object = None,
-        cookie_expiry_days: object = None,
-        preauthorized: object = None,
-        validator: object = None,
-        auto_hash: object = None,
-        api_key: object = None,
-        *,
-        key: object = None,
-        pre_authorized: object = None,
-        check_interval: float = CHECK_INTERVAL,
-    ) -> None:
+    def __init__(self, *old: object, check_interval: float = CHECK_INTERVAL, **old_named: Unpack[OldArguments]) -> None:
         """Prepare signing in through the provider that the ``[auth]`` section of Streamlit's secrets names.
 
         Parameters:
-            credentials, cookie_name, cookie_key, cookie_expiry_days, preauthorized, validator, auto_hash, api_key,
-                key, pre_authorized: arguments of the older package, accepted and not used; a log line says once how
-                to move the accounts over.
             check_interval: seconds between two questions to the provider whether a session lives.
+            old, old_named: arguments of the older package, in the order of any of its generations, accepted and not
+                used; a log line says once how to move the accounts over.
 
         Raises:
             TypeError: an unknown keyword, so a mistyped name is never silently ignored.
         """
-        given = {
-            "credentials": credentials,
-            "cookie_name": cookie_name,
-            "cookie_key": cookie_key,
-            "cookie_expiry_days": cookie_expiry_days,
-            "preauthorized": preauthorized,
-            "validator": validator,
-            "auto_hash": auto_hash,
-            "api_key": api_key,
-            "key": key,
-            "pre_authorized": pre_authorized,
-        }
-        old_arguments = [name for name, value in given.items() if value is not None]
-        if old_arguments and open_shared_memory().claim_first_mention("old arguments"):
-            logger.warning(texts.OLD_ARGUMENTS_UNUSED, ", ".join(old_arguments))
+        unknown = sorted(old_named.keys() - OldArguments.__annotations__.keys())
+        if unknown:
+            raise TypeError(texts.UNKNOWN_ARGUMENT.format(name=unknown[0]))
+        is_old = any(value is not None for value in (*old, *old_named.values()))
+        if is_old and open_shared_memory().claim_first_mention("old arguments"):
+            logger.warning(texts.OLD_ARGUMENTS_UNUSED)
         self._check_interval = check_interval
         initialise_state()
 
@@ -146,11 +122,13 @@ class Authenticate(AccountWidgets):
 
         Raises:
             ValueError: the location is none of the three.
+            TypeError: ``fields`` is no mapping.
             LoginError: the app has no usable ``[auth]`` section; with the optional layer (``asgi``) also when the
                 provider refused the sign-in because too many users are there.
         """
         style = read_call_style(form_name, location)
-        return show_login(style, synchronise(self._check_interval), fields or {}, key, callback)
+        labels = read_fields(fields)
+        return show_login(style, synchronise(self._check_interval), labels, key, callback)
 
     def logout(
         self,

@@ -6,11 +6,33 @@ The 0.2 generation writes ``login("Login", "main")``, the 0.4 generation ``login
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple, TypedDict
 
 from streamlit_bridge import texts
 
 LOCATIONS: Final = ("main", "sidebar", "unrendered")
+
+
+class OldArguments(TypedDict, total=False):
+    """Keywords that the older package's constructor took, from its first generation to its last."""
+
+    names: object
+    usernames: object
+    passwords: object
+    credentials: object
+    cookie_name: object
+    cookie_key: object
+    key: object
+    cookie_expiry_days: object
+    preauthorized: object
+    pre_authorized: object
+    validator: object
+    auto_hash: object
+    api_key: object
+    login_sleep_time: object
+    password_instructions: object
+    server_url: object
 
 
 class CallStyle(NamedTuple):
@@ -49,3 +71,17 @@ def read_call_style(first: object, second: object) -> CallStyle:
     if first is None:
         return CallStyle(None, str(location), False)
     return CallStyle(str(first), str(location), True)
+
+
+def read_fields(fields: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return the app's own labels.
+
+    Parameters:
+        fields: what came as ``fields=``, or in its place.
+
+    Raises:
+        TypeError: it is no mapping, as when positional arguments got out of step.
+    """
+    if fields is not None and not isinstance(fields, Mapping):
+        raise TypeError(texts.BAD_FIELDS)
+    return fields or {}

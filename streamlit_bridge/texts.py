@@ -178,10 +178,11 @@ NOT_CONFIGURED: Final = (
     "Signing in is not set up: {reason} The command `idp client add-streamlit NAME --url URL "
     "--secrets .streamlit/secrets.toml` writes the [auth] section that is needed."
 )
+UNKNOWN_ARGUMENT: Final = "Authenticate() got an unexpected keyword argument {name!r}"
 OLD_ARGUMENTS_UNUSED: Final = (
-    "Authenticate was given %s. Accounts and sessions now live at the identity provider, so these arguments are "
-    "accepted and not used. To move your accounts over, run `idp import streamlit-authenticator CONFIG.yaml` at the "
-    "provider, then write `Authenticate()`."
+    "Authenticate was given arguments of the older package. Accounts and sessions now live at the identity provider, "
+    "so they are accepted and not used. To move your accounts over, run `idp import streamlit-authenticator "
+    "CONFIG.yaml` at the provider, then write `Authenticate()`."
 )
 TOKENS_NOT_EXPOSED: Final = (
     'The access token is not available, so ended sessions cannot be noticed early. Add expose_tokens = ["access"] '

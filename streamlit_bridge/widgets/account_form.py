@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from streamlit_bridge import texts
-from streamlit_bridge.call_style import LOCATIONS, read_call_style
+from streamlit_bridge.call_style import LOCATIONS, read_call_style, read_fields
 from streamlit_bridge.events import Callback
 from streamlit_bridge.hosted_pages import HostedPage, find_hosted_page
 
@@ -103,12 +103,10 @@ def read_account_form(
     """
     if first in LOCATIONS and isinstance(second, Mapping) and fields is None:
         second, fields = None, second
-    if fields is not None and not isinstance(fields, Mapping):
-        raise TypeError(texts.BAD_FIELDS)
     style = read_call_style(first, second)
     if style.location == "unrendered":
         raise ValueError(texts.BAD_FORM_LOCATION.format(location=style.location))
-    chosen = {**labels, **(fields or {})}
+    chosen = {**labels, **read_fields(fields)}
     if style.form_name is not None:
         chosen["Form name"] = style.form_name
     return AccountForm(

@@ -234,12 +234,13 @@ def read_bridge_messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.name.startswith("streamlit_bridge")]
 
 
-def test_old_arguments_are_mentioned_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_old_arguments_are_accepted_and_mentioned_once(caplog: pytest.LogCaptureFixture) -> None:
+    Authenticate(["Ada"], ["ada"], ["$2b$"], "cookie", "key", cookie_expiry_days=30)
+    Authenticate(names=["Ada"], usernames=["ada"], passwords=["$2b$"], cookie_name="cookie", key="key")
     Authenticate({"usernames": {}}, "cookie", "key", 30, {"emails": []})
     Authenticate(credentials={}, key="x", pre_authorized=[])
-    messages = read_bridge_messages(caplog)
-    assert len(messages) == 1
-    assert "credentials, cookie_name, cookie_key, cookie_expiry_days, preauthorized" in messages[0]
+    Authenticate("config.yaml", login_sleep_time=0, password_instructions="**Password must:**", server_url=None)
+    assert read_bridge_messages(caplog) == [texts.OLD_ARGUMENTS_UNUSED]
 
 
 def test_new_style_constructor_is_silent(caplog: pytest.LogCaptureFixture) -> None:
