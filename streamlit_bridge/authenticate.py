@@ -100,7 +100,7 @@ class Authenticate(AccountWidgets):
         *,
         max_concurrent_users: int | None = None,  # noqa: ARG002  # old callers pass it
         sleep_time: float | None = None,  # noqa: ARG002  # old callers pass it
-    ) -> LoginResult | None:
+    ) -> LoginResult:
         """Show the sign-in card unless a user is signed in, in either generation's call style.
 
         ``login("Login", "main")`` belongs to the older generation, ``login("main")`` and ``login(location="main")`` to
@@ -117,8 +117,8 @@ class Authenticate(AccountWidgets):
                 ``name``, ``roles``).
 
         Returns:
-            Older style: always ``(name, authentication_status, username)``. Newer style: None, or the same triple for
-            ``unrendered`` without a signed-in user.
+            ``(name, authentication_status, username)``, true for a signed-in user. Calls of the 0.3 generation unpack
+            it, and those of 0.4, which look the same, expect nothing.
 
         Raises:
             ValueError: the location is none of the three.

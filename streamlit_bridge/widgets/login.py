@@ -38,8 +38,8 @@ def show_login(
     fields: Mapping[str, str],
     key: str,
     callback: Callback | None,
-) -> LoginResult | None:
-    """Draw the classic login widget and answer in the caller's generation.
+) -> LoginResult:
+    """Draw the classic login widget.
 
     Parameters:
         style: how the widget was called.
@@ -49,8 +49,7 @@ def show_login(
         callback: called once after a completed sign-in with one dictionary.
 
     Returns:
-        The older generation always gets a result. The newer one gets None, because Streamlit would print any other
-        value of a call that stands alone on a line; only ``unrendered`` without a signed-in user gives a result.
+        The signed-in user, or the idle result.
 
     Raises:
         LoginError: the app has no usable ``[auth]`` section, or the provider has just refused the sign-in for a reason
@@ -59,7 +58,7 @@ def show_login(
     result = LoginResult.from_identity(identity)
     if identity is not None:
         _run_callback(identity, callback)
-        return result if style.is_classic else None
+        return result
     if style.location == "unrendered":
         return result
     title = style.form_name or fields.get("Form name", texts.CLASSIC_SIGN_IN_TITLE)
@@ -71,7 +70,7 @@ def show_login(
     show_sign_in_card(st.sidebar if style.location == "sidebar" else None, card, key)
     if refusal is not None:
         raise LoginError(refusal)
-    return result if style.is_classic else None
+    return result
 
 
 def show_sign_in_card(place: DeltaGenerator | None, card: CardTexts, key: str) -> None:

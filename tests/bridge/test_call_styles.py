@@ -79,7 +79,7 @@ def test_newer_generation_signed_out(open_app: OpenApp, recorded: RecordedAuth) 
     app = open_app("classic_0_4").run()
     assert not app.exception
     assert app.subheader[0].value == "Come in"
-    # Streamlit prints values of calls that stand alone on a line: nothing but the card's own text may appear.
+    # Streamlit prints values that stand alone on a line: nothing but the card's own text may appear.
     assert [element.value for element in app.markdown] == [texts.CLASSIC_SIGN_IN_TEXT]
     app.button(key="Login").click().run()
     assert recorded.logins == 1
@@ -122,17 +122,28 @@ def test_sidebar(open_app: OpenApp) -> None:
     assert not app.main.button
 
 
-@pytest.mark.parametrize(("user", "expected"), [(None, "(None, None, '')"), (make_user(), "None")])
-def test_unrendered_login(open_app: OpenApp, user: dict[str, object] | None, expected: str) -> None:
-    script = """
+@pytest.mark.parametrize("location", ["main", "unrendered"])
+@pytest.mark.parametrize(("user", "expected"), [(None, "None None ''"), (make_user(), "'Ada Lovelace' True 'ada'")])
+def test_login_can_be_unpacked_as_in_the_0_3_generation(
+    open_app: OpenApp, user: dict[str, object] | None, expected: str, location: str
+) -> None:
+    script = f"""
     import streamlit as st
     from streamlit_bridge import Authenticate
-    result = Authenticate().login(location="unrendered")
-    st.text(result if result is None else tuple(result))
+    name, authentication_status, username = Authenticate().login(location="{location}")
+    st.text(f"{{name!r}} {{authentication_status!r}} {{username!r}}")
     """
     app = open_app(script, user).run()
     assert app.text[0].value == expected
-    assert not app.button
+    assert len(app.button) == (user is None and location == "main")
+
+
+def test_login_with_labels_that_are_no_mapping(open_app: OpenApp) -> None:
+    script = """
+    from streamlit_bridge import Authenticate
+    Authenticate().login(fields=["Username", "Password"])
+    """
+    assert open_app(script).run().exception[0].message == texts.BAD_FIELDS
 
 
 def test_unrendered_logout_signs_out_at_once(open_app: OpenApp, recorded: RecordedAuth) -> None:
