@@ -10,6 +10,7 @@
 The provider is the one that the ``[auth]`` section of Streamlit's secrets names; nothing else is configured.
 """
 
+from streamlit_bridge import exceptions, utilities
 from streamlit_bridge.authenticate import Authenticate
 from streamlit_bridge.errors import (
     AuthenticateError,
@@ -51,4 +52,6 @@ __all__ = [
     "UpdateError",
     "Validator",
     "asgi",
+    "exceptions",
+    "utilities",
 ]

@@ -15,6 +15,7 @@ from streamlit_bridge.errors import (
     UpdateError,
 )
 from streamlit_bridge.hasher import Hasher
+from streamlit_bridge.utilities import exceptions, hasher, validator
 from streamlit_bridge.validator import Validator
 
 __all__ = [
@@ -32,4 +33,7 @@ __all__ = [
     "TwoFactorAuthError",
     "UpdateError",
     "Validator",
+    "exceptions",
+    "hasher",
+    "validator",
 ]

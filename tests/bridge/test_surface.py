@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,13 @@ def test_errors_have_all_their_old_addresses(module: str, name: str) -> None:
     error = getattr(streamlit_bridge, name)
     assert issubclass(error, streamlit_bridge.BridgeError)
     assert getattr(importlib.import_module(f"streamlit_bridge.{module}"), name) is error
+
+
+def test_old_addresses_need_no_import_of_their_own() -> None:
+    """Apps write ``except stauth.utilities.exceptions.LoginError``: what is missing there shows when it is needed."""
+    names = "exceptions utilities.exceptions utilities.hasher utilities.validator"
+    command = "import streamlit_bridge as stauth; " + "; ".join(f"stauth.{name}" for name in names.split())
+    subprocess.run([sys.executable, "-c", command], check=True)
 
 
 def test_the_bridge_imports_nothing_of_the_provider() -> None:
