@@ -54,7 +54,8 @@ def find_live_identity(
         return None if _is_id_token_expired(claims) else claimed
     state = memory.recall_token(access_token)
     with state.lock:
-        if not state.is_ended and monotonic() >= state.due_at:
+        waits = check_interval if state.pause is None else state.pause
+        if not state.is_ended and monotonic() >= state.asked_at + waits:
             _ask_provider(memory, state, claimed, access_token, metadata_url, check_interval)
         if state.is_ended or (not state.is_checkable and _is_id_token_expired(claims)):
             return None
@@ -72,7 +73,7 @@ def _ask_provider(
     metadata_url: str,
     check_interval: float,
 ) -> None:
-    state.due_at = monotonic() + check_interval
+    state.asked_at, state.pause = monotonic(), None
     is_passive = not state.is_used
     state.is_used = False  # already here: who does something meanwhile counts next time
     try:
@@ -94,9 +95,9 @@ def _ask_provider(
         state.failures += 1
         # The exponent is capped as well: a long outage must not overflow a float.
         own_pause = check_interval * 2.0 ** min(state.failures - 1, 10)
-        pause = min(max(own_pause, trouble.retry_after or 0.0), LONGEST_PAUSE)
-        state.due_at = monotonic() + pause
-        logger.warning(texts.PROVIDER_UNAVAILABLE, trouble, pause)
+        state.asked_at = monotonic()  # the answer may have been waited for
+        state.pause = min(max(own_pause, trouble.retry_after or 0.0), LONGEST_PAUSE)
+        logger.warning(texts.PROVIDER_UNAVAILABLE, trouble, state.pause)
     else:
         state.failures = 0
         state.is_checkable = True

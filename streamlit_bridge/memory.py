@@ -7,6 +7,7 @@ package again. Nothing here is written to disk; losing it costs one more questio
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -51,11 +52,13 @@ class Attempt:
 class TokenState:
     """What is known of one access token; ``lock`` lets one session ask while the others wait for its answer.
 
-    ``is_ended`` needs no lock: it only ever becomes True.
+    ``is_ended`` needs no lock: it only ever becomes True. After trouble ``pause`` counts in place of the interval of
+    whoever wants to ask.
     """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    due_at: float = 0.0
+    asked_at: float = -math.inf
+    pause: float | None = None
     failures: int = 0
     profile: Identity | None = None
     is_ended: bool = False

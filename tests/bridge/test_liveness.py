@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import Any
 
@@ -41,6 +42,12 @@ def test_asks_again_when_due(open_app: OpenApp, provider: FakeProvider) -> None:
     assert provider.count(ME) == 2
 
 
+def test_each_object_asks_at_its_own_interval(open_app: OpenApp, provider: FakeProvider) -> None:
+    assert is_inside(open_app("smallest", make_user()).run())
+    assert is_inside(open_app("always_checking", make_user()).run())
+    assert provider.count(ME) == 2
+
+
 def test_looking_of_its_own_accord_is_no_activity(open_app: OpenApp, provider: FakeProvider) -> None:
     app = open_app("watched", make_user())  # each run asks twice for whoever ran it, and once for the look
     for _ in range(2):
@@ -57,7 +64,7 @@ def test_what_somebody_did_is_told_by_the_next_question_that_is_answered(
     state.is_used = True
     for status in (503, 200, 200):
         provider.reply = Reply(status, dict(ADA))
-        state.due_at = 0.0
+        state.asked_at = -math.inf
         liveness.find_live_identity(memory, make_user(), "at_ada", provider.metadata_url, 60.0)
     asked = [headers.get("Idp-Passive") for path, headers, _ in provider.requests if path == ME]
     assert asked == [None, None, "1"]
