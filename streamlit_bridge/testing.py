@@ -121,12 +121,10 @@ def connect(api: FakeAccountApi, app: AppTest, username: str | None = None) -> A
     Returns:
         The same app, so that ``.run()`` can follow.
     """
-    app.secrets = {
-        "auth": {
-            "server_metadata_url": f"{api.issuer}{METADATA_PATH}",
-            "client_id": "app-under-test",
-            "client_secret": "not-secret",
-        }
+    app.secrets["auth"] = {
+        "server_metadata_url": f"{api.issuer}{METADATA_PATH}",
+        "client_id": "app-under-test",
+        "client_secret": "not-secret",
     }
     if username is None:
         return sign_out(app)

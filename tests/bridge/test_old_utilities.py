@@ -80,8 +80,11 @@ def test_validation(check: str, text: str, verdict: bool) -> None:
 
 def test_apps_can_test_their_widgets(account_api: FakeAccountApi) -> None:
     account_api.add_person("grace", email="grace@example.org", password="a first sentence", name="Grace Hopper")
-    app = connect(account_api, AppTest.from_file(APP), "grace").run()
+    app = AppTest.from_file(APP)
+    app.secrets["database"] = "of the app's own"
+    connect(account_api, app, "grace").run()
     assert not app.exception
+    assert app.secrets["database"] == "of the app's own"
     app.text_input(key="Update user details New First name").input("Amazing")
     app.button(key="Update user details submit").click().run()
     assert app.success[0].value == "Entries updated successfully"
