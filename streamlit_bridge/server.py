@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -33,7 +33,7 @@ SCOPE: Final = "openid profile email roles account"
 class AsgiSettings(TypedDict, total=False):
     """Arguments for ``st.App``; ``secrets`` only where the environment holds the settings."""
 
-    secrets: dict[str, object]
+    secrets: dict[str, Any]
     routes: list[BaseRoute]
     middleware: list[Middleware]
 
