@@ -6,8 +6,8 @@
         app = signed_in_app("main.py", username="ada", roles=["admin"]).run()
         assert not app.exception
 
-No provider is needed: without an access token the bridge asks nobody. The account widgets do ask; the fixture
-``account_api`` answers them from memory:
+No provider is needed, and none is asked, whatever the app's secrets name. What the account widgets ask, the fixture
+``account_api`` answers from memory:
 
     def test_registration(account_api):
         app = connect(account_api, AppTest.from_file("main.py")).run()
@@ -20,8 +20,9 @@ Needs Streamlit 1.67 (``AppTest.user``) and pytest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import httpx
 import pytest
@@ -136,19 +137,32 @@ def connect(api: FakeAccountApi, app: AppTest, username: str | None = None) -> A
 @pytest.fixture
 def account_api() -> Iterator[FakeAccountApi]:
     """Hand out an account API in memory that answers all apps of the test instead of the provider."""
-    open_shared_memory.clear()
-    memory = open_shared_memory()
-    memory.client.close()
     api = FakeAccountApi()
-    memory.client = httpx.Client(transport=httpx.MockTransport(api.serve))
-    yield api
-    memory.client.close()
-    open_shared_memory.clear()
+    with _answered_by(api.serve):
+        yield api
 
 
 @pytest.fixture
-def signed_in_app() -> Iterator[OpenSignedInApp]:
-    """Hand out ``open_signed_in_app`` and forget afterwards what the bridge shares between sessions."""
-    yield open_signed_in_app
-    open_shared_memory().client.close()
+def signed_in_app(request: pytest.FixtureRequest) -> Iterator[OpenSignedInApp]:
+    """Hand out ``open_signed_in_app``. The app finds no provider, unless ``account_api`` answers."""
+    if "account_api" in request.fixturenames:
+        yield open_signed_in_app
+        return
+    with _answered_by(_answer_nobody):
+        yield open_signed_in_app
+
+
+def _answer_nobody(request: httpx.Request) -> NoReturn:
+    raise httpx.ConnectError("Tests ask no provider.", request=request)
+
+
+@contextmanager
+def _answered_by(serve: Callable[[httpx.Request], httpx.Response]) -> Iterator[None]:
+    """Let a function answer in the provider's place; what sessions share is new before and after."""
+    open_shared_memory.clear()
+    memory = open_shared_memory()
+    memory.client.close()
+    memory.client = httpx.Client(transport=httpx.MockTransport(serve))
+    yield
+    memory.client.close()
     open_shared_memory.clear()

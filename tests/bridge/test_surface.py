@@ -94,6 +94,15 @@ def test_fixture_for_apps(signed_in_app: OpenSignedInApp) -> None:
     assert texts.FORBIDDEN_TITLE in signed_in_app(path, "grace").run().subheader[0].value
 
 
+def test_fixture_for_apps_asks_no_provider(signed_in_app: OpenSignedInApp, provider: FakeProvider) -> None:
+    """Whose address and secret are in the secrets.toml beside the app."""
+    app = signed_in_app(Path(__file__).parent / "apps" / "several" / "main.py")
+    app.secrets["auth"] = {"server_metadata_url": provider.metadata_url, "client_id": "tea", "client_secret": "x"}
+    assert not app.run().exception
+    assert app.sidebar.button
+    assert not provider.requests
+
+
 def test_functions_for_apps() -> None:
     def script() -> None:
         import streamlit as st
