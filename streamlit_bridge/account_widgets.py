@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamlit_bridge import texts
-from streamlit_bridge.call_style import LOCATIONS
+from streamlit_bridge.call_style import LOCATIONS, as_names
 from streamlit_bridge.events import Callback
 from streamlit_bridge.results import ForgotPasswordResult, ForgotUsernameResult
 from streamlit_bridge.session import initialise_state
@@ -87,7 +87,7 @@ class AccountWidgets:
         if first in LOCATIONS and isinstance(second, bool):
             second, pre_authorization = None, second
         if isinstance(pre_authorized, Mapping):
-            pre_authorized = pre_authorized.get("emails")
+            pre_authorized = pre_authorized.get("emails") or ()  # a list on which nobody is left admits nobody
         if isinstance(third, Sequence):
             third, domains = None, third
         asked = third if third is not None else pre_authorization
@@ -96,9 +96,9 @@ class AccountWidgets:
             mention_password_hint()
         rules = RegistrationRules(
             is_preauthorized_only=form.is_classic if asked is None else asked,
-            admitted=pre_authorized,
-            domains=domains,
-            roles=roles,
+            admitted=None if pre_authorized is None else as_names(pre_authorized),
+            domains=None if domains is None else as_names(domains),
+            roles=None if roles is None else as_names(roles),
             is_username_email=merge_username_email,
             has_captcha=not form.is_classic if captcha is None else captcha,
             has_code=two_factor_auth,

@@ -6,7 +6,7 @@ The 0.2 generation writes ``login("Login", "main")``, the 0.4 generation ``login
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypedDict
 
 from streamlit_bridge import texts
@@ -85,3 +85,8 @@ def read_fields(fields: Mapping[str, str] | None) -> Mapping[str, str]:
     if fields is not None and not isinstance(fields, Mapping):
         raise TypeError(texts.BAD_FIELDS)
     return fields or {}
+
+
+def as_names(names: str | Sequence[str]) -> Sequence[str]:
+    """Read one name or several: a lone text would be as many names as it has letters."""
+    return (names,) if isinstance(names, str) else names

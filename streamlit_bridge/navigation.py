@@ -10,6 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 import streamlit as st
 
 from streamlit_bridge import texts
+from streamlit_bridge.call_style import as_names
 from streamlit_bridge.identity import Identity
 from streamlit_bridge.widgets.forbidden import show_forbidden_card
 
@@ -77,8 +78,8 @@ def guard_pages(
     listed = {section: [_make_page(page) for page in members] for section, members in sections.items()}
     everything = [page for members in listed.values() for page in members if not page.is_external]
     known = {name for page in everything for name in _paths_of(page, everything)}
-    needed = {name: _as_names(wanted) for name, wanted in roles.items()}
-    opened = _as_names(public)
+    needed = {name: as_names(wanted) for name, wanted in roles.items()}
+    opened = as_names(public)
     unknown = sorted(({*needed} | {*opened}) - known)
     if unknown:
         raise ValueError(texts.UNKNOWN_PAGE_IN_ROLES.format(pages=unknown, known=sorted(known)))
@@ -87,7 +88,7 @@ def guard_pages(
         names = _paths_of(page, everything)
         if identity is None:
             return any(name in opened for name in names) and not any(name in needed for name in names)
-        return all(identity.has_any_role(needed[name]) for name in names if name in needed)
+        return all(identity.has_any_role(tuple(needed[name])) for name in names if name in needed)
 
     shown = {
         section: [page if page.is_external or may_open(page) else _hide(page) for page in members]
@@ -102,11 +103,6 @@ def guard_pages(
         return None
     missing = [role for name in _paths_of(current, everything) for role in needed.get(name, ())]
     return ForbiddenPage(current, identity, missing)
-
-
-def _as_names(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Read one name or several: a lone text would be as many names as it has letters."""
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _make_page(page: PageLike) -> st.Page:

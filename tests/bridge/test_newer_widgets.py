@@ -118,6 +118,24 @@ def test_register_from_another_domain(open_app: OpenApp) -> None:
     assert errors(app) == ["Email domain is not allowed to register"]
 
 
+def test_one_role_domain_or_address_needs_no_list(open_app: OpenApp, provider: FakeProvider) -> None:
+    call = 'register_user(captcha=False, pre_authorized="grace@example.org", domains="example.org", roles="viewer")'
+    values = {"Email": "grace@example.org", "Username": "grace", "Password": FRESH, "Repeat_password": FRESH}
+    fill(open_app(CALL.format(call=call)).run(), "Register user", "submit", **values)
+    sent = provider.account_api.calls[-1][2]
+    assert (sent["domains"], sent["roles"]) == (["example.org"], ["viewer"])
+
+
+def test_a_section_without_addresses_admits_nobody(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app(CALL.format(call='register_user(captcha=False, pre_authorized={"emails": None})')).run()
+    values = {"Email": "grace@example.org", "Username": "grace", "Password": FRESH, "Repeat_password": FRESH}
+    for name, value in values.items():
+        app.text_input(key=f"Register user {name.replace('_', ' ')}").input(value)
+    app.button(key="Register user submit").click().run()
+    assert app.exception[0].message == texts.NOT_PREAUTHORIZED
+    assert not provider.account_api.calls
+
+
 def test_register_lists_unmet_rules(visitor: AppTest) -> None:
     [message] = errors(join(visitor, Password="short", Repeat_password="short"))
     assert message.count("\n- ") == 2
