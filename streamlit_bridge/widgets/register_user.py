@@ -138,7 +138,7 @@ def _check(email: str, username: str, password: str, repeated: str, rules: Regis
         raise RegisterError(texts.NONE_CHOSEN)
     if password != repeated:
         raise RegisterError(texts.PASSWORDS_DIFFER)
-    if rules.admitted is not None and email.lower() not in {address.casefold() for address in rules.admitted}:
+    if rules.admitted is not None and email.lower() not in {address.lower() for address in rules.admitted}:
         raise RegisterError(texts.NOT_PREAUTHORIZED_CLASSIC if rules.is_preauthorized_only else texts.NOT_PREAUTHORIZED)
 
 
@@ -181,5 +181,5 @@ def _register(form: AccountForm, rules: RegistrationRules, scope: str, values: M
 def _take_off_list(admitted: Sequence[str] | None, email: str) -> None:
     """Take an address off the app's own list, as apps expect that save the list afterwards."""
     if isinstance(admitted, MutableSequence):
-        for address in [address for address in admitted if address.lower() == email.casefold()]:
+        for address in [address for address in admitted if address.lower() == email.lower()]:
             admitted.remove(address)

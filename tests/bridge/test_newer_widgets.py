@@ -97,6 +97,14 @@ def test_register_whom_the_app_does_not_expect(visitor: AppTest, provider: FakeP
     assert not provider.account_api.calls
 
 
+def test_who_is_listed_with_a_sharp_s_registers(open_app: OpenApp) -> None:
+    listed = 'st.session_state.setdefault("listed", ["Straße@example.org"])'
+    app = open_app(CALL.format(call=f"register_user(captcha=False, pre_authorized={listed})")).run()
+    values = {"Email": "straße@Example.org", "Username": "grace", "Password": FRESH, "Repeat_password": FRESH}
+    fill(app, "Register user", "submit", **values)
+    assert app.session_state["listed"] == []
+
+
 def test_register_from_another_domain(open_app: OpenApp) -> None:
     script = """
     import streamlit as st
