@@ -54,18 +54,19 @@ class FakeAccountApi:
         self._remembered: dict[str, FakeAnswer] = {}
 
     def add_person(
-        self, username: str, *, email: str, password: str, name: str = "", roles: Iterable[str] = ()
+        self, username: str, *, email: str, password: str, name: str = "", roles: str | Iterable[str] = ()
     ) -> FakePerson:
         """Add an account.
 
         Parameters:
             username, email, password: of the account.
             name: first and last name, by default the capitalised user name.
-            roles: the roles.
+            roles: the role or roles.
         """
         given_name, _, family_name = (name or username.capitalize()).partition(" ")
         claims: dict[str, object] = {"sub": f"test-{username}", "preferred_username": username, "email": email}
-        claims |= {"given_name": given_name, "family_name": family_name, "email_verified": True, "roles": list(roles)}
+        claims |= {"given_name": given_name, "family_name": family_name, "email_verified": True}
+        claims["roles"] = [roles] if isinstance(roles, str) else list(roles)
         person = FakePerson(with_full_name(claims), password)
         self.people[username] = person
         return person

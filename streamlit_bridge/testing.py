@@ -42,7 +42,7 @@ class OpenSignedInApp(Protocol):
         *,
         name: str | None = None,
         email: str | None = None,
-        roles: Iterable[str] = (),
+        roles: str | Iterable[str] = (),
     ) -> AppTest:
         """Open the app; see ``open_signed_in_app``."""
 
@@ -53,7 +53,7 @@ def sign_in(
     *,
     name: str | None = None,
     email: str | None = None,
-    roles: Iterable[str] = (),
+    roles: str | Iterable[str] = (),
 ) -> AppTest:
     """Sign somebody in for all following runs of an AppTest.
 
@@ -62,7 +62,7 @@ def sign_in(
         username: the user name.
         name: the display name, by default the capitalised user name.
         email: the address, by default one at example.org.
-        roles: the user's roles.
+        roles: the user's role or roles.
 
     Returns:
         The same app, so that ``.run()`` can follow.
@@ -70,24 +70,27 @@ def sign_in(
     Raises:
         RuntimeError: Streamlit is older than 1.67.
     """
-    if not hasattr(app, "user"):
-        raise RuntimeError("Signing in within a test needs Streamlit 1.67 or newer (AppTest.user).")
-    app.user = {
-        "is_logged_in": True,
-        "sub": f"test-{username}",
-        "preferred_username": username,
-        "name": name or username.capitalize(),
-        "email": email or f"{username}@example.org",
-        "email_verified": True,
-        "roles": list(roles),
-    }
-    return app
+    return _show_user(
+        app,
+        {
+            "is_logged_in": True,
+            "sub": f"test-{username}",
+            "preferred_username": username,
+            "name": name or username.capitalize(),
+            "email": email or f"{username}@example.org",
+            "email_verified": True,
+            "roles": [roles] if isinstance(roles, str) else list(roles),
+        },
+    )
 
 
 def sign_out(app: AppTest) -> AppTest:
-    """Make the visitor of all following runs an anonymous one; returns the same app."""
-    app.user = {"is_logged_in": False}
-    return app
+    """Make the visitor of all following runs an anonymous one; returns the same app.
+
+    Raises:
+        RuntimeError: Streamlit is older than 1.67.
+    """
+    return _show_user(app, {"is_logged_in": False})
 
 
 def open_signed_in_app(
@@ -96,7 +99,7 @@ def open_signed_in_app(
     *,
     name: str | None = None,
     email: str | None = None,
-    roles: Iterable[str] = (),
+    roles: str | Iterable[str] = (),
 ) -> AppTest:
     """Open an app in which somebody is signed in.
 
@@ -121,6 +124,9 @@ def connect(api: FakeAccountApi, app: AppTest, username: str | None = None) -> A
 
     Returns:
         The same app, so that ``.run()`` can follow.
+
+    Raises:
+        RuntimeError: Streamlit is older than 1.67.
     """
     app.secrets["auth"] = {
         "server_metadata_url": f"{api.issuer}{METADATA_PATH}",
@@ -130,7 +136,14 @@ def connect(api: FakeAccountApi, app: AppTest, username: str | None = None) -> A
     if username is None:
         return sign_out(app)
     claims = api.people[username].claims
-    app.user = {**claims, "is_logged_in": True, "tokens": {"access": api.let_in(username)}}
+    return _show_user(app, {**claims, "is_logged_in": True, "tokens": {"access": api.let_in(username)}})
+
+
+def _show_user(app: AppTest, user: dict[str, object]) -> AppTest:
+    if not hasattr(app, "user"):
+        # Setting what it does not know would leave the app with a visitor, whoever was meant.
+        raise RuntimeError("Tests of who is signed in need Streamlit 1.67 or newer (AppTest.user).")
+    app.user = user
     return app
 
 

@@ -79,7 +79,9 @@ def test_validation(check: str, text: str, verdict: bool) -> None:
 
 
 def test_apps_can_test_their_widgets(account_api: FakeAccountApi) -> None:
-    account_api.add_person("grace", email="grace@example.org", password="a first sentence", name="Grace Hopper")
+    account_api.add_person(
+        "grace", email="grace@example.org", password="a first sentence", name="Grace Hopper", roles="admin"
+    )
     app = AppTest.from_file(APP)
     app.secrets["database"] = "of the app's own"
     connect(account_api, app, "grace").run()
@@ -89,6 +91,7 @@ def test_apps_can_test_their_widgets(account_api: FakeAccountApi) -> None:
     app.button(key="Update user details submit").click().run()
     assert app.success[0].value == "Entries updated successfully"
     assert account_api.people["grace"].claims["name"] == "Amazing Hopper"
+    assert app.session_state["roles"] == ["admin"]
 
 
 def test_apps_can_test_what_visitors_do(account_api: FakeAccountApi) -> None:

@@ -6,7 +6,10 @@ import ast
 import importlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from conftest import OpenApp, RecordedAuth, make_user
@@ -16,7 +19,8 @@ from streamlit.testing.v1 import AppTest
 import streamlit_bridge
 from streamlit_bridge import texts
 from streamlit_bridge.demo import find_main_script
-from streamlit_bridge.testing import OpenSignedInApp, open_signed_in_app, sign_in, sign_out, signed_in_app
+from streamlit_bridge.fake_account_api import FakeAccountApi
+from streamlit_bridge.testing import OpenSignedInApp, connect, open_signed_in_app, sign_in, sign_out, signed_in_app
 
 __all__ = ["signed_in_app"]
 
@@ -90,7 +94,8 @@ def test_account_menu_while_the_provider_is_down(open_app: OpenApp, provider: Fa
 
 def test_fixture_for_apps(signed_in_app: OpenSignedInApp) -> None:
     path = Path(__file__).parent / "apps" / "admin_only.py"
-    assert signed_in_app(path, "grace", roles=["admin"]).run().markdown[0].value == "the secret room"
+    for roles in (["admin"], "admin"):
+        assert signed_in_app(path, "grace", roles=roles).run().markdown[0].value == "the secret room"
     assert texts.FORBIDDEN_TITLE in signed_in_app(path, "grace").run().subheader[0].value
 
 
@@ -118,12 +123,10 @@ def test_functions_for_apps() -> None:
     assert sign_in(app, name="Ada L.", email="a@b.example").run().text[0].value == "a@b.example"
 
 
-def test_signing_in_needs_a_recent_streamlit() -> None:
-    class OldAppTest:
-        pass
-
+@pytest.mark.parametrize("call", [sign_in, sign_out, lambda app: connect(FakeAccountApi(), app)])
+def test_who_is_signed_in_needs_a_recent_streamlit(call: Callable[[Any], object]) -> None:
     with pytest.raises(RuntimeError, match=r"1\.67"):
-        sign_in(OldAppTest())  # type: ignore[arg-type]  # stands in for an older Streamlit
+        call(SimpleNamespace(secrets={}))  # stands in for an older Streamlit's AppTest
 
 
 @pytest.fixture
