@@ -132,6 +132,7 @@ class AccountWidgets:
 
         Raises:
             ResetError: refused, or ``username`` is not the signed-in user; the text says why.
+            CredentialsError: the current password is another; a ResetError as well.
             ValueError: the location is neither ``main`` nor ``sidebar``.
         """
         form = self._read_form("Reset password", form_name, location, fields, clear_on_submit, key, callback)

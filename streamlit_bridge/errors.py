@@ -13,6 +13,7 @@
         ├── ResetError              password change refused
         ├── TwoFactorAuthError      a mailed code; never raised: the widget's own error is
         ├── UpdateError             change of details refused
+        ├── PasswordIncorrectError  a CredentialsError and a ResetError: the current password is another
         └── AccountApiError         what the provider's account API answered
             ├── SessionEnded        401: the access token or its session is dead
             ├── ScopeMissing        the token, or the app itself, was not granted the scope that a call needs
@@ -76,6 +77,10 @@ class TwoFactorAuthError(BridgeError):
 
 class UpdateError(BridgeError):
     """The change of a user's details was refused."""
+
+
+class PasswordIncorrectError(CredentialsError, ResetError):
+    """The current password is another: the older package raised the first of these for it, whatever else it refused."""
 
 
 class AccountApiError(BridgeError):

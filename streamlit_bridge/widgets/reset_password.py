@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamlit_bridge import texts
 from streamlit_bridge.account_calls import call_as_user
-from streamlit_bridge.errors import ResetError
+from streamlit_bridge.errors import PasswordIncorrectError, ResetError
 from streamlit_bridge.events import describe_event_of_user
 from streamlit_bridge.hosted_pages import HostedPage
 from streamlit_bridge.refusals import refusals_raised_as
@@ -23,7 +23,7 @@ def show_reset_password(form: AccountForm, username: object) -> bool | None:
         True once the password is changed, else None.
 
     Raises:
-        ResetError: refused; the text says why.
+        ResetError: refused; the text says why. For a wrong current password it is a CredentialsError, too.
     """
     check_owner(username, ResetError)
     if not may_change_account_here(form.widget):
@@ -41,10 +41,15 @@ def show_reset_password(form: AccountForm, username: object) -> bool | None:
     if new != repeated:
         raise ResetError(texts.PASSWORDS_DIFFER)
     if not current:
-        raise ResetError(texts.CURRENT_IS_WRONG)
+        raise PasswordIncorrectError(texts.CURRENT_IS_WRONG)
     if new == current:
         raise ResetError(texts.NEW_IS_CURRENT)
-    with refusals_raised_as(ResetError):
-        call_as_user("POST", "/me/password", {"current_password": current, "new_password": new})
+    try:
+        with refusals_raised_as(ResetError):
+            call_as_user("POST", "/me/password", {"current_password": current, "new_password": new})
+    except ResetError as error:
+        if str(error) == texts.CURRENT_IS_WRONG:
+            raise PasswordIncorrectError(texts.CURRENT_IS_WRONG) from error
+        raise
     form.tell(describe_event_of_user(form.widget))
     return True

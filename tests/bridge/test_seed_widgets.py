@@ -89,6 +89,22 @@ def test_reset_password_refused(user: AppTest, current: str, new: str, repeated:
     assert successes(user) == []
 
 
+@pytest.mark.parametrize("error", ["CredentialsError", "ResetError"])
+@pytest.mark.parametrize("current", ["wrong", ""])
+def test_wrong_password_is_the_error_that_it_always_was(open_app: OpenApp, error: str, current: str) -> None:
+    script = f"""
+    import streamlit as st
+    import streamlit_bridge as stauth
+    auth = stauth.Authenticate()
+    _, _, username = auth.login()
+    try:
+        auth.reset_password(username)
+    except stauth.{error} as e:
+        st.error(e)
+    """
+    assert errors(reset(open_app(script, make_user()).run(), current, FRESH, FRESH)) == ["Password is incorrect"]
+
+
 def test_reset_password_lists_unmet_rules(user: AppTest) -> None:
     [message] = errors(reset(user, RIGHT, "short", "short"))
     assert message.splitlines() == [
