@@ -164,7 +164,7 @@ class AccountWidgets:
             two_factor_auth: ask for a mailed six-digit code first.
             clear_on_submit: empty the form once it was sent.
             key: the form's key.
-            callback: called with one dictionary after the request.
+            callback: called with one dictionary after the request; ``random_password`` in it is the third value below.
 
         Returns:
             ``(None, None, None)``, then ``(username, email, one-time password)``, the last two None where the provider

@@ -87,5 +87,6 @@ def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> For
             email if isinstance(email, str) else None,
             password if isinstance(password, str) else None,
         )
-    form.tell(describe_event(form.widget, result.username, result.email, None, None))
+    event = describe_event(form.widget, result.username, result.email, None, None)
+    form.tell(event | {"random_password": result.new_random_password})
     return result

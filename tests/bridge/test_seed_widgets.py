@@ -309,13 +309,15 @@ def test_forgot_password_hands_out_a_one_time_password(open_app: OpenApp, provid
     script = """
     import streamlit as st
     from streamlit_bridge import Authenticate
-    st.session_state["result"] = tuple(Authenticate().forgot_password("Forgot password"))
+    note = lambda event: st.session_state.update(told=event)
+    st.session_state["result"] = tuple(Authenticate().forgot_password("Forgot password", callback=note))
     """
     app = open_app(script).run()
     assert app.session_state["result"] == (None, None, None)
     fill(app, "Forgot password", "submit", Username="ada")
     password = provider.account_api.people["ada"].password
     assert app.session_state["result"] == ("ada", "ada@example.org", password)
+    assert app.session_state["told"]["random_password"] == password
 
 
 # -- update_user_details ---------------------------------------------------------
