@@ -31,7 +31,7 @@ def issue(db: Session, provider: "Provider", request: AuthorizationRequest, sess
     """Give out what a person granted: returns the parameters of the answer.
 
     Raises:
-        ExpiredError: the session or account ended at this very moment.
+        ExpiredError: the session or account ended at this very moment, a consent was taken back or the client changed.
         CannotEncrypt: the ID token cannot be encrypted as the client wants it.
     """
     if request.response_type == CODE:

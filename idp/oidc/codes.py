@@ -5,10 +5,11 @@ one redeems it. A row is written before where something has to know of the grant
 code, and an app's own rules on who is in it. Such a code is a secret whose digest is in the row.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from sqlalchemy import BigInteger, insert, select, update
+from sqlalchemy import BigInteger, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
@@ -16,6 +17,7 @@ from idp.accounts import audit, sessions
 from idp.accounts.audit import Event
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
+from idp.errors import ExpiredError
 from idp.models import AuthorizationGrant, BrowserSession, Client, User
 from idp.oidc import carried_codes, token_status
 from idp.oidc.authorization_request import AuthorizationRequest
@@ -46,11 +48,47 @@ _GRANTED = (
     "expires_at",
 )
 _OF_REDEEMING = ("redirect_uri", "code_challenge", "code_expires_at")  # of no use once a code is redeemed
-_INSERT = Prepared(insert(AuthorizationGrant), columns=(*_GRANTED, *_OF_REDEEMING, "kind", "code_digest", "created_at"))
+
+
+def _inserting(engine: str, columns: Sequence[str], at_once: Sequence[str]) -> Any:
+    """An INSERT of a grant, if it is the first of its id, its session is alive, and all it stands on is as it was.
+
+    Args:
+        columns: that are given.
+        at_once: that are this moment.
+    """
+    written = {name: value(name, AuthorizationGrant.__table__.c[name].type) for name in columns}
+    written |= dict.fromkeys(at_once, value("now", BigInteger()))
+    alive = (
+        select(*written.values())
+        .select_from(BrowserSession)
+        .join(User, User.id == BrowserSession.user_id)
+        .join(Client, Client.client_id == written["client_id"])
+        .where(
+            Client.version == value("client_version", Client.__table__.c.version.type),
+            BrowserSession.id == written["session_id"],
+            User.id == written["user_id"],
+            User.code_epoch == value("code_epoch", User.__table__.c.code_epoch.type),
+            sessions.IS_ALIVE,
+        )
+        # Whoever changes them waits for this, or this for them: PostgreSQL would let both go on, on what was before. In
+        # this order, as everybody who locks more than one.
+        .with_for_update(read=True, of=(Client, User, BrowserSession))
+    )
+    insertion = INSERTS[engine](AuthorizationGrant).from_select(list(written), alive, include_defaults=False)
+    return insertion.on_conflict_do_nothing(index_elements=["id"])
+
+
+_WRITTEN = (*_GRANTED, *_OF_REDEEMING, "kind", "code_digest")
+_WRITE = Prepared({engine: _inserting(engine, _WRITTEN, ("created_at",)) for engine in INSERTS})
 
 
 def issue_code(db: Session, provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> str:
-    """Return a code for what a person granted; at most one INSERT."""
+    """Return a code for what a person granted; at most one INSERT.
+
+    Raises:
+        ExpiredError: as `store_grant`; not for one that carries it, which is held against all that when redeemed.
+    """
     if not (provider.settings.authorization_codes == "stored" or _is_counted(request.client)):
         stands = {"code_epoch": session.code_epoch, "client_version": request.client.version}
         grant = _grant(provider, request, session) | stands
@@ -81,13 +119,37 @@ def write_grant(
     Args:
         code: what it may be redeemed with; None where there is nothing to redeem.
         kind: `implicit` where tokens of it leave at once.
+
+    Raises:
+        ExpiredError: as `store_grant`.
     """
     grant = _grant(provider, request, session)
     if code is None:
         grant["code_expires_at"] = None
     digest = crypto.digest(code) if code else None
-    _INSERT.run(db, **grant, client_id=request.client.client_id, kind=kind, code_digest=digest, created_at=clock.now())
+    store_grant(db, provider.settings, request.client, session, grant | {"kind": kind, "code_digest": digest})
     return str(grant["id"])
+
+
+def store_grant(
+    db: Session, settings: Settings, client: ClientMetadata, session: CurrentSession, grant: Mapping[str, Any]
+) -> None:
+    """Write a grant down, unless something has ended since client and session were read.
+
+    Whoever ends something ends the grants that they find: one that was written a moment later would outlive it.
+
+    Args:
+        client: whose it is, as it was when the person was asked, or their consent was looked up.
+        session: likewise.
+        grant: its columns; what is missing is empty.
+
+    Raises:
+        ExpiredError: the session or account ended, the person took back a consent, or the client was changed.
+    """
+    stands = {"client_version": client.version, "code_epoch": session.code_epoch, **sessions.alive_now(settings)}
+    written = dict.fromkeys(_WRITTEN) | dict(grant) | {"client_id": client.client_id}
+    if _WRITE.run(db, **written, **stands) == 0:
+        raise ExpiredError("The session or the app was changed just now. Go back to the app and start again.")
 
 
 def _grant(provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> dict[str, Any]:
@@ -144,31 +206,9 @@ _CLAIM = Prepared(
 )
 
 
-def _insert_carried(engine: str) -> Any:
-    """An INSERT of what a code carries, if it is the first, its session is alive, and all it stands on is as it was."""
-    columns = {name: value(name, AuthorizationGrant.__table__.c[name].type) for name in _GRANTED}
-    columns |= dict.fromkeys(("created_at", "code_claimed_at"), value("now", BigInteger()))
-    alive = (
-        select(*columns.values())
-        .select_from(BrowserSession)
-        .join(User, User.id == BrowserSession.user_id)
-        .join(Client, Client.client_id == columns["client_id"])
-        .where(
-            Client.version == value("client_version", Client.__table__.c.version.type),
-            BrowserSession.id == columns["session_id"],
-            User.id == columns["user_id"],
-            User.code_epoch == value("code_epoch", User.__table__.c.code_epoch.type),
-            sessions.IS_ALIVE,
-        )
-        # Whoever changes them waits for this, or this for them: PostgreSQL would let both go on, on what was before. In
-        # this order, as everybody who locks more than one.
-        .with_for_update(read=True, of=(Client, User, BrowserSession))
-    )
-    written = INSERTS[engine](AuthorizationGrant).from_select(list(columns), alive, include_defaults=False)
-    return written.on_conflict_do_nothing(index_elements=["id"])
-
-
-_CLAIM_CARRIED = Prepared({engine: _insert_carried(engine) for engine in INSERTS})
+_CLAIM_CARRIED = Prepared(
+    {engine: _inserting(engine, _GRANTED, ("created_at", "code_claimed_at")) for engine in INSERTS}
+)
 
 
 class PresentedCode:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from authlib.oauth2.base import OAuth2Error
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
@@ -13,7 +13,7 @@ from idp.accounts.audit import Event
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
 from idp.models import AuthorizationGrant, DeviceAuthorization
-from idp.oidc import consents, session_policy
+from idp.oidc import codes, consents, session_policy
 from idp.oidc.clients import DEVICE_CODE_GRANT, ClientMetadata
 from idp.oidc.permitted import permitted_resources, permitted_scopes
 from idp.oidc.user_codes import normal_user_code, user_code_digest
@@ -83,34 +83,35 @@ def approve(
 
     Returns:
         Whether the device may go on: not when it was answered otherwise before, or the app is full.
+
+    Raises:
+        ExpiredError: something ended meanwhile that this stands on, see `codes.store_grant`; the device waits still.
     """
     if session_policy.admit(db, provider.settings, visitor, device.client, session) is not None:
         _answer(db, device, "denied")
         return False
-    if not _answer(db, device, "approved"):
-        return _answer_to(db, provider, session, device.user_code) == "allowed"  # the button was pressed twice
     now = clock.now()
-    grant_id = crypto.new_row_id(now)
     lasts = provider.lifetime(device.client, "refresh_token") + provider.lifetime(device.client, "access_token")
-    db.execute(
-        insert(AuthorizationGrant).values(
-            id=grant_id,
-            kind="device",
-            client_id=device.client.client_id,
-            user_id=session.user_id,
-            session_id=session.id,
-            scope=" ".join(device.scopes),
-            resources=list(device.resources),
-            code_expires_at=device.expires_at,
-            auth_time=session.auth_time,
-            acr=session.acr,
-            amr=list(session.amr),
-            is_offline=device.is_offline,
-            created_at=now,
-            expires_at=max(session.expires_at, now + lasts if device.is_offline else 0),
-        )
-    )
-    db.execute(update(DeviceAuthorization).where(DeviceAuthorization.id == device.id).values(grant_id=grant_id))
+    grant = {
+        "id": crypto.new_row_id(now),
+        "kind": "device",
+        "user_id": session.user_id,
+        "session_id": session.id,
+        "scope": " ".join(device.scopes),
+        "resources": list(device.resources),
+        "code_expires_at": device.expires_at,
+        "auth_time": session.auth_time,
+        "acr": session.acr,
+        "amr": list(session.amr),
+        "is_offline": device.is_offline,
+        "expires_at": max(session.expires_at, now + lasts if device.is_offline else 0),
+    }
+    with db.begin_nested():
+        if not _answer(db, device, "approved"):
+            return _answer_to(db, provider, session, device.user_code) == "allowed"  # the button was pressed twice
+        codes.store_grant(db, provider.settings, device.client, session, grant)
+    answered = update(DeviceAuthorization).where(DeviceAuthorization.id == device.id)
+    db.execute(answered.values(grant_id=grant["id"]))
     consents.remember(db, visitor, session.user_id, device.client.client_id, device.scopes)
     audit.record(
         db,

@@ -10,11 +10,13 @@ from sqlalchemy import func, select
 
 from idp.accounts import audit, passwords, sessions, users
 from idp.accounts.visitor import OPERATOR
+from idp.errors import ExpiredError
 from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, User
-from idp.oidc import carried_codes, client_store, codes, consents
+from idp.oidc import carried_codes, client_store, codes, consents, session_policy
 from idp.oidc.authorization_request import AuthorizationRequest
+from idp.storage import database
 from tests.factories import PASSWORD
-from tests.relying_party import decode, error_of
+from tests.relying_party import decode, error_of, shown_error
 from tests.waiting import at_that_moment
 
 SECRET_KEY = "a secret key for tests"  # gitleaks:allow
@@ -248,7 +250,13 @@ def under_way(settings, app, make_client, make_user, db):
             own, settings, OPERATOR, client, replace(client, scopes=("profile", "email"))
         ),
     }
-    return SimpleNamespace(ends=ends, redeem=codes.PresentedCode(provider.settings, code, client.client_id).claim)
+
+    def store(own):
+        codes.write_grant(own, provider, asked, session, code=f"{codes.PREFIX}of a row", kind="code")
+
+    return SimpleNamespace(
+        ends=ends, redeem=codes.PresentedCode(provider.settings, code, client.client_id).claim, store=store
+    )
 
 
 @pytest.mark.parametrize("what", ["the session", "the consent", "a scope"])
@@ -262,3 +270,38 @@ def test_who_ends_it_while_it_is_redeemed_ends_what_came_of_it(settings, under_w
     at_that_moment(settings, under_way.redeem, under_way.ends[what])
     assert count_grants(db) == 1
     assert db.scalar(select(AuthorizationGrant.revoked_at)) is not None
+
+
+@pytest.mark.parametrize("what", ["the session", "the consent", "a scope"])
+def test_a_code_is_not_written_down_while_that_ends_which_it_stands_on(settings, under_way, db, what):
+    def store(own):
+        with pytest.raises(ExpiredError):
+            under_way.store(own)
+
+    at_that_moment(settings, under_way.ends[what], store)
+    assert count_grants(db) == 0
+
+
+@pytest.mark.parametrize("what", ["the session", "the consent", "a scope"])
+def test_who_ends_it_while_a_code_is_written_down_ends_that_code(settings, under_way, db, what):
+    at_that_moment(settings, under_way.store, under_way.ends[what])
+    assert count_grants(db) == 1
+    assert db.scalar(select(AuthorizationGrant.revoked_at)) is not None
+
+
+def test_who_took_their_consent_back_while_an_app_with_rules_asked_is_shown_so(
+    relying_party, ada, settings, db, monkeypatch
+):
+    rp = relying_party(is_trusted=False, max_concurrent_users=5)
+    rp.log_in()
+
+    def meanwhile(*_):
+        with database.open_session(settings) as own:
+            consents.withdraw_consent(own, OPERATOR, ada.id, rp.metadata.client_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session_policy, "admit", meanwhile)
+        assert shown_error(rp.send()).code == "expired"
+    db.rollback()
+    assert db.scalar(select(func.count()).where(AuthorizationGrant.revoked_at.is_(None))) == 0
+    assert 'id="consent-allow"' in rp.follow(rp.send()).text

@@ -17,8 +17,9 @@ from werkzeug.test import TestResponse
 from idp import crypto, worker
 from idp.accounts import sessions
 from idp.accounts.visitor import OPERATOR
+from idp.errors import ExpiredError
 from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, Client, DeviceAuthorization, SeenAssertion
-from idp.oidc import client_store, device_approval
+from idp.oidc import client_store, consents, device_approval
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.device_authorization import INTERVAL
 from idp.oidc.user_codes import ALPHABET
@@ -369,6 +370,28 @@ def test_who_answers_while_the_device_is_being_allowed_hears_how_it_ended(
     assert isinstance(seen, device_approval.WaitingDevice)
     answers = [device_approval.approve(db, provider, OPERATOR, each, seen) for each in (allowing, allowing, other)]
     assert answers == [True, True, False]
+
+
+@pytest.mark.parametrize("what", ["the session", "a consent", "the client"])
+def test_a_device_waits_still_where_something_ended_while_it_was_being_allowed(
+    device: Device, app: Flask, db: Session, settings: Settings, ada: Any, what: str
+) -> None:
+    provider, client = app.extensions["idp_provider"], device.rp.metadata
+    session_id = sessions.start_session(db, settings, OPERATOR, ada.id)[1]
+    session = sessions.find_session_by_id(db, settings, session_id)
+    assert session is not None
+    seen = device_approval.find_waiting(db, provider, OPERATOR, session, device.answer["user_code"])
+    assert isinstance(seen, device_approval.WaitingDevice)
+    if what == "the session":
+        sessions.end_session(db, OPERATOR, session_id, reason="signed_out")
+    elif what == "a consent":
+        consents.withdraw_consent(db, OPERATOR, ada.id, client.client_id)
+    else:
+        client_store.update_client(db, settings, OPERATOR, client, replace(client, scopes=("openid",)))
+    with pytest.raises(ExpiredError):
+        device_approval.approve(db, provider, OPERATOR, session, seen)
+    assert db.scalar(select(DeviceAuthorization.state)) == "waiting"
+    assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 0
 
 
 # -- Refusals ---------------------------------------------------------------------------------------
