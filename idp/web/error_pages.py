@@ -11,7 +11,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, make_response, redirect, render_template, request, url_for
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, NoResultFound, SQLAlchemyError
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import HTTPException, InternalServerError
 
@@ -217,10 +217,10 @@ def show_not_ready(error: IdpError) -> Response:
 
 def show_database_error(error: SQLAlchemyError) -> Response:
     """The database does not answer, or not soon enough; or what was asked of it is a fault of ours."""
-    if isinstance(error, IntegrityError):
-        # A conflict that no check foresaw: two did the same at once, and the second does well to try again. What
-        # the database says of it would name the values.
-        log.error("Two did the same at once (%s).", _asked())
+    if isinstance(error, IntegrityError | NoResultFound):
+        # A conflict that no check foresaw: two were at the same at once (an account was deleted while its owner looked
+        # at it), and the second does well to try again. What the database says of it would name the values.
+        log.error("Two were at the same at once (%s).", _asked())
     elif is_fault_of_storage(error):
         reason = getattr(error, "orig", None) or error
         log.error("The database does not do its work (%s): %s", _asked(), reason)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from idp.accounts.sessions import start_session
@@ -15,6 +15,7 @@ from idp.accounts.visitor import Visitor
 from idp.models import BrowserSession, User
 from idp.oidc.reached_apps import ReachedApp
 from idp.settings import Settings
+from idp.web import context
 from idp.web.pages import sessions
 from idp.web.pages.devices import describe_device
 from tests.conftest import Clock
@@ -57,6 +58,19 @@ def test_home_says_who_one_is(ada: FlaskClient) -> None:
     shown = words(ada.get("/account"))
     for value in ("Hello, Ada Lovelace", "User name ada", "ada@example.org Confirmed", "Roles editor"):
         assert value in shown
+
+
+def test_whose_account_is_deleted_while_its_page_is_made_may_look_again(
+    ada: FlaskClient, db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meanwhile(*_: Any) -> None:
+        db.execute(delete(User))
+        db.commit()
+
+    monkeypatch.setattr(context, "note_activity", meanwhile)
+    response = ada.get("/account")
+    assert (response.status_code, response.headers.get("Retry-After")) == (503, "5")
+    assert ada.get("/account").status_code == 303
 
 
 def test_home_of_somebody_with_little_to_say(client: FlaskClient, make_user: Callable[..., User]) -> None:
