@@ -1,12 +1,13 @@
 """What `idp doctor --deep` looks for: nothing after honest work, and each kind of damage when it is there."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
-from idp import crypto
+from idp import crypto, worker
 from idp.accounts import deletion, preauthorization, recovery, registration, sessions, users
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, Visitor
@@ -15,6 +16,7 @@ from idp.cli.checks import CHECKS, DEEP_CHECKS
 from idp.cli.invariants import CLOCK_SLACK, INVARIANTS, find_damage, find_offenders, tell_undamaged
 from idp.clock import DAY
 from idp.mail import messages, outbox
+from idp.oidc import client_store
 from idp.oidc.backchannel import KEPT_AFTER_END
 from tests import postgresql
 from tests.accounts.conftest import Mailbox
@@ -70,6 +72,20 @@ def test_accounts_and_registrations_that_went_honestly_break_nothing(worked, db,
     assert registration.sweep_pending(db, most=10) == 2
     assert deletion.delete_due(db, most=10) == 1
     db.commit()
+    assert broken(db, clock) == {}
+
+
+def test_lifetimes_may_become_shorter(app, db, settings, worked, clock):
+    """The last token of a chain goes earlier than those before it would have gone."""
+    party = RelyingParty(app.test_client(), worked.issuer, worked.metadata, worked.secret)
+    tokens = party.log_in(username="bob", scope="openid offline_access")
+    tokens = party.refresh(tokens.refresh_token)
+    before = client_store.get_client(db, worked.metadata.client_id)
+    client_store.update_client(db, settings, OPERATOR, before, replace(before, refresh_token_lifetime=3_600))
+    db.commit()
+    party.refresh(tokens.refresh_token)
+    clock.advance(3_601)
+    worker.sweep_all(db.get_bind())
     assert broken(db, clock) == {}
 
 

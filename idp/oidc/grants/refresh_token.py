@@ -16,7 +16,9 @@ from idp.storage.statements import Prepared, Row, value
 
 _FIND = Prepared(
     token_status.LIVING_GRANT.add_columns(
-        RefreshToken.scope.label("refresh_scope"), RefreshToken.dpop_jkt.label("refresh_dpop_jkt")
+        RefreshToken.scope.label("refresh_scope"),
+        RefreshToken.dpop_jkt.label("refresh_dpop_jkt"),
+        RefreshToken.expires_at.label("refresh_expires_at"),
     )
     .join(RefreshToken, RefreshToken.grant_id == AuthorizationGrant.id)
     .where(
@@ -42,6 +44,11 @@ _CLAIM = Prepared(
 )
 _KEEP_GRANT = Prepared(
     update(AuthorizationGrant).where(AuthorizationGrant.id == value("grant_id")).values(expires_at=value("until"))
+)
+_FORGET_SOONER = Prepared(
+    update(RefreshToken)
+    .where(RefreshToken.grant_id == value("family"), RefreshToken.expires_at > value("until"))
+    .values(expires_at=value("until"))
 )
 _KEPT_LONGER = 32  # a grant outlives its tokens by one part in so many: most refreshes need not write to it then
 _UNUSABLE = "The refresh token is unknown, expired, already used, revoked, or was issued to another client."
@@ -79,7 +86,11 @@ class RefreshTokenGrant(Grant):
         self.note_proof()
         if _CLAIM.run(db, presented=refresh_tokens.digest(token), now=now) == 0:
             raise self._refuse(token, client)
-        lasts = self.server.lifetime(client, "refresh_token") + self.server.lifetime(client, "access_token")
+        lasts_itself = self.server.lifetime(client, "refresh_token")
+        if found["refresh_expires_at"] > now + lasts_itself:
+            # Lifetimes have become shorter: a chain must not lose its last token before those that were used.
+            _FORGET_SOONER.run(db, family=found["grant_id"], until=now + lasts_itself)
+        lasts = lasts_itself + self.server.lifetime(client, "access_token")
         if found["grant_expires_at"] < now + lasts:
             _KEEP_GRANT.run(db, grant_id=found["grant_id"], until=now + lasts + lasts // _KEPT_LONGER)
         scope = " ".join(asked) or found["refresh_scope"]
