@@ -5,7 +5,7 @@ at its absolute age, at sign-out, and when the account is disabled or its passwo
 What hangs on a session (tokens of apps) is ended by listeners (`ended_sessions`), in the same transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -302,7 +302,7 @@ def end_expired(db: Session, settings: Settings, *, most: int) -> int:
     idle_since = now - settings.session_idle_lifetime
     found = _living(db, BrowserSession.last_seen_at, idle_since, most)
     if len(found) < most:
-        found = {*found, *_living(db, BrowserSession.expires_at, now, most - len(found))}
+        found = {*found, *_living(db, BrowserSession.expires_at, now, most - len(found), but=found)}
     if not found:
         return 0
     is_expired = and_(
@@ -324,12 +324,19 @@ def end_expired(db: Session, settings: Settings, *, most: int) -> int:
     return len(ended)
 
 
-def _living(db: Session, time: InstrumentedAttribute[int], until: int, most: int) -> set[str]:
+def _living(
+    db: Session, time: InstrumentedAttribute[int], until: int, most: int, *, but: Collection[str] = ()
+) -> set[str]:
     """Return the ids of sessions that have not ended and whose time lies at or before `until`, the oldest of them.
 
     Whom another worker or a sign-out is at is left to them: nobody waits for anybody (SQLite has one writer anyway).
+
+    Args:
+        but: ids that are found already: the oldest are often the same ones, and where fewer come than were asked for,
+            there are no more.
     """
-    oldest = select(BrowserSession.id).where(BrowserSession.ended_at.is_(None), time <= until).order_by(time)
+    is_over = BrowserSession.ended_at.is_(None), time <= until, BrowserSession.id.not_in(but)
+    oldest = select(BrowserSession.id).where(*is_over).order_by(time)
     return set(db.scalars(oldest.limit(most).with_for_update(skip_locked=True, key_share=True)).all())
 
 

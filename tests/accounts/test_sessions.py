@@ -1,7 +1,7 @@
 """Browser sessions: how they begin, live and end."""
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from idp import crypto, worker
 from idp.accounts import ended_sessions, passwords, sessions, users
@@ -97,6 +97,17 @@ def test_activity_keeps_a_session_alive_until_its_absolute_end(db, settings, sta
         clock.advance(DAY)
     assert sessions.find_session(db, settings, token) is None
     assert settings.session_lifetime == 30 * DAY
+
+
+def test_of_sessions_that_are_idle_or_too_old_none_waits_for_another_round(db, settings, start, clock):
+    """The oldest are both; one that was in use until now is too old only."""
+    ids = []
+    for _ in range(3):
+        ids.append(start()[1])
+        clock.advance(1)
+    clock.advance(settings.session_lifetime)
+    db.execute(update(BrowserSession).where(BrowserSession.id == ids[-1]).values(last_seen_at=int(clock.time)))
+    assert sessions.end_expired(db, settings, most=3) == 3
 
 
 def test_activity_is_noted_every_five_minutes_at_most(db, settings, start, clock, work):
