@@ -54,6 +54,7 @@ BOTH = (
     "tests.oidc.test_races",
     "tests.oidc.test_refresh_token",
     "tests.oidc.test_registration_fuzzed",
+    "tests.oidc.test_session_policy",
     "tests.storage.test_batches",
     "tests.storage.test_invariants",
     "tests.storage.test_plans",

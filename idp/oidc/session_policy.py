@@ -20,30 +20,28 @@ TOO_MANY_USERS = Refuse("access_denied", "Maximum number of concurrent users exc
 def admit(
     db: Session, settings: Settings, visitor: Visitor, client: ClientMetadata, session: CurrentSession
 ) -> Refuse | None:
-    """Apply the client's rules to somebody who is about to get a code. Most clients have none: nothing is asked then.
+    """Hold the client's rule of how many are in it against somebody who is about to get a code.
 
-    With `is_single_session`, what the person holds of this app from other browser sessions ends, and the app is told.
+    Most clients have no rules: nothing is asked then. Where one has, the next who comes waits until this one is in.
 
     Returns:
         The refusal, or None when they may come in.
     """
+    if client.max_concurrent_users is None and not client.is_single_session:
+        return None
+    # Its row is written to: of two who come at once, the second waits here until the first is counted, or can be ended.
+    db.execute(update(Client).where(Client.client_id == client.client_id).values(updated_at=Client.updated_at))
     if (
         client.max_concurrent_users is not None
         and _others(db, settings, client, session) >= client.max_concurrent_users
     ):
         audit.record(db, Event.CONCURRENT_USER_REFUSED, visitor, user_id=session.user_id, client_id=client.client_id)
         return TOO_MANY_USERS
-    if client.is_single_session:
-        _end_others(db, visitor, client, session)
     return None
 
 
 def _others(db: Session, settings: Settings, client: ClientMetadata, session: CurrentSession) -> int:
-    """Count the other people who are in the app: with a living session, and a grant that carries tokens or soon will.
-
-    The client's row is written to first: of two who come at once, the second waits here until the first is counted.
-    """
-    db.execute(update(Client).where(Client.client_id == client.client_id).values(updated_at=Client.updated_at))
+    """Count the other people in the app: with a living session, and a grant that carries tokens or soon will."""
     now = clock.now()
     is_in_use = or_(token_status.has_given_tokens(), AuthorizationGrant.code_expires_at > now)
     query = (
@@ -60,7 +58,14 @@ def _others(db: Session, settings: Settings, client: ClientMetadata, session: Cu
     return db.scalar(query) or 0
 
 
-def _end_others(db: Session, visitor: Visitor, client: ClientMetadata, session: CurrentSession) -> None:
+def end_others(db: Session, visitor: Visitor, client: ClientMetadata, session: CurrentSession) -> None:
+    """Apply the client's rule that takes each person once, to somebody who has come in.
+
+    With `is_single_session`, what they hold of this app from other browser sessions ends, and the app is told. Not
+    before they are in: whoever disables them locks the account first and then its grants, as their own grant does.
+    """
+    if not client.is_single_session:
+        return
     ended = (
         db.execute(
             update(AuthorizationGrant)

@@ -2,10 +2,12 @@
 
 import threading
 
+from sqlalchemy import select
+
 from idp.accounts import sessions, users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
-from idp.models import Client
+from idp.models import AuthorizationGrant, Client
 from idp.oidc import session_policy
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.codes import issue_code
@@ -13,6 +15,7 @@ from idp.oidc.session_policy import TOO_MANY_USERS
 from idp.storage import database
 from tests.accounts.conftest import at_once
 from tests.relying_party import RelyingParty
+from tests.waiting import at_that_moment
 
 MESSAGE = "Maximum number of concurrent users exceeded"
 
@@ -178,6 +181,25 @@ def test_the_same_browser_goes_on(relying_party, make_user):
     after = party.redeem(party.ask().code)
     assert party.is_good(before)
     assert party.is_good(after)
+
+
+def test_of_two_browsers_of_one_person_that_come_at_once_one_is_in(settings, app, make_client, make_user, db):
+    client, _ = make_client(is_single_session=True)
+    person = make_user("ada")
+    ids = [sessions.start_session(db, settings, OPERATOR, person.id)[1] for _ in range(2)]
+    db.commit()
+    here, there = (sessions.find_session_by_id(db, settings, session_id) for session_id in ids)
+    asked = AuthorizationRequest(client=client, redirect_uri=client.redirect_uris[0], scopes=("openid",))
+
+    def come(own, session):
+        assert session_policy.admit(own, settings, OPERATOR, client, session) is None
+        issue_code(own, app.extensions["idp_provider"], asked, session)
+        session_policy.end_others(own, OPERATOR, client, session)
+        return True
+
+    assert at_that_moment(settings, lambda own: come(own, here), lambda own: come(own, there))
+    living = db.scalars(select(AuthorizationGrant.session_id).where(AuthorizationGrant.revoked_at.is_(None)))
+    assert living.all() == [there.id]
 
 
 def test_an_app_without_rules_costs_nothing(relying_party, make_user, counted):

@@ -155,6 +155,7 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
         issued = authorization_issuer.issue(db, provider, asked, session)
     except CannotEncrypt as fault:
         return _tell_no(asked, Refuse(fault.error, fault.description))
+    session_policy.end_others(db, context.visitor(), asked.client, session)
     db.commit()  # what a grant stands on is locked until then: two tabs would wait for each other with their next step
     sessions.touch(db, session.id, session.last_seen_at)
     redirect_uri = asked.return_address.redirect_uri
