@@ -257,6 +257,7 @@ def _columns(person: Person, password_hash: str | None, is_email_verified: bool)
         "family_name": person.family_name or None,
         "password_hash": password_hash,
         "password_changed_at": now if password_hash else None,
+        "is_password_temporary": False,  # also where a registration is made over that an operator gave one
         "created_at": now,
         "updated_at": now,
     }

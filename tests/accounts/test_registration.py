@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from idp import crypto
-from idp.accounts import email_verification, preauthorization, registration, roles, sign_in, users
+from idp.accounts import email_verification, passwords, preauthorization, registration, roles, sign_in, users
 from idp.accounts.audit import list_events
 from idp.accounts.registration import RegistrationRules, effective_policy
 from idp.accounts.throttle import MAIL_BURST
@@ -190,6 +190,17 @@ def test_it_is_not_made_over_with_a_name_that_somebody_has(db, settings, visitor
     # Not even when the name was taken a moment ago.
     assert users.create_user_unless_taken(db, replace(ZOE, username="yan"), "hash") is None
     assert sorted(db.scalars(select(User.username))) == ["yan", "zoe"]
+
+
+def test_a_password_that_somebody_chose_is_not_temporary(db, settings, visitor, mailbox):
+    """Not even where the operator had issued one for the registration before."""
+    register(db, settings, visitor)
+    pending = db.scalar(select(User.id))
+    passwords.set_password(db, settings, OPERATOR, pending, OTHER, is_temporary=True)
+    db.commit()
+    register(db, settings, visitor)
+    verify(db, settings, visitor, mailbox)
+    assert db.scalar(select(User.is_password_temporary)) is False
 
 
 def test_roles_of_the_registration_before_do_not_stay(db, settings, visitor, mailbox):
