@@ -110,6 +110,13 @@ def test_password_is_changed_and_other_sessions_end(ada: FlaskClient, phone: Fla
     sign_in(other, "ada", NEW_PASSWORD)
 
 
+def test_password_managers_find_the_form(ada: FlaskClient) -> None:
+    """W3C, A Well-Known URL for Changing Passwords: they first look whether the answer for what is not there tells."""
+    assert location(ada.get("/.well-known/change-password")) == "/account/password"
+    nothing = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200"
+    assert ada.get(nothing).status_code == 404
+
+
 def test_a_copy_of_the_cookie_is_worthless_after_a_password_change(ada: FlaskClient) -> None:
     cookie = ada.get_cookie("idp_session")
     assert cookie is not None

@@ -34,6 +34,7 @@ from idp.web.pages import (
 
 ROUTES = (
     ("GET", "/", account.show_front_door),
+    ("GET", "/.well-known/change-password", password.lead_to_form),
     ("GET", "/register", register.show_register),
     ("POST", "/register", register.submit_register),
     ("GET", "/mail-sent", mail_sent.show_mail_sent),
