@@ -81,9 +81,11 @@ def request_change(
         message = already_registered_message(settings, owner, language)
     with trial(db, is_kept=is_admitted):
         outbox.post(db, settings, message, recipient)
-    outbox.post(
-        db, settings, messages.address_change_requested(settings, language, name=name, new_address=email), user.email
+    password_url = settings.url(one_time_links.PASSWORD_PAGE)
+    message = messages.address_change_requested(
+        settings, language, name=name, new_address=email, password_url=password_url
     )
+    outbox.post(db, settings, message, user.email)
     audit.record(db, Event.ADDRESS_CHANGE_REQUESTED, visitor, user_id=user_id)
     return email
 
@@ -182,6 +184,8 @@ def confirm_change(db: Session, settings: Settings, visitor: Visitor, token: str
     except IntegrityError:
         raise ExpiredError(sentences.ADDRESS_GONE()) from None
     name = names.full_name(before.given_name, before.family_name)
-    outbox.post(db, settings, messages.address_changed(settings, language, name=name, new_address=email), before.email)
+    password_url = settings.url(one_time_links.PASSWORD_PAGE)
+    message = messages.address_changed(settings, language, name=name, new_address=email, password_url=password_url)
+    outbox.post(db, settings, message, before.email)
     audit.record(db, Event.ADDRESS_CHANGED, visitor, user_id=before.id)
     return str(before.id)

@@ -30,7 +30,7 @@ PAGES: Mapping[str, str] = {
     INVITATION: "/register",
 }
 PARAMETER = "token"
-SIGN_IN_PAGE, RECOVERY_PAGE, ACCOUNT_PAGE = "/sign-in", "/forgot-password", "/account"
+SIGN_IN_PAGE, RECOVERY_PAGE, PASSWORD_PAGE = "/sign-in", "/forgot-password", "/account/password"
 
 _COLUMNS = (
     OneTimeLink.id,

@@ -183,9 +183,9 @@ def replace_password(
     )
     audit.record(db, event, visitor, user_id=user.id)
     sessions.end_sessions(db, visitor, user.id, reason="password_changed", except_session=keep_session)
-    account_url = settings.url(one_time_links.ACCOUNT_PAGE)
+    recovery_url = settings.url(one_time_links.RECOVERY_PAGE)
     name = names.full_name(user.given_name, user.family_name)
-    message = messages.password_changed(settings, language, name=name, account_url=account_url)
+    message = messages.password_changed(settings, language, name=name, recovery_url=recovery_url)
     outbox.post(db, settings, message, user.email)
 
 

@@ -19,6 +19,8 @@ _STYLE = """\
   .quiet, .quiet a { color: #a8afbc !important; }
   .code { background: #242831 !important; color: #eceef2 !important; }
 }"""
+_EDGE = "#858d9c"
+_LOST_IN_DARK, _LOST_IN_LIGHT = 0.05, 0.7  # luminance
 _FONT = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif"
 _PARAGRAPH = f'<p class="ink" style="margin:0 0 16px;{_FONT};font-size:16px;line-height:1.5;color:#171a21">'
 _QUIET = f'<p class="quiet" style="margin:0 0 8px;{_FONT};font-size:13px;line-height:1.5;color:#565d6b;'
@@ -115,8 +117,8 @@ def as_html(head: Letterhead, subject: str, blocks: Sequence[Block]) -> str:
 </head>
 <body class="ground" style="margin:0;padding:24px 12px;background:#f5f6f8">
 <div style="max-width:560px;margin:0 auto">
-<p class="ink" style="margin:0 0 16px;padding-left:12px;border-left:4px solid {head.accent};{_FONT};font-size:17px;\
-font-weight:600;line-height:1.4;color:#171a21">{brand}</p>
+<p class="ink" style="margin:0 0 16px;padding-left:12px;border-left:4px solid {_edge_of(head.accent)};\
+{_FONT};font-size:17px;font-weight:600;line-height:1.4;color:#171a21">{brand}</p>
 <div class="card" style="padding:28px 28px 12px;border:1px solid #dfe3ea;border-radius:12px;background:#ffffff">
 {body}
 </div>
@@ -136,10 +138,18 @@ def letters_on(colour: str) -> str:
     Args:
         colour: `#rrggbb`.
     """
+    return "#000000" if (_luminance(colour) + 0.05) ** 2 > 1.05 * 0.05 else "#ffffff"
+
+
+def _edge_of(colour: str) -> str:
+    """Return a grey where the accent itself would be lost, be it on the light card or on the dark one."""
+    return colour if _LOST_IN_DARK < _luminance(colour) < _LOST_IN_LIGHT else _EDGE
+
+
+def _luminance(colour: str) -> float:
     channels = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
-    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
-    return "#000000" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "#ffffff"
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _text_of(block: Block) -> str:
@@ -161,8 +171,8 @@ def _html_of(block: Block, accent: str) -> str:
         case Link(label, url):
             return (
                 f'<p style="margin:24px 0 12px"><a href="{escape(url)}" style="display:inline-block;padding:12px 22px;'
-                f"border-radius:8px;background:{accent};color:{letters_on(accent)};{_FONT};font-size:16px;"
-                f'font-weight:600;text-decoration:none">{escape(label)}</a></p>\n'
+                f"border:1px solid {_edge_of(accent)};border-radius:8px;background:{accent};color:{letters_on(accent)};"
+                f'{_FONT};font-size:16px;font-weight:600;text-decoration:none">{escape(label)}</a></p>\n'
                 f'{_QUIET}margin-bottom:24px;word-break:break-all">{escape(url)}</p>'
             )
         case Code(characters):

@@ -82,14 +82,14 @@ def reset_password(settings: Settings, language: str, *, name: str, username: st
     return _compose(settings, language, "reset_password", name, links=(link,), lasts=lasts, username=username)
 
 
-def password_changed(settings: Settings, language: str, *, name: str, account_url: str) -> Message:
+def password_changed(settings: Settings, language: str, *, name: str, recovery_url: str) -> Message:
     """Tell that the password was changed, by whomever.
 
     Args:
-        account_url: where the owner can look after the account.
+        recovery_url: where the owner gets another one.
     """
     moment = wording.moment(wording.choose_language(language), clock.now())
-    return _compose(settings, language, "password_changed", name, links=(account_url,), moment=moment)
+    return _compose(settings, language, "password_changed", name, links=(recovery_url,), moment=moment)
 
 
 def forgotten_usernames(settings: Settings, language: str, *, usernames: Sequence[str], sign_in_url: str) -> Message:
@@ -112,22 +112,27 @@ def confirm_new_address(settings: Settings, language: str, *, name: str, link: s
     return _compose(settings, language, "confirm_new_address", name, links=(link,), lasts=("hour", hours))
 
 
-def address_change_requested(settings: Settings, language: str, *, name: str, new_address: str) -> Message:
+def address_change_requested(
+    settings: Settings, language: str, *, name: str, new_address: str, password_url: str
+) -> Message:
     """Tell the old address that another was asked for.
 
     Args:
         new_address: which one.
+        password_url: where the owner changes the password, which ends that.
     """
-    return _compose(settings, language, "address_change_requested", name, new_address=new_address)
+    links = (password_url,)
+    return _compose(settings, language, "address_change_requested", name, links=links, new_address=new_address)
 
 
-def address_changed(settings: Settings, language: str, *, name: str, new_address: str) -> Message:
+def address_changed(settings: Settings, language: str, *, name: str, new_address: str, password_url: str) -> Message:
     """Tell the old address that it is none any more.
 
     Args:
         new_address: which one is now.
+        password_url: where the owner changes the password.
     """
-    return _compose(settings, language, "address_changed", name, new_address=new_address)
+    return _compose(settings, language, "address_changed", name, links=(password_url,), new_address=new_address)
 
 
 def one_time_code(settings: Settings, language: str, *, code: str, app_name: str, minutes: int) -> Message:

@@ -55,7 +55,18 @@ def moment(language: str, at: int) -> str:
     Args:
         at: seconds since the epoch.
     """
-    exact = datetime.fromtimestamp(at, UTC)
+    time = f"{datetime.fromtimestamp(at, UTC):%H:%M}"
+    return str(wording_of(language)["moment"]["exact"]).format(date=date(language, at), time=time)
+
+
+def date(language: str, at: int) -> str:
+    """Say on which day something was or will be, as UTC has it.
+
+    Args:
+        language: one of `languages()`.
+        at: seconds since the epoch.
+    """
+    day = datetime.fromtimestamp(at, UTC)
     words = wording_of(language)["moment"]
-    month = cast(list[str], words["months"])[exact.month - 1]
-    return str(words["exact"]).format(day=exact.day, month=month, year=exact.year, time=f"{exact:%H:%M}")
+    month = cast(list[str], words["months"])[day.month - 1]
+    return str(words["date"]).format(day=day.day, month=month, year=day.year)

@@ -248,6 +248,7 @@ def test_the_owner_is_told_of_every_change(db, settings, visitor, ada, here, mai
     mails = mailbox.all("password_changed")
     assert [mail.recipient for mail in mails] == ["ada@example.org"] * 2
     assert mails[0].subject != mails[1].subject
+    assert all(f"{settings.issuer}/forgot-password\n" in mail.text for mail in mails)
     assert all(secret not in mail.text for mail in mails for secret in (PASSWORD, NEW))
 
 

@@ -27,11 +27,11 @@ def all_messages(language: str, name: str = "Ada") -> list[Message]:
         messages.invitation(**make, link=LINK, days=7),
         messages.address_already_registered(**make, name=name, sign_in_url=LINK, recovery_url=LINK + "2"),
         messages.reset_password(**make, name=name, username="ada", link=LINK, minutes=30),
-        messages.password_changed(**make, name=name, account_url=LINK),
+        messages.password_changed(**make, name=name, recovery_url=LINK),
         messages.forgotten_usernames(**make, usernames=["ada", "lovelace"], sign_in_url=LINK),
         messages.confirm_new_address(**make, name=name, link=LINK, hours=24),
-        messages.address_change_requested(**make, name=name, new_address="new@example.org"),
-        messages.address_changed(**make, name=name, new_address="new@example.org"),
+        messages.address_change_requested(**make, name=name, new_address="new@example.org", password_url=LINK),
+        messages.address_changed(**make, name=name, new_address="new@example.org", password_url=LINK),
         messages.one_time_code(**make, code="493817", app_name="Tea Room", minutes=10),
         messages.account_deletion(**make, name=name, due=2_000_000_000, sign_in_url=LINK),
         messages.test_message(**make),
@@ -79,10 +79,10 @@ def test_every_message_says_the_same_as_text_and_as_html(language: str) -> None:
 
 def test_what_the_gaps_are_filled_with() -> None:
     told = {message.kind: message for message in all_messages("en")}
-    assert "good for 1 hour and" in told["verify_address"].text
-    assert "good for 30 minutes" in told["reset_password"].text
-    assert "good for 7 days" in told["invitation"].text
-    assert "18 May 2033, 03:33 UTC" in told["account_deletion"].text.replace("\n", " ")
+    assert "works for 1 hour, and" in told["verify_address"].text
+    assert "works for 30 minutes" in told["reset_password"].text
+    assert "works for 7 days" in told["invitation"].text
+    assert "18 May 2033 at 03:33 UTC" in told["account_deletion"].text.replace("\n", " ")
     assert "Hello Ada," in told["reset_password"].text
     assert "* lovelace" in told["forgotten_usernames"].text
     assert "493817" in told["one_time_code"].html
@@ -148,3 +148,9 @@ def test_whatever_people_are_called(name: str) -> None:
 )
 def test_letters_can_be_read_on_the_accent(colour: str, letters: str) -> None:
     assert letters_on(colour) == letters
+
+
+@pytest.mark.parametrize(("colour", "edge"), [("#2b5fd9", "#2b5fd9"), ("#fff6b0", "#858d9c"), ("#000000", "#858d9c")])
+def test_a_button_is_seen_on_light_and_dark_cards(colour: str, edge: str) -> None:
+    made = messages.invitation(Settings(brand_accent=colour), "en", link=LINK, days=7)
+    assert f"border:1px solid {edge};" in made.html

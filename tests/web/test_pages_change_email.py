@@ -35,6 +35,7 @@ def test_old_address_stands_until_the_new_one_is_confirmed(
         ("address_change_requested", "ada@example.org"),
         ("confirm_new_address", NEW),
     ]
+    assert mailbox.path("address_change_requested") == "/account/password", "who did not ask acts at once"
     link = mailbox.path("confirm_new_address")
     for _ in range(2):
         proof = signed_in.get(link)
@@ -46,6 +47,7 @@ def test_old_address_stands_until_the_new_one_is_confirmed(
     assert f"Current address {NEW} Confirmed" in words(signed_in.get(location(done)))
     assert "email-pending" not in signed_in.get("/account/email").text
     assert mailbox.kinds()[-1] == ("address_changed", "ada@example.org")
+    assert mailbox.path("address_changed") == "/account/password"
     again = press(signed_in, proof, "confirm-email-submit")
     assert again.status_code == 400
     assert 'id="link-gone"' in again.text
