@@ -39,6 +39,13 @@ def test_light_buttons_have_the_operators_colour_to_the_letter(accent: str) -> N
     assert colours.light(accent).fill == accent
 
 
+def test_a_grey_is_bright_on_dark_pages() -> None:
+    """A button in the middle of the greys looks out of use."""
+    for accent in ("#000000", "#1c1917", "#444444"):
+        assert colours.contrast(colours.parse(colours.dark(accent).fill), colours.DARK_GROUND) >= 12
+    assert colours.contrast(colours.parse(colours.dark("#00007f").fill), colours.DARK_GROUND) < 5
+
+
 def test_contrast_is_that_of_the_standard() -> None:
     assert colours.contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
     assert colours.contrast((118, 118, 118), (255, 255, 255)) == pytest.approx(4.54, abs=0.01)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import cache
 
 READABLE = 4.5
+_BRIGHT = 12  # what a grey needs on a dark page, or a button of it would look as if it were out of use
+_GREY = 24  # how far apart red, green and blue of a colour are at most that counts as one
 Colour = tuple[int, int, int]
 
 WHITE: Colour = (255, 255, 255)
@@ -39,7 +41,9 @@ def light(accent: str) -> Accent:
 @cache
 def dark(accent: str) -> Accent:
     """Return the accent for dark pages: lightened until it stands out."""
-    ink = readable(parse(accent), DARK_GROUND, towards=WHITE)
+    colour = parse(accent)
+    is_grey = max(colour) - min(colour) <= _GREY
+    ink = readable(colour, DARK_GROUND, towards=WHITE, least=_BRIGHT if is_grey else READABLE)
     return _accent(ink, DARK_GROUND, towards=WHITE)
 
 
@@ -62,10 +66,10 @@ def contrast(one: Colour, other: Colour) -> float:
     return (brighter + 0.05) / (darker + 0.05)
 
 
-def readable(colour: Colour, ground: Colour, *, towards: Colour) -> Colour:
-    """Mix `colour` with as little of `towards` as makes it readable on `ground`."""
+def readable(colour: Colour, ground: Colour, *, towards: Colour, least: float = READABLE) -> Colour:
+    """Mix `colour` with as little of `towards` as gives it a contrast of `least` to `ground`."""
     mixtures = (_mix(colour, towards, percent / 100) for percent in range(101))
-    return next((mixed for mixed in mixtures if contrast(mixed, ground) >= READABLE), towards)
+    return next((mixed for mixed in mixtures if contrast(mixed, ground) >= least), towards)
 
 
 def _accent(fill: Colour, ground: Colour, *, towards: Colour) -> Accent:
