@@ -23,6 +23,7 @@ Checked = tuple[str | None, Sentence | None]  # the value in its normal form, an
 
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-[A-Za-z0-9]{5,8})?")  # RFC 5646
 _BIRTHDATE = re.compile(r"(?P<year>[0-9]{4})(-(?P<month>[0-9]{2})-(?P<day>[0-9]{2}))?")
+_DOTTED_DATE = re.compile(r"(?P<day>[0-9]{1,2})\. ?(?P<month>[0-9]{1,2})\. ?(?P<year>[0-9]{4})")
 _PHONE = re.compile(r"\+?[0-9]([0-9 ().\-/]*[0-9])?( ?(ext\.?|x|;ext=) ?[0-9]{1,8})?")
 _URL_MOST = 500
 _READ_MOST = 2_000  # characters that are looked at at all
@@ -127,7 +128,12 @@ def _url(value: str) -> Checked:
 
 
 def _birthdate(value: str) -> Checked:
-    """A date, a year alone, or a day without its year, which is 0000 then (OIDC Core section 5.1)."""
+    """A date, a year alone, or a day without its year, which is 0000 then (OIDC Core section 5.1).
+
+    With dots, too, as much of Europe writes it: there is one way only to read that.
+    """
+    if dotted := _DOTTED_DATE.fullmatch(value):
+        value = f"{dotted['year']}-{dotted['month']:0>2}-{dotted['day']:0>2}"
     found = _BIRTHDATE.fullmatch(value)
     wrong = None, sentences.NO_DATE()
     if found is None:

@@ -127,7 +127,8 @@ BAD = [
     ("website", "ftp://example.org"),
     ("website", 'https://example.org/"onload="'),
     ("website", "https://example.org/a b"),
-    ("birthdate", "10.12.1815"),
+    ("birthdate", "10.13.1815"),
+    ("birthdate", "12/10/1815"),
     ("birthdate", "1815-13-01"),
     ("birthdate", "1900-02-29"),
     ("birthdate", "1815-00-10"),
@@ -166,6 +167,8 @@ def test_values_of_another_form_are_refused_with_a_sentence(name, value):
         ("given_name", "Jose\u0301", "José"),
         ("zoneinfo", "europe/berlin", "Europe/Berlin"),
         ("locale", "de_AT", "de-AT"),
+        ("birthdate", "10.12.1815", "1815-12-10"),
+        ("birthdate", "1. 2. 1990", "1990-02-01"),
     ],
 )
 def test_values_are_tidied(name, typed, stored):

@@ -149,7 +149,7 @@ def sections() -> tuple[tuple[Markup, tuple[Entry, ...]], ...]:
                     hint=example(value="Europe/Vienna"),
                     suggestions="time-zones",
                 ),
-                Entry("birthdate", text("profile.birthdate"), "bday", hint=example(value="1990-12-31")),
+                Entry("birthdate", text("profile.birthdate"), "bday", hint=text("profile.birthdate_hint")),
                 Entry("gender", text("profile.gender"), "sex", hint=text("profile.gender_hint")),
             ),
         ),
