@@ -103,7 +103,9 @@ def test_password_is_changed_and_other_sessions_end(ada: FlaskClient, phone: Fla
     assert 'autocomplete="new-password"' in page.text
     response = press(ada, page, "password-submit", current_password=PASSWORD, new_password=NEW_PASSWORD)
     assert location(response) == "/account/password?notice=password-changed"
-    assert "Your password is changed." in ada.get("/account/password?notice=password-changed").text
+    done = ada.get(location(response)).text
+    assert "Your password is changed." in done
+    assert 'id="notice" tabindex="-1" autofocus' in done, "it is read out first"
     assert location(phone.get("/account")).startswith("/sign-in")
     other = ada.application.test_client()
     assert press(other, other.get("/sign-in"), "login-submit", username="ada", password=PASSWORD).status_code == 422

@@ -22,7 +22,7 @@ def ada(make_user):
 
 def apps_of(page: str) -> list[list[str]]:
     """Return what the page says of the apps of each session, in its order."""
-    items = page.split("<li>\n      <div>")[1:]
+    items = page.split('<li>\n      <div class="grows">')[1:]
     return [[re.sub("<[^>]+>", "", app) for app in re.findall("<li>(.*?)</li>", item)] for item in items]
 
 

@@ -1,5 +1,6 @@
 """The registration page: every way through it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -38,7 +39,9 @@ def test_new_account_is_confirmed_and_signs_in(client: FlaskClient, mailbox: Mai
     proof = client.get(mailbox.path("verify_address"))
     confirmed = press(client, proof, "verify-email-submit")
     assert location(confirmed) == "/sign-in?notice=address-confirmed"
-    assert "your e-mail address is confirmed" in client.get(location(confirmed)).text
+    told = client.get(location(confirmed)).text
+    assert "your e-mail address is confirmed" in told
+    assert re.search(r'<input id="username" [^>]* aria-describedby="notice" autofocus>', told), "it is read out first"
     sign_in(client, "zoe", PASSWORD)
     assert "Hello, Zoë O'Neil" in words(client.get("/account"))
 

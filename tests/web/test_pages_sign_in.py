@@ -283,6 +283,9 @@ def test_prompt_login_asks_the_same_person_again(
     page = app.follow(app.send(prompt="login"))
     assert "<h1>Confirm that it is you</h1>" in page.text
     assert 'value="ada"' in page.text
+    assert "forgot-password" in page.text
+    assert "forgot-username" not in page.text
+    assert "/register" not in page.text, "who has an account and says so needs no other"
     before = client.get_cookie("idp_session")
     response = press(client, page, "login-submit", password=PASSWORD)
     after = client.get_cookie("idp_session")
