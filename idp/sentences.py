@@ -74,9 +74,7 @@ PASSWORD_SHORT = Wording(
 )
 PASSWORD_LONG = Wording("password_long", "Use at most {most} characters.")
 PASSWORD_OWN = Wording("password_own", "Do not use your own name, user name or address as the password.")
-PASSWORD_EASY = Wording(
-    "password_easy", "This password is easy to guess: add another word or two that do not belong together."
-)
+PASSWORD_EASY = Wording("password_easy", "This password is easy to guess: add an unrelated word or two.")
 PASSWORD_SAME = Wording("password_same", "New and current passwords are the same.")
 PASSWORD_WRONG = Wording("password_wrong", "Password is incorrect.")
 PASSWORD_FORMER = Wording(
@@ -97,12 +95,10 @@ ADDRESS_HAS_ACCOUNT = Wording(
 )
 ROLE_BEYOND_APP = Wording("role_beyond_app", "This app may not give the role {role}.")
 ROLE_MALFORMED = Wording("role_malformed", "{role} is no role name: use letters, digits and . : _ - (64 at most).")
-SIGN_IN_REFUSED = Wording(
-    "sign_in_refused", "This user name and password do not belong together. Check both and try again."
-)
+SIGN_IN_REFUSED = Wording("sign_in_refused", "This user name and password do not match. Check both and try again.")
 ADDRESS_UNVERIFIED = Wording(
     "address_unverified",
-    "Your e-mail address is not confirmed yet. Open the link in the mail that we sent you, then sign in.",
+    "Your e-mail address is not confirmed yet. Open the link in the e-mail that we sent you, then sign in.",
 )
 ADDRESS_SAME = Wording("address_same", "New and current values are the same.")
 ADDRESS_GONE = Wording("address_gone", "This address belongs to another account by now.")

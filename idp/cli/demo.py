@@ -233,7 +233,7 @@ def _tell(loaded: Settings, apps: Sequence[DemoApp], users: Sequence[DemoUser], 
     click.echo()
     output.table(
         ("open this", ""),
-        [*((app.name, app.url) for app in apps), ("Provider", loaded.issuer), ("Mailbox", loaded.url("/outbox"))],
+        [*((app.name, app.url) for app in apps), ("Provider", loaded.issuer), ("Outbox", loaded.url("/outbox"))],
     )
     click.echo()
     output.table(

@@ -75,7 +75,7 @@ def test_wrong_password_says_so_kindly_and_keeps_the_name(demo_app: str, page: P
     page.goto(f"{demo_app}/tastings")
     click_sign_in(page)
     fill_in(page, password="not the password")
-    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    expect(page.get_by_role("alert")).to_contain_text("do not match")
     assert page.locator("#username").input_value() == "ada"
     assert page.locator("#password").input_value() == ""
     fill_in(page)
@@ -124,7 +124,7 @@ def test_a_disabled_user_is_out_of_every_app(second_app: str, house: House, page
     expect(page.get_by_text("Your session has ended")).to_be_visible()
     click_sign_in(page)
     fill_in(page, "eve")
-    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    expect(page.get_by_role("alert")).to_contain_text("do not match")
 
 
 def test_signing_out_everywhere_on_the_account_page(second_app: str, house: House, page: Page) -> None:

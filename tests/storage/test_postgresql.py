@@ -218,7 +218,7 @@ def test_a_wrong_password_is_refused_and_its_evidence_is_kept(
     party = relying_party()
     page = party.follow(party.send())
     answer = party.submit(page, "login-submit", username="ADA", password="not the password")
-    assert "do not belong together" in answer.text
+    assert "do not match" in answer.text
     events = db.scalars(select(AuditEvent.event).where(AuditEvent.user_id == user.id)).all()
     assert "account:sign_in:refuse" in events
 

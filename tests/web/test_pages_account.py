@@ -10,13 +10,14 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from idp import clock as provider_clock
 from idp.accounts.sessions import start_session
 from idp.accounts.visitor import Visitor
 from idp.models import BrowserSession, User
 from idp.oidc.reached_apps import ReachedApp
 from idp.settings import Settings
 from idp.web import context
-from idp.web.pages import sessions
+from idp.web.pages import moments, sessions
 from idp.web.pages.devices import describe_device
 from tests.conftest import Clock
 from tests.factories import PASSWORD
@@ -280,6 +281,20 @@ def test_ending_this_very_session_signs_out(ada: FlaskClient, phone: FlaskClient
 def test_times_are_said_in_words(ada: FlaskClient, clock: Any, seconds: int, sentence: str) -> None:
     clock.advance(seconds)
     assert f">{sentence}</time>" in ada.get("/account/sessions").text
+
+
+def test_of_long_ago_the_day_is_said() -> None:
+    for language, sentence in (("en", "on 18 May 2033"), ("de", "am 18. Mai 2033")):
+        with provider_clock.stopped_at(lambda: 2_000_000_000.0 + 60 * 86_400), asked_in(language):
+            assert f">{sentence}</time>" in moments.moment(2_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "span"), [(60, "1 minute"), (3_600, "60 minutes"), (7_200, "2 hours"), (30 * 86_400, "30 days")]
+)
+def test_spans_are_said_in_words(seconds: int, span: str) -> None:
+    with asked_in("en"):
+        assert moments.span(seconds) == span
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ def test_old_address_stands_until_the_new_one_is_confirmed(
 ) -> None:
     assert location(ask(signed_in)) == "/account/email?notice=address-requested"
     page = words(signed_in.get("/account/email?notice=address-requested"))
-    assert "We have sent a mail to the new address." in page
-    assert f"Current address ada@example.org Confirmed New address {NEW} Waits for confirmation" in page
+    assert "We have sent an e-mail to the new address." in page
+    assert f"Current address ada@example.org Confirmed New address {NEW} Waiting for confirmation" in page
     assert sorted(mailbox.kinds()) == [
         ("address_change_requested", "ada@example.org"),
         ("confirm_new_address", NEW),

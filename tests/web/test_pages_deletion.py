@@ -1,6 +1,7 @@
 """Taking one's data along, and leaving for good, or not after all."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -51,7 +52,10 @@ def test_deletion_is_asked_for_and_revoked(signed_in: FlaskClient, mailbox: Mail
     assert mailbox.kinds() == [("account_deletion", "ada@example.org")]
     for path in ("/account", "/account/profile", "/account/delete", "/account/sessions"):
         page = signed_in.get(path)
-        assert "Your account will be deleted in 7 days, on" in words(page)
+        assert re.search(r"Your account will be deleted in 7 days, on \d+ [A-Z][a-z]+ 20\d\d *\.", words(page))
+    assert "<h1>Your account will be deleted</h1>" in signed_in.get("/account/delete").text
+    in_german = signed_in.get("/account", headers={"Accept-Language": "de"})
+    assert re.search(r"Ihr Konto wird in 7 Tagen \(am \d+\. \S+ 20\d\d *\) gelöscht\.", words(in_german))
     assert "delete-submit" not in signed_in.get("/account/delete").text
     kept = press(signed_in, page, "keep-account")
     assert location(kept) == "/account?notice=account-kept"

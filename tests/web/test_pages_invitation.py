@@ -47,7 +47,7 @@ def test_invitation_proves_the_address(
         page = browser.get(link)
         assert 'value="zoe@example.org"' in page.text
         assert "readonly" in page.text
-        assert "the address that you were invited with" in page.text
+        assert "You were invited at this address" in page.text
     weak = press(browser, page, "register-submit", **{**PERSON, "password": "zoe"})
     assert weak.status_code == 422
     assert 'name="token"' in weak.text, "the invitation is not lost"

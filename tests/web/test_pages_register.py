@@ -33,8 +33,8 @@ def test_fields_have_their_autocomplete(client: FlaskClient) -> None:
 def test_new_account_is_confirmed_and_signs_in(client: FlaskClient, mailbox: Mailbox) -> None:
     response = press(client, client.get("/register"), "register-submit", **PERSON, password=PASSWORD)
     page = client.get(location(response))
-    assert "Look into your mailbox" in page.text
-    assert "A mail is on its way to zoe@example.org" in words(page)
+    assert "Check your mailbox" in page.text
+    assert "An e-mail is on its way to zoe@example.org" in words(page)
     assert mailbox.kinds() == [("verify_address", "zoe@example.org")]
     proof = client.get(mailbox.path("verify_address"))
     confirmed = press(client, proof, "verify-email-submit")
@@ -52,7 +52,7 @@ def test_known_address_gets_the_same_answer(
     make_user(email="zoe@example.org")
     response = press(client, client.get("/register"), "register-submit", **PERSON, password=PASSWORD)
     assert location(response).startswith("/mail-sent?letter=")
-    assert "A mail is on its way to zoe@example.org" in words(client.get(location(response)))
+    assert "An e-mail is on its way to zoe@example.org" in words(client.get(location(response)))
     assert db.scalar(select(func.count()).select_from(User)) == 1
     assert mailbox.kinds() == [("address_already_registered", "zoe@example.org")]
 
@@ -157,7 +157,7 @@ def test_app_narrows_who_may_register(client: FlaskClient, relying_party: Callab
 def test_app_admits_domains(client: FlaskClient, relying_party: Callable[..., RelyingParty]) -> None:
     app = relying_party(client, registration_domains=("example.com", "example.net"))
     page = app.follow(app.send(prompt="create"))
-    assert "Only addresses of these domains can register here: example.com, example.net" in page.text
+    assert "Here you can only register with an address of these domains: example.com, example.net" in page.text
     refused = press(client, page, "register-submit", **PERSON, password=PASSWORD)
     assert refused.status_code == 403
     assert "Email domain is not allowed to register" in refused.text
@@ -183,7 +183,7 @@ def test_listed_addresses_register_once_where_only_they_may(
 ) -> None:
     browser = make_app(replace(settings, registration="preauthorized")).test_client()
     page = browser.get("/register")
-    assert "Only addresses that were listed beforehand can register." in page.text
+    assert "You can only register with an address that was listed beforehand." in page.text
     refused = press(browser, page, "register-submit", **PERSON, password=PASSWORD)
     assert refused.status_code == 403
     assert "not pre-authorized" in refused.text

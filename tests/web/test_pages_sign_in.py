@@ -62,7 +62,7 @@ def test_unknown_wrong_and_disabled_look_the_same(
         assert f'value="{name}"' in page.text, "the name is kept"
         pages.append(page.text.replace(f'value="{name}"', ""))
     assert len(set(pages)) == 1
-    assert "do not belong together" in pages[0]
+    assert "do not match" in pages[0]
     assert 'role="alert"' in pages[0]
     assert 'aria-describedby="form-faults" autofocus' in pages[0], "the password has the focus and says why"
     assert "wrong" not in pages[0], "a password is never sent back"

@@ -86,7 +86,7 @@ def test_who_is_signed_in_stays_so(client: FlaskClient, make_user: Callable[...,
     make_user(is_email_verified=False)
     sign_in(client)
     response = press(client, client.get("/account/email"), "resend-submit")
-    assert "If the address of ada still waits" in words(client.get(location(response)))
+    assert "If the address of ada is not confirmed yet" in words(client.get(location(response)))
     response = press(client, client.get(mailbox.path("verify_address")), "verify-email-submit")
     assert location(response) == "/account?notice=address-proven"
     assert "ada@example.org Confirmed" in words(client.get("/account"))
@@ -114,7 +114,7 @@ def test_signing_in_too_early_says_what_is_missing(registered: FlaskClient, mail
     assert "<h1>Confirm your address first</h1>" in page.text
     sent = press(registered, page, "resend-submit")
     page = registered.get(location(sent))
-    assert "The mail was sent again." in page.text
+    assert "The e-mail was sent again." in page.text
     assert "<h1>Confirm your address first</h1>" in page.text
     assert [kind for kind, _ in mailbox.kinds()] == ["verify_address", "verify_address"]
 
@@ -122,7 +122,7 @@ def test_signing_in_too_early_says_what_is_missing(registered: FlaskClient, mail
 def test_wrong_password_does_not_tell_that_an_account_waits(registered: FlaskClient) -> None:
     page = press(registered, registered.get("/sign-in"), "login-submit", username="zoe", password="wrong")
     assert page.status_code == 422
-    assert "do not belong together" in page.text
+    assert "do not match" in page.text
 
 
 def test_app_is_not_lost_by_signing_in_too_early(
@@ -191,4 +191,4 @@ def test_mailbox_page_says_nothing_that_a_link_brought(registered: FlaskClient, 
         page = stranger.get(path)
         assert page.status_code == 200
         assert "zoe" not in page.text.replace(own, "")
-        assert "If there is something to be said to you" in page.text
+        assert "If there is anything for you" in page.text

@@ -1,4 +1,4 @@
-"""Look into your mailbox: said after everything that ends in a mail, in the same words whoever asked.
+"""Check your mailbox: said after everything that ends in a mail, in the same words whoever asked.
 
 What was typed goes to the page sealed, and for this browser only: it is no address in a URL that others may read, and
 nobody can make the page say something by a link.

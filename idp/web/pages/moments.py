@@ -1,4 +1,4 @@
-"""Times and spans in words: pages know no time zone, so they say how long ago something was."""
+"""Times and spans in words: pages know no time zone, so they say how long ago something was, or on which day."""
 
 from datetime import UTC, datetime
 
@@ -6,9 +6,11 @@ from markupsafe import Markup
 
 from idp import clock
 from idp.clock import DAY
-from idp.web.texts import text
+from idp.mail import wording
+from idp.web.texts import language, text
 
 _MINUTE, _HOUR = 60, 3_600
+_COUNTED_MOST = 60 * DAY  # of what was before, the day says more than how many there were since
 
 
 def moment(at: int) -> Markup:
@@ -23,19 +25,19 @@ def until(at: int) -> Markup:
     """Say how far ahead something is, and on which day."""
     exact = datetime.fromtimestamp(at, UTC)
     day = Markup('<time datetime="{}" title="{}">{}</time>').format(
-        exact.isoformat(), f"{exact:%Y-%m-%d %H:%M} UTC", f"{exact:%Y-%m-%d}"
+        exact.isoformat(), f"{exact:%Y-%m-%d %H:%M} UTC", _date(at)
     )
     days = -(-(at - clock.now()) // DAY)
     return text("moment.within_a_day", day=day) if days <= 1 else text("moment.in_days", count=days, day=day)
 
 
-def span(seconds: int) -> Markup:
+def span(seconds: int) -> str:
     """Say how long something is."""
     if seconds >= 2 * DAY:
-        return text("moment.span_days", count=seconds // DAY)
+        return wording.span(_language(), "day", seconds // DAY)
     if seconds >= 2 * _HOUR:
-        return text("moment.span_hours", count=seconds // _HOUR)
-    return text("moment.span_minutes", count=-(-seconds // _MINUTE))
+        return wording.span(_language(), "hour", seconds // _HOUR)
+    return wording.span(_language(), "minute", -(-seconds // _MINUTE))
 
 
 def ago(at: int) -> Markup:
@@ -53,4 +55,15 @@ def ago(at: int) -> Markup:
         return text("moment.hours", count=seconds // _HOUR)
     if seconds < 2 * DAY:
         return text("moment.day")
-    return text("moment.days", count=seconds // DAY)
+    if seconds < _COUNTED_MOST:
+        return text("moment.days", count=seconds // DAY)
+    return text("moment.on_day", day=_date(at))
+
+
+def _date(at: int) -> str:
+    return wording.date(_language(), at)
+
+
+def _language() -> str:
+    """Return the language in which mails name days and spans."""
+    return wording.choose_language(language())

@@ -17,7 +17,7 @@ def show_register() -> None:
     try:
         email, _, _ = auth.register_user(captcha=captcha, two_factor_auth=code)
         if email:
-            st.success("Registered. The mailbox has the link.", icon=":material/check_circle:")
+            st.success("Registered. The link is in the outbox.", icon=":material/check_circle:")
     except BridgeError as error:
         st.error(error)
 
