@@ -82,6 +82,22 @@ def test_home_of_somebody_with_little_to_say(client: FlaskClient, make_user: Cal
         assert value in shown
 
 
+def test_names_that_run_from_right_to_left_are_set_apart(
+    client: FlaskClient, make_user: Callable[..., User], relying_party: Callable[..., RelyingParty]
+) -> None:
+    """Else their parts, and what stands beside them, change places; `strong` is set apart by the style sheet."""
+    name = "רבקה (Rivka) כהן"
+    make_user("رفقة", given_name="רבקה (Rivka)", family_name="כהן", email="rivka@example.org")
+    sign_in(client, "رفقة")
+    home = client.get("/account").text
+    for shown in (f"<strong>{name}</strong>", f"<bdi>{name}</bdi>", "<bdi>رفقة</bdi>"):
+        assert shown in home
+    app = relying_party(client, is_trusted=False)
+    consent = app.follow(app.send(scope="openid profile")).text
+    for shown in (f"<strong>{name}</strong> <bdi>(رفقة)</bdi>", f"<bdi>{name}</bdi>"):
+        assert shown in consent
+
+
 def test_account_pages_mark_where_one_is(ada: FlaskClient) -> None:
     for path in ("/account", "/account/profile", "/account/password", "/account/apps", "/account/sessions"):
         page = ada.get(path).text

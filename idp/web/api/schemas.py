@@ -53,7 +53,7 @@ PROFILE_TEXTS = {
     "picture": "Web address of a picture.",
     "website": "Web address of a site of theirs.",
     "gender": "As the person says it.",
-    "birthdate": "YYYY-MM-DD, or 0000-MM-DD, or YYYY.",
+    "birthdate": "YYYY-MM-DD, or 0000-MM-DD, or YYYY; DD.MM.YYYY is taken as the first.",
     "zoneinfo": "Time zone, such as Europe/Berlin.",
     "locale": "Language tag, such as en-GB.",
     "phone_number": "Telephone number, in the international form.",
