@@ -56,7 +56,8 @@ class RequestGone(ExpiredError):
     """
 
     def __init__(self, client: ClientMetadata | None, *, detail: str = "") -> None:
-        super().__init__(sentences.REQUEST_GONE(), detail=detail)
+        said = sentences.REQUEST_OVER(app=client.client_name) if client else sentences.REQUEST_GONE()
+        super().__init__(said, detail=detail)
         self.client = client
 
 

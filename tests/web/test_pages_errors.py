@@ -250,6 +250,8 @@ def test_a_request_that_is_over_leads_back_in_its_own_browser_only(
     gone = app.browser.get(path, query_string=query)
     assert '<code id="error-code">expired</code>' in gone.text
     assert back_to(gone) == HOME
+    assert "Go back to Weather app; if you are not signed in there, start again." in words(gone)
+    assert "another browser" not in words(gone), "it is this one, as after its button to go back"
     stranger = app.browser.application.test_client()  # type: ignore[attr-defined]
     elsewhere = stranger.get(path, query_string=query)
     assert elsewhere.status_code == 400
