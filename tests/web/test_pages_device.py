@@ -133,6 +133,7 @@ def test_guesses_are_throttled_and_honest_ones_cost_nothing(
     refused = type_code(signed_in, "BBBB-BBBB")
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) > 0
+    assert 'aria-describedby="user_code-hint form-faults"' in refused.text, "it is read out with the field"
     assert type_code(signed_in, code).status_code == 429, "nor is the right one looked at any more"
 
 

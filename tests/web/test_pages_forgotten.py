@@ -106,6 +106,7 @@ def test_asking_without_end_waits(
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) >= 1
     assert 'value="ada@example.org"' in refused.text
+    assert 'aria-describedby="form-faults" autofocus' in refused.text, "it is read out first"
 
 
 def test_user_name_is_mailed(client: FlaskClient, make_user: Callable[..., User], mailbox: Mailbox) -> None:

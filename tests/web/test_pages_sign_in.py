@@ -89,6 +89,7 @@ def test_too_many_attempts_wait(
     assert page.status_code == 429
     assert page.headers["Retry-After"] == "30"
     assert "Please wait 30 seconds" in page.text
+    assert 'aria-describedby="form-faults" autofocus' in page.text, "it is read out first"
     assert 'value="ada"' in page.text
     clock.advance(30)
     assert location(press(browser, page, "login-submit", username="ada", password=PASSWORD)) == "/account"
