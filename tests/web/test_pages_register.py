@@ -37,6 +37,7 @@ def test_new_account_is_confirmed_and_signs_in(client: FlaskClient, mailbox: Mai
     assert "An e-mail is on its way to zoe@example.org" in words(page)
     assert mailbox.kinds() == [("verify_address", "zoe@example.org")]
     proof = client.get(mailbox.path("verify_address"))
+    assert "Press the button to confirm that zoe@example.org is your e-mail address." in words(proof)
     confirmed = press(client, proof, "verify-email-submit")
     assert location(confirmed) == "/sign-in?notice=address-confirmed"
     told = client.get(location(confirmed)).text

@@ -6,6 +6,7 @@ from flask import Response
 
 from idp.accounts import email_verification
 from idp.errors import ExpiredError, Throttled
+from idp.models import User
 from idp.oidc.interaction import Interaction
 from idp.web import context, forms, texts
 from idp.web.pages import mail_sent, mailed_link
@@ -16,10 +17,6 @@ from idp.web.texts import text
 
 def show_verify_email() -> Response:
     """Show one button: programs that scan mail open links, but send no forms."""
-    try:
-        email_verification.peek_verification(context.database(), mailed_link.token())
-    except ExpiredError:
-        return mailed_link.gone(remedy="verify")
     return _button()
 
 
@@ -63,7 +60,12 @@ def submit_resend() -> Response:
 
 
 def _button(faults: Faults = NO_FAULTS, status: int = 200) -> Response:
-    return page("verify_email.html", status, token=mailed_link.token(), faults=faults)
+    db, token = context.database(), mailed_link.token()
+    try:
+        link = email_verification.peek_verification(db, token)
+    except ExpiredError:
+        return mailed_link.gone(remedy="verify")
+    return page("verify_email.html", status, token=token, email=db.get_one(User, link.user_id).email, faults=faults)
 
 
 def _resend_form(
