@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from flask import Response, make_response, redirect
+from flask import Response
 
 from idp.accounts import passwords, sessions
 from idp.accounts.sessions import CurrentSession
@@ -27,7 +27,8 @@ from idp.web.texts import text
 
 def lead_to_form() -> Response:
     """Lead to the form from the address where password managers look for it (W3C, a well-known URL for that)."""
-    return make_response(redirect(context.settings().url("/account/password"), 303))
+    found = {"Location": context.settings().url("/account/password"), "Cache-Control": "no-store"}
+    return Response(status=303, headers=found)
 
 
 def show_password() -> Response:
