@@ -40,7 +40,7 @@ def may_change_account() -> bool:
 
 
 def call_as_user(method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
-    """Make a call with the signed-in user's token.
+    """Make a call with the signed-in user's token; what it has mailed is in the browser's language.
 
     Parameters:
         method, path, body: see ``call_account_api``.
@@ -52,6 +52,8 @@ def call_as_user(method: str, path: str, body: Mapping[str, object] | None = Non
     if token is None or metadata_url is None:
         raise ScopeMissing("there is no access token")
     memory = open_shared_memory()
+    if body is not None:
+        body = _in_language(body)
     try:
         return call_account_api(memory.client, memory.read_metadata(metadata_url), token, method, path, body)
     except SessionEnded:
@@ -105,9 +107,8 @@ def call_as_app(
     """
     memory = open_shared_memory()
     metadata = memory.read_metadata(_require_setting("server_metadata_url"))
-    language = st.context.locale if is_mailed else None
-    if language:
-        body = {**body, "language": language[:LONGEST_LANGUAGE]}
+    if is_mailed:
+        body = _in_language(body)
     for is_last in (False, True):
         token = _find_token(scope)
         try:
@@ -121,6 +122,12 @@ def call_as_app(
             _note_refusal(_recall_grant(scope), refusal)
             raise
     raise AssertionError("unreachable")
+
+
+def _in_language(body: Mapping[str, object]) -> Mapping[str, object]:
+    """Add the browser's language, for whatever the call has mailed."""
+    language = st.context.locale
+    return {**body, "language": language[:LONGEST_LANGUAGE]} if language else body
 
 
 def _find_token(scope: str) -> str:

@@ -84,6 +84,18 @@ def test_language_of_mails(open_app: OpenApp, provider: FakeProvider) -> None:
     app.context = {"locale": "de-AT", "url": "http://localhost:8501/"}
     fill(app.run(), "Forgot password", "submit", Username="ada")
     assert provider.account_api.calls[-1][2]["language"] == "de-AT"
+    user = open_app("seed_widgets", make_user())
+    user.context = app.context
+    values = {
+        "Current password": "correct horse",
+        "New password": "a new password",
+        "Repeat password": "a new password",
+    }
+    fill(user.run(), "Reset password", "submit", **values)
+    assert provider.account_api.calls[-1][1:] == (
+        "/me/password",
+        {"current_password": "correct horse", "new_password": "a new password", "language": "de-AT"},
+    )
 
 
 def test_request_that_is_still_worked_on(open_app: OpenApp, provider: FakeProvider) -> None:
