@@ -185,7 +185,8 @@ def set_password(username: str, password_stdin: bool, temporary: bool) -> None:
         user = users.get_user(db, username)
     password = secret_input.read_new_password(password_stdin)
     with open_ready() as (settings, db):
-        passwords.set_password(db, settings, OPERATOR, user.id, password, is_temporary=temporary)
+        language = user.locale or "en"
+        passwords.set_password(db, settings, OPERATOR, user.id, password, is_temporary=temporary, language=language)
     output.note(f"Set a {'temporary' if temporary else 'new'} password for {user.username}; all their sessions ended.")
 
 

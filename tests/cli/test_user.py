@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from idp import settings
@@ -12,7 +13,7 @@ from idp.accounts import data_export, ended_sessions, sessions, sign_in, users
 from idp.accounts.visitor import Visitor
 from idp.cli import output
 from idp.errors import SignInRefused
-from idp.models import AuthorizationGrant, BrowserSession
+from idp.models import AuthorizationGrant, BrowserSession, MailMessage
 from tests.cli.conftest import PASSWORD, Run
 
 NEW_PASSWORD = "another quite unguessable phrase"
@@ -204,6 +205,11 @@ def test_set_password_ends_sessions(ada: str, succeed: Run, run: Run, database: 
     user = users.get_user(database, "ada")
     assert not sessions.list_sessions(database, settings.load(), user.id)
     assert _sign_in(database, NEW_PASSWORD)
+    user.locale = "de-AT"
+    database.commit()
+    succeed("user", "set-password", "ada", "--password-stdin", stdin=PASSWORD)
+    subjects = database.scalars(select(MailMessage.subject)).all()
+    assert sorted(subjects) == ["Ihr Passwort wurde geändert", "Your password was changed"]
 
 
 def test_a_temporary_password_must_be_changed(ada: str, succeed: Run, database: Session) -> None:
