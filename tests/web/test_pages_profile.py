@@ -114,6 +114,14 @@ def test_suggestions_are_good_values(signed_in: FlaskClient) -> None:
         assert press(signed_in, page, "profile-submit", locale=tag).status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("typed", "tag"), [("Deutsch", "de"), ("deutsch (österreich)", "de-AT"), ("中文", "zh"), (" suomi", "fi-FI")]
+)
+def test_a_language_may_be_called_by_its_name(signed_in: FlaskClient, db: Session, typed: str, tag: str) -> None:
+    press(signed_in, signed_in.get("/account/profile"), "profile-submit", locale=typed)
+    assert db.scalar(select(User.locale)) == tag
+
+
 def test_page_stays_light(signed_in: FlaskClient) -> None:
     page = signed_in.get("/account/profile")
     files = [signed_in.get(path) for path in ("/brand/pages.css", "/brand/theme.css", "/brand/icon.svg")]

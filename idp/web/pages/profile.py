@@ -1,5 +1,6 @@
 """What people tell about themselves, for apps that ask: all of it freewill."""
 
+import re
 from dataclasses import dataclass
 from functools import cache, partial
 from zoneinfo import available_timezones
@@ -53,6 +54,9 @@ LANGUAGES = (
     ("zh-CN", "中文（简体）"),
     ("zh-TW", "中文（繁體）"),
 )
+# What people call a language rather than its tag: its name here, or the name without the country.
+_TAGS = {re.split(" ?[(（]", name)[0].casefold(): tag.partition("-")[0] for tag, name in LANGUAGES}
+_TAGS |= {name.casefold(): tag for tag, name in LANGUAGES}
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ def submit_profile() -> Response:
     form = partial(_form, session, typed)
     if faults := faults_of_token():
         return form(faults, 400)
+    typed["locale"] = _TAGS.get(typed["locale"].strip().casefold(), typed["locale"])
     # What was there before and was not touched is not checked again: an import may have brought it.
     changes = {name: value for name, value in typed.items() if value != (known[name] or "")}
     try:
@@ -141,7 +146,13 @@ def sections() -> tuple[tuple[Markup, tuple[Entry, ...]], ...]:
         (
             text("profile.section_person"),
             (
-                Entry("locale", text("profile.locale"), "language", hint=example(value="de-AT"), suggestions="locales"),
+                Entry(
+                    "locale",
+                    text("profile.locale"),
+                    "language",
+                    hint=text("profile.locale_hint"),
+                    suggestions="locales",
+                ),
                 Entry(
                     "zoneinfo",
                     text("profile.zoneinfo"),
