@@ -7,8 +7,6 @@ import streamlit as st
 
 from streamlit_bridge import Authenticate
 
-st.set_page_config(page_title="Tea House", page_icon=":material/local_cafe:", layout="centered")
-
 auth = Authenticate()
 page = st.navigation(
     [
@@ -18,6 +16,7 @@ page = st.navigation(
         st.Page("views/office.py", title="Office", icon=":material/admin_panel_settings:", url_path="office"),
     ]
 )
+st.set_page_config(page_title=f"{page.title} · Tea House", page_icon=":material/local_cafe:", layout="centered")
 auth.account_menu()
 auth.watch()
 page.run()
