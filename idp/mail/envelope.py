@@ -11,6 +11,7 @@ from email.utils import format_datetime, parseaddr
 import idna
 
 from idp.mail.outbox import check_recipient
+from idp.mail.wording import JOINERS
 from idp.settings import Settings
 
 NOBODY = "nobody@localhost"  # the sender where no mail server asks for one
@@ -75,7 +76,7 @@ def compose(
 def sender_of(settings: Settings) -> Address:
     """Return who sends mail; the brand's name stands where the setting names nobody."""
     name, address = parseaddr(settings.mail_from or NOBODY)
-    plain = "".join(c if c.isprintable() else " " for c in name or settings.brand_name)
+    plain = "".join(c if c.isprintable() or c in JOINERS else " " for c in name or settings.brand_name)
     return Address(plain, addr_spec=address)
 
 

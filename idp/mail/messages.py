@@ -197,7 +197,7 @@ def _greeting(words: Any, name: str | None) -> Iterator[Block]:
     if name is None:
         return
     spoken = _line(name, NAME_MOST)
-    is_billboard = not spoken or _BILLBOARD.search(spoken)
+    is_billboard = not spoken or _BILLBOARD.search("".join(c for c in spoken if c not in wording.JOINERS))
     yield Paragraph(words["frame"]["greeting_nobody" if is_billboard else "greeting"].format(name=spoken))
 
 
@@ -212,5 +212,6 @@ def _blocks(words: Any, links: Sequence[str], shown: Block | None, filling: dict
 
 def _line(value: str, most: int) -> str:
     """Return a value as one tidy line: no control characters, no line breaks, nothing that turns text around."""
-    plain = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") else c for c in value)
+    unfit = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    plain = "".join(" " if unicodedata.category(c) in unfit and c not in wording.JOINERS else c for c in value)
     return " ".join(plain.split())[:most]

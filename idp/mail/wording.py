@@ -9,6 +9,7 @@ from typing import Any, cast
 
 FOLDER = Path(__file__).parent / "texts"
 FALLBACK = "en"
+JOINERS = "\u200c\u200d"  # unseen, but Persian and Indic words, and emojis, are other ones without them
 
 
 @cache

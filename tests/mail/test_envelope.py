@@ -11,7 +11,9 @@ from idp.mail.envelope import Envelope, compose
 from idp.mail.outbox import check_recipient
 from idp.settings import Settings
 
-SETTINGS = Settings(smtp_host="mail.example.org", mail_from="login@example.org", brand_name='Tea "House", Grüße')
+SETTINGS = Settings(
+    smtp_host="mail.example.org", mail_from="login@example.org", brand_name='Tea "House", Grüße, آی\u200cتی'
+)
 HEADERS = {
     "From",
     "To",
@@ -69,7 +71,7 @@ def test_a_subject_is_one_line(subject: str) -> None:
 def test_the_sender_is_named_after_the_brand() -> None:
     mail = read(make())
     [sender] = mail["From"].addresses
-    assert (sender.display_name, sender.addr_spec) == ('Tea "House", Grüße', "login@example.org")
+    assert (sender.display_name, sender.addr_spec) == (SETTINGS.brand_name, "login@example.org")
     assert make().sender == "login@example.org"
 
 

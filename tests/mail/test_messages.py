@@ -122,13 +122,25 @@ def _greetings(name: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["Win at spam.example", "http://x", "www.x", "a@b.c", "call: 123", "see //x", "", " ", "x\\y"]
+    "name",
+    [
+        "Win at spam.example",
+        "http://x",
+        "www.x",
+        "a@b.c",
+        "call: 123",
+        "see //x",
+        "",
+        " ",
+        "x\\y",
+        "a\u200d.\u200db.co",
+    ],
 )
 def test_a_name_that_advertises_is_left_out(name: str) -> None:
     assert list(_greetings(name)) == ["Hello,"]
 
 
-@pytest.mark.parametrize("name", ["Ada", "J. R. R. Tolkien", "Żółć O'Neill-Smith", "李小龍"])
+@pytest.mark.parametrize("name", ["Ada", "J. R. R. Tolkien", "Żółć O'Neill-Smith", "李小龍", "علی\u200cرضا"])
 def test_a_name_of_a_person_is_not(name: str) -> None:
     assert list(_greetings(name)) == [f"Hello {name},"]
 
