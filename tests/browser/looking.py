@@ -59,6 +59,11 @@ def sign_in(page: Page, username: str = "ada", password: str = PASSWORD) -> None
     page.press("#password", "Enter")
 
 
+def wait_for_focus(page: Page, element: str) -> None:
+    """Wait until what a page gives the focus has it: a busy browser does that a moment after all has loaded."""
+    page.wait_for_function("element => document.activeElement.id === element", arg=element)
+
+
 def open_page(open_context: Callable[..., BrowserContext], window: str) -> Page:
     """Open a page in one of the windows."""
     page = open_context(**WINDOWS[window]).new_page()

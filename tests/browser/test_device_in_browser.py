@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from idp import clock
 from idp.models import ClientLogo, User
 from idp.oidc.clients import DEVICE_CODE_GRANT, ClientMetadata
-from tests.browser.looking import WINDOWS, check, open_page, sign_in
+from tests.browser.looking import WINDOWS, check, open_page, sign_in, wait_for_focus
 
 pytestmark = pytest.mark.browser
 
@@ -79,7 +79,7 @@ def test_a_device_is_connected(
 
     page = open_page(open_context, window)
     page.goto(live_server + "/device")
-    assert page.evaluate("document.activeElement.id") == "user_code"
+    wait_for_focus(page, "user_code")
     check(page, "device code")
     page.fill("#user_code", "aaaa")
     page.press("#user_code", "Enter")

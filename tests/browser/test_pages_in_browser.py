@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from idp.models import User
-from tests.browser.looking import LOOKS, WINDOWS, Look, check, open_page, sign_in
+from tests.browser.looking import LOOKS, WINDOWS, Look, check, open_page, sign_in, wait_for_focus
 from tests.factories import EVERY_CLAIM, PASSWORD
 
 pytestmark = pytest.mark.browser
@@ -69,15 +69,15 @@ def test_enter_signs_in_and_cancel_goes_back(
     make_user()
     page = open_context().new_page()
     page.goto(app_url(scope="openid"))
-    assert page.evaluate("document.activeElement.id") == "username"
+    wait_for_focus(page, "username")
     page.click("button[value=cancel]")
     page.wait_for_url(f"{callback}?error=access_denied*")
 
     page.goto(app_url(scope="openid", login_hint="ada"))
-    assert page.evaluate("document.activeElement.id") == "password"
+    wait_for_focus(page, "password")
     sign_in(page, password="wrong")
     assert "Error:" in page.title()
-    assert page.evaluate("document.activeElement.id") == "password"
+    wait_for_focus(page, "password")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     page.click("#consent-allow")
@@ -105,6 +105,7 @@ def test_account_is_looked_after_by_keyboard(
     page.keyboard.type(NEW_PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url("**/account/password?notice=password-changed")
+    wait_for_focus(page, "notice")
     page.click("#sign-out")
     page.wait_for_url("**/signed-out")
     page.go_back()
@@ -138,7 +139,7 @@ def test_what_is_wrong_with_a_form_takes_the_focus_and_leads_to_the_fields(
     page.fill("#username", "two words")
     page.press("#username", "Enter")
     page.wait_for_selector("#form-faults")
-    assert page.evaluate("document.activeElement.id") == "form-faults"
+    wait_for_focus(page, "form-faults")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "email"
