@@ -154,7 +154,7 @@ def _prehash(password: str) -> bytes:
 def _derived_key(secret_key: str, purpose: str) -> bytes:
     """One key a purpose (RFC 5869), so that a value made for one use is worthless in another."""
     if not secret_key:
-        raise NotReadyError("This instance has no secret key yet: run `idp init`, or set IDP_SECRET_KEY.")
+        raise NotReadyError("There is no secret key: run `idp init` if this instance is new; otherwise bring it back.")
     return HKDF(SHA256(), length=32, salt=None, info=b"streamlit-idp " + purpose.encode()).derive(secret_key.encode())
 
 
@@ -175,8 +175,8 @@ def unseal(secret_key: str, purpose: str, sealed: str) -> str:
         return Fernet(key).decrypt(sealed).decode()
     except (InvalidToken, ValueError):  # the latter for what is not ASCII
         raise NotReadyError(
-            "The secret key does not fit this database: restore the instance's own `secret_key` file "
-            "(or IDP_SECRET_KEY) that belongs to it."
+            "The secret key does not fit this database: restore the instance's own `secret_key` file (or "
+            "IDP_SECRET_KEY) that belongs to it. Where it is lost for good: `idp keys rotate --now --new-secret-key`."
         ) from None
 
 

@@ -110,6 +110,7 @@ REQUEST_GONE = Wording(
     "This sign-in was started in another browser, is completed, or has waited too long; or cookies are switched off. "
     "Go back to the app and start again.",
 )
+CHANGED_JUST_NOW = Wording("changed_just_now", "Something that this depends on has changed just now. Please try again.")
 REQUEST_OVER = Wording(
     "request_over",
     "This sign-in is completed, or has waited too long. Go back to {app}; if you are not signed in there, start again.",

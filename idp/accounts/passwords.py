@@ -49,12 +49,10 @@ def check_new_password(
     if len(password) > MOST:
         unmet.append(sentences.PASSWORD_LONG(most=MOST))
         raise PasswordRefused(unmet, field)
-    from zxcvbn import zxcvbn  # noqa: PLC0415 - word lists of 12 MB, which most processes never need
-
     folded = password.casefold()
     if any(len(word) >= 4 and word in folded and len(word) * 2 > len(folded) for word in words) or folded in words:
         unmet.append(sentences.PASSWORD_OWN())
-    elif password and zxcvbn(_estimated(password), user_inputs=words)["score"] < settings.password_min_score:
+    elif password and _score(password, words) < settings.password_min_score:
         unmet.append(sentences.PASSWORD_EASY())
     if unmet:
         raise PasswordRefused(unmet, field)
@@ -318,11 +316,23 @@ def _wrong(db: Session, visitor: Visitor, user_id: str, refused: Event) -> Inval
     return InvalidInputError({"current_password": [sentence]})
 
 
+def _score(password: str, words: list[str]) -> int:
+    """Return how hard a password is to guess, from 0 to 4.
+
+    Args:
+        words: that attackers try first.
+    """
+    from zxcvbn import zxcvbn  # noqa: PLC0415 - word lists of 12 MB, which most processes never need
+
+    beginning = _estimated(password)
+    rest = _estimated(password[len(beginning) : _ESTIMATED])  # where the beginning was cut
+    return max(int(zxcvbn(part, user_inputs=words)["score"]) for part in (beginning, rest) if part)
+
+
 def _estimated(password: str) -> str:
     """Return as much of a password as is estimated soon.
 
-    Signs such as `4` and `@` are read as letters, in every combination: a password of many such signs is cut behind
-    those that make it strong by themselves.
+    Signs such as `4` and `@` are read as letters, in every combination: it is cut where there are too many of them.
     """
     from zxcvbn.matching import L33T_TABLE, relevant_l33t_subtable  # noqa: PLC0415 - as where it is called
 

@@ -15,6 +15,7 @@ import click
 
 from idp import crypto, settings
 from idp.accounts import registration
+from idp.accounts.roles import fault_of_role
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
@@ -63,9 +64,23 @@ USERS = (
 )
 
 
+def _check_roles(_context: click.Context, _option: click.Parameter, roles: Sequence[str]) -> Sequence[str]:
+    for role in roles:
+        if fault := fault_of_role(role):
+            raise click.BadParameter(str(fault))
+    return roles
+
+
 @click.command
 @click.argument("script", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--role", "role_names", multiple=True, metavar="ROLE", help="One user more, who has it; may be repeated.")
+@click.option(
+    "--role",
+    "role_names",
+    multiple=True,
+    metavar="ROLE",
+    callback=_check_roles,
+    help="One user more, who has it; may be repeated.",
+)
 @click.option("--port", type=PORT, default=8000, show_default=True, help="The provider's port.")
 @click.option("--app-port", type=PORT, default=8501, show_default=True, help="The app's port.")
 @click.option(
@@ -102,6 +117,8 @@ def command(
         raise click.UsageError("Each part needs a port of its own.")
     demo_script = find_demo_script()
     users = (*USERS, *(DemoUser(role.replace(":", "."), role, "", (role,)) for role in dict.fromkeys(role_names)))
+    if len({user.username for user in users}) < len(users):
+        raise click.UsageError("Users are called as their role is, and two would have one name: leave out a --role.")
     for each in ports:
         check_free(HOST, each)
     before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}

@@ -21,7 +21,10 @@ from idp.settings import SECRET_KEY_NAME, TOML_NAME, Settings
 from idp.storage.database import open_engine, open_session
 
 WITHOUT_DATABASE = "run `idp init` if this instance is new, and `idp restore` if it had one"
-WITHOUT_KEY = "Run `idp init` if this instance is new; otherwise bring it back, or set IDP_SECRET_KEY."
+WITHOUT_KEY = (
+    "Run `idp init` if this instance is new; otherwise bring it back, or set IDP_SECRET_KEY. Where it is lost for "
+    "good, put another one there, and run `idp keys rotate --now --new-secret-key`."
+)
 SIDE_NAMES = ("-wal", "-shm", "-journal")  # of files that belong to SQLite's file beside them, and to no other
 
 

@@ -108,7 +108,10 @@ def rotate(is_now: bool, new_secret_key: bool, yes: bool, as_json: bool) -> None
     if is_now:
         for consequence in _consequences(clients):
             output.note(consequence)
-        output.note(f"Running servers learn of it within {RELOAD_EVERY} seconds; restart them to have it at once.")
+        if new_secret_key:
+            output.note("Start the provider again: one that runs with the old secret key refuses everything.")
+        else:
+            output.note(f"Running servers learn of it within {RELOAD_EVERY} seconds; restart them to have it at once.")
 
 
 def _consequences(clients: Sequence[ClientMetadata]) -> Iterator[str]:

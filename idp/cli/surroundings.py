@@ -6,6 +6,7 @@ import socket
 import ssl
 import urllib.request
 from dataclasses import replace
+from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from idp.mail import queue
 from idp.mail.outbox_folder import folder_of
 from idp.mail.smtp import SmtpTransport
 from idp.mail.transport import Unreachable
-from idp.models import AuditEvent, LogoutNotice, ParkedRequest, Throttle
+from idp.models import AuditEvent, Client, LogoutNotice, ParkedRequest, Throttle
 from idp.oidc import client_store
 from idp.setting_rules import is_loopback
 from idp.settings import Settings
@@ -51,11 +52,11 @@ def check_worker(loaded: Settings) -> Finding:
         ends = [db.scalar(select(func.min(column))) for column in (ParkedRequest.expires_at, Throttle.available_at)]
     oldest = min((end for end in ends if end is not None), default=clock.now())
     if clock.now() - oldest > SWEPT_WITHIN:
-        told = f"nothing was swept for {(clock.now() - oldest) // 3_600} hours"
+        told = f"nothing was swept for {_hours(clock.now() - oldest)}"
         return Finding(
             "warning", told, "Does one run? `idp serve` has one, unless told --no-worker; or run `idp worker`."
         )
-    return Finding("ok", "sweeps what has expired")
+    return Finding("ok", "nothing waits to be swept")
 
 
 def check_mail(loaded: Settings) -> Finding:
@@ -104,21 +105,32 @@ def _fault_of_mail_server(loaded: Settings) -> str | None:
 def check_sign_outs(loaded: Settings) -> Finding:
     """Look for apps that wait for word of a sign-out, or never had it."""
     with database_of(loaded) as db:
-        of_app = select(LogoutNotice.client_id, func.count(), func.min(LogoutNotice.created_at))
-        found = {
-            state: db.execute(of_app.where(LogoutNotice.state == state).group_by(LogoutNotice.client_id)).all()
-            for state in ("waiting", "failed")
-        }
-        names = {client.client_id: client.client_name for client in client_store.list_clients(db)}
+        of_app = (
+            select(Client.client_name, func.count(), func.min(LogoutNotice.created_at))
+            .join(LogoutNotice, LogoutNotice.client_id == Client.client_id)
+            .group_by(Client.client_id, Client.client_name)
+        )
+        waiting = db.execute(of_app.where(LogoutNotice.state == "waiting")).all()
+        failed = db.execute(of_app.where(LogoutNotice.state == "failed")).all()
     now = clock.now()
-    late = [f"{names[app]} waits for {count}" for app, count, since in found["waiting"] if now - since > NOTICE_WAITS]
-    lost = [f"{names[app]} was never told of {count}" for app, count, _ in found["failed"]]
+    late = [f"{app} waits for {_sign_outs(count)}" for app, count, since in waiting if now - since > NOTICE_WAITS]
+    lost = [f"{app} was never told of {_sign_outs(count)}" for app, count, _ in failed]
     if late or lost:
         advice = (
-            "Correct `backchannel_logout_uri` (`idp client update`), or mend the app: the log of the worker says why."
+            "The worker's log says why: correct `backchannel_logout_uri` (`idp client update`), or mend the app. Where "
+            "it says nothing, no `idp worker` runs. What was given up shows here for a week."
         )
         return Finding("warning", "\n".join((*late, *lost)), advice)
     return Finding("ok", "every app was told")
+
+
+def _sign_outs(count: int) -> str:
+    return f"{count} sign-out" if count == 1 else f"{count} sign-outs"
+
+
+def _hours(seconds: int) -> str:
+    hours = seconds // 3_600
+    return {0: "less than an hour", 1: "an hour"}.get(hours, f"{hours} hours")
 
 
 def check_throttles(loaded: Settings) -> Finding:
@@ -146,7 +158,7 @@ def check_backup(loaded: Settings) -> Finding:
     with database_of(loaded) as db:
         last = db.scalar(select(func.max(AuditEvent.at)).where(AuditEvent.event == Event.BACKED_UP.value))
     if last is not None and clock.now() - last <= BACKUP_AGE:
-        return Finding("ok", f"the last one was made {(clock.now() - last) // 3_600} hours ago")
+        return Finding("ok", f"the last one was made {_hours(clock.now() - last)} ago")
     told = "none was made yet" if last is None else f"the last one was made {(clock.now() - last) // DAY} days ago"
     advice = "Run `idp backup` every night: a copy that other programs make of SQLite's file in use may be broken."
     return Finding("warning", told, advice)
@@ -185,7 +197,7 @@ def check_issuer(loaded: Settings) -> Finding:
         )
     except OSError as fault:
         return _why_no_answer(url, getattr(fault, "reason", None) or fault)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, HTTPException):
         told = f"{url} answers, but is no provider's"
         return Finding("fault", told, "Something else answers there: compare IDP_ISSUER with what the proxy passes on.")
     if issuer != loaded.issuer:

@@ -115,13 +115,16 @@ class ClientKeys:
             fetch_anew: ask again although some are kept, unless that was done a moment ago.
 
         Raises:
-            JwtRefused: it has none, or they cannot be fetched.
+            JwtRefused: it has none, they cannot be fetched, or are of a kind that was accepted once.
         """
         if client.jwks is not None:
             kept = self._registered.get(client.client_id)
             if kept is None or kept[0] != client.version:
                 make_room(self._registered)
-                kept = self._registered[client.client_id] = (client.version, import_keys(client.jwks))
+                try:
+                    kept = self._registered[client.client_id] = (client.version, import_keys(client.jwks))
+                except ValueError:
+                    raise JwtRefused("cannot be checked: the client's keys are not accepted any more") from None
             return kept[1]
         if client.jwks_uri is None:
             raise JwtRefused("cannot be checked: the client has registered no keys")

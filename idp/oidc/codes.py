@@ -12,7 +12,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from sqlalchemy import BigInteger, select, update
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock, crypto, sentences
 from idp.accounts import audit, sessions
 from idp.accounts.audit import Event
 from idp.accounts.sessions import CurrentSession
@@ -149,7 +149,7 @@ def store_grant(
     stands = {"client_version": client.version, "code_epoch": session.code_epoch, **sessions.alive_now(settings)}
     written = dict.fromkeys(_WRITTEN) | dict(grant) | {"client_id": client.client_id}
     if _WRITE.run(db, **written, **stands) == 0:
-        raise ExpiredError("The session or the app was changed just now. Go back to the app and start again.")
+        raise ExpiredError(sentences.CHANGED_JUST_NOW())
 
 
 def _grant(provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from idp import clock
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import SYSTEM, Visitor
+from idp.errors import NotReadyError
 from idp.models import Client, SigningKey
 from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY, generate_key, list_keys, load_keys, store_key
 from idp.settings import Settings
@@ -108,10 +109,15 @@ def revoke_all(
         The id of the new key, by algorithm.
 
     Raises:
-        NotReadyError: the secret key does not fit, and nobody said that it is new.
+        NotReadyError: the secret key does not fit, and nobody said that it is new; or it does, and somebody said so.
     """
     if not is_secret_key_new:
         load_keys(db, settings)
+    elif _opens_old_keys(db, settings):
+        raise NotReadyError(
+            "The secret key is still the one that the signing keys are sealed with: put another one in its place "
+            "first, or leave out --new-secret-key."
+        )
     fresh = [generate_key(algorithm) for algorithm in ALGORITHMS]
     for algorithm in ALGORITHMS:
         _lock(db, algorithm)
@@ -121,6 +127,14 @@ def revoke_all(
     for pair in fresh:
         store_key(db, settings, visitor, pair, "active")
     return {pair.algorithm: pair.kid for pair in fresh}
+
+
+def _opens_old_keys(db: Session, settings: Settings) -> bool:
+    try:
+        load_keys(db, settings)
+    except NotReadyError:
+        return False
+    return True
 
 
 def remove_unneeded(db: Session, settings: Settings, visitor: Visitor) -> int:

@@ -165,7 +165,8 @@ def _authorization(request: AuthorizationRequest, facts: Facts, is_consent_given
     """Did the person allow it?
 
     What allows it is the remembered consent of whoever is signed in now, never the parked request's own note: another
-    person may have signed in since.
+    person may have signed in since. Where they have to be asked anew (prompt=consent, an app that any program may pass
+    for), that note is needed besides.
     """
     if "consent" in request.prompt and not facts.is_consented:
         return AskConsent(Reason.CONSENT_REQUESTED)
@@ -183,5 +184,5 @@ _SILENT_REFUSALS: dict[type[Step], Refuse] = {
     ChangePassword: Refuse("interaction_required", "The person has to change their password."),
     OfferToKeepAccount: Refuse("interaction_required", "The person has asked for their account to be deleted."),
     ChooseAccount: Refuse("account_selection_required", "The person would have to choose an account."),
-    AskConsent: Refuse("consent_required", "The person has not allowed this yet."),
+    AskConsent: Refuse("consent_required", "The person would have to be asked."),
 }

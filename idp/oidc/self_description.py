@@ -33,8 +33,8 @@ def read(
         raise InvalidInputError({"software_statement": ["Nobody's software statements are accepted here."]})
     wanted = client_document.read(document, base, client_document.OF_SOFTWARE)
     kept = tuple(each for each in wanted.grant_types if each in grant_types)
-    if wanted.grant_types and not kept:
-        foreign = wanted.grant_types[0]
+    foreign = next((each for each in wanted.grant_types if each not in grant_types), None)
+    if foreign is not None and not {*kept} - {"refresh_token"}:
         told = f"{foreign!r} is not for software that registers itself: choose from {', '.join(GRANT_TYPES)}."
         raise InvalidInputError({"grant_types": [told]})
     asked = wanted.scopes if document.get("scope") is not None else base.scopes

@@ -66,7 +66,7 @@ def is_of_standby(fault: BaseException | None) -> bool:
 def _refuse_other_letters(connection: Any, _record: Any) -> None:
     """Refuse a database that has no place for people's names: each would fail where it is written, or be bytes."""
     encoding = connection.info.parameter_status("server_encoding")
-    if encoding != "UTF8":
+    if encoding not in ("UTF8", None):  # some poolers do not pass it on
         connection.close()
         raise NotReadyError(
             f"The database is in {encoding}, which has not all letters: make one with `CREATE DATABASE ... ENCODING "

@@ -220,7 +220,7 @@ def show_database_error(error: SQLAlchemyError) -> Response:
     if isinstance(error, IntegrityError | NoResultFound):
         # A conflict that no check foresaw: two were at the same at once (an account was deleted while its owner looked
         # at it), and the second does well to try again. What the database says of it would name the values.
-        log.error("Two were at the same at once (%s).", _asked())
+        log.error("Two were at the same at once (%s).", _asked(), exc_info=isinstance(error, NoResultFound))
     elif is_fault_of_storage(error):
         reason = getattr(error, "orig", None) or error
         log.error("The database does not do its work (%s): %s", _asked(), reason)

@@ -63,7 +63,8 @@ def test_a_password_made_to_keep_the_estimate_busy_is_estimated_by_its_beginning
     dictionary_match = matching.dictionary_match
     monkeypatch.setattr(matching, "dictionary_match", counted)
     assert unmet("4@8({[<369&#!1/|0$5+7%24@8({[<36") == (), "which is strong all the same"
-    assert len(looks) < 70
+    assert len(looks) < 140
+    assert unmet("1|7!+({4@ correct horse battery") == (), "and so is what has them in front"
 
 
 def test_the_least_score_is_a_setting():

@@ -83,6 +83,12 @@ def test_an_app_that_is_not_there_is_refused(run: Run, script: str) -> None:
     assert run("demo", script).exit_code == 2
 
 
+@pytest.mark.parametrize(("role", "told"), [("Team Lead", "'Team Lead'"), ("", "''"), ("ada", "leave out a --role")])
+def test_a_role_that_can_be_nobodys_is_refused(run: Run, role: str, told: str) -> None:
+    refused = run("demo", "--role", role)
+    assert (refused.exit_code, told in refused.stderr) == (2, True)
+
+
 def test_an_app_of_ones_own_runs_where_it_is_and_finds_its_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +103,7 @@ def test_an_app_of_ones_own_runs_where_it_is_and_finds_its_secrets(
     assert secrets == [home, work, work / "pages", throw_away]  # what tells it of the provider counts most
     assert ("run", str(work / "pages" / "main.py")) in flags
     assert ("--server.fileWatcherType", "auto") in flags
+    assert ("--server.baseUrlPath", "") in flags
     assert child.folder == work
 
 

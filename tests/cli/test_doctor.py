@@ -22,9 +22,10 @@ import pytest
 from sqlalchemy import Engine, event, text, update
 from sqlalchemy.orm import Session
 
-from idp import clock
+from idp import clock, settings
 from idp.cli import checks
 from idp.cli.checks import CHECKS, KEY_AGE, KEY_DELAY
+from idp.cli.surroundings import check_backup, check_issuer
 from idp.clock import DAY
 from idp.models import LogoutNotice, Throttle
 from idp.oidc import keys
@@ -270,6 +271,19 @@ def test_what_answers_at_the_issuer_is_no_provider(
     answer["body"] = ["Welcome!"]
     found = _findings(run)["issuer"]
     assert (found["verdict"], "no provider's" in found["told"]) == ("fault", True)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def greet() -> None:
+            caller, _ = other.accept()
+            with caller:
+                caller.recv(10_000)
+                caller.sendall(b"SSH-2.0-OpenSSH_9\r\n")
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        found = check_issuer(Settings(issuer=f"http://127.0.0.1:{other.getsockname()[1]}"))
+        thread.join()
+    assert (found.verdict, "no provider's" in found.told) == ("fault", True)
     answer["status"] = 502
     found = _findings(run)["issuer"]
     assert (found["verdict"], "answers 502" in found["told"]) == ("warning", True)
@@ -307,7 +321,8 @@ def test_an_app_that_hears_of_no_sign_out(instance: Path, run: Run, succeed: Run
     database.add(LogoutNotice(id="failed", state="failed", created_at=1, **notice))
     database.commit()
     found = _findings(run)["sign-outs"]
-    assert (found["verdict"], found["told"]) == ("warning", "Wiki waits for 1\nWiki was never told of 1")
+    assert found["verdict"] == "warning"
+    assert found["told"] == "Wiki waits for 1 sign-out\nWiki was never told of 1 sign-out"
 
 
 @pytest.mark.parametrize(("age", "verdict"), [(1_800, "ok"), (9_000, "warning")])
@@ -319,18 +334,19 @@ def test_nothing_is_swept_where_no_worker_runs(
     assert _findings(run)["worker"]["verdict"] == verdict
 
 
-def test_backups_that_nobody_makes(
-    instance: Path, run: Run, succeed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert _findings(run)["backup"]["verdict"] == "ok", "a provider to try out needs none"
-    monkeypatch.setenv("IDP_ISSUER", "https://login.example.invalid")
-    assert _findings(run)["backup"]["told"] == "none was made yet"
+def test_backups_that_nobody_makes(instance: Path, succeed: Run, tmp_path: Path, monkeypatch) -> None:
+    assert check_backup(settings.load()).verdict == "ok", "a provider to try out needs none"
+    monkeypatch.setenv("IDP_ISSUER", "https://login.example.org")
+    loaded = settings.load()
+    assert check_backup(loaded).told == "none was made yet"
     succeed("backup", str(tmp_path / "backup.tar"))
-    assert _findings(run)["backup"]["verdict"] == "ok"
+    assert check_backup(loaded).told == "the last one was made less than an hour ago"
     now = clock.now()
+    with clock.stopped_at(lambda: now + 2 * 3_600):
+        assert check_backup(loaded).told == "the last one was made 2 hours ago"
     with clock.stopped_at(lambda: now + 9 * DAY):
-        found = _findings(run)["backup"]
-    assert (found["verdict"], found["told"]) == ("warning", "the last one was made 9 days ago")
+        found = check_backup(loaded)
+    assert (found.verdict, found.told) == ("warning", "the last one was made 9 days ago")
 
 
 def test_a_logo_that_is_not_there(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,7 +380,7 @@ def test_a_database_that_takes_no_writes(instance: Path, run: Run, monkeypatch: 
 
 
 ENDLESS = """
-from sqlalchemy import Engine, event, text, update
+from sqlalchemy import text
 from idp.cli import invariants
 rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0"
 endless = invariants.Invariant("endless", "rows take for ever", lambda _: text(rows).columns(invariants.column("i")))

@@ -65,12 +65,16 @@ def test_another_secret_key_is_put_in_place(instance: Path, succeed: Run, run: R
     to = ("--redirect-uri", "https://app.example.org/cb")
     succeed("client", "add", "Signer", *to, "--id", "signer", "--auth-method", "client_secret_jwt")
     succeed("client", "add", "Shop", *to, "--subject-type", "pairwise")
+    before = succeed("keys", "list", "--json").stdout
+    assert "still the one" in run("keys", "rotate", "--now", "--new-secret-key", "--yes").stderr
+    assert succeed("keys", "list", "--json").stdout == before
     (instance / "secret_key").write_text("another secret key, of 32 characters or more")
     assert "does not fit" in run("keys", "rotate", "--now", "--yes").stderr
     assert run("keys", "rotate", "--new-secret-key").exit_code == 2
     told = succeed("keys", "rotate", "--now", "--new-secret-key", "--yes").stderr
     assert "`idp client rotate-secret signer`" in told
     assert "Shop knows people by pairwise subjects" in told
+    assert "Start the provider again" in told
     assert _states(succeed) == _each("active")
     succeed("keys", "rotate")  # they open with it
 

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from idp import settings
-from idp.cli import checks
+from idp.cli import surroundings
 from idp.errors import SettingsError
 from idp.mail import messages, outbox
 from idp.models import MailMessage
@@ -120,8 +120,8 @@ def test_list_show_and_retry(
         assert run("mail", "retry", *arguments).exit_code == 1
     assert run("mail", "show", "0" * 32).exit_code == 1
     manners.refused.clear()
-    assert "1 mail" in succeed("mail", "retry", "--failed").stderr
-    assert "1 mail" in succeed("mail", "retry", failed).stderr
+    assert "1 mail is tried again." in succeed("mail", "retry", "--failed").stderr
+    assert "1 mail is tried again." in succeed("mail", "retry", failed).stderr
     assert json.loads(succeed("worker", "--once", "--json").stdout)["mail_sent"] == 1
     assert mail_check(run)["verdict"] == "ok"
 
@@ -158,7 +158,7 @@ def test_the_doctor_looks_at_the_mail_server(
     monkeypatch.setenv("IDP_SMTP_PORT", before)
     database.execute(update(MailMessage).values(state="sent"))
     database.commit()
-    monkeypatch.setattr(checks, "is_loopback", lambda _host: False)
+    monkeypatch.setattr(surroundings, "is_loopback", lambda _host: False)
     assert "in clear" in mail_check(run)["told"]
 
 

@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from idp.models import LogoutNotice
+from idp.models import Client, LogoutNotice
 from idp.oidc import client_keys
 from idp.oidc.encryption import CONTENT_ALGORITHMS, KEY_ALGORITHMS
 from idp.oidc.outgoing import Answer
@@ -195,10 +195,12 @@ def test_a_new_key_is_fetched(encrypted, published, monkeypatch):
     assert rp.redeem(code)  # nothing was claimed for what could not be encrypted
 
 
-def test_a_key_that_nobody_could_use_is_no_fault_of_ours(encrypted):
-    number = base64url(b"\xff" * 512)  # a modulus and an exponent of 4,096 bits: read, and then refused at use
-    absurd = RSAKey.import_key({"kty": "RSA", "n": number, "e": base64url(b"\x7f" * 512), "use": "enc"})
-    rp = encrypted("id_token", "RSA-OAEP-256", key=absurd)
+def test_a_key_that_was_accepted_once_is_no_fault_of_ours(encrypted, db):
+    rp = encrypted("id_token", "RSA-OAEP-256", key=RSA_KEY)
+    number = base64url(b"\xff" * 512)  # a modulus and an exponent of 4,096 bits
+    absurd = {"kty": "RSA", "n": number, "e": base64url(b"\x7f" * 512), "use": "enc"}
+    db.execute(update(Client).values(jwks={"keys": [absurd]}, version=Client.version + 1))
+    db.commit()
     response = rp.request_tokens(rp.authorize().code)
     assert response.status_code == 400
     assert error_of(response) == "invalid_request"

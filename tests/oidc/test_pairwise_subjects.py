@@ -2,6 +2,7 @@
 
 import pytest
 
+from idp.oidc import token_issuer
 from tests.oidc.frames import query_of_frame, read_signing_out
 from tests.oidc.listening import read_logout_token
 
@@ -85,6 +86,13 @@ def test_no_two_sectors_know_a_session_by_one_name(pairwise, relying_party, app)
     known_to_all = relying_party(browser).log_in().claims["sid"]
     assert tea == also_tea
     assert len({tea, coffee, known_to_all}) == 3
+
+
+def test_a_hint_of_before_sectors_had_names_of_their_own_signs_out(pairwise, monkeypatch):
+    monkeypatch.setattr(token_issuer, "sid_of", lambda _settings, _client, session_id: session_id)
+    rp = pairwise("tea.example.org")
+    of_before = rp.log_in().id_token
+    assert rp.request_logout(id_token_hint=of_before).status_code == 303, "nobody was asked"
 
 
 def test_an_app_hears_one_name_of_a_session_until_its_end(pairwise, listening_app, send_due):

@@ -121,7 +121,7 @@ def test_page_shows_what_the_account_api_tells(weather: RelyingParty, signed_in:
         assert me[name] in shown, name
     assert me["address"]["formatted"].replace("\n", ", ") in shown
     assert " ".join(me["roles"]) in shown
-    assert "it may change your profile for you" in shown
+    assert "It may also change your profile" in shown
 
 
 def test_somebody_else_may_be_asked_instead(
@@ -225,7 +225,7 @@ def test_what_is_allowed_is_what_was_shown(
     )
     again = press(signed_in, page, "consent-allow")
     assert again.status_code == 409
-    assert "Weather app has changed since this page was opened." in words(again)
+    assert "Weather app may have changed since this page was opened." in words(again)
     assert "+44 20 7946 0000" in words(again)
     assert "while you are away" in words(again)
     assert db.scalar(select(Consent.scope)) is None

@@ -260,7 +260,7 @@ def test_what_is_allowed_is_what_was_shown(
     change_client(client_id, client_name="Toaster")
     again = press(signed_in, page, "device-allow")
     assert again.status_code == 409
-    assert "Toaster has changed since this page was opened." in words(again)
+    assert "Toaster may have changed since this page was opened." in words(again)
     assert state(db) == "waiting"
     assert location(press(signed_in, again, "device-allow")) == "/device/done?outcome=allowed"
 

@@ -119,9 +119,14 @@ def _question(parked: Interaction, session: CurrentSession, faults: Faults = NO_
         disclosures=disclosures(parked.request.scopes, parked.request.claims.names, session.user_id),
         lasts=lasts(parked.client, is_offline=parked.request.is_offline),
         described=description_of(parked.client),
-        unknown_place=_place_of(parked.request.redirect_uri) if parked.client.is_self_registered else None,
+        unknown_place=_place_of(parked.request.redirect_uri) if _is_unchecked(parked.client) else None,
         faults=faults,
     )
+
+
+def _is_unchecked(client: ClientMetadata) -> bool:
+    """Tell whether an app registered itself, and no operator has said since that they trust it."""
+    return client.is_self_registered and not client.is_trusted
 
 
 def _place_of(redirect_uri: str) -> str:

@@ -17,7 +17,7 @@ from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, page, se
 from idp.web.signing_out import leave
 
 OTHERS = "others"
-LISTED = 25  # sessions that are shown: a program may have any number, and a page is to stay below 50 KB
+LISTED = 20  # sessions that are shown: a program may have any number, and a page is to stay below 50 KB
 _ENDED_BY_USER = "ended_by_user"
 
 

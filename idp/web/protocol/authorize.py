@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from authlib.oauth2.base import OAuth2Error
 
 from idp import clock
-from idp.accounts import audit, sessions
+from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.oidc import authorization_issuer, interaction, session_policy
 from idp.oidc.authorization_request import (
@@ -136,18 +136,19 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
     db, provider = context.database(), context.provider()
     if not isinstance(step, Issue | Refuse):
         if isinstance(came, Arrival) and _is_within_a_page():
-            return _show(
-                "", "invalid_request", "What comes next is a page, which no other page can hold.", asked.client
-            )
+            told = "What comes next is a page that cannot be shown inside another one."
+            return _show("", "invalid_request", told, asked.client)
         interaction_id = came.id if isinstance(came, Interaction) else _park(asked, came)
         return see_other(context.settings().issuer + f"{PAGES[type(step)]}?{urlencode({'i': interaction_id})}")
     if isinstance(step, Issue):
         step = _if_it_can_be_encrypted(asked, step)
+    session = context.current_session()
+    if isinstance(step, Issue) and session is not None:
+        context.note_activity(session.id, session.last_seen_at)
     if isinstance(came, Interaction) and not interaction.finish(db, came.id):
         return _show("", "invalid_request", "This request has been answered already.", asked.client)
     if isinstance(step, Refuse):
         return _refuse(asked, step)
-    session = context.current_session()
     assert session is not None
     if refusal := session_policy.admit(db, context.settings(), context.visitor(), asked.client, session):
         return _tell_no(asked, refusal)
@@ -156,8 +157,6 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
     except CannotEncrypt as fault:
         return _tell_no(asked, Refuse(fault.error, fault.description))
     session_policy.end_others(db, context.visitor(), asked.client, session)
-    db.commit()  # what a grant stands on is locked until then: two tabs would wait for each other with their next step
-    sessions.touch(db, session.id, session.last_seen_at)
     redirect_uri = asked.return_address.redirect_uri
     seen = session_state_of(context.settings(), asked.client.client_id, redirect_uri, session)
     return _answer(asked.return_address, {**issued, **seen})

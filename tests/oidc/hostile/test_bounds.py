@@ -74,7 +74,7 @@ def test_a_page_of_anybody_s_takes_no_place_of_its_visitors_network(rp, db, want
         sent = rp.authorization_parameters()
         shown = rp.browser.get("/oauth/authorize", query_string=sent, headers={"Sec-Fetch-Dest": wanted})
         assert shown.status_code == 400
-        assert "no other page can hold" in shown.text
+        assert "cannot be shown inside another one" in shown.text
     assert count(db, ParkedRequest) == 0
     silent = rp.authorization_parameters(prompt="none")
     answer = rp.browser.get("/oauth/authorize", query_string=silent, headers={"Sec-Fetch-Dest": wanted})
