@@ -171,7 +171,6 @@ def hold(instance: Instance, mixed: Mixed, run: Run, rate: float, seconds: float
     threads = [threading.Thread(target=work, daemon=True) for _ in range(THREADS)]
     for thread in threads:
         thread.start()
-    _let_all_come_at_once(run, due)
     begin = time.monotonic()
 
     def send() -> None:
@@ -215,19 +214,6 @@ def hold(instance: Instance, mixed: Mixed, run: Run, rate: float, seconds: float
     for thread in threads:
         thread.join(120)
     return samples
-
-
-def _let_all_come_at_once(run: Run, due: queue.SimpleQueue[tuple[str, float] | None]) -> None:
-    """Let each thread open its connections before anything counts.
-
-    They all do so whenever the machine stands still for a moment, and what a crowd leaves behind is no growth.
-    """
-    for name in ("sso login", "userinfo"):
-        until = run.done + THREADS
-        for _ in range(THREADS):
-            due.put((name, time.monotonic()))
-        while run.done < until and not (run.failed or run.wrong):
-            time.sleep(0.05)
 
 
 def _in_threads(work: Callable[[], None], count: int) -> None:

@@ -27,8 +27,7 @@ from idp.web.texts import text
 
 def lead_to_form() -> Response:
     """Lead to the form from the address where password managers look for it (W3C, a well-known URL for that)."""
-    found = {"Location": context.settings().url("/account/password"), "Cache-Control": "no-store"}
-    return Response(status=303, headers=found)
+    return see_other("show_password")
 
 
 def show_password() -> Response:
