@@ -266,8 +266,11 @@ def test_who_redeems_while_it_ends_gets_nothing(settings, under_way, db, what):
 
 
 @pytest.mark.parametrize("what", ["the session", "the consent", "a scope"])
-def test_who_ends_it_while_it_is_redeemed_ends_what_came_of_it(settings, under_way, db, what):
-    at_that_moment(settings, under_way.redeem, under_way.ends[what])
+@pytest.mark.parametrize("beginning", ["redeem", "store"])
+def test_who_ends_it_while_it_is_redeemed_or_written_down_ends_what_came_of_it(
+    settings, under_way, db, beginning, what
+):
+    at_that_moment(settings, getattr(under_way, beginning), under_way.ends[what])
     assert count_grants(db) == 1
     assert db.scalar(select(AuthorizationGrant.revoked_at)) is not None
 
@@ -280,13 +283,6 @@ def test_a_code_is_not_written_down_while_that_ends_which_it_stands_on(settings,
 
     at_that_moment(settings, under_way.ends[what], store)
     assert count_grants(db) == 0
-
-
-@pytest.mark.parametrize("what", ["the session", "the consent", "a scope"])
-def test_who_ends_it_while_a_code_is_written_down_ends_that_code(settings, under_way, db, what):
-    at_that_moment(settings, under_way.store, under_way.ends[what])
-    assert count_grants(db) == 1
-    assert db.scalar(select(AuthorizationGrant.revoked_at)) is not None
 
 
 def test_who_took_their_consent_back_while_an_app_with_rules_asked_is_shown_so(
