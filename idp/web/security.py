@@ -45,7 +45,8 @@ def headers_beside(
         headers.remove(("X-Frame-Options", HEADERS["X-Frame-Options"]))
     if settings.is_https:
         headers.append(("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY))
-    is_public = path.startswith(_CACHEABLE) and status < 400  # a page about a fault may name a person
+    is_file = status < 300 or status == 304  # a page about a fault may name a person, and a redirect is none
+    is_public = is_file and path.startswith(_CACHEABLE)
     if "cache-control" not in own and not is_public:
         headers.append(("Cache-Control", "no-store"))
     return headers
