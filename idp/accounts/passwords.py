@@ -1,11 +1,4 @@
-"""Passwords: what a new one must be, and how one is checked, set and changed.
-
-The policy follows NIST SP 800-63B section 3.1.1: length, no rules of composition, and a list of what attackers try
-first (zxcvbn), the person's own data among it.
-"""
-
-from collections.abc import Iterable, Sequence
-from math import prod
+"""Passwords: how one is checked, set and changed. What a new one must be is in `idp.accounts.password_policy`."""
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -13,9 +6,9 @@ from sqlalchemy.orm import Session
 from idp import clock, crypto, hashing, sentences
 from idp.accounts import audit, names, one_time_links, sessions, throttle
 from idp.accounts.audit import Event
-from idp.accounts.users import Person
+from idp.accounts.password_policy import MOST, check_new_password, own_data_of
 from idp.accounts.visitor import Visitor
-from idp.errors import InvalidInputError, NotFoundError, PasswordRefused
+from idp.errors import InvalidInputError, NotFoundError
 from idp.hashing import Lane, Place
 from idp.mail import messages, outbox
 from idp.models import User
@@ -23,64 +16,7 @@ from idp.settings import Settings
 from idp.storage.lean_session import pause
 from idp.storage.statements import Prepared, value
 
-MOST = 1024
 _CHANGED_LATELY = 60  # seconds in which a button may be pressed twice
-_ESTIMATED = 32  # zxcvbn takes time that grows faster than the length: the first characters say enough
-_SPELLINGS_MOST = 32  # in which it looks for words: it takes the whole time for each, and made-up ones have hundreds
-
-
-def check_new_password(
-    settings: Settings, password: str, own_data: Iterable[str | None], field: str = "password"
-) -> None:
-    """Check a new password against the policy.
-
-    Args:
-        password: as typed.
-        own_data: what an attacker knows of the person: names, addresses.
-        field: the form field that the fault belongs to.
-
-    Raises:
-        PasswordRefused: names every unmet rule.
-    """
-    words = [part for datum in own_data if datum for part in _words(datum)]
-    unmet = []
-    if len(password) < settings.password_min_length:
-        unmet.append(sentences.PASSWORD_SHORT(least=settings.password_min_length))
-    if len(password) > MOST:
-        unmet.append(sentences.PASSWORD_LONG(most=MOST))
-        raise PasswordRefused(unmet, field)
-    folded = password.casefold()
-    if any(len(word) >= 4 and word in folded and len(word) * 2 > len(folded) for word in words) or folded in words:
-        unmet.append(sentences.PASSWORD_OWN())
-    elif password and _score(password, words) < settings.password_min_score:
-        unmet.append(sentences.PASSWORD_EASY())
-    if unmet:
-        raise PasswordRefused(unmet, field)
-
-
-def check_newcomer(settings: Settings, person: Person, password: str) -> Person:
-    """Check all that was typed for a new account at once, so that nobody has to mend a form twice.
-
-    Returns:
-        The person in their normal form.
-
-    Raises:
-        InvalidInputError: names every field with a fault, the password's unmet rules among them.
-        PasswordRefused: these alone.
-    """
-    faults: dict[str, Sequence[str]] = {}
-    try:
-        person = person.check()
-    except InvalidInputError as refusal:
-        faults |= refusal.faults
-    try:
-        check_new_password(settings, password, (person.username, person.email, person.given_name, person.family_name))
-    except PasswordRefused as refusal:
-        if not faults:
-            raise
-        faults |= refusal.faults
-    names.refuse(faults)
-    return person
 
 
 def change_password(
@@ -221,11 +157,6 @@ def require_password(
     return user
 
 
-def own_data_of(user: User) -> tuple[str | None, ...]:
-    """Return what an attacker knows of the person, for `check_new_password`."""
-    return (user.username, user.email, user.given_name, user.family_name)
-
-
 def place_of_owner(visitor: Visitor, user_id: str) -> Place:
     """Return where the password waits of somebody who has proven to own the account, now or in this browser before."""
     return Place(Lane.SURE, (user_id, visitor.network))
@@ -314,36 +245,3 @@ def _wrong(db: Session, visitor: Visitor, user_id: str, refused: Event) -> Inval
     is_changed = db.scalar(lately) is not None
     sentence = sentences.PASSWORD_FORMER() if is_changed else sentences.PASSWORD_WRONG()
     return InvalidInputError({"current_password": [sentence]})
-
-
-def _score(password: str, words: list[str]) -> int:
-    """Return how hard a password is to guess, from 0 to 4.
-
-    Args:
-        words: that attackers try first.
-    """
-    from zxcvbn import zxcvbn  # noqa: PLC0415 - word lists of 12 MB, which most processes never need
-
-    beginning = _estimated(password)
-    rest = _estimated(password[len(beginning) : _ESTIMATED])  # where the beginning was cut
-    return max(int(zxcvbn(part, user_inputs=words)["score"]) for part in (beginning, rest) if part)
-
-
-def _estimated(password: str) -> str:
-    """Return as much of a password as is estimated soon.
-
-    Signs such as `4` and `@` are read as letters, in every combination: it is cut where there are too many of them.
-    """
-    from zxcvbn.matching import L33T_TABLE, relevant_l33t_subtable  # noqa: PLC0415 - as where it is called
-
-    part = password[:_ESTIMATED]
-    while prod(map(len, relevant_l33t_subtable(part, L33T_TABLE).values())) > _SPELLINGS_MOST:
-        part = part[:-1]
-    return part
-
-
-def _words(datum: str) -> list[str]:
-    """What somebody's datum offers for guessing: itself and its parts."""
-    folded = datum.casefold()
-    parts = folded.replace("@", " ").replace(".", " ").replace("-", " ").replace("_", " ").split()
-    return [folded, *(part for part in parts if len(part) >= 3)]

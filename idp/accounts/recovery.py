@@ -8,7 +8,16 @@ from sqlalchemy import ColumnElement, RowMapping, and_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto
-from idp.accounts import audit, names, one_time_links, passwords, sessions, throttle, users
+from idp.accounts import (
+    audit,
+    known_browsers,
+    names,
+    one_time_links,
+    password_policy,
+    passwords,
+    throttle,
+    users,
+)
 from idp.accounts.audit import Event
 from idp.accounts.one_time_links import LinkInfo
 from idp.accounts.same_work import NOBODY, trial
@@ -85,7 +94,7 @@ def reset_password(
     """
     user = db.get_one(User, peek_reset(db, token).user_id)
     throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
-    passwords.check_new_password(settings, new_password, passwords.own_data_of(user), "new_password")
+    password_policy.check_new_password(settings, new_password, password_policy.own_data_of(user), "new_password")
     place = passwords.place_of_owner(visitor, user.id)
     password_hash = passwords.hash_new(db, settings, new_password, place)  # before the claim: it holds a lock
     link = one_time_links.claim_link(db, token, one_time_links.RESET_PASSWORD)
@@ -97,7 +106,7 @@ def reset_password(
         .where(User.id == link.user_id, User.email_verified_at.is_(None))
         .values(email_verified_at=clock.now())
     )
-    sessions.remember_browser(db, visitor, user.id)
+    known_browsers.remember(db, visitor, user.id)
     return user.id
 
 

@@ -19,6 +19,7 @@ from idp.accounts import (
     email_verification,
     names,
     one_time_links,
+    password_policy,
     passwords,
     preauthorization,
     throttle,
@@ -119,7 +120,7 @@ def register(
     asked_roles = _check_roles(rules, roles)
     hashing.check_room(passwords.place_of_stranger(visitor))
     throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
-    person = passwords.check_newcomer(settings, person, password)
+    person = password_policy.check_newcomer(settings, person, password)
     invitation = preauthorization.peek_invitation(db, invitation_token) if invitation_token else None
     if invitation and names.email_key(invitation.email) != names.email_key(person.email):
         raise InvalidInputError({"email": [sentences.INVITATION_OTHER_ADDRESS()]})
@@ -195,7 +196,7 @@ def add_user(
         InvalidInputError: fields with faults.
         AlreadyExistsError: the name or address is taken.
     """
-    person = person.check() if password is None else passwords.check_newcomer(settings, person, password)
+    person = person.check() if password is None else password_policy.check_newcomer(settings, person, password)
     password_hash = None if password is None else crypto.hash_password(password, settings.bcrypt_cost)
     user = users.create_user(db, visitor, person, password_hash=password_hash, is_email_verified=is_email_verified)
     change_roles(db, visitor, user.id, add=role_names)

@@ -27,7 +27,6 @@ KEPT_AFTER_END = 90 * DAY  # seconds that an ended session says which browsers a
 
 PASSWORD_ACR = "aal1"  # noqa: S105 - NIST SP 800-63B: one factor
 PASSWORD_AMR = ("pwd",)  # RFC 8176 section 2
-NEVER_BEGAN = "never_began"  # why a row is over that only says that an account knows a browser
 
 
 class CurrentSession(NamedTuple):
@@ -94,11 +93,6 @@ _INSERT = Prepared(
         "last_seen_at",
         "expires_at",
     ),
-)
-_IS_KNOWN_BROWSER = Prepared(
-    select(BrowserSession.id)
-    .where(BrowserSession.user_id == value("user_id"), BrowserSession.browser_digest == value("browser_digest"))
-    .limit(1)
 )
 
 
@@ -338,38 +332,3 @@ def _living(
     is_over = BrowserSession.ended_at.is_(None), time <= until, BrowserSession.id.not_in(but)
     oldest = select(BrowserSession.id).where(*is_over).order_by(time)
     return set(db.scalars(oldest.limit(most).with_for_update(skip_locked=True, key_share=True)).all())
-
-
-def is_known_browser(db: Session, user_id: str, browser_digest: str) -> bool:
-    """Tell whether this browser has signed in to this account before."""
-    if not browser_digest:
-        return False
-    return _IS_KNOWN_BROWSER.first(db, user_id=user_id, browser_digest=browser_digest) is not None
-
-
-def remember_browser(db: Session, visitor: Visitor, user_id: str) -> None:
-    """Have the account know this browser from now on, as if somebody had signed in with it and out again.
-
-    Whoever has proven to own the account's mailbox is not to wait behind strangers who guess at its password.
-    """
-    if not visitor.browser_digest or is_known_browser(db, user_id, visitor.browser_digest):
-        return
-    now = clock.now()
-    db.execute(
-        insert(BrowserSession).values(
-            id=crypto.new_id(),
-            user_id=user_id,
-            token_digest=crypto.digest(crypto.new_token()),
-            browser_digest=visitor.browser_digest,
-            auth_time=now,
-            acr=PASSWORD_ACR,
-            amr=[],
-            user_agent=visitor.user_agent,
-            address=visitor.address,
-            created_at=now,
-            last_seen_at=now,
-            expires_at=now,
-            ended_at=now,
-            end_reason=NEVER_BEGAN,
-        )
-    )

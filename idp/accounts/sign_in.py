@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from idp import clock, hashing, sentences
-from idp.accounts import audit, names, passwords, sessions, throttle, users
+from idp.accounts import audit, known_browsers, names, passwords, sessions, throttle, users
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.clock import DAY
@@ -77,7 +77,7 @@ def _spend(
     # The bucket is that of the name as typed, not of the account behind it: a name and an address that shared one
     # would betray that they belong together.
     account = names.username_key(identifier)
-    is_known = sessions.is_known_browser(db, user_id or "", visitor.browser_digest)
+    is_known = known_browsers.is_known(db, user_id or "", visitor.browser_digest)
     place = passwords.place_of_stranger(visitor)
     if user_id and is_known:
         place = passwords.place_of_owner(visitor, user_id)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from idp.accounts import sessions
+from idp.accounts import known_browsers
 from idp.accounts.audit import Event
 from idp.accounts.visitor import OPERATOR
 from idp.cli import sqlite_work
@@ -309,7 +309,7 @@ def _of_this_session() -> ColumnElement[bool]:
 
 def _has_begun() -> ColumnElement[bool]:
     """Some rows only say that an account knows a browser."""
-    return or_(BrowserSession.end_reason.is_(None), BrowserSession.end_reason != sessions.NEVER_BEGAN)
+    return or_(BrowserSession.end_reason.is_(None), BrowserSession.end_reason != known_browsers.NEVER_BEGAN)
 
 
 def _sessions_without_audit(now: int) -> Select[Any]:

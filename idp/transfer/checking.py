@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Boolean, Integer, String
 
 from idp import clock, crypto, sentences
-from idp.accounts import names, passwords, profile, roles
+from idp.accounts import names, password_policy, profile, roles
 from idp.models import User
 from idp.sentences import Sentence
 from idp.transfer.candidates import Candidate
@@ -225,8 +225,8 @@ def fault_of_password(given: str) -> str:
         return f"a hash of cost {found[2]}: checking it would take too long" if int(found[2]) > _COSTLIEST else ""
     if _SOME_HASH.fullmatch(given):
         return "a hash that is not bcrypt, or not a whole one"
-    if len(given) > passwords.MOST:
-        return f"more than {passwords.MOST} characters"
+    if len(given) > password_policy.MOST:
+        return f"more than {password_policy.MOST} characters"
     return ""
 
 

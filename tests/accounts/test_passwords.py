@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from zxcvbn import matching
 
 from idp import crypto, hashing
-from idp.accounts import deletion, email_change, passwords, sessions, sign_in
+from idp.accounts import deletion, email_change, password_policy, passwords, sessions, sign_in
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
 from idp.errors import InvalidInputError, NotFoundError, PasswordRefused, SignInRefused, Throttled
@@ -24,7 +24,7 @@ STRICT = Settings(bcrypt_cost=4)
 
 def unmet(password, settings=STRICT, own=OWN):
     try:
-        passwords.check_new_password(settings, password, own)
+        password_policy.check_new_password(settings, password, own)
     except PasswordRefused as refusal:
         return refusal.unmet
     return ()
@@ -97,7 +97,7 @@ def test_every_unmet_rule_is_named():
     assert len(unmet("ada")) == 2
     assert len(unmet("abc")) == 2
     with pytest.raises(PasswordRefused) as refusal:
-        passwords.check_new_password(STRICT, "", OWN, "new_password")
+        password_policy.check_new_password(STRICT, "", OWN, "new_password")
     assert set(refusal.value.faults) == {"new_password"}
 
 

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from idp import crypto, worker
-from idp.accounts import ended_sessions, passwords, sessions, users
+from idp.accounts import ended_sessions, known_browsers, passwords, sessions, users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.models import AuthorizationGrant, BrowserSession, User
@@ -272,17 +272,17 @@ def test_living_sessions_are_listed_latest_first(db, settings, visitor, ada, sta
 
 
 def test_an_account_knows_a_browser_after_its_sessions_have_ended(db, visitor, stranger, ada, start, make_user):
-    assert not sessions.is_known_browser(db, ada.id, visitor.browser_digest)
+    assert not known_browsers.is_known(db, ada.id, visitor.browser_digest)
     _, session_id = start()
     sessions.end_session(db, visitor, session_id, reason="signed_out")
-    assert sessions.is_known_browser(db, ada.id, visitor.browser_digest)
-    assert not sessions.is_known_browser(db, ada.id, stranger.browser_digest)
-    assert not sessions.is_known_browser(db, make_user("bob").id, visitor.browser_digest)
+    assert known_browsers.is_known(db, ada.id, visitor.browser_digest)
+    assert not known_browsers.is_known(db, ada.id, stranger.browser_digest)
+    assert not known_browsers.is_known(db, make_user("bob").id, visitor.browser_digest)
 
 
 def test_no_cookie_is_no_known_browser(db, ada, start):
     start(by=Visitor())
-    assert not sessions.is_known_browser(db, ada.id, "")
+    assert not known_browsers.is_known(db, ada.id, "")
 
 
 def test_sessions_are_swept_three_months_after_their_end(db, settings, start, clock):
