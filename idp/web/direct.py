@@ -13,9 +13,10 @@ from flask import Response, request
 
 from idp import patience
 from idp.settings import Settings
+from idp.web.answers import Answer, GoOn, Page, see_other
 from idp.web.at_hand import NO_ROOM
 from idp.web.cookies import cookies_to_set
-from idp.web.exchange import Answer, GoOn, Page, current, see_other
+from idp.web.exchange import current
 from idp.web.security import headers_beside
 
 if TYPE_CHECKING:

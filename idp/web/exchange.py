@@ -1,11 +1,11 @@
-"""One request and its answer: what is read of the request, at most once each, and what the answer carries along.
+"""One request: what is read of it, at most once each, and what its answer carries along.
 
 Every layer of the web application sees the same exchange, whether Flask stands around it or not.
 """
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-    from flask import Response
 
 BODY_MOST = 64 * 1024  # bytes; the longest honest form is far shorter
 ACCEPTED_MOST = 1_000  # characters that are read of what a browser accepts
@@ -60,44 +59,6 @@ class Site:
     provider: Provider
     databases: SessionPool
     cookies: CookieNames
-
-
-@dataclass(slots=True)
-class Answer:
-    """An answer of ready bytes."""
-
-    status: int
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    body: bytes = b""
-
-
-def see_other(location: str) -> Answer:
-    """Redirect with 303: a form that was posted here is not posted on (RFC 9700 section 4.12)."""
-    return Answer(303, [("Location", location), ("Cache-Control", "no-store")])
-
-
-@dataclass(slots=True)
-class Page:
-    """An answer that a template makes, which needs Flask.
-
-    Attributes:
-        render: makes it.
-    """
-
-    render: Callable[[], "Response"]
-
-
-@dataclass(slots=True)
-class GoOn:
-    """An answer that another endpoint has: this one has done its part, and that one knows what comes next.
-
-    What was done is committed before.
-
-    Attributes:
-        path: where the browser would be sent, below the issuer's path.
-    """
-
-    path: str
 
 
 class Exchange:

@@ -10,7 +10,7 @@ from idp.oidc import interaction
 from idp.oidc.interaction import Interaction
 from idp.oidc.subjects import subject_of
 from idp.web import context, forms
-from idp.web.exchange import GoOn, Page
+from idp.web.answers import GoOn, Page
 from idp.web.pages import destinations, mail_sent
 from idp.web.pages.parked import find_parked, id_of
 from idp.web.pages.register import policy_for

@@ -7,7 +7,7 @@ from flask import Response, make_response, render_template
 from markupsafe import Markup
 
 from idp.oidc.authorization_response import FormPost, Redirect
-from idp.web.exchange import Answer, Page, see_other
+from idp.web.answers import Answer, Page, see_other
 from idp.web.security import CONTENT_SECURITY_POLICY
 
 # Who has JavaScript goes on at once; who has none presses the button. Understood by every browser since ES3.

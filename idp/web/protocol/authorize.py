@@ -41,8 +41,9 @@ from idp.oidc.requests import Parameters
 from idp.oidc.session_state import session_state_of
 from idp.oidc.subjects import subject_of
 from idp.web import context
+from idp.web.answers import Answer, Page, see_other
 from idp.web.error_pages import error_page
-from idp.web.exchange import Answer, Page, current, see_other
+from idp.web.exchange import current
 from idp.web.protocol.answering import answer
 from idp.web.protocol.reading import NOTHING, comes_without_cookies, read_form, read_query, repeat_by_get
 

@@ -10,8 +10,8 @@ from idp.oidc.end_session import LogoutRefused, LogoutRequest, validate_logout
 from idp.oidc.reached_apps import list_reached_apps
 from idp.oidc.requests import Parameters
 from idp.web import context, forms, texts
+from idp.web.answers import Answer
 from idp.web.error_pages import error_page
-from idp.web.exchange import Answer
 from idp.web.protocol.reading import client_behind, comes_without_cookies, read_form, read_query, repeat_by_get
 from idp.web.signing_out import sign_out
 

@@ -11,7 +11,8 @@ from idp import compact_json
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.requests import FORM, Parameters, ProtocolRequest, parse_parameters
 from idp.web import context
-from idp.web.exchange import Answer, current, see_other
+from idp.web.answers import Answer, see_other
+from idp.web.exchange import current
 
 NOTHING = Parameters([])
 

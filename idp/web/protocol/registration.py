@@ -7,7 +7,7 @@ from flask import request
 from idp.oidc import dynamic_registration
 from idp.oidc.dynamic_registration import Registration, RegistrationFault
 from idp.web import context
-from idp.web.exchange import Answer
+from idp.web.answers import Answer
 from idp.web.protocol.reading import json_response
 
 _HEADERS = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]

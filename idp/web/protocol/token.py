@@ -4,7 +4,7 @@ from authlib.oauth2.base import OAuth2Error
 
 from idp.oidc.pushed_requests import push_request as push
 from idp.web import context
-from idp.web.exchange import Answer
+from idp.web.answers import Answer
 from idp.web.protocol.reading import error_response, json_response, protocol_request, read_form
 
 

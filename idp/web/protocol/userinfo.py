@@ -5,7 +5,8 @@ from authlib.oauth2.base import OAuth2Error
 from idp.oidc.requests import FORM
 from idp.oidc.userinfo import describe_person
 from idp.web import context
-from idp.web.exchange import Answer, current
+from idp.web.answers import Answer
+from idp.web.exchange import current
 from idp.web.protocol.reading import NOTHING, error_response, json_response, protocol_request, read_form
 
 _HEADERS = [("Cache-Control", "no-store")]

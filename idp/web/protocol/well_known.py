@@ -1,7 +1,7 @@
 """Documents that say what the provider is: bytes made once."""
 
 from idp.web import context
-from idp.web.exchange import Answer
+from idp.web.answers import Answer
 
 # Keys and metadata may be kept by clients; a rotation publishes the next key long before it signs.
 _CACHE = "public, max-age=300"
