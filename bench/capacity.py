@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from measure import Bench, operations
 from server_processes import ServerProcesses
@@ -102,7 +103,8 @@ def _counts(connection: Connection) -> Counter[str]:
 
 def _bytes(connection: Connection, table: str) -> int:
     if connection.dialect.name == "postgresql":
-        connection.execute(text(f'VACUUM ANALYZE "{table}"'))
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f'VACUUM ANALYZE "{table}"')  # outside of a transaction
         return int(connection.scalar(text("SELECT pg_total_relation_size(:t)"), {"t": f'"{table}"'}) or 0)
     parts = "SELECT name FROM sqlite_master WHERE tbl_name = :t"
     return int(connection.scalar(text(f"SELECT sum(pgsize) FROM dbstat WHERE name IN ({parts})"), {"t": table}) or 0)
@@ -115,7 +117,7 @@ def measure(settings: Settings) -> Measured:
     server = ServerProcesses.of(engine)
     rows: dict[str, dict[str, float]] = {}
     cpu: dict[str, float] = {}
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with engine.connect() as connection:  # what only reads holds nothing, so each count is of its moment
         for name, operation, prepare in operations(bench):
             if name not in REQUESTS:
                 continue

@@ -118,7 +118,8 @@ def fill(settings: Settings, people: int, say: Callable[[str], None]) -> None:
             index.create(connection)
         connection.commit()
         if not is_sqlite:  # as autovacuum does by itself sooner or later
-            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM ANALYZE")
+            driver: Any = connection.connection.driver_connection
+            driver.execute("VACUUM ANALYZE")  # outside of a transaction
     engine.dispose()  # pragmas of the next connection are the product's own
 
 

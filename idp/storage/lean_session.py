@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Dialect, Engine, exc
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
 
-from idp.storage import sqlite
+from idp.storage import postgresql, sqlite
 
 # Sessions that keep SQLite's connection between requests: these take turns, so more are needed only where one waits
 # in its midst; who waits for a hash, or for an app's server, keeps none (`pause`).
@@ -50,7 +50,6 @@ class LeanSession(Session):
 
     _borrowed: Connection | None = None
     _lender: Pool | None = None
-    _is_used = False  # since the last commit
 
     @property
     def engine(self) -> Engine:
@@ -66,7 +65,6 @@ class LeanSession(Session):
             except Exception as fault:
                 raise as_sqlalchemys(self.engine.dialect, fault) from fault
             self._lender = self.engine.pool
-        self._is_used = True
         return borrowed
 
     def get_bind(self, *_: Any, **__: Any) -> Connection:
@@ -74,14 +72,13 @@ class LeanSession(Session):
         return self.lean_connection()
 
     def commit(self) -> None:
-        """Commit what objects and statements did since the last time; nothing, where they only read from SQLite."""
+        """Commit what objects and statements did since the last time; nothing, where they only read."""
         is_usual = self.in_transaction()
-        if not is_usual and (not self._is_used or self._has_only_read()):
+        if not is_usual and self._has_only_read():
             return
         self.flush()
         if is_usual:
             super().commit()
-        self._is_used = False
         if self._borrowed is not None and not self._borrowed.invalidated:
             if not is_usual:
                 for listener in self.engine.dispatch.commit:
@@ -92,12 +89,13 @@ class LeanSession(Session):
                 raise as_sqlalchemys(self.engine.dialect, fault) from fault
 
     def _has_only_read(self) -> bool:
-        """Tell whether nothing is there to commit. PostgreSQL's transactions begin with reading, and have to end."""
+        """Tell whether nothing is there to commit: no statement has begun a transaction."""
         borrowed = self._borrowed
         if borrowed is None or borrowed.invalidated:
             return True
         driver = borrowed.connection.driver_connection
-        return isinstance(driver, sqlite3.Connection) and not driver.in_transaction
+        has_begun = driver.in_transaction if isinstance(driver, sqlite3.Connection) else postgresql.has_begun(driver)
+        return not has_begun
 
     def rollback(self) -> None:
         """Undo what objects and statements did."""
@@ -143,7 +141,6 @@ class LeanSession(Session):
         if self._borrowed is not None:
             self._borrowed.close()
             self._borrowed = None
-            self._is_used = False
 
     def _may_keep(self, connection: Connection) -> bool:
         """Tell whether a connection is SQLite's, in order, of a pool that is still in use, and between transactions."""

@@ -1,11 +1,16 @@
-"""PostgreSQL: how long it waits for us and lets us wait, and when a connection to it is given up."""
+"""PostgreSQL with this project's habits: what it waits for, when a connection is given up, and no needless way to it.
 
-import contextlib
+As with SQLite the driver is left in autocommit mode: a SELECT before the first write of a request reads the latest
+committed state and holds nothing, and the first statement that writes or locks begins the transaction. That is the
+isolation PostgreSQL gives by default (READ COMMITTED), without a BEGIN and a COMMIT around what was only read.
+"""
+
+import select
 from typing import Any
 
-from sqlalchemy import Connection, Engine, ExceptionContext, event
+from sqlalchemy import Connection, Engine, ExceptionContext, event, exc
 
-from idp import patience
+from idp import clock, patience
 from idp.errors import NotReadyError
 
 CONNECTIONS = 15  # to a server that a process has at most
@@ -25,7 +30,9 @@ _SERVER_LIMITS = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "2",
 }
+ASK_AFTER = 1.0  # seconds of rest after which a connection is asked whether it still works
 _READ_ONLY = "25006"  # read_only_sql_transaction
+_IDLE = 0  # libpq's PQTRANS_IDLE
 
 
 def engine_options() -> dict[str, Any]:
@@ -34,7 +41,6 @@ def engine_options() -> dict[str, Any]:
         "pool_size": 5,
         "max_overflow": CONNECTIONS - 5,
         "pool_timeout": CONNECTION_WITHIN,
-        "pool_pre_ping": True,
         "pool_recycle": 1800,
         "connect_args": {
             "connect_timeout": CONNECT_WITHIN,
@@ -50,7 +56,9 @@ def prepare_engine(engine: Engine) -> None:
     if not event.contains(engine, "connect", _set_limits):
         event.listen(engine, "connect", _refuse_other_letters, insert=True)  # before SQLAlchemy reads anything
         event.listen(engine, "connect", _set_limits)
-        event.listen(engine, "before_cursor_execute", _wait_no_longer)
+        event.listen(engine, "checkin", _note_rest)
+        event.listen(engine, "checkout", _leave_dead)
+        event.listen(engine, "before_cursor_execute", _begin_when_needed)
         event.listen(engine, "handle_error", _leave_read_only)
 
 
@@ -77,19 +85,71 @@ def _refuse_other_letters(connection: Any, _record: Any) -> None:
 def _set_limits(connection: Any, _record: Any) -> None:
     # Not by the connection's startup options: those are the operator's, in the URL, and some poolers refuse them.
     asked = ", ".join(f"set_config('{name}', '{limit}', false)" for name, limit in _SERVER_LIMITS.items())
+    connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {asked}")
-    connection.commit()
 
 
-def _wait_no_longer(
-    connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _executemany: bool
+def _note_rest(_connection: Any, record: Any) -> None:
+    record.info["rests_since"] = clock.ticks()
+
+
+def _leave_dead(connection: Any, record: Any, _proxy: Any) -> None:
+    """Leave a connection that has ended, and all that are as old: the server was restarted, or another has its place.
+
+    A connection that ended has something to read, which costs no way to the server. A host whose power failed says
+    nothing: whoever has rested is asked.
+    """
+    rests_since = record.info.get("rests_since")
+    if rests_since is None or (clock.ticks() < rests_since + ASK_AFTER and not _has_news(connection)):
+        return
+    try:
+        connection.execute("")
+    except connection.Error as fault:  # DB-API's name for all of the driver's
+        raise exc.InvalidatePoolError from fault
+
+
+def _has_news(connection: Any) -> bool:
+    """Tell whether the server has sent something that nobody asked for: that it ends, most often."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def has_begun(driver: Any) -> bool:
+    """Tell whether a driver's connection is within a transaction."""
+    return bool(driver.pgconn.transaction_status != _IDLE)
+
+
+def _begin_when_needed(
+    connection: Connection, cursor: Any, statement: str, _parameters: Any, _context: Any, _executemany: bool
 ) -> None:
-    """Let a statement wait for rows only as long as its request may, where that is less than all may."""
+    """Begin a transaction before a statement that needs one: it writes, locks, or is read a piece at a time.
+
+    It waits for rows only as long as its request may, where that is less than all may.
+    """
     left = patience.left(LOCK_WITHIN)
-    if left < LOCK_WITHIN and not statement.startswith("ROLLBACK"):  # to a savepoint, after a fault: no other may come
-        with contextlib.closing(connection.connection.cursor()) as own:
-            own.execute(f"SET LOCAL lock_timeout = {int(left * 1000)}")
+    # What goes back to a savepoint, after a fault, comes alone: the server takes nothing else then.
+    is_hurried = left < LOCK_WITHIN and not statement.startswith("ROLLBACK")
+    if not is_hurried and _only_reads(cursor, statement):
+        return
+    driver: Any = connection.connection.driver_connection
+    before = [] if has_begun(driver) else ["BEGIN"]
+    if is_hurried:
+        before.append(f"SET LOCAL lock_timeout = {int(left * 1000)}")
+    if before:
+        driver.execute("; ".join(before), prepare=False)
+
+
+def _only_reads(cursor: Any, statement: str) -> bool:
+    """Tell whether a statement needs no transaction."""
+    is_named = getattr(cursor, "name", None) is not None  # the server keeps its rows for as long as the transaction
+    return (
+        not is_named
+        and statement.startswith("SELECT")
+        and " FOR " not in statement  # UPDATE, SHARE
+        and "pg_advisory_" not in statement  # a lock until the end of the transaction
+    )
 
 
 def _leave_read_only(fault: ExceptionContext) -> None:

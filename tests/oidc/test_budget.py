@@ -2,11 +2,10 @@
 
 import pytest
 
-from tests import postgresql
 from tests.request_objects import public_jwks, signed
 
 MOST_STATEMENTS = 2  # one to look, one to write
-MOST_COMMITS = 1 if postgresql.default_engine() == "sqlite" else 2  # there, what was only read ends with one, too
+MOST_COMMITS = 1
 
 
 def assert_affordable(rp, counted, further=0, **changes):

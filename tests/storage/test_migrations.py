@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -205,9 +206,9 @@ def test_indexes_may_be_made_beforehand_as_the_documentation_says(tmp_path: Path
         with engine.connect() as connection:
             command.upgrade(runner.configuration(connection), "0005")
             connection.commit()
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with psycopg.connect(url, autocommit=True) as by_hand:
             for statement in statements:
-                connection.exec_driver_sql(statement)
+                by_hand.execute(statement)
         made = _shape(engine)
         runner.upgrade(settings)
         upgraded = _shape(engine)
