@@ -5,11 +5,10 @@ it is guarded otherwise: it lives for minutes, guesses are throttled, and it is 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from authlib.oauth2.base import OAuth2Error
-from authlib.oauth2.rfc6749 import TokenEndpoint
 from authlib.oauth2.rfc6749.errors import UnauthorizedClientError
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
@@ -21,9 +20,8 @@ from idp.accounts.visitor import Visitor
 from idp.models import DeviceAuthorization
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import AUTH_METHODS, DEVICE_CODE_GRANT, ClientMetadata
-from idp.oidc.grants.grant import NO_STORE
 from idp.oidc.permitted import permitted_resources, permitted_scopes
-from idp.oidc.requests import ProtocolRequest
+from idp.oidc.requests import NO_STORE, Answer, ProtocolRequest
 from idp.oidc.user_codes import new_user_code, user_code_digest
 from idp.settings import Settings
 
@@ -37,37 +35,33 @@ _TRIES = 5  # until a user code is found that nobody else has
 _ONCE = ("scope", "client_id", "client_secret")
 
 
-class DeviceAuthorizationEndpoint(TokenEndpoint):
-    """Gives a device its codes (section 3.1)."""
+def authorize_device(provider: "Provider", request: ProtocolRequest) -> Answer:
+    """Give a device its codes (sections 3.1 and 3.2).
 
-    ENDPOINT_NAME = "device_authorization"
-    CLIENT_AUTH_METHODS: Sequence[str] = AUTH_METHODS
-    server: "Provider"
-
-    def __call__(  # type: ignore[override]  # one kind of request in, an answer out
-        self, request: ProtocolRequest
-    ) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
-        """Answer (section 3.2)."""
-        request.payload.check_single(*_ONCE)
-        client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS)
-        if DEVICE_CODE_GRANT not in client.grant_types:
-            raise UnauthorizedClientError(f"This client is not registered for the grant {DEVICE_CODE_GRANT}.")
-        scopes = permitted_scopes(client, request.payload.get("scope"))
-        resources = permitted_resources(client, request.payload.get_all("resource"))
-        settings = self.server.settings
-        if self.server.is_anybodys(client):  # nobody has proved to be anybody: only so many rows for one network
-            throttle.spend(request.db, settings, throttle.DEVICE_AUTHORIZATION_ADDRESS, request.visitor.network)
-        device_code, user_code = _begin(request.db, settings, request.visitor, client, scopes, resources)
-        verification_uri = settings.url(VERIFICATION_PATH)
-        answer = {
-            "device_code": device_code,
-            "user_code": user_code,
-            "verification_uri": verification_uri,
-            "verification_uri_complete": f"{verification_uri}?{urlencode({'user_code': user_code})}",
-            "expires_in": settings.device_code_lifetime,
-            "interval": INTERVAL,
-        }
-        return 200, answer, NO_STORE
+    Raises:
+        OAuth2Error: the client is not who it says, may not do this, or asks for what it may not have.
+        Throttled: too many codes for clients that are anybody's from this network.
+    """
+    request.payload.check_single(*_ONCE)
+    client = authenticate_client(provider, request, AUTH_METHODS)
+    if DEVICE_CODE_GRANT not in client.grant_types:
+        raise UnauthorizedClientError(f"This client is not registered for the grant {DEVICE_CODE_GRANT}.")
+    scopes = permitted_scopes(client, request.payload.get("scope"))
+    resources = permitted_resources(client, request.payload.get_all("resource"))
+    settings = provider.settings
+    if provider.is_anybodys(client):  # nobody has proved to be anybody: only so many rows for one network
+        throttle.spend(request.db, settings, throttle.DEVICE_AUTHORIZATION_ADDRESS, request.visitor.network)
+    device_code, user_code = _begin(request.db, settings, request.visitor, client, scopes, resources)
+    verification_uri = settings.url(VERIFICATION_PATH)
+    answer = {
+        "device_code": device_code,
+        "user_code": user_code,
+        "verification_uri": verification_uri,
+        "verification_uri_complete": f"{verification_uri}?{urlencode({'user_code': user_code})}",
+        "expires_in": settings.device_code_lifetime,
+        "interval": INTERVAL,
+    }
+    return 200, answer, NO_STORE
 
 
 def _begin(
@@ -103,8 +97,4 @@ def _begin(
         except IntegrityError:  # somebody else has this user code
             continue
         return device_code, user_code
-    raise _error("temporarily_unavailable", "No user code is free at the moment. Try again.")
-
-
-def _error(code: str, description: str) -> OAuth2Error:
-    return OAuth2Error(description, error=code)
+    raise OAuth2Error("No user code is free at the moment. Try again.", error="temporarily_unavailable")

@@ -5,7 +5,7 @@ The same browser may bring it again until its request is answered, for people re
 then finds the request that it parked (see `interaction.parked_id`).
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from sqlalchemy import insert, update
@@ -19,9 +19,8 @@ from idp.oidc.authorization_request import RefusedRequest, validate
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import AUTH_METHODS
 from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof, note_proof
-from idp.oidc.grants.grant import NO_STORE
 from idp.oidc.request_objects import read_request_object
-from idp.oidc.requests import Parameters, ProtocolRequest
+from idp.oidc.requests import NO_STORE, Answer, Parameters, ProtocolRequest
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -29,11 +28,8 @@ if TYPE_CHECKING:
 URI_PREFIX = "urn:ietf:params:oauth:request_uri:"  # RFC 9126 section 2.2
 
 
-def push_request(provider: "Provider", request: ProtocolRequest) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+def push_request(provider: "Provider", request: ProtocolRequest) -> Answer:
     """Check a request, keep it for its browser, and answer with the reference (section 2).
-
-    Returns:
-        Status, body and headers.
 
     Raises:
         OAuth2Error: the client is not who it says, or the request would be refused at the authorization endpoint;

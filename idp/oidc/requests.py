@@ -1,4 +1,4 @@
-"""What the protocol reads of an HTTP request: parsed once, strictly, and independent of the web framework."""
+"""What the protocol reads of an HTTP request, and the form of its answers, independent of the web framework."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Self
@@ -14,6 +14,8 @@ from idp.oidc.clients import ClientMetadata
 FORM = "application/x-www-form-urlencoded"
 REPEATABLE = ("resource", "audience")  # RFC 8707 section 2; all others are sent once (RFC 6749 section 3.1)
 FIELDS_MOST = 100  # of a form or a query
+Answer = tuple[int, dict[str, Any] | str, list[tuple[str, str]]]  # status; members, or a JWT; headers
+NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
 
 
 class Parameters(OAuth2Payload):

@@ -1,9 +1,7 @@
 """Token revocation (RFC 7009): a client gives back what it no longer needs."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from authlib.oauth2.rfc6749 import TokenEndpoint
 from authlib.oauth2.rfc6749.errors import InvalidGrantError
 
 from idp.accounts import audit
@@ -11,8 +9,7 @@ from idp.accounts.audit import Event
 from idp.oidc import refresh_tokens, token_status
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import AUTH_METHODS, ClientMetadata
-from idp.oidc.grants.grant import NO_STORE
-from idp.oidc.requests import ProtocolRequest
+from idp.oidc.requests import NO_STORE, Answer, ProtocolRequest
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -20,38 +17,37 @@ if TYPE_CHECKING:
 _FOREIGN = "The token was issued to another client."
 
 
-class RevocationEndpoint(TokenEndpoint):
-    """An access token is given back alone; a refresh token takes all that came of its grant with it (section 2.1)."""
+def revoke_token(provider: "Provider", request: ProtocolRequest) -> Answer:
+    """Answer 200 whether or not there was anything to revoke (section 2.2).
 
-    ENDPOINT_NAME = "revocation"
-    CLIENT_AUTH_METHODS: Sequence[str] = AUTH_METHODS
-    server: "Provider"
+    An access token is given back alone; a refresh token takes all that came of its grant with it (section 2.1).
 
-    def __call__(  # type: ignore[override]  # one kind of request in, an answer out
-        self, request: ProtocolRequest
-    ) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
-        """Answer 200 whether or not there was anything to revoke (section 2.2)."""
-        request.payload.check_single()
-        client = authenticate_client(self.server, request, self.CLIENT_AUTH_METHODS)
-        token = request.payload.required("token")
-        revoke = self._refresh_token if token.startswith(refresh_tokens.PREFIX) else self._access_token
-        if revoke(request, client, token):
-            audit.record(request.db, Event.TOKEN_REVOKED, request.visitor, client_id=client.client_id)
-        return 200, {}, NO_STORE
+    Raises:
+        OAuth2Error: the client is not who it says, or the token is another's.
+    """
+    request.payload.check_single()
+    client = authenticate_client(provider, request, AUTH_METHODS)
+    token = request.payload.required("token")
+    revoke = _revoke_refresh_token if token.startswith(refresh_tokens.PREFIX) else _revoke_access_token
+    if revoke(provider, request, client, token):
+        audit.record(request.db, Event.TOKEN_REVOKED, request.visitor, client_id=client.client_id)
+    return 200, {}, NO_STORE
 
-    def _access_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> bool:
-        found = token_status.find_active_token(request.db, self.server, token)
-        if found is None:
-            return False
-        if found.client_id != client.client_id:
-            raise InvalidGrantError(_FOREIGN)
-        token_status.revoke_access_token(request.db, found.token_id, found.expires_at)
-        return True
 
-    def _refresh_token(self, request: ProtocolRequest, client: ClientMetadata, token: str) -> bool:
-        row = token_status.find_refresh_token(request.db, token)
-        if row is None:
-            return False
-        if row.client_id != client.client_id:
-            raise InvalidGrantError(_FOREIGN)
-        return token_status.revoke_grant(request.db, row.grant_id)
+def _revoke_access_token(provider: "Provider", request: ProtocolRequest, client: ClientMetadata, token: str) -> bool:
+    found = token_status.find_active_token(request.db, provider, token)
+    if found is None:
+        return False
+    if found.client_id != client.client_id:
+        raise InvalidGrantError(_FOREIGN)
+    token_status.revoke_access_token(request.db, found.token_id, found.expires_at)
+    return True
+
+
+def _revoke_refresh_token(_provider: "Provider", request: ProtocolRequest, client: ClientMetadata, token: str) -> bool:
+    row = token_status.find_refresh_token(request.db, token)
+    if row is None:
+        return False
+    if row.client_id != client.client_id:
+        raise InvalidGrantError(_FOREIGN)
+    return token_status.revoke_grant(request.db, row.grant_id)

@@ -1,4 +1,4 @@
-"""The provider: `compose` lists its grants and endpoints, and that list is the list of features."""
+"""The provider: what its endpoints share, and the list of its grants."""
 
 import logging
 import time
@@ -15,7 +15,6 @@ from idp.oidc import discovery, keys
 from idp.oidc.client_keys import ClientKeys
 from idp.oidc.client_registry import ClientRegistry
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.device_authorization import DeviceAuthorizationEndpoint
 from idp.oidc.grants import (
     AuthorizationCodeGrant,
     ClientCredentialsGrant,
@@ -23,18 +22,14 @@ from idp.oidc.grants import (
     RefreshTokenGrant,
     TokenExchangeGrant,
 )
-from idp.oidc.introspection import IntrospectionEndpoint
-from idp.oidc.requests import ProtocolRequest, safe
-from idp.oidc.revocation import RevocationEndpoint
+from idp.oidc.requests import Answer, ProtocolRequest, safe
 from idp.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Answer = tuple[int, Any, list[tuple[str, str]]]
-
 
 class Provider(AuthorizationServer):
-    """Authlib's server without a web framework: it takes a `ProtocolRequest` and gives status, body and headers.
+    """Authlib's server without a web framework: it takes a `ProtocolRequest`, and gives an answer or raises an error.
 
     Args:
         settings: in force for the life of the process.
@@ -107,28 +102,7 @@ class Provider(AuthorizationServer):
         """Tell whether a stranger may act as a client: it has no secret, or anyone may have registered it."""
         return client.is_public or (client.is_self_registered and self.settings.dynamic_registration == "open")
 
-    # -- What Authlib asks of a server ------------------------------------------------
-
-    def create_oauth2_request(self, request: ProtocolRequest) -> ProtocolRequest:
-        """The request is parsed already."""
-        return request
-
-    def handle_response(  # type: ignore[override]
-        self, status: int, body: Any, headers: list[tuple[str, str]]
-    ) -> Answer:
-        """The web layer turns this into its own kind of response."""
-        return status, body, headers
-
-    def handle_error_response(  # type: ignore[override]
-        self,
-        request: ProtocolRequest,  # noqa: ARG002 - Authlib's signature
-        error: OAuth2Error,
-    ) -> Answer:
-        """Answer with an OAuth error, never cached."""
-        status, body, headers = error()
-        named = {name for name, _ in headers}
-        extra = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
-        return status, body, [*headers, *(pair for pair in extra if pair[0] not in named)]
+    # -- Tokens -----------------------------------------------------------------------
 
     def get_token_grant(self, request: ProtocolRequest) -> Any:  # type: ignore[override]
         """Find the grant; Authlib's own message would repeat whatever was sent."""
@@ -141,19 +115,18 @@ class Provider(AuthorizationServer):
             raise OAuth2Error(description, error="unsupported_grant_type") from None
 
     def create_token_response(self, request: ProtocolRequest) -> Answer:  # type: ignore[override]
-        """Answer a token request. Authlib lets errors of `get_token_grant` through that are not of one kind."""
-        try:
-            answer: Answer = super().create_token_response(request)
-        except OAuth2Error as error:
-            return self.handle_error_response(request, error)
-        return answer
+        """Answer a token request (RFC 6749 section 5.1).
 
-    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        """Nobody listens: the audit is written where things happen."""
+        Raises:
+            OAuth2Error: it is refused.
+        """
+        grant = self.get_token_grant(request)
+        grant.validate_token_request()
+        answer: Answer = grant.create_token_response()
+        return answer
 
 
 GRANTS = (AuthorizationCodeGrant, RefreshTokenGrant, ClientCredentialsGrant, DeviceCodeGrant, TokenExchangeGrant)
-ENDPOINTS = (IntrospectionEndpoint, RevocationEndpoint, DeviceAuthorizationEndpoint)
 
 
 def compose(settings: Settings, engine: Engine) -> Provider:
@@ -161,6 +134,4 @@ def compose(settings: Settings, engine: Engine) -> Provider:
     provider = Provider(settings, engine)
     for grant in GRANTS:
         provider.register_grant(grant)
-    for endpoint in ENDPOINTS:
-        provider.register_endpoint(endpoint)
     return provider

@@ -11,7 +11,8 @@ from idp import clock
 from idp.oidc import jwt_access_token, token_status
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.codes import PresentedCode, is_verifier_of
-from idp.oidc.grants.grant import Grant, TokenResponse
+from idp.oidc.grants.grant import Grant
+from idp.oidc.requests import Answer
 from idp.oidc.token_issuer import Authorization, id_token_claims
 from idp.storage.statements import Row
 
@@ -41,7 +42,7 @@ class AuthorizationCodeGrant(Grant):
         with self._confirming():
             super().validate_token_request()
 
-    def create_token_response(self) -> TokenResponse:  # type: ignore[override]
+    def create_token_response(self) -> Answer:  # type: ignore[override]
         """Claim, mint, answer."""
         with self._confirming():
             return super().create_token_response()

@@ -1,7 +1,7 @@
 """What all grants share: the client is authenticated before, and the tokens are minted after."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from authlib.oauth2.rfc6749.errors import UnauthorizedClientError
 from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
@@ -10,15 +10,12 @@ from idp.oidc.client_auth import LookUp, authenticate_client
 from idp.oidc.clients import AUTH_METHODS, ClientMetadata
 from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof, note_proof
 from idp.oidc.encryption import check_encryption
-from idp.oidc.requests import ProtocolRequest
+from idp.oidc.requests import NO_STORE, Answer, ProtocolRequest
 from idp.oidc.resources import narrow
 from idp.oidc.token_issuer import Authorization, mint
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
-
-TokenResponse = tuple[int, dict[str, Any], list[tuple[str, str]]]  # status, members, headers
-NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
 
 
 class Grant(BaseGrant, TokenEndpointMixin):
@@ -81,7 +78,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
         """
         return narrow(self.server.settings.issuer, self.request.payload.get_all("resource"), granted)
 
-    def create_token_response(self) -> TokenResponse:  # type: ignore[override]
+    def create_token_response(self) -> Answer:  # type: ignore[override]
         """Claim, mint, answer."""
         assert self.request.client is not None
         check_encryption(self.server, self.request.db, self.request.client)

@@ -77,6 +77,5 @@ def json_response(status: int, body: Any, headers: Sequence[tuple[str, str]]) ->
 
 
 def error_response(error: OAuth2Error) -> Answer:
-    """Return an OAuth error as JSON (RFC 6749 section 5.2)."""
-    status, body, headers = error()
-    return json_response(status, body, [*headers, ("Cache-Control", "no-store")])
+    """Return an OAuth error as JSON (RFC 6749 section 5.2): Authlib has it kept nowhere."""
+    return json_response(*error())

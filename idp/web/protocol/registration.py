@@ -6,11 +6,10 @@ from flask import request
 
 from idp.oidc import dynamic_registration
 from idp.oidc.dynamic_registration import Registration, RegistrationFault
+from idp.oidc.requests import NO_STORE
 from idp.web import context
 from idp.web.answers import Answer
 from idp.web.protocol.reading import json_response
-
-_HEADERS = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
 
 
 def register_client() -> Answer:
@@ -39,14 +38,14 @@ def _answer(act: Callable[[], Registration | None], status: int) -> Answer:
     try:
         registration = act()
     except RegistrationFault as fault:
-        headers = list(_HEADERS)
+        headers = list(NO_STORE)
         if fault.status == 401:
             error = f', error="{fault.error}"' if request.headers.get("Authorization") else ""
             headers.append(("WWW-Authenticate", f'Bearer realm="idp"{error}'))
         return json_response(fault.status, fault.as_dict(), headers)
     if registration is None:
         return Answer(204, [("Cache-Control", "no-store")])
-    return json_response(status, registration.as_dict(context.settings()), _HEADERS)
+    return json_response(status, registration.as_dict(context.settings()), NO_STORE)
 
 
 def _document() -> bytes:

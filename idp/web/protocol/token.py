@@ -1,8 +1,12 @@
 """The endpoints that clients call themselves."""
 
+from collections.abc import Callable
+
 from authlib.oauth2.base import OAuth2Error
 
-from idp.oidc.pushed_requests import push_request as push
+from idp.oidc import device_authorization, introspection, pushed_requests, requests, revocation
+from idp.oidc.requests import ProtocolRequest
+from idp.oidc.server import Provider
 from idp.web import context
 from idp.web.answers import Answer
 from idp.web.protocol.reading import error_response, json_response, protocol_request, read_form
@@ -10,39 +14,31 @@ from idp.web.protocol.reading import error_response, json_response, protocol_req
 
 def issue_tokens() -> Answer:
     """The token endpoint (RFC 6749 section 3.2)."""
-    try:
-        request = protocol_request(read_form())
-    except OAuth2Error as error:
-        return error_response(error)
-    return json_response(*context.provider().create_token_response(request))
+    return _call(Provider.create_token_response)
 
 
 def push_request() -> Answer:
     """The pushed authorization request endpoint (RFC 9126)."""
-    try:
-        return json_response(*push(context.provider(), protocol_request(read_form())))
-    except OAuth2Error as error:
-        return error_response(error)
+    return _call(pushed_requests.push_request)
 
 
 def introspect_token() -> Answer:
     """The introspection endpoint (RFC 7662)."""
-    return _call("introspection")
+    return _call(introspection.introspect_token)
 
 
 def revoke_token() -> Answer:
     """The revocation endpoint (RFC 7009)."""
-    return _call("revocation")
+    return _call(revocation.revoke_token)
 
 
 def authorize_device() -> Answer:
     """The device authorization endpoint (RFC 8628)."""
-    return _call("device_authorization")
+    return _call(device_authorization.authorize_device)
 
 
-def _call(endpoint: str) -> Answer:
+def _call(endpoint: Callable[[Provider, ProtocolRequest], requests.Answer]) -> Answer:
     try:
-        request = protocol_request(read_form())
+        return json_response(*endpoint(context.provider(), protocol_request(read_form())))
     except OAuth2Error as error:
         return error_response(error)
-    return json_response(*context.provider().create_endpoint_response(endpoint, request))  # type: ignore[no-untyped-call]
