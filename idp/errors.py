@@ -10,14 +10,13 @@
         ├── AddressUnverified      the password is right, but the account's address is not confirmed yet
         ├── RegistrationRefused    the policy does not admit this person
         ├── SessionRequired        nobody is signed in
-        ├── Forbidden              signed in, but not allowed
         ├── NotFoundError          no such user, client, session, request
         ├── AlreadyExistsError     a name, address or id is taken
         ├── ExpiredError           too late: a parked request, a form
         └── Throttled              too many attempts; says when to come back
             └── Busy               too much at once, whoever's it is; says when to come back
 
-Faults of the protocol are OAuth error codes, not these: see `idp.oidc.errors`.
+Faults of the protocol are OAuth error codes, not these: see `docs/errors.md`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,7 +55,6 @@ class Refusal(IdpError):
 
     code = "refused"
     status = 400
-    title = "That did not work"
 
 
 class InvalidInputError(Refusal):
@@ -68,7 +66,6 @@ class InvalidInputError(Refusal):
 
     code = "invalid_input"
     status = 422
-    title = "Please check what you entered"
 
     def __init__(self, faults: Mapping[str, Sequence[str]]) -> None:
         super().__init__(" ".join(sentence for sentences in faults.values() for sentence in sentences))
@@ -90,7 +87,6 @@ class SignInRefused(Refusal):
 
     code = "sign_in_refused"
     status = 401
-    title = "Sign-in failed"
 
 
 class AddressUnverified(Refusal):
@@ -98,7 +94,6 @@ class AddressUnverified(Refusal):
 
     code = "address_unverified"
     status = 403
-    title = "Please confirm your address"
 
 
 class RegistrationRefused(Refusal):
@@ -106,7 +101,6 @@ class RegistrationRefused(Refusal):
 
     code = "registration_refused"
     status = 403
-    title = "Registration is not open"
 
 
 class SessionRequired(Refusal):
@@ -114,15 +108,6 @@ class SessionRequired(Refusal):
 
     code = "session_required"
     status = 401
-    title = "Please sign in"
-
-
-class Forbidden(Refusal):
-    """Signed in, but not allowed."""
-
-    code = "forbidden"
-    status = 403
-    title = "Not allowed"
 
 
 class NotFoundError(Refusal):
@@ -130,7 +115,6 @@ class NotFoundError(Refusal):
 
     code = "not_found"
     status = 404
-    title = "Not found"
 
 
 class AlreadyExistsError(Refusal):
@@ -138,7 +122,6 @@ class AlreadyExistsError(Refusal):
 
     code = "already_exists"
     status = 409
-    title = "Already taken"
 
 
 class ExpiredError(Refusal):
@@ -146,7 +129,6 @@ class ExpiredError(Refusal):
 
     code = "expired"
     status = 400
-    title = "This page has expired"
 
 
 class Throttled(Refusal):
@@ -158,7 +140,6 @@ class Throttled(Refusal):
 
     code = "throttled"
     status = 429
-    title = "Too many attempts"
 
     def __init__(self, retry_after: int) -> None:
         seconds = "1 second" if retry_after == 1 else f"{retry_after} seconds"
@@ -172,7 +153,6 @@ class Busy(Throttled):
 
     code = "busy"
     status = 503
-    title = "Too busy right now"
 
     def __init__(self) -> None:
         super().__init__(BUSY_RETRY_AFTER)

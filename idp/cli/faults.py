@@ -17,7 +17,7 @@ def explain(error: Exception) -> str | None:
     """
     if isinstance(error, InvalidInputError):
         lines = [f"  {field}: {sentence}" for field, sentences in error.faults.items() for sentence in sentences]
-        return "\n".join([f"{error.title}:", *lines])
+        return "\n".join(["Please check what you entered:", *lines])
     if isinstance(error, Refusal | IdpError):
         return error.message
     if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("psycopg"):

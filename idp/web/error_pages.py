@@ -64,7 +64,6 @@ _REFUSALS: Mapping[str, str] = {
     "address_unverified": "refusal.address_unverified",
     "registration_refused": "refusal.registration_refused",
     "session_required": "refusal.session_required",
-    "forbidden": "refusal.forbidden",
     "not_found": "refusal.not_found",
     "already_exists": "refusal.already_exists",
     "expired": "refusal.expired",

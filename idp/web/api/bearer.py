@@ -23,8 +23,6 @@ class TokenRefused(Refusal):
         challenges: the headers that tell how to do it right; by default those of a bearer token.
     """
 
-    title = "The access token does not permit this"
-
     def __init__(
         self, status: int, code: str, message: str, scope: str, challenges: Sequence[tuple[str, str]] = ()
     ) -> None:
