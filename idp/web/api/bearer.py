@@ -72,7 +72,7 @@ class CallingApp:
 
     Attributes:
         client: as it is registered.
-        scopes: what its token permits, as far as the client may still have it.
+        scopes: what its token permits.
         visitor: for throttles and audit.
     """
 
@@ -81,22 +81,20 @@ class CallingApp:
     visitor: Visitor
 
 
-def required_person(scope: str = "account") -> CallingPerson:
+def required_person() -> CallingPerson:
     """Return the person for whom a request's token stands.
 
     Raises:
         TokenRefused: no token, a dead one, one that permits too little or stands for no person.
     """
-    token = _living_token(scope)
-    if token.grant is None or scope not in token.scopes:
-        raise _too_little(token, f"A person's token with the scope {scope} is needed.", scope)
+    token = _living_token("account")
+    if token.grant is None or "account" not in token.scopes:
+        raise _too_little(token, "A person's token with the scope account is needed.", "account")
     return CallingPerson(token.client, token.grant["user_id"], token.grant, _visitor(token.client_id))
 
 
 def required_app(*scopes: str) -> CallingApp:
     """Return the app for which a request's token stands.
-
-    A scope that the operator has taken back since the token was issued counts no more.
 
     Args:
         scopes: one of them is enough.
@@ -105,15 +103,11 @@ def required_app(*scopes: str) -> CallingApp:
         TokenRefused: no token, a dead one, one that permits too little or stands for a person.
     """
     token = _living_token(" ".join(scopes))
-    client = None
-    if token.grant is None:
-        client = context.provider().clients.find(context.database(), token.client_id)
-    permitted = frozenset(token.scopes).intersection(client.scopes if client else ())
-    if client is None or permitted.isdisjoint(scopes):
+    if token.grant is not None or not {*scopes} & {*token.scopes}:
         wanted = " or ".join(scopes)
         message = f"A client's own token (client_credentials) with the scope {wanted} is needed."
         raise _too_little(token, message, " ".join(scopes))
-    return CallingApp(client, permitted, _visitor(client.client_id))
+    return CallingApp(token.client, frozenset(token.scopes), _visitor(token.client_id))
 
 
 def _living_token(scope: str) -> ActiveToken:
