@@ -37,7 +37,7 @@ def issue(db: Session, provider: "Provider", request: AuthorizationRequest, sess
     if request.response_type == CODE:
         return {"code": issue_code(db, provider, request, session)}
     if request.wants("id_token"):
-        check_encryption(provider, db, request.client)
+        check_encryption(provider.client_keys, db, request.client)
     code = PREFIX + crypto.new_token() if request.wants(CODE) else None
     grant_id = write_grant(db, provider, request, session, code=code, kind="implicit")
     grant = token_status.find_grant(db, provider.settings, grant_id)

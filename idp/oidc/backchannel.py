@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import Engine, exists, func, select
 from sqlalchemy.orm import Session
@@ -25,7 +26,7 @@ from idp.oidc import keys, token_status
 from idp.oidc.client_keys import ClientKeys
 from idp.oidc.client_store import load_client
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.encryption import CannotEncrypt, encrypt_jwt
+from idp.oidc.encryption import CannotEncrypt, encrypt_id_token
 from idp.oidc.outgoing import WHOLE_TIMEOUT, OutgoingError, post_form
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import sid_of, subject_of
@@ -63,15 +64,7 @@ _COLUMNS = tuple(getattr(LogoutNotice, name) for name in Claimed.__dataclass_fie
 _LEASES = Leases(LogoutNotice, WAITS)
 # Apps that this process could not tell, the last time that it tried. Who was tried longest ago stands first.
 _silent: dict[str, None] = {}
-_client_keys = ClientKeys()  # of apps whose tokens are encrypted, as this process has seen them
-
-
-@dataclass(frozen=True)
-class _Sender:
-    """Who encrypts, where no provider is at hand."""
-
-    settings: Settings
-    client_keys: ClientKeys
+_client_keys = cache(ClientKeys)  # of apps whose tokens are encrypted, as this process has seen them
 
 
 def send_due(engine: Engine, settings: Settings, stop: threading.Event | None = None) -> Mapping[str, int]:
@@ -190,10 +183,7 @@ def make_logout_token(settings: Settings, ring: keys.KeyRing, client: ClientMeta
         "events": {EVENT: {}},
     }
     signed = sign(ring.signing_key(algorithm), claims, "logout+jwt")
-    if client.id_token_encrypted_response_alg is None:
-        return signed
-    encryption = client.id_token_encrypted_response_alg, client.id_token_encrypted_response_enc
-    return encrypt_jwt(_Sender(settings, _client_keys), None, client, signed, *encryption)
+    return encrypt_id_token(_client_keys(settings), client, signed)
 
 
 def sweep(db: Session, *, most: int) -> int:

@@ -62,7 +62,7 @@ def verify_assertion(provider: "Provider", request: ProtocolRequest, client: Cli
     Raises:
         JwtRefused: its signature, a claim or its age is wrong, or it was shown before.
     """
-    verified = provider.client_keys.verify(provider.settings, request.db, client, assertion, _algorithms(client))
+    verified = provider.client_keys.verify(request.db, client, assertion, _algorithms(client))
     if str(verified.header.get("typ", "JWT")).lower() not in _TYPES:
         raise JwtRefused("is a JWT of another kind, as its typ says")
     expires_at = _check_claims(verified.claims, client.client_id, _audiences(provider, request))

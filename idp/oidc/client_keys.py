@@ -20,7 +20,7 @@ from idp import crypto, turns
 from idp.oidc.clients import ClientMetadata, make_room
 from idp.oidc.key_sets import import_keys
 from idp.oidc.outgoing import OutgoingError, fetch
-from idp.oidc.signatures import registry as registry  # noqa: PLC0414 - for whoever checks a client's JWT
+from idp.oidc.signatures import registry
 from idp.settings import Settings
 from idp.storage.lean_session import pause
 
@@ -73,16 +73,19 @@ class VerifiedJwt:
 
 
 class ClientKeys:
-    """The keys of clients, kept in memory: imported once, fetched now and then."""
+    """The keys of clients, kept in memory: imported once, fetched now and then.
 
-    def __init__(self) -> None:
+    Args:
+        settings: the provider's.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._fetched: dict[str, _Fetched] = {}
         self._fetching: dict[str, threading.Lock] = {}
         self._registered: dict[str, tuple[int, Sequence[Key]]] = {}
 
-    def verify(
-        self, settings: Settings, db: Session, client: ClientMetadata, token: str, algorithms: Sequence[str]
-    ) -> VerifiedJwt:
+    def verify(self, db: Session, client: ClientMetadata, token: str, algorithms: Sequence[str]) -> VerifiedJwt:
         """Check a JWT's signature.
 
         Args:
@@ -97,7 +100,7 @@ class ClientKeys:
         if algorithm not in algorithms or algorithm == "none":
             raise JwtRefused(f"is not signed with one of {', '.join(algorithms)}")
         kid = header.get("kid")
-        for key in self._candidates(settings, db, client, str(algorithm), kid if isinstance(kid, str) else None):
+        for key in self._candidates(db, client, str(algorithm), kid if isinstance(kid, str) else None):
             try:
                 signed = jws.deserialize_compact(token, key, registry=registry([str(algorithm)]))
             except (JoseError, ValueError, TypeError):
@@ -105,9 +108,7 @@ class ClientKeys:
             return VerifiedJwt(header, read_claims(signed.payload))
         raise JwtRefused("has a signature that none of the client's keys made")
 
-    def public_keys(
-        self, settings: Settings, db: Session | None, client: ClientMetadata, *, fetch_anew: bool = False
-    ) -> Sequence[Key]:
+    def public_keys(self, db: Session | None, client: ClientMetadata, *, fetch_anew: bool = False) -> Sequence[Key]:
         """Return a client's public keys: those registered, or those at its `jwks_uri`.
 
         Args:
@@ -128,11 +129,9 @@ class ClientKeys:
             return kept[1]
         if client.jwks_uri is None:
             raise JwtRefused("cannot be checked: the client has registered no keys")
-        return self._fetch(settings, db, client.client_id, client.jwks_uri, fetch_anew=fetch_anew)
+        return self._fetch(db, client.client_id, client.jwks_uri, fetch_anew=fetch_anew)
 
-    def _fetch(
-        self, settings: Settings, db: Session | None, client_id: str, uri: str, *, fetch_anew: bool
-    ) -> Sequence[Key]:
+    def _fetch(self, db: Session | None, client_id: str, uri: str, *, fetch_anew: bool) -> Sequence[Key]:
         """Return the keys at an address: one request at a time asks there, and not more often than it does good."""
         kept = self._kept(client_id, uri)
         if kept is None or not kept.is_good(time.monotonic(), fetch_anew=fetch_anew):
@@ -148,7 +147,7 @@ class ClientKeys:
                     now = time.monotonic()  # an interval: jumps of the clock do not matter
                     if kept is None or not kept.is_good(now, fetch_anew=fetch_anew):
                         make_room(self._fetched)
-                        kept = self._fetched[client_id] = _ask(settings, uri, now, kept)
+                        kept = self._fetched[client_id] = _ask(self._settings, uri, now, kept)
                 finally:
                     fetching.release()
         if kept is None or kept.keys is None:
@@ -160,9 +159,7 @@ class ClientKeys:
         kept = self._fetched.get(client_id)
         return kept if kept is not None and kept.uri == uri else None
 
-    def _candidates(
-        self, settings: Settings, db: Session, client: ClientMetadata, algorithm: str, kid: str | None
-    ) -> Iterator[Key]:
+    def _candidates(self, db: Session, client: ClientMetadata, algorithm: str, kid: str | None) -> Iterator[Key]:
         """Give the keys that may have made a signature; the client's are fetched anew where those known are of no use.
 
         A new key has a new `kid` (OIDC Core section 10.1.1), but who publishes just one need not name it.
@@ -170,13 +167,13 @@ class ClientKeys:
         if algorithm in SECRET_ALGORITHMS:
             if client.client_secret_sealed is None:
                 raise JwtRefused("cannot be checked: the client is not registered to sign with its secret")
-            secret = crypto.unseal(settings.secret_key, SECRET_PURPOSE, client.client_secret_sealed)
+            secret = crypto.unseal(self._settings.secret_key, SECRET_PURPOSE, client.client_secret_sealed)
             yield OctKey.import_key(secret)
             return
-        fitting = fitting_keys(self.public_keys(settings, db, client), algorithm, kid)
+        fitting = fitting_keys(self.public_keys(db, client), algorithm, kid)
         yield from fitting
         if client.jwks is None and (kid is None or not fitting):
-            yield from fitting_keys(self.public_keys(settings, db, client, fetch_anew=True), algorithm, kid)
+            yield from fitting_keys(self.public_keys(db, client, fetch_anew=True), algorithm, kid)
 
 
 def _ask(settings: Settings, uri: str, now: float, before: _Fetched | None) -> _Fetched:

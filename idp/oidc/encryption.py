@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from authlib.oauth2.base import OAuth2Error
 from joserfc import jwe
@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from idp.oidc.client_keys import ClientKeys, JwtRefused
 from idp.oidc.clients import ClientMetadata
-from idp.settings import Settings
 
 KEY_ALGORITHMS = ("RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW")
 CONTENT_ALGORITHMS = ("A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM")
@@ -21,25 +20,13 @@ _WRAPPING, _AGREEING = ("encrypt", "wrapKey"), ("deriveKey", "deriveBits")  # `k
 _CURVES = ("P-256", "P-384", "P-521", "X25519")  # for key agreement
 
 
-class Sender(Protocol):
-    """Who encrypts, and remembers clients' keys: the provider, and the worker by itself."""
-
-    @property
-    def settings(self) -> Settings:
-        """In force for the life of the process."""
-
-    @property
-    def client_keys(self) -> ClientKeys:
-        """Those that were seen."""
-
-
 class CannotEncrypt(OAuth2Error):
     """The client has published no key to encrypt to: better nothing than what others could read."""
 
     error = "invalid_request"
 
 
-def find_key(sender: Sender, db: Session | None, client: ClientMetadata, algorithm: str) -> Key:
+def find_key(client_keys: ClientKeys, db: Session | None, client: ClientMetadata, algorithm: str) -> Key:
     """Return the client's key to encrypt to: one that is meant for it, or else one that says nothing of its use.
 
     Args:
@@ -50,9 +37,9 @@ def find_key(sender: Sender, db: Session | None, client: ClientMetadata, algorit
         CannotEncrypt: there is none, or the client's keys cannot be fetched.
     """
     try:
-        fitting = _fitting(sender.client_keys.public_keys(sender.settings, db, client), algorithm)
+        fitting = _fitting(client_keys.public_keys(db, client), algorithm)
         if not fitting and client.jwks_uri is not None:
-            fresh = sender.client_keys.public_keys(sender.settings, db, client, fetch_anew=True)
+            fresh = client_keys.public_keys(db, client, fetch_anew=True)
             fitting = _fitting(fresh, algorithm)
     except JwtRefused:
         raise CannotEncrypt("Nothing can be encrypted to this client: its keys are not to be had.") from None
@@ -61,7 +48,7 @@ def find_key(sender: Sender, db: Session | None, client: ClientMetadata, algorit
     return fitting[0]
 
 
-def check_encryption(sender: Sender, db: Session, client: ClientMetadata) -> None:
+def check_encryption(client_keys: ClientKeys, db: Session, client: ClientMetadata) -> None:
     """Check that ID tokens can be encrypted for a client that wants it so, before anything is claimed for them.
 
     Where keys have to be fetched, what was written so far is committed.
@@ -70,11 +57,23 @@ def check_encryption(sender: Sender, db: Session, client: ClientMetadata) -> Non
         CannotEncrypt: see `find_key`.
     """
     if client.id_token_encrypted_response_alg is not None:
-        find_key(sender, db, client, client.id_token_encrypted_response_alg)
+        find_key(client_keys, db, client, client.id_token_encrypted_response_alg)
+
+
+def encrypt_id_token(client_keys: ClientKeys, client: ClientMetadata, signed: str) -> str:
+    """Encrypt an ID token, or what is to look like one, for a client that wants it so; for all others it stays signed.
+
+    Raises:
+        CannotEncrypt: see `find_key`; `check_encryption` tells beforehand.
+    """
+    if client.id_token_encrypted_response_alg is None:
+        return signed
+    encryption = client.id_token_encrypted_response_alg, client.id_token_encrypted_response_enc
+    return encrypt_jwt(client_keys, None, client, signed, *encryption)
 
 
 def encrypt_jwt(
-    sender: Sender, db: Session | None, client: ClientMetadata, token: str, algorithm: str, enc: str | None
+    client_keys: ClientKeys, db: Session | None, client: ClientMetadata, token: str, algorithm: str, enc: str | None
 ) -> str:
     """Encrypt a signed JWT: sign first, then encrypt (RFC 7519 section 11.2).
 
@@ -85,11 +84,11 @@ def encrypt_jwt(
     Raises:
         CannotEncrypt: see `find_key`.
     """
-    return _encrypt(find_key(sender, db, client, algorithm), token, algorithm, enc, {"cty": "JWT"})
+    return _encrypt(find_key(client_keys, db, client, algorithm), token, algorithm, enc, {"cty": "JWT"})
 
 
 def encrypt_claims(
-    sender: Sender,
+    client_keys: ClientKeys,
     db: Session,
     client: ClientMetadata,
     claims: Mapping[str, Any],
@@ -104,7 +103,7 @@ def encrypt_claims(
     Raises:
         CannotEncrypt: see `find_key`.
     """
-    return _encrypt(find_key(sender, db, client, algorithm), json.dumps(claims), algorithm, enc, {})
+    return _encrypt(find_key(client_keys, db, client, algorithm), json.dumps(claims), algorithm, enc, {})
 
 
 def _encrypt(key: Key, content: str, algorithm: str, enc: str | None, told: Mapping[str, str]) -> str:

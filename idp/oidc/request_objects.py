@@ -85,7 +85,7 @@ def _verify(provider: "Provider", db: Session, client: ClientMetadata, token: st
             raise _error("invalid_request_object", "The typ of the JWT is not that of a request object.")
         if header.get("alg") != "none":
             algorithms = ALGORITHMS if expected in (None, "none") else (expected,)
-            return provider.client_keys.verify(provider.settings, db, client, token, algorithms).claims
+            return provider.client_keys.verify(db, client, token, algorithms).claims
         if not client.may_send_unsigned_request_objects:
             code = f"{parameter}_not_supported"
             raise OAuth2Error("This app may not send unsigned request objects.", error=code)

@@ -40,7 +40,7 @@ class Provider(AuthorizationServer):
         super().__init__(scopes_supported=None)
         self.settings = settings
         self.clients = ClientRegistry()
-        self.client_keys = ClientKeys()
+        self.client_keys = ClientKeys(settings)
         self.metadata = discovery.build_metadata(settings)
         self.metadata_json = discovery.as_json(self.metadata)
         self._engine = engine

@@ -12,7 +12,7 @@ from idp.models import RefreshToken
 from idp.oidc import access_token, claims, jwt_access_token, refresh_tokens
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.encryption import encrypt_jwt
+from idp.oidc.encryption import encrypt_id_token
 from idp.oidc.keys import Key
 from idp.oidc.signatures import sign
 from idp.oidc.subjects import sid_of, subject_of
@@ -160,11 +160,7 @@ class IdToken(NamedTuple):
         Raises:
             CannotEncrypt: the client has no key for it; `check_encryption` tells beforehand.
         """
-        signed = sign(self.key, self.payload)
-        if self.client.id_token_encrypted_response_alg is None:
-            return signed
-        encryption = self.client.id_token_encrypted_response_alg, self.client.id_token_encrypted_response_enc
-        return encrypt_jwt(self.provider, None, self.client, signed, *encryption)
+        return encrypt_id_token(self.provider.client_keys, self.client, sign(self.key, self.payload))
 
 
 def prepare_id_token(

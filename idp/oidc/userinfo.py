@@ -62,13 +62,14 @@ def _claims_of(provider: "Provider", token: ActiveToken) -> dict[str, Any]:
 def _protected(provider: "Provider", db: Session, client: ClientMetadata, told: dict[str, Any]) -> dict[str, Any] | str:
     """Sign and encrypt the answer as the client is registered (section 5.3.2); most are for neither."""
     signing, encrypting = client.userinfo_signed_response_alg, client.userinfo_encrypted_response_alg
+    client_keys, enc = provider.client_keys, client.userinfo_encrypted_response_enc
     if signing is None and encrypting is None:
         return told
     addressed = {"iss": provider.settings.issuer, "aud": client.client_id, **told}
     if signing is None:
         assert encrypting is not None
-        return encrypt_claims(provider, db, client, addressed, encrypting, client.userinfo_encrypted_response_enc)
+        return encrypt_claims(client_keys, db, client, addressed, encrypting, enc)
     signed = sign(provider.keys(signing), addressed)
     if encrypting is None:
         return signed
-    return encrypt_jwt(provider, db, client, signed, encrypting, client.userinfo_encrypted_response_enc)
+    return encrypt_jwt(client_keys, db, client, signed, encrypting, enc)

@@ -81,7 +81,7 @@ class Grant(BaseGrant, TokenEndpointMixin):
     def create_token_response(self) -> Answer:  # type: ignore[override]
         """Claim, mint, answer."""
         assert self.request.client is not None
-        check_encryption(self.server, self.request.db, self.request.client)
+        check_encryption(self.server.client_keys, self.request.db, self.request.client)
         authorization = self.authorize(self.request.client)
         self.note_proof()
         if self.proof is not None:

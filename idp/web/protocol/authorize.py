@@ -176,7 +176,7 @@ def _if_it_can_be_encrypted(asked: AuthorizationRequest, step: Issue) -> Issue |
     """Look for the key to encrypt an ID token to before anything is written: it may have to be fetched."""
     if asked.wants("id_token"):
         try:
-            check_encryption(context.provider(), context.database(), asked.client)
+            check_encryption(context.provider().client_keys, context.database(), asked.client)
         except CannotEncrypt as fault:
             return Refuse(fault.error, fault.description)
     return step

@@ -178,7 +178,7 @@ def test_jwks_uri_leads_not_inside(public_settings, no_connection, metadata, hos
     """RFC 7523 with a hostile `jwks_uri`: any unauthenticated request could make us ask there."""
     client = metadata(jwks_uri=f"https://{host}/jwks", token_endpoint_auth_method="private_key_jwt")
     with pytest.raises(JwtRefused, match="private network"):
-        ClientKeys().public_keys(public_settings, None, client)
+        ClientKeys(public_settings).public_keys(None, client)
 
 
 def test_request_uri_that_is_not_registered_is_not_called(target, no_connection):
@@ -338,7 +338,7 @@ def test_what_is_no_http_is_a_refusal(settings, metadata, answer):
     with raw_server(speak) as (url, _):
         client = metadata(jwks_uri=url + "/keys")
         with pytest.raises(JwtRefused) as caught:
-            ClientKeys().public_keys(settings, None, client)
+            ClientKeys(settings).public_keys(None, client)
     assert "OpenSSH" not in str(caught.value)
 
 
@@ -593,13 +593,13 @@ def test_of_many_at_once_one_asks_for_keys(settings, metadata):
         handler.end_headers()
         handler.wfile.write(json.dumps({"keys": [KEY.as_dict(private=False)]}).encode())
 
-    keys = ClientKeys()
+    keys = ClientKeys(settings)
     with raw_server(serve) as (url, asked), ThreadPoolExecutor(8) as pool:
         client = metadata(jwks_uri=url + "/keys")
 
         def ask(_):
             with turns.taken():  # as a request does: whoever waits for another must not hold its turn
-                return keys.public_keys(settings, None, client)
+                return keys.public_keys(None, client)
 
         found = list(pool.map(ask, range(8)))
         assert len(asked) == 1
