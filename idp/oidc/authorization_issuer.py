@@ -14,7 +14,6 @@ from idp.oidc import token_status
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.authorization_response import CODE
 from idp.oidc.codes import PREFIX, issue_code, write_grant
-from idp.oidc.encryption import check_encryption
 from idp.oidc.token_issuer import (
     Authorization,
     access_token_expires_at,
@@ -32,12 +31,10 @@ def issue(db: Session, provider: "Provider", request: AuthorizationRequest, sess
 
     Raises:
         ExpiredError: the session or account ended at this very moment, a consent was taken back or the client changed.
-        CannotEncrypt: the ID token cannot be encrypted as the client wants it.
+        CannotEncrypt: the ID token cannot be encrypted as the client wants it; `check_encryption` tells beforehand.
     """
     if request.response_type == CODE:
         return {"code": issue_code(db, provider, request, session)}
-    if request.wants("id_token"):
-        check_encryption(provider.client_keys, db, request.client)
     code = PREFIX + crypto.new_token() if request.wants(CODE) else None
     grant_id = write_grant(db, provider, request, session, code=code, kind="implicit")
     grant = token_status.find_grant(db, provider.settings, grant_id)
