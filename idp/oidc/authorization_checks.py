@@ -72,7 +72,7 @@ def _check_single(_provider: "Provider", parameters: Parameters, _client: Client
 def _check_registration(_provider: "Provider", parameters: Parameters, _client: ClientMetadata) -> dict[str, Any]:
     """A client that describes itself in its request is one for self-issued providers (OIDC Core section 7.2.1)."""
     if parameters.get("registration"):
-        raise _error("registration_not_supported", "The parameter registration is not supported here.")
+        raise OAuth2Error("The parameter registration is not supported here.", error="registration_not_supported")
     return {}
 
 
@@ -80,7 +80,7 @@ def _check_response_type(provider: "Provider", parameters: Parameters, client: C
     given = parameters.required("response_type")
     response_type = in_order(given)
     if response_type not in supported_response_types(provider.settings):
-        raise _error("unsupported_response_type", f"The response_type {safe(given)} is not supported here.")
+        raise OAuth2Error(f"The response_type {safe(given)} is not supported here.", error="unsupported_response_type")
     if response_type not in map(in_order, client.response_types):
         raise UnauthorizedClientError(f"This app is not registered for the response_type {response_type}.")
     for grant_type in GRANTS_OF_RESPONSE_TYPES[response_type]:
@@ -218,7 +218,3 @@ def check_id_token_hint(
     if read is None or read.client_id != client.client_id:
         raise InvalidRequestError("The id_token_hint is no ID token that this provider issued to this app.")
     return read
-
-
-def _error(code: str, description: str) -> OAuth2Error:
-    return OAuth2Error(description, error=code)

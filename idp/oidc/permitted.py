@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidScopeError
 
 from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.requests import safe
+from idp.oidc.resources import InvalidTarget
 
 _RESOURCES_MOST = 10
 
@@ -40,16 +40,16 @@ def permitted_resources(client: ClientMetadata, asked: Sequence[str]) -> tuple[s
     """Return whom access tokens are to be for (RFC 8707 section 2), each once.
 
     Raises:
-        OAuth2Error: `invalid_target`: too many, no absolute URI, or not the client's.
+        InvalidTarget: too many, no absolute URI, or not the client's.
     """
     resources = tuple(dict.fromkeys(asked))
     if len(resources) > _RESOURCES_MOST:
-        raise _error("invalid_target", f"There are more than {_RESOURCES_MOST} resources.")
+        raise InvalidTarget(f"There are more than {_RESOURCES_MOST} resources.")
     for resource in resources:
         if not _is_absolute_uri(resource):
-            raise _error("invalid_target", "A resource must be an absolute URI without a fragment.")
+            raise InvalidTarget("A resource must be an absolute URI without a fragment.")
         if resource not in client.resources:
-            raise _error("invalid_target", f"This app is not registered for the resource {safe(resource)}.")
+            raise InvalidTarget(f"This app is not registered for the resource {safe(resource)}.")
     return resources
 
 
@@ -59,7 +59,3 @@ def _is_absolute_uri(text: str) -> bool:
     except ValueError:
         return False
     return bool(uri.scheme and (uri.netloc or uri.path)) and "#" not in text
-
-
-def _error(code: str, description: str) -> OAuth2Error:
-    return OAuth2Error(description, error=code)

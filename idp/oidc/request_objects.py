@@ -37,6 +37,18 @@ _MOST = 16_384  # bytes
 log = logging.getLogger(__name__)
 
 
+class InvalidRequestObject(OAuth2Error):
+    """An object that is no good (RFC 9101 section 7)."""
+
+    error = "invalid_request_object"
+
+
+class InvalidRequestUri(OAuth2Error):
+    """A reference that leads to no object (RFC 9101 section 7)."""
+
+    error = "invalid_request_uri"
+
+
 def read_request_object(provider: "Provider", db: Session, client: ClientMetadata, beside: Parameters) -> Parameters:
     """Return the parameters of a request that comes as an object.
 
@@ -45,8 +57,9 @@ def read_request_object(provider: "Provider", db: Session, client: ClientMetadat
         beside: what was sent beside the object, with `request` or `request_uri`.
 
     Raises:
-        OAuth2Error: invalid_request_object, invalid_request_uri, or request_not_supported and
-            request_uri_not_supported for an unsigned object where this client may send none.
+        InvalidRequestUri: it is not where the client registered it, or cannot be fetched.
+        InvalidRequestObject: it is no good.
+        OAuth2Error: `request_not_supported`, `request_uri_not_supported`: this client may not send unsigned ones.
     """
     token = beside.get("request")
     if token is None:
@@ -63,16 +76,16 @@ def _fetch(provider: "Provider", db: Session, client: ClientMetadata, request_ur
     """Fetch an object from where its client registered it. The fragment tells versions apart and is never sent."""
     wanted = urldefrag(request_uri).url
     if wanted not in (urldefrag(registered).url for registered in client.request_uris):
-        raise _error("invalid_request_uri", "The request_uri is not registered for this app.")
+        raise InvalidRequestUri("The request_uri is not registered for this app.")
     pause(db)
     try:
         answer = fetch(provider.settings, wanted, _ACCEPT, most=_MOST)
         return answer.body.decode("ascii").strip()
     except OutgoingError as fault:
         log.info("The request_uri of %s could not be fetched: %s", client.client_id, fault)
-        raise _error("invalid_request_uri", f"The request_uri could not be fetched: {safe(fault)}.") from None
+        raise InvalidRequestUri(f"The request_uri could not be fetched: {safe(fault)}.") from None
     except UnicodeDecodeError:
-        raise _error("invalid_request_uri", "What stands at the request_uri is no JWT.") from None
+        raise InvalidRequestUri("What stands at the request_uri is no JWT.") from None
 
 
 def _verify(provider: "Provider", db: Session, client: ClientMetadata, token: str, parameter: str) -> Mapping[str, Any]:
@@ -82,18 +95,18 @@ def _verify(provider: "Provider", db: Session, client: ClientMetadata, token: st
         header = read_header(token)
         if str(header.get("typ", "JWT")).lower().removeprefix("application/") not in _TYPES:
             # RFC 8725 section 3.11: what the client signed for another purpose is no request.
-            raise _error("invalid_request_object", "The typ of the JWT is not that of a request object.")
+            raise InvalidRequestObject("The typ of the JWT is not that of a request object.")
         if header.get("alg") != "none":
             algorithms = ALGORITHMS if expected in (None, "none") else (expected,)
             return provider.client_keys.verify(db, client, token, algorithms).claims
         if not client.may_send_unsigned_request_objects:
-            code = f"{parameter}_not_supported"
-            raise OAuth2Error("This app may not send unsigned request objects.", error=code)
+            told = "This app may not send unsigned request objects."
+            raise OAuth2Error(told, error=f"{parameter}_not_supported")
         if client.require_signed_request_object or expected not in (None, "none"):
-            raise _error("invalid_request_object", "This app must sign its request objects.")
+            raise InvalidRequestObject("This app must sign its request objects.")
         return read_unsigned(token)
     except JwtRefused as refused:
-        raise _error("invalid_request_object", f"The request object {safe(refused)}.") from None
+        raise InvalidRequestObject(f"The request object {safe(refused)}.") from None
 
 
 def _check_claims(provider: "Provider", client: ClientMetadata, claims: Mapping[str, Any]) -> None:
@@ -101,22 +114,22 @@ def _check_claims(provider: "Provider", client: ClientMetadata, claims: Mapping[
     now = clock.now()
     audience = claims.get("aud", provider.settings.issuer)
     if claims.get("iss", client.client_id) != client.client_id:
-        raise _error("invalid_request_object", "The iss of the request object is not the client.")
+        raise InvalidRequestObject("The iss of the request object is not the client.")
     if provider.settings.issuer not in (audience if isinstance(audience, list) else [audience]):
-        raise _error("invalid_request_object", "The aud of the request object is not this provider.")
+        raise InvalidRequestObject("The aud of the request object is not this provider.")
     if claims.get("sub") == client.client_id:
         # RFC 9101 section 10.8: such a JWT would prove who the client is at the token endpoint, too.
-        raise _error("invalid_request_object", "The request object has the client as its sub, as client assertions do.")
+        raise InvalidRequestObject("The request object has the client as its sub, as client assertions do.")
     for name in ("exp", "nbf"):
         if not _is_time(claims.get(name, now)):
-            raise _error("invalid_request_object", f"The {name} of the request object is no time.")
+            raise InvalidRequestObject(f"The {name} of the request object is no time.")
     if claims.get("exp", now + 1) <= now - _LEEWAY:
-        raise _error("invalid_request_object", "The request object has expired.")
+        raise InvalidRequestObject("The request object has expired.")
     if claims.get("nbf", now) > now + _LEEWAY:
-        raise _error("invalid_request_object", "The request object is not valid yet.")
+        raise InvalidRequestObject("The request object is not valid yet.")
     for name in ("request", "request_uri"):
         if name in claims:
-            raise _error("invalid_request_object", f"The request object holds the parameter {name} itself.")
+            raise InvalidRequestObject(f"The request object holds the parameter {name} itself.")
 
 
 def _is_time(value: Any) -> bool:
@@ -142,7 +155,7 @@ def _as_text(name: str, value: Any) -> str:
         return str(value)
     if isinstance(value, str) and "\x00" not in value and _is_unicode(value):
         return value
-    raise _error("invalid_request_object", f"The {name} in the request object has the wrong form.")
+    raise InvalidRequestObject(f"The {name} in the request object has the wrong form.")
 
 
 def _is_unicode(text: str) -> bool:
@@ -157,11 +170,7 @@ def _is_unicode(text: str) -> bool:
 def _check_agreement(inside: Parameters, beside: Parameters) -> None:
     """What stands in both places must be the same (OIDC Core section 6.1)."""
     if inside.get("client_id") not in (None, beside.get("client_id")):
-        raise _error("invalid_request_object", "The client_id in the request object is not the one beside it.")
+        raise InvalidRequestObject("The client_id in the request object is not the one beside it.")
     both = [in_order(each) for each in (inside.get("response_type"), beside.get("response_type")) if each]
     if len(set(both)) > 1:
-        raise _error("invalid_request_object", "The response_type in the request object is not the one beside it.")
-
-
-def _error(code: str, description: str) -> OAuth2Error:
-    return OAuth2Error(description, error=code)
+        raise InvalidRequestObject("The response_type in the request object is not the one beside it.")

@@ -1,4 +1,4 @@
-"""Whom an access token is for (RFC 8707): the resources that a token request names, among those that it may."""
+"""Whom an access token is for (RFC 8707): the resources that a request names, among those that it may."""
 
 from collections.abc import Collection, Sequence
 
@@ -22,20 +22,3 @@ def check_among(asked: Sequence[str], granted: Collection[str]) -> None:
     for resource in asked:
         if resource not in granted:
             raise InvalidTarget(f"No token for the resource {safe(resource)} may be had here.")
-
-
-def narrow(issuer: str, asked: Sequence[str], granted: Sequence[str]) -> tuple[str, ...]:
-    """Return what a token of a grant is to be for: what the request names, or all that was granted (section 2.2).
-
-    Args:
-        issuer: stands for this provider itself, which is all that a grant without resources is for.
-        asked: as the token request names them.
-        granted: as the grant has them.
-
-    Raises:
-        InvalidTarget: more was asked for than granted.
-    """
-    if not asked:
-        return tuple(granted)
-    check_among(asked, granted or (issuer,))
-    return tuple(dict.fromkeys(asked))

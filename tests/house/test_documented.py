@@ -168,7 +168,6 @@ def oauth_codes() -> set[str]:
                     }
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") in (
                     "Refuse",
-                    "_error",
                     "AccessRefused",
                     "RegistrationFault",
                     "TokenRefused",
@@ -177,6 +176,12 @@ def oauth_codes() -> set[str]:
                         arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
                     ]
                     found |= set(texts[:1])
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "OAuth2Error":
+                    found |= {
+                        each.value.value
+                        for each in node.keywords
+                        if each.arg == "error" and isinstance(each.value, ast.Constant)
+                    }
     return {code for code in found if code}
 
 

@@ -43,9 +43,9 @@ class DeviceCodeGrant(Grant):
         if device.claimed_at is not None:
             self._end_family(client, device.grant_id)
         if device.state == "denied":
-            raise _error("access_denied", "The person denied the request.")
+            raise OAuth2Error("The person denied the request.", error="access_denied")
         if device.expires_at <= clock.now():
-            raise _error("expired_token", "The device_code has expired. Ask for a new one.")
+            raise OAuth2Error("The device_code has expired. Ask for a new one.", error="expired_token")
         if device.state == "waiting":
             self._wait(device.id)
         return self._redeem(client, device.id, device.grant_id)
@@ -65,9 +65,9 @@ class DeviceCodeGrant(Grant):
             .execution_options(synchronize_session=False)
         )
         if noted.first() is not None:
-            raise _error("authorization_pending", "Nobody has answered yet.")
+            raise OAuth2Error("Nobody has answered yet.", error="authorization_pending")
         db.execute(mine.values(last_polled_at=now, interval=DeviceAuthorization.interval + SLOW_DOWN_BY))
-        raise _error("slow_down", f"Asked too soon: wait {SLOW_DOWN_BY} seconds longer from now on.")
+        raise OAuth2Error(f"Asked too soon: wait {SLOW_DOWN_BY} seconds longer from now on.", error="slow_down")
 
     def _redeem(self, client: ClientMetadata, device_id: str, grant_id: str) -> Authorization:
         """Claim the code: of any number who ask at once, one gets tokens.
@@ -105,7 +105,3 @@ class DeviceCodeGrant(Grant):
         if token_status.revoke_grant(self.request.db, grant_id):
             audit.record(self.request.db, Event.CODE_REUSED, self.request.visitor, client_id=client.client_id)
         raise InvalidGrantError(_UNUSABLE)
-
-
-def _error(code: str, description: str) -> OAuth2Error:
-    return OAuth2Error(description, error=code)

@@ -11,7 +11,7 @@ from idp.oidc.clients import AUTH_METHODS, ClientMetadata
 from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof, note_proof
 from idp.oidc.encryption import check_encryption
 from idp.oidc.requests import NO_STORE, Answer, ProtocolRequest
-from idp.oidc.resources import narrow
+from idp.oidc.resources import check_among
 from idp.oidc.token_issuer import Authorization, mint
 
 if TYPE_CHECKING:
@@ -76,7 +76,11 @@ class Grant(BaseGrant, TokenEndpointMixin):
         Raises:
             InvalidTarget: more was asked for than granted.
         """
-        return narrow(self.server.settings.issuer, self.request.payload.get_all("resource"), granted)
+        asked = self.request.payload.get_all("resource")
+        if not asked:
+            return tuple(granted)
+        check_among(asked, granted or (self.server.settings.issuer,))  # a grant without is for this provider alone
+        return tuple(dict.fromkeys(asked))
 
     def create_token_response(self) -> Answer:  # type: ignore[override]
         """Claim, mint, answer."""
