@@ -1,13 +1,13 @@
 """Apps that a person can start from here: login initiated by a third party, which we are (OIDC Core section 4)."""
 
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from idp.models import Client, Consent
 from idp.oidc import scopes as known_scopes
+from idp.oidc.client_uris import with_parameters
 from idp.settings import Settings
 
 
@@ -60,4 +60,4 @@ def start_url(settings: Settings, initiate_login_uri: str, login_hint: str | Non
     parameters = {"iss": settings.issuer}
     if login_hint:
         parameters["login_hint"] = login_hint
-    return f"{initiate_login_uri}{'&' if '?' in initiate_login_uri else '?'}{urlencode(parameters)}"
+    return with_parameters(initiate_login_uri, parameters)

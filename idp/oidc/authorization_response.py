@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, cast, get_args
 from urllib.parse import urlencode
 
+from idp.oidc.client_uris import with_parameters
 from idp.oidc.clients import GRANTS_OF_RESPONSE_TYPES
 from idp.oidc.requests import Parameters
 from idp.settings import Settings
@@ -73,7 +74,7 @@ class ReturnAddress:
             return FormPost(self.redirect_uri, parameters)
         if self.response_mode == "fragment":
             return Redirect(f"{self.redirect_uri}#{urlencode(parameters)}")
-        return Redirect(f"{self.redirect_uri}{'&' if '?' in self.redirect_uri else '?'}{urlencode(parameters)}")
+        return Redirect(with_parameters(self.redirect_uri, parameters))
 
 
 @dataclass(frozen=True)

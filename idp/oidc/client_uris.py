@@ -1,8 +1,9 @@
-"""What is wrong with a client's URIs: where people return to, and what the provider calls or links to."""
+"""A client's URIs, where people return to and what the provider calls or links to: rules for them, and their parts."""
 
 import re
-from collections.abc import Iterable, Iterator
-from urllib.parse import SplitResult, urlsplit
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv6Address
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from idp.oidc.clients import ClientMetadata
 from idp.setting_rules import is_loopback
@@ -12,6 +13,7 @@ URI_MOST = 500  # characters, as the columns have it
 # What a host may be made of; anything else would be read otherwise by somebody, such as a `;` in a page's policy.
 _HOST = re.compile(r"[A-Za-z0-9._*-]+|[0-9A-Fa-f:.]+")
 _STRANGE = re.compile(r"[\s\x00-\x1f\x7f\"<>\\^`{|}]")
+_USUAL_PORTS = {"https": 443, "http": 80}
 
 
 def faults_of_redirect_uri(client: ClientMetadata, uri: str) -> Iterator[str]:
@@ -77,22 +79,24 @@ def faults_of_resource(uri: str) -> Iterator[str]:
         yield f"A URI has at most {URI_MOST} characters."
 
 
-def without_fragment(uri: str) -> Iterator[str]:
-    """Say that a URI must have no fragment, where it has one."""
-    if "#" in uri:
-        yield f"{uri!r} has a fragment."
-
-
 def hosts_of(uris: Iterable[str]) -> set[str | None]:
     """Return the hosts of URIs; None stands for a URI without one."""
     return {urlsplit(uri).hostname for uri in uris if _read(uri)[0] is not None}
 
 
-def origin_of(uri: str) -> tuple[str, str | None, int | None]:
-    """Return scheme, host and port of a URI that can be read."""
+def origin_of(uri: str) -> str | None:
+    """Return the origin of a URI that can be read, as browsers write it (RFC 6454 section 6.2), or None for none."""
     url = urlsplit(uri)
-    usual = {"https": 443, "http": 80}.get(url.scheme)
-    return url.scheme, url.hostname, url.port or usual
+    if url.scheme not in _USUAL_PORTS or not url.hostname:
+        return None
+    host = f"[{IPv6Address(url.hostname).compressed}]" if ":" in url.hostname else url.hostname
+    port = "" if url.port in (None, _USUAL_PORTS[url.scheme]) else f":{url.port}"
+    return f"{url.scheme}://{host}{port}"
+
+
+def with_parameters(uri: str, parameters: Mapping[str, str]) -> str:
+    """Return a URI without a fragment with more in its query."""
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(parameters)}"
 
 
 def can_be_read(uri: str) -> bool:

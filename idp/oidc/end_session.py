@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from sqlalchemy.orm import Session
 
 from idp import crypto
 from idp.accounts.sessions import CurrentSession
+from idp.oidc.client_uris import with_parameters
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.id_token_hint import IdTokenHint, read_hint
 from idp.oidc.requests import Parameters
@@ -101,10 +101,6 @@ def validate_logout(db: Session, provider: "Provider", parameters: Parameters) -
         )
     if target not in client.post_logout_redirect_uris:
         raise LogoutRefused("post_logout_redirect_uri", "is not registered for this app")
-    return LogoutRequest(client, _with_state(target, parameters.get("state")), hint, logout_hint)
-
-
-def _with_state(target: str, state: str | None) -> str:
-    if state is None:
-        return target
-    return f"{target}{'&' if '?' in target else '?'}{urlencode({'state': state})}"
+    state = parameters.get("state")
+    return_to = target if state is None else with_parameters(target, {"state": state})
+    return LogoutRequest(client, return_to, hint, logout_hint)

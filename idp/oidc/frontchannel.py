@@ -6,11 +6,11 @@ clears itself when its frame is loaded; whether it did, nobody learns.
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from sqlalchemy.orm import Session
 
 from idp.accounts.ended_sessions import EndedSessions
+from idp.oidc.client_uris import origin_of, with_parameters
 from idp.oidc.subjects import sid_of
 
 if TYPE_CHECKING:
@@ -30,16 +30,10 @@ def frames_of(db: Session, provider: "Provider", ended: EndedSessions) -> Sequen
     for client in (provider.clients.find(db, client_id) for client_id in ended.to_visit):
         if client is not None and client.frontchannel_logout_uri is not None:
             told = {"iss": provider.settings.issuer, "sid": sid_of(provider.settings, client, session_id)}
-            frames.add(_with_query(client.frontchannel_logout_uri, urlencode(told)))
+            frames.add(with_parameters(client.frontchannel_logout_uri, told))
     return sorted(frames)
 
 
 def origins_of(frames: Sequence[str]) -> Sequence[str]:
     """Return the origins that a page's policy must let it frame, as CSP writes them."""
-    urls = [urlsplit(frame) for frame in frames]
-    return sorted({f"{url.scheme}://{url.netloc}" for url in urls})
-
-
-def _with_query(uri: str, added: str) -> str:
-    url = urlsplit(uri)
-    return urlunsplit(url._replace(query=f"{url.query}&{added}" if url.query else added, fragment=""))
+    return sorted({origin for frame in frames if (origin := origin_of(frame))})

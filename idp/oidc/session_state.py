@@ -5,15 +5,13 @@ of ours in the app's page computes the same from a cookie that holds the browser
 """
 
 import hashlib
-from ipaddress import IPv6Address
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from idp import crypto
+from idp.oidc.client_uris import origin_of
 from idp.settings import Settings
 
 _PURPOSE = "browser state"
-_USUAL_PORTS = {"https": 443, "http": 80}
 
 
 class SignIn(Protocol):
@@ -56,13 +54,3 @@ def hash_of(client_id: str, origin: str, browser_state: str, salt: str) -> str:
     """Return a session state (section 3.2), as `web/static/check_session.js` computes it too."""
     digest = hashlib.sha256(f"{client_id} {origin} {browser_state} {salt}".encode()).hexdigest()
     return f"{digest}.{salt}"
-
-
-def origin_of(uri: str) -> str | None:
-    """Return the origin of a registered URI as browsers write it (RFC 6454 section 6.2), or None where it has none."""
-    url = urlsplit(uri)
-    if url.scheme not in _USUAL_PORTS or not url.hostname:
-        return None
-    host = f"[{IPv6Address(url.hostname).compressed}]" if ":" in url.hostname else url.hostname
-    port = "" if url.port in (None, _USUAL_PORTS[url.scheme]) else f":{url.port}"
-    return f"{url.scheme}://{host}{port}"

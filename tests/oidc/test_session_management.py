@@ -7,7 +7,7 @@ import pytest
 
 from idp.accounts import sessions
 from idp.accounts.visitor import OPERATOR
-from idp.oidc.session_state import origin_of
+from idp.oidc.client_uris import origin_of
 from idp.web.inline_scripts import inline_script
 from idp.web.security import HEADERS
 from tests.factories import PASSWORD
