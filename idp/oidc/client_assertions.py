@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from idp import clock, crypto
-from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, JwtRefused, read_header
+from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.presented_jwts import JwtRefused, is_time, jti_of, read_header
 from idp.oidc.requests import ProtocolRequest
 from idp.oidc.seen_assertions import is_first_time
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LIFETIME_MOST = 3_600  # seconds ahead that `exp` may be: common libraries make it an hour
 LEEWAY = 60  # seconds that two clocks may differ
-_JTI_MOST = 256  # characters
 _TYPES = ("jwt", "client-authentication+jwt")
 
 
@@ -66,7 +66,7 @@ def verify_assertion(provider: "Provider", request: ProtocolRequest, client: Cli
     if str(verified.header.get("typ", "JWT")).lower() not in _TYPES:
         raise JwtRefused("is a JWT of another kind, as its typ says")
     expires_at = _check_claims(verified.claims, client.client_id, _audiences(provider, request))
-    jti = str(verified.claims["jti"])
+    jti = jti_of(verified.claims)
     if not is_first_time(request.db, "client assertion", client.client_id, jti, expires_at + LEEWAY):
         raise JwtRefused("was used before: each needs a jti of its own")
 
@@ -103,18 +103,12 @@ def _check_claims(claims: Mapping[str, Any], client_id: str, audiences: tuple[st
         moment = _moment(claims, name)
         if moment is not None and moment > now + LEEWAY:
             raise JwtRefused(f"is from the future, as its {name} says")
-    jti = claims.get("jti")
-    if not isinstance(jti, str) or not 0 < len(jti) <= _JTI_MOST:
-        raise JwtRefused(f"needs a jti of 1 to {_JTI_MOST} characters")
     return math.ceil(expires_at)
 
 
 def _moment(claims: Mapping[str, Any], name: str) -> int | float | None:
     """Return a NumericDate (RFC 7519 section 2), or None where there is none."""
     value = claims.get(name)
-    if value is None:
-        return None
-    is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    if isinstance(value, bool) or not is_number:
+    if value is not None and not is_time(value):
         raise JwtRefused(f"has an {name} that is no time")
-    return value  # type: ignore[no-any-return]  # it is a number
+    return value

@@ -11,8 +11,8 @@ from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestErro
 from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
 from idp.oidc import client_assertions
-from idp.oidc.client_keys import JwtRefused
 from idp.oidc.clients import ASSERTION_METHODS, SECRET_METHODS, ClientMetadata
+from idp.oidc.presented_jwts import JwtRefused
 from idp.oidc.requests import ProtocolRequest, safe
 
 if TYPE_CHECKING:

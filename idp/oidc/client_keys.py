@@ -20,6 +20,7 @@ from idp import crypto, turns
 from idp.oidc.clients import ClientMetadata, make_room
 from idp.oidc.key_sets import import_keys
 from idp.oidc.outgoing import OutgoingError, fetch
+from idp.oidc.presented_jwts import JwtRefused, read_claims, read_header
 from idp.oidc.signatures import registry
 from idp.settings import Settings
 from idp.storage.lean_session import pause
@@ -30,12 +31,7 @@ SECRET_PURPOSE = "client secrets"  # noqa: S105 - what the sealed secret is for
 KEPT_FOR = 3_600  # seconds that fetched keys are used without asking again, unless their server asks for less
 REFETCH_AFTER = 10  # seconds: an unknown `kid`, or keys that are away, make us ask anew, but not everyone who comes
 FETCHED_WITHIN = 3  # seconds that others wait for keys that somebody is fetching already
-_JWT_MOST = 16_384  # characters
 _KIND_OF = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
-
-
-class JwtRefused(Exception):
-    """A JWT that is not what it should be; the text says why, and repeats nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -202,57 +198,3 @@ def fitting_keys(keys: Sequence[Key], algorithm: str, kid: str | None) -> Sequen
         and key.get("use", "sig") == "sig"
         and key.get("alg", algorithm) == algorithm
     ]
-
-
-def read_header(token: str) -> Mapping[str, Any]:
-    """Return the header of a signed JWT, unchecked.
-
-    Raises:
-        JwtRefused: it is no signed JWT, too long, or demands what is not understood here (RFC 7515 section 4.1.11).
-    """
-    parts = token.split(".")
-    if len(token) > _JWT_MOST or len(parts) != 3 or not token.isascii():
-        raise JwtRefused("is no signed JWT")
-    try:
-        header = json.loads(_decoded(parts[0]))
-    except (ValueError, RecursionError):
-        raise JwtRefused("is no signed JWT") from None
-    if not isinstance(header, dict):
-        raise JwtRefused("is no signed JWT")
-    if "crit" in header:
-        raise JwtRefused("has a critical header that is not understood here")
-    return header
-
-
-def read_unsigned(token: str) -> Mapping[str, Any]:
-    """Return the claims of an unsecured JWT (RFC 7519 section 6): anybody may have written them.
-
-    Raises:
-        JwtRefused: it is none: malformed, of another algorithm, or with a signature after all.
-    """
-    parts = token.split(".")
-    if read_header(token).get("alg") != "none" or parts[2]:
-        raise JwtRefused("is no unsecured JWT")
-    return read_claims(_decoded(parts[1]))
-
-
-def _decoded(part: str) -> bytes:
-    raw = crypto.from_base64url(part)
-    if raw is None:
-        raise JwtRefused("is no signed JWT")
-    return raw
-
-
-def read_claims(payload: bytes) -> Mapping[str, Any]:
-    """Return the claims that a JWT's payload holds.
-
-    Raises:
-        JwtRefused: it holds none.
-    """
-    try:
-        claims = json.loads(payload)
-    except (ValueError, RecursionError):
-        claims = None
-    if not isinstance(claims, dict):
-        raise JwtRefused("holds no claims")
-    return claims

@@ -1,7 +1,6 @@
 """Proofs of possession (RFC 9449): whoever shows a token shows too that they hold the key that it is bound to."""
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from idp import clock, crypto
 from idp.oidc import dpop_nonces
-from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, JwtRefused, fitting_keys, read_claims, read_header
+from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, fitting_keys
 from idp.oidc.key_sets import import_keys
+from idp.oidc.presented_jwts import JwtRefused, is_time, jti_of, read_claims, read_header
 from idp.oidc.requests import safe
 from idp.oidc.seen_assertions import is_first_time
 from idp.oidc.signatures import registry
@@ -26,7 +26,6 @@ from idp.settings import Settings
 ALGORITHMS = PUBLIC_KEY_ALGORITHMS
 AGE_MOST = 300  # seconds since `iat`; a proof is used once, and mostly carries a nonce besides
 LEEWAY = 60  # seconds that a client's clock may be fast
-_JTI_MOST = 256  # characters
 _RSA_LEAST = 342  # characters of a modulus of 2,048 bits
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
@@ -162,14 +161,11 @@ def _check_claims(claims: Mapping[str, Any], method: str, url: str) -> int:
     if not isinstance(htu, str) or _normal(htu) != _normal(url):
         raise JwtRefused("is for another address, as its htu says")
     issued_at, now = claims.get("iat"), clock.now()
-    is_number = isinstance(issued_at, int) or (isinstance(issued_at, float) and math.isfinite(issued_at))
-    if isinstance(issued_at, bool) or issued_at is None or not is_number:
+    if not is_time(issued_at):
         raise JwtRefused("has no time of issue: iat")
     if not now - AGE_MOST < issued_at <= now + LEEWAY:
         raise JwtRefused("is too old or from the future, as its iat says")
-    jti = claims.get("jti")
-    if not isinstance(jti, str) or not 0 < len(jti) <= _JTI_MOST:
-        raise JwtRefused(f"needs a jti of 1 to {_JTI_MOST} characters")
+    jti_of(claims)
     return int(issued_at) + AGE_MOST + 1
 
 

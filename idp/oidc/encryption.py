@@ -10,8 +10,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key
 from sqlalchemy.orm import Session
 
-from idp.oidc.client_keys import ClientKeys, JwtRefused
+from idp.oidc.client_keys import ClientKeys
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.presented_jwts import JwtRefused
 
 KEY_ALGORITHMS = ("RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW")
 CONTENT_ALGORITHMS = ("A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM")

@@ -15,7 +15,7 @@ from idp import clock, crypto
 from idp.oidc import claims
 from idp.oidc import scopes as known_scopes
 from idp.oidc.access_token import AccessToken
-from idp.oidc.client_keys import JwtRefused, read_claims, read_header
+from idp.oidc.presented_jwts import JwtRefused, read_claims, read_header
 from idp.oidc.signatures import registry, sign
 from idp.oidc.subjects import subject_of
 

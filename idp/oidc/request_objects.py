@@ -7,7 +7,6 @@ does not say otherwise (RFC 9101 section 6.3). The first two may not contradict 
 
 import json
 import logging
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urldefrag
@@ -18,9 +17,10 @@ from sqlalchemy.orm import Session
 from idp import clock
 from idp.oidc.authorization_checks import READ
 from idp.oidc.authorization_response import in_order
-from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS, JwtRefused, read_header, read_unsigned
+from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.outgoing import OutgoingError, fetch
+from idp.oidc.presented_jwts import JwtRefused, is_time, read_header, read_unsigned
 from idp.oidc.requests import REPEATABLE, Parameters, safe
 from idp.storage.lean_session import pause
 
@@ -121,7 +121,7 @@ def _check_claims(provider: "Provider", client: ClientMetadata, claims: Mapping[
         # RFC 9101 section 10.8: such a JWT would prove who the client is at the token endpoint, too.
         raise InvalidRequestObject("The request object has the client as its sub, as client assertions do.")
     for name in ("exp", "nbf"):
-        if not _is_time(claims.get(name, now)):
+        if not is_time(claims.get(name, now)):
             raise InvalidRequestObject(f"The {name} of the request object is no time.")
     if claims.get("exp", now + 1) <= now - _LEEWAY:
         raise InvalidRequestObject("The request object has expired.")
@@ -130,12 +130,6 @@ def _check_claims(provider: "Provider", client: ClientMetadata, claims: Mapping[
     for name in ("request", "request_uri"):
         if name in claims:
             raise InvalidRequestObject(f"The request object holds the parameter {name} itself.")
-
-
-def _is_time(value: Any) -> bool:
-    """Tell whether this is a NumericDate (RFC 7519 section 2); Python's JSON knows NaN and Infinity besides."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return is_whole or (isinstance(value, float) and math.isfinite(value))
 
 
 def _parameters(claims: Mapping[str, Any]) -> Parameters:

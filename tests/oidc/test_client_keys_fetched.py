@@ -9,8 +9,9 @@ import pytest
 from joserfc.jwk import ECKey
 
 from idp.oidc import client_keys, clients, outgoing
-from idp.oidc.client_keys import ClientKeys, JwtRefused
+from idp.oidc.client_keys import ClientKeys
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.presented_jwts import JwtRefused
 from idp.settings import Settings
 from tests.document_server import DocumentServer
 

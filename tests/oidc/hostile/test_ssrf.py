@@ -21,9 +21,10 @@ from idp import patience, turns
 from idp.errors import InvalidInputError
 from idp.oidc import client_keys, outgoing
 from idp.oidc.client_admission import admit_client
-from idp.oidc.client_keys import ClientKeys, JwtRefused
+from idp.oidc.client_keys import ClientKeys
 from idp.oidc.client_rules import check_metadata
 from idp.oidc.outgoing import OutgoingError, fetch, post_form
+from idp.oidc.presented_jwts import JwtRefused
 from tests.oidc.hostile.conftest import raw_server
 from tests.oidc.registering import ask_to_register
 from tests.relying_party import ASSERTION_TYPE, error_of
