@@ -43,7 +43,7 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> Answer:
         raise InvalidRequestError("A pushed request cannot refer to another one: request_uri is not for this endpoint.")
     if payload.get("client_id") not in (None, client.client_id):
         raise InvalidRequestError("The client_id is not that of the client that authenticated.")
-    own = Parameters([("client_id", client.client_id), *_without_client_id(payload)])
+    own = payload.replaced("client_id", client.client_id)
     is_object = payload.get("request") is not None
     parameters = read_request_object(provider, request.db, client, own) if is_object else own
     if client.require_signed_request_object and not is_object:
@@ -80,8 +80,7 @@ def _bind(parameters: Parameters, proof: Proof) -> Parameters:
     """Bind the code to the key of a DPoP proof, as `dpop_jkt` does (RFC 9449 section 10.1)."""
     if parameters.get("dpop_jkt") not in (None, proof.jkt):
         raise InvalidDpopProof("The dpop_jkt is not the thumbprint of the key of the DPoP proof.")
-    pairs = [(name, value) for name, values in parameters.datalist.items() for value in values if name != "dpop_jkt"]
-    return Parameters([*pairs, ("dpop_jkt", proof.jkt)])
+    return parameters.replaced("dpop_jkt", proof.jkt)
 
 
 def is_pushed(request_uri: str | None) -> bool:
@@ -109,7 +108,3 @@ def claim_pushed(db: Session, client_id: str, request_uri: str) -> tuple[Paramet
         .returning(PushedRequest.parameters, PushedRequest.source)
     ).first()
     return None if claimed is None else (Parameters.of_stored(claimed.parameters), claimed.source)
-
-
-def _without_client_id(payload: Parameters) -> list[tuple[str, str]]:
-    return [(name, value) for name, values in payload.datalist.items() if name != "client_id" for value in values]

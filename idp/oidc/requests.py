@@ -48,6 +48,11 @@ class Parameters(OAuth2Payload):
         kept = {name: values for name, values in self._datalist.items() if name in names}
         return {name: values[0] if len(values) == 1 else values for name, values in kept.items()}
 
+    def replaced(self, name: str, value: str) -> Self:
+        """Return them with one value for a parameter, whatever was sent under its name."""
+        others = [(other, each) for other, values in self._datalist.items() if other != name for each in values]
+        return self.__class__([(name, value), *others])
+
     @property
     def data(self) -> dict[str, str]:
         """The first value of each parameter."""
