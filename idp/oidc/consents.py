@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from idp import clock
@@ -157,18 +157,8 @@ def withdraw_consent(db: Session, visitor: Visitor, user_id: str, client_id: str
     """
     token_status.end_codes(db, user_id)
     forgotten = db.execute(delete(Consent).where(Consent.user_id == user_id, Consent.client_id == client_id))
-    ended = db.execute(
-        update(AuthorizationGrant)
-        .where(
-            AuthorizationGrant.user_id == user_id,
-            AuthorizationGrant.client_id == client_id,
-            AuthorizationGrant.revoked_at.is_(None),
-        )
-        .values(revoked_at=clock.now())
-        .returning(AuthorizationGrant.session_id)
-        .execution_options(synchronize_session=False)
-    ).scalars()
-    session_ids = set(ended)
+    mine = AuthorizationGrant.user_id == user_id, AuthorizationGrant.client_id == client_id
+    session_ids = set(token_status.end_grants(db, *mine))
     if not (forgotten.rowcount or session_ids):  # type: ignore[attr-defined]
         return False
     if session_ids:

@@ -66,21 +66,11 @@ def end_others(db: Session, visitor: Visitor, client: ClientMetadata, session: C
     """
     if not client.is_single_session:
         return
-    ended = (
-        db.execute(
-            update(AuthorizationGrant)
-            .where(
-                AuthorizationGrant.client_id == client.client_id,
-                AuthorizationGrant.user_id == session.user_id,
-                AuthorizationGrant.session_id != session.id,
-                AuthorizationGrant.revoked_at.is_(None),
-            )
-            .values(revoked_at=clock.now())
-            .returning(AuthorizationGrant.session_id)
-            .execution_options(synchronize_session=False)
-        )
-        .scalars()
-        .all()
+    ended = token_status.end_grants(
+        db,
+        AuthorizationGrant.client_id == client.client_id,
+        AuthorizationGrant.user_id == session.user_id,
+        AuthorizationGrant.session_id != session.id,
     )
     if ended:
         logout_notices.note_ended_grants(db, session.user_id, client.client_id, ended)

@@ -201,14 +201,18 @@ def revoke_grant(db: Session, grant_id: str) -> bool:
     Returns:
         Whether it ended by that. Who writes it down does so only then: what is presented again and again fills no disk.
     """
-    ended = db.execute(
+    return bool(end_grants(db, AuthorizationGrant.id == grant_id))
+
+
+def end_grants(db: Session, *which: ColumnElement[bool]) -> Sequence[str]:
+    """End the grants for which some conditions hold; returns the sessions of those that ended by that."""
+    return db.scalars(
         update(AuthorizationGrant)
-        .where(AuthorizationGrant.id == grant_id, AuthorizationGrant.revoked_at.is_(None))
+        .where(AuthorizationGrant.revoked_at.is_(None), *which)
         .values(revoked_at=clock.now())
-        .returning(AuthorizationGrant.id)
+        .returning(AuthorizationGrant.session_id)
         .execution_options(synchronize_session=False)
-    ).first()
-    return ended is not None
+    ).all()
 
 
 def end_codes(db: Session, user_id: str) -> None:
