@@ -50,11 +50,6 @@ class AuthorizationRequest:
     parameters: Parameters = field(default_factory=lambda: Parameters([]), repr=False, compare=False)
 
     @property
-    def is_offline(self) -> bool:
-        """Whether the client wants to act while the person is away."""
-        return "offline_access" in self.scopes
-
-    @property
     def return_address(self) -> ReturnAddress:
         """Where the answer goes, and how."""
         return ReturnAddress(self.redirect_uri, self.response_mode, self.state)

@@ -152,27 +152,40 @@ def store_grant(
         raise ExpiredError(sentences.CHANGED_JUST_NOW())
 
 
-def _grant(provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> dict[str, Any]:
-    """Return columns of the grant that a person gives."""
-    now = clock.now()
-    lasts = provider.lifetime(request.client, "refresh_token") + provider.lifetime(request.client, "access_token")
+def given_in(
+    provider: "Provider",
+    client: ClientMetadata,
+    session: CurrentSession,
+    scopes: Sequence[str],
+    resources: Sequence[str],
+) -> dict[str, Any]:
+    """Return columns of a grant that a person gives in a session, whatever it is redeemed with."""
+    now, is_offline = clock.now(), "offline_access" in scopes
+    lasts = provider.lifetime(client, "refresh_token") + provider.lifetime(client, "access_token")
     return {
         "id": crypto.new_row_id(now),
         "user_id": session.user_id,
         "session_id": session.id,
-        "scope": " ".join(request.scopes),
-        "claims": request.claims.as_stored(),
-        "nonce": request.nonce,
-        "resources": list(request.resources),
-        "dpop_jkt": request.dpop_jkt,
-        "redirect_uri": request.redirect_uri,
-        "code_challenge": request.code_challenge,
-        "code_expires_at": now + provider.settings.authorization_code_lifetime,
+        "scope": " ".join(scopes),
+        "resources": list(resources),
         "auth_time": session.auth_time,
         "acr": session.acr,
         "amr": list(session.amr),
-        "is_offline": request.is_offline,
-        "expires_at": max(session.expires_at, now + lasts if request.is_offline else 0),
+        "is_offline": is_offline,
+        "expires_at": max(session.expires_at, now + lasts if is_offline else 0),
+    }
+
+
+def _grant(provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> dict[str, Any]:
+    """Return columns of the grant that a person gives to what a request asks for."""
+    return {
+        **given_in(provider, request.client, session, request.scopes, request.resources),
+        "claims": request.claims.as_stored(),
+        "nonce": request.nonce,
+        "dpop_jkt": request.dpop_jkt,
+        "redirect_uri": request.redirect_uri,
+        "code_challenge": request.code_challenge,
+        "code_expires_at": clock.now() + provider.settings.authorization_code_lifetime,
     }
 
 

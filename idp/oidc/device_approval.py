@@ -7,7 +7,7 @@ from authlib.oauth2.base import OAuth2Error
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock
 from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
 from idp.accounts.sessions import CurrentSession
@@ -43,11 +43,6 @@ class WaitingDevice:
     user_agent: str
     created_at: int
     expires_at: int
-
-    @property
-    def is_offline(self) -> bool:
-        """Whether it may act while the person is away."""
-        return "offline_access" in self.scopes
 
 
 def find_waiting(
@@ -90,22 +85,8 @@ def approve(
     if session_policy.admit(db, provider.settings, visitor, device.client, session) is not None:
         _answer(db, device, "denied")
         return False
-    now = clock.now()
-    lasts = provider.lifetime(device.client, "refresh_token") + provider.lifetime(device.client, "access_token")
-    grant = {
-        "id": crypto.new_row_id(now),
-        "kind": "device",
-        "user_id": session.user_id,
-        "session_id": session.id,
-        "scope": " ".join(device.scopes),
-        "resources": list(device.resources),
-        "code_expires_at": device.expires_at,
-        "auth_time": session.auth_time,
-        "acr": session.acr,
-        "amr": list(session.amr),
-        "is_offline": device.is_offline,
-        "expires_at": max(session.expires_at, now + lasts if device.is_offline else 0),
-    }
+    granted = codes.given_in(provider, device.client, session, device.scopes, device.resources)
+    grant = {**granted, "kind": "device", "code_expires_at": device.expires_at}
     with db.begin_nested():
         if not _answer(db, device, "approved"):
             return _answer_to(db, provider, session, device.user_code) == "allowed"  # the button was pressed twice

@@ -101,9 +101,9 @@ def disclosures(asked_scopes: Sequence[str], asked_claims: frozenset[str], user_
     return shown
 
 
-def lasts(client: ClientMetadata, *, is_offline: bool) -> Markup:
+def lasts(client: ClientMetadata, asked_scopes: Sequence[str]) -> Markup:
     """Say for how long the app may look things up."""
-    if not is_offline:
+    if "offline_access" not in asked_scopes:
         return text("consent.lasts_session", app=client.client_name)
     most = context.provider().lifetime(client, "refresh_token")
     return text("consent.lasts_offline", app=client.client_name, span=moments.span(most))
@@ -117,7 +117,7 @@ def _question(parked: Interaction, session: CurrentSession, faults: Faults = NO_
         interaction_id=parked.id,
         session=session,
         disclosures=disclosures(parked.request.scopes, parked.request.claims.names, session.user_id),
-        lasts=lasts(parked.client, is_offline=parked.request.is_offline),
+        lasts=lasts(parked.client, parked.request.scopes),
         described=description_of(parked.client),
         unknown_place=_place_of(parked.request.redirect_uri) if _is_unchecked(parked.client) else None,
         faults=faults,

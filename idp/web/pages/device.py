@@ -96,7 +96,7 @@ def _question(
         client=device.client,
         session=session,
         disclosures=disclosures(device.scopes, frozenset(), session.user_id),
-        lasts=lasts(device.client, is_offline=device.is_offline),
+        lasts=lasts(device.client, device.scopes),
         described=description_of(device.client),
         faults=faults,
         is_same_network=network != "" and Visitor(address=device.address or "").network == network,
