@@ -14,7 +14,6 @@ from idp.oidc.codes import PresentedCode, is_verifier_of
 from idp.oidc.grants.grant import Grant
 from idp.oidc.requests import Answer
 from idp.oidc.token_issuer import Authorization, id_token_claims
-from idp.storage.statements import Row
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _UNUSABLE = "The code is unknown, expired, already used, was issued to another client, or what it stands for has ended."
@@ -94,14 +93,7 @@ class AuthorizationCodeGrant(Grant):
             if found is None:
                 raise InvalidGrantError("The session or account that this code stands for has ended.")
             grant = found
-        return Authorization(
-            client,
-            scope,
-            grant,
-            refresh_scope=_refresh_scope(client, grant),
-            nonce=grant["nonce"],
-            resources=self.resources(grant["resources"]),
-        )
+        return self.first_tokens(client, grant)
 
 
 def _check_verifier(verifier: str | None, challenge: str | None) -> None:
@@ -114,7 +106,3 @@ def _check_verifier(verifier: str | None, challenge: str | None) -> None:
         raise InvalidGrantError("The code_verifier is missing.")
     if not is_verifier_of(challenge, verifier):
         raise InvalidGrantError("The code_verifier does not belong to the code_challenge.")
-
-
-def _refresh_scope(client: ClientMetadata, grant: Row) -> str | None:
-    return grant["grant_scope"] if grant["is_offline"] and "refresh_token" in client.grant_types else None

@@ -89,15 +89,7 @@ class DeviceCodeGrant(Grant):
         grant = token_status.find_grant(db, self.server.settings, grant_id)
         if grant is None:
             raise InvalidGrantError(_ENDED)
-        may_refresh = grant["is_offline"] and "refresh_token" in client.grant_types
-        scope = grant["grant_scope"]
-        return Authorization(
-            client,
-            scope,
-            grant,
-            refresh_scope=scope if may_refresh else None,
-            resources=self.resources(grant["resources"]),
-        )
+        return self.first_tokens(client, grant)
 
     def _end_family(self, client: ClientMetadata, grant_id: str) -> None:
         """A second use betrays that somebody else has the code: all that came of it ends (RFC 9700 section 4.5)."""

@@ -13,6 +13,7 @@ from idp.oidc.encryption import check_encryption
 from idp.oidc.requests import NO_STORE, Answer, ProtocolRequest
 from idp.oidc.resources import check_among
 from idp.oidc.token_issuer import Authorization, mint
+from idp.storage.statements import Row
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -81,6 +82,23 @@ class Grant(BaseGrant, TokenEndpointMixin):
             return tuple(granted)
         check_among(asked, granted or (self.server.settings.issuer,))  # a grant without is for this provider alone
         return tuple(dict.fromkeys(asked))
+
+    def first_tokens(self, client: ClientMetadata, grant: Row) -> Authorization:
+        """Say what is to be minted for a grant whose code was claimed just now.
+
+        Raises:
+            InvalidTarget: more was asked for than granted.
+        """
+        scope = grant["grant_scope"]
+        may_refresh = grant["is_offline"] and "refresh_token" in client.grant_types
+        return Authorization(
+            client,
+            scope,
+            grant,
+            refresh_scope=scope if may_refresh else None,
+            nonce=grant["nonce"],
+            resources=self.resources(grant["resources"]),
+        )
 
     def create_token_response(self) -> Answer:  # type: ignore[override]
         """Claim, mint, answer."""
