@@ -62,8 +62,9 @@ def find_waiting(
         (throttle.USER_CODE_ADDRESS, visitor.network),
         (throttle.USER_CODE_ACCOUNT, session.user_id),
     )
-    found = _look_up(db, provider, typed) or _answer_to(db, provider, session, typed)
-    if found is None:
+    user_code = normal_user_code(typed)
+    found = user_code and (_look_up(db, provider, user_code) or _answer_to(db, provider, session, user_code))
+    if not found:
         audit.record(db, Event.USER_CODE_REFUSED, visitor, user_id=session.user_id)
         return None
     for charge in charges:
@@ -119,11 +120,8 @@ def deny(db: Session, visitor: Visitor, session: CurrentSession, device: Waiting
         )
 
 
-def _look_up(db: Session, provider: "Provider", typed: str) -> WaitingDevice | None:
+def _look_up(db: Session, provider: "Provider", user_code: str) -> WaitingDevice | None:
     """Return the device that waits under a user code. What it asks for is checked anew: its app may have changed."""
-    user_code = normal_user_code(typed)
-    if user_code is None:
-        return None
     row = db.execute(
         select(DeviceAuthorization).where(
             DeviceAuthorization.user_code_digest == user_code_digest(provider.settings, user_code),
@@ -151,11 +149,8 @@ def _look_up(db: Session, provider: "Provider", typed: str) -> WaitingDevice | N
     )
 
 
-def _answer_to(db: Session, provider: "Provider", session: CurrentSession, typed: str) -> Answer | None:
+def _answer_to(db: Session, provider: "Provider", session: CurrentSession, user_code: str) -> Answer | None:
     """Tell how a device was answered: denied, or allowed in this same browser session, if that still holds."""
-    user_code = normal_user_code(typed)
-    if user_code is None:
-        return None
     row = db.execute(
         select(DeviceAuthorization.state, DeviceAuthorization.grant_id).where(
             DeviceAuthorization.user_code_digest == user_code_digest(provider.settings, user_code)
