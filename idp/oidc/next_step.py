@@ -27,45 +27,34 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True)
-class SignIn:
+class Interruption:
+    """Ask a person something on a page."""
+
+    reason: Reason
+
+
+class SignIn(Interruption):
     """Ask for a password."""
 
-    reason: Reason
 
-
-@dataclass(frozen=True)
-class Register:
+class Register(Interruption):
     """Offer a new account (Initiating User Registration via OpenID Connect 1.0)."""
 
-    reason: Reason
 
-
-@dataclass(frozen=True)
-class ChangePassword:
+class ChangePassword(Interruption):
     """Ask for a password of the person's own choice."""
 
-    reason: Reason
 
-
-@dataclass(frozen=True)
-class OfferToKeepAccount:
+class OfferToKeepAccount(Interruption):
     """Ask whether the account shall be deleted indeed."""
 
-    reason: Reason
 
-
-@dataclass(frozen=True)
-class ChooseAccount:
+class ChooseAccount(Interruption):
     """Ask with which account to go on."""
 
-    reason: Reason
 
-
-@dataclass(frozen=True)
-class AskConsent:
+class AskConsent(Interruption):
     """Ask whether the app may have what it asks for."""
-
-    reason: Reason
 
 
 @dataclass(frozen=True)
@@ -81,7 +70,7 @@ class Issue:
     """Give the client what it asked for."""
 
 
-Step = SignIn | Register | ChangePassword | OfferToKeepAccount | ChooseAccount | AskConsent | Refuse | Issue
+Step = Interruption | Refuse | Issue
 
 
 @dataclass(frozen=True)
@@ -122,14 +111,14 @@ def decide(
     if facts.is_denied:
         return Refuse("access_denied", "The person cancelled or denied the request.")
     step = _authentication(request, session, subject, facts, now) or _authorization(request, facts, is_consent_given)
-    if "none" in request.prompt and not isinstance(step, Issue | Refuse):
+    if "none" in request.prompt and isinstance(step, Interruption):
         return _SILENT_REFUSALS[type(step)]
     return step
 
 
 def _authentication(
     request: AuthorizationRequest, session: CurrentSession | None, subject: str | None, facts: Facts, now: int
-) -> Step | None:
+) -> Interruption | Refuse | None:
     """Is the right person signed in, recently and strongly enough?"""
     # Somebody who signed in for this request has answered prompt=login and max_age, however long consent took then.
     is_fresh = session is not None and session.id == facts.session_id
@@ -161,7 +150,7 @@ def _is_too_old(max_age: int | None, age: int) -> bool:
     return max_age is not None and (age > max_age or max_age == 0)
 
 
-def _authorization(request: AuthorizationRequest, facts: Facts, is_consent_given: bool) -> Step:
+def _authorization(request: AuthorizationRequest, facts: Facts, is_consent_given: bool) -> Interruption | Issue:
     """Did the person allow it?
 
     What allows it is the remembered consent of whoever is signed in now, never the parked request's own note: another
@@ -178,7 +167,7 @@ def _authorization(request: AuthorizationRequest, facts: Facts, is_consent_given
 
 
 # prompt=none: what would have been a page is an error (OIDC Core section 3.1.2.6).
-_SILENT_REFUSALS: dict[type[Step], Refuse] = {
+_SILENT_REFUSALS: dict[type[Interruption], Refuse] = {
     SignIn: Refuse("login_required", "Nobody suitable is signed in."),
     Register: Refuse("interaction_required", "The person would have to register."),
     ChangePassword: Refuse("interaction_required", "The person has to change their password."),

@@ -27,6 +27,7 @@ from idp.oidc.next_step import (
     ChangePassword,
     ChooseAccount,
     Facts,
+    Interruption,
     Issue,
     OfferToKeepAccount,
     Refuse,
@@ -47,7 +48,7 @@ from idp.web.exchange import current
 from idp.web.protocol.answering import answer
 from idp.web.protocol.reading import NOTHING, comes_without_cookies, read_form, read_query, repeat_by_get
 
-PAGES: dict[type[Step], str] = {
+PAGES: dict[type[Interruption], str] = {
     SignIn: "/sign-in",
     Register: "/register",
     ChangePassword: "/account/password",
@@ -135,7 +136,7 @@ def _resume_pushed(sent: Parameters) -> Answer | None:
 def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -> Answer | Page:
     """Issue, refuse, or send the person to a page with nothing but the parked request's id."""
     db, provider = context.database(), context.provider()
-    if not isinstance(step, Issue | Refuse):
+    if isinstance(step, Interruption):
         if isinstance(came, Arrival) and _is_within_a_page():
             told = "What comes next is a page that cannot be shown inside another one."
             return _show("", "invalid_request", told, asked.client)
