@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Interaction(Facts):
     """A parked request and what its pages have settled."""
 
-    id: str = ""
-    request: AuthorizationRequest = None  # type: ignore[assignment]  # always given; fields with defaults come before
+    id: str
+    request: AuthorizationRequest
 
     @property
     def client(self) -> ClientMetadata:
