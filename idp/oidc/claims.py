@@ -163,6 +163,9 @@ def build_claims(person: Row, names: Iterable[str]) -> dict[str, Any]:
     return claims
 
 
+_ADDRESS_PARTS = ("street_address", "locality", "region", "postal_code", "country")
+
+
 def _full_name(person: Row) -> str:
     parts = (person["given_name"], person["middle_name"], person["family_name"])
     return " ".join(part for part in parts if part) or person["username"]
@@ -170,14 +173,7 @@ def _full_name(person: Row) -> str:
 
 def _address(person: Row) -> dict[str, str]:
     """The address claim (section 5.1.1): its parts, and all of it as one would write it on an envelope."""
-    parts = {
-        "street_address": person["street_address"],
-        "locality": person["locality"],
-        "region": person["region"],
-        "postal_code": person["postal_code"],
-        "country": person["country"],
-    }
-    known = {name: value for name, value in parts.items() if value}
+    known = {name: person[name] for name in _ADDRESS_PARTS if person[name]}
     if known:
         place = " ".join(filter(None, (person["postal_code"], person["locality"])))
         lines = (person["street_address"], place, person["region"], person["country"])
