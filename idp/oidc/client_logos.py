@@ -65,14 +65,14 @@ def _claim_next(db: Session) -> tuple[str, str] | None:
     """Take one logo that is due; from now on it is due to nobody else for a while."""
     now = clock.now()
     is_old = or_(
-        ClientLogo.logo_uri != Client.logo_uri,
         ClientLogo.fetched_at < now - REFETCH_AFTER,
         and_(ClientLogo.content_type.is_(None), ClientLogo.fetched_at < now - TRY_AGAIN_AFTER),
     )
+    is_another = ClientLogo.logo_uri != Client.logo_uri
     found = db.execute(
         select(Client.client_id, Client.logo_uri)
         .outerjoin(ClientLogo, ClientLogo.client_id == Client.client_id)
-        .where(Client.logo_uri.is_not(None), or_(ClientLogo.client_id.is_(None), is_old))
+        .where(Client.logo_uri.is_not(None), or_(ClientLogo.client_id.is_(None), is_another, is_old))
         .order_by(Client.client_id)
         .limit(1)
     ).first()
@@ -89,11 +89,7 @@ def _claim_next(db: Session) -> tuple[str, str] | None:
             "content_type": case((is_same, ClientLogo.content_type), else_=None),
             "content": case((is_same, ClientLogo.content), else_=None),
         },
-        where=or_(
-            ~is_same,
-            ClientLogo.fetched_at < now - REFETCH_AFTER,
-            and_(ClientLogo.content_type.is_(None), ClientLogo.fetched_at < now - TRY_AGAIN_AFTER),
-        ),
+        where=or_(~is_same, is_old),
     ).returning(ClientLogo.client_id)
     return (found.client_id, found.logo_uri) if db.execute(mine).first() is not None else _claim_next(db)
 
