@@ -1,6 +1,5 @@
-"""The provider's metadata (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2): made once, served as bytes."""
+"""The provider's metadata (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2)."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,8 +96,3 @@ def build_metadata(settings: Settings) -> Mapping[str, Any]:
 def _grant_types(settings: Settings) -> list[str]:
     """Return the grant types; implicit is a client's to be registered for, but nobody's to use unless it is on."""
     return [*clients.GRANT_TYPES, *((clients.IMPLICIT,) if settings.response_types == "all" else ())]
-
-
-def as_json(metadata: Mapping[str, Any]) -> bytes:
-    """Return the document as it is served."""
-    return json.dumps(metadata, indent=1).encode()

@@ -1,5 +1,6 @@
 """The provider: what its endpoints share, and the list of its grants."""
 
+import json
 import logging
 import time
 from typing import Any, Literal
@@ -41,8 +42,7 @@ class Provider(AuthorizationServer):
         self.settings = settings
         self.clients = ClientRegistry()
         self.client_keys = ClientKeys(settings)
-        self.metadata = discovery.build_metadata(settings)
-        self.metadata_json = discovery.as_json(self.metadata)
+        self.metadata_json = json.dumps(discovery.build_metadata(settings), indent=1).encode()
         self._engine = engine
         self._key_ring: keys.KeyRing | None = None
         self._keys_looked_up = 0.0
