@@ -81,7 +81,8 @@ def _prove(provider: "Provider", request: ProtocolRequest, shown: _Presented, me
     client = provider.clients.find(request.db, shown.client_id) if shown.client_id else None
     if client is None:
         _refuse(provider, request, shown.client_id, "unknown_client")
-        raise ClientRefused(_message(shown.client_id, "is not known here"), status_code=status)
+        told = f"The client {safe(shown.client_id)} is not known here." if shown.client_id else "No client_id was sent."
+        raise ClientRefused(told, status_code=status)
     if reason := _why_not(client, shown, methods):
         _refuse(provider, request, shown.client_id, reason)
         if reason == "wrong_secret":
@@ -173,10 +174,6 @@ def _basic(header: str) -> tuple[str, str, str]:
     except (binascii.Error, ValueError):
         raise ClientRefused("The Authorization header is no HTTP Basic.", status_code=401) from None
     return client_id, secret, pair[2]
-
-
-def _message(client_id: str, what: str) -> str:
-    return f"The client {safe(client_id)} {what}." if client_id else "No client_id was sent."
 
 
 def _refuse(provider: "Provider", request: ProtocolRequest, client_id: str, reason: str) -> None:

@@ -17,6 +17,7 @@ from idp.errors import AlreadyExistsError, InvalidInputError
 from idp.oidc import client_document, client_store, initial_tokens, self_description
 from idp.oidc.client_admission import admit_client
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.requests import safe
 from idp.settings import Settings
 from idp.storage.lean_session import pause
 
@@ -212,4 +213,4 @@ def _fault_of(refused: InvalidInputError) -> RegistrationFault:
 def _printable(text: str) -> str:
     """Return text fit for an error_description (RFC 6749 section 5.2), and not without end."""
     shown = text if len(text) <= _DESCRIPTION_MOST else text[: _DESCRIPTION_MOST - 3] + "..."
-    return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in shown)
+    return safe(shown, _DESCRIPTION_MOST)
