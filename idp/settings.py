@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 from urllib.parse import quote, urlsplit
@@ -431,8 +431,3 @@ def _shown(each: Field[Any], value: Any) -> str:
 def _unit(each: Field[Any]) -> str:
     unit = each.metadata["unit"]
     return f" of {unit}" if unit else ""
-
-
-def default_of(each: Field[Any]) -> Any:
-    """Return a setting's default."""
-    return each.default if each.default is not MISSING else None

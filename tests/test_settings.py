@@ -7,7 +7,7 @@ import pytest
 from idp import settings as module
 from idp.errors import SettingsError
 from idp.setting_rules import is_loopback
-from idp.settings import Settings, declared, default_of, load
+from idp.settings import Settings, declared, load
 
 SECRET = "0123456789abcdef0123456789abcdef"  # gitleaks:allow
 
@@ -39,7 +39,7 @@ def test_without_anything_the_defaults_hold(read, instance):
     settings = read()
     for each in declared():
         if each.name != "instance":
-            assert getattr(settings, each.name) == default_of(each)
+            assert getattr(settings, each.name) == each.default
     assert settings.origins == {"instance": "IDP_INSTANCE"}
     assert settings.sqlalchemy_url == f"sqlite:///{instance}/idp.sqlite3"
 
@@ -47,7 +47,7 @@ def test_without_anything_the_defaults_hold(read, instance):
 def test_the_defaults_pass_their_own_checks():
     for each in declared():
         check = each.metadata["check"]
-        assert not check or check(default_of(each)) is None, each.name
+        assert not check or check(each.default) is None, each.name
 
 
 def test_the_environment_wins_over_the_toml_file_and_that_over_the_default(read, instance):
@@ -396,5 +396,5 @@ def test_an_instance_folder_with_odd_letters_still_has_a_database(tmp_path):
 def test_every_setting_has_a_sentence_that_explains_it():
     for each in declared():
         assert each.metadata["doc"].endswith("."), each.name
-        assert each.metadata["unit"] or default_of(each).__class__ is not int, each.name
+        assert each.metadata["unit"] or each.default.__class__ is not int, each.name
     assert len({each.name for each in module.declared()}) == len(module.declared())

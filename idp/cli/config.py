@@ -63,7 +63,7 @@ def _describe(loaded: Settings, each: Field[Any]) -> dict[str, Any]:
         "value": _value(loaded, each),
         "origin": loaded.origins.get(each.name, "default"),
         "unit": each.metadata["unit"],
-        "default": None if each.metadata["secret"] else _plain(settings.default_of(each)),
+        "default": None if each.metadata["secret"] else _plain(each.default),
         "doc": each.metadata["doc"],
     }
 

@@ -15,7 +15,7 @@ from idp import worker
 from idp.accounts.audit import Event
 from idp.errors import IdpError, Refusal
 from idp.models import Base
-from idp.settings import declared, default_of
+from idp.settings import declared
 from idp.storage import postgresql
 from idp.web import error_pages
 from tests.house import pages
@@ -29,7 +29,7 @@ SETTINGS = {row[0]: row[1:] for row in tables(pages.read("settings.md")) if row[
 @pytest.mark.parametrize("setting", declared(), ids=lambda setting: setting.name)
 def test_every_setting_is_documented_with_default_and_unit(setting):
     default, unit, doc = SETTINGS[f"IDP_{setting.name.upper()}"]
-    assert default == (str(default_of(setting)) or "–")
+    assert default == (str(setting.default) or "–")
     assert unit == (setting.metadata["unit"] or "–")
     assert doc
 
