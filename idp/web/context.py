@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
-from idp.errors import SessionRequired
 from idp.oidc.server import Provider
 from idp.settings import Settings
 from idp.storage.lean_session import LeanSession
@@ -70,18 +69,6 @@ def visitor() -> Visitor:
 def current_session() -> CurrentSession | None:
     """Return the living session of this browser, or None; asks the database once a request."""
     return current().session
-
-
-def required_session() -> CurrentSession:
-    """Return the living session of this browser.
-
-    Raises:
-        SessionRequired: nobody is signed in.
-    """
-    session = current_session()
-    if session is None:
-        raise SessionRequired("Please sign in to see this page.")
-    return session
 
 
 def note_activity(session_id: str, last_seen_at: int) -> None:

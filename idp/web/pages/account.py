@@ -4,6 +4,7 @@ from flask import Response, abort, request
 from sqlalchemy import select
 
 from idp.accounts.sessions import CurrentSession
+from idp.errors import SessionRequired
 from idp.models import User
 from idp.oidc.claims import COLUMNS, build_claims
 from idp.web import context
@@ -39,7 +40,9 @@ def signed_in(*, is_password_own: bool = True) -> CurrentSession:
     Raises:
         SessionRequired: nobody is; the error pages then lead to sign-in and back.
     """
-    session = context.required_session()
+    session = context.current_session()
+    if session is None:
+        raise SessionRequired("Please sign in to see this page.")
     if session.must_change_password and is_password_own:
         abort(see_other("show_password", next=request.path if request.path in destinations.DESTINATIONS else None))
     context.note_activity(session.id, session.last_seen_at)

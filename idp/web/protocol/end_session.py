@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 from authlib.oauth2.base import OAuth2Error
 from flask import Response, render_template, request
 
+from idp.accounts.sessions import CurrentSession
 from idp.errors import ExpiredError
 from idp.oidc.end_session import LogoutRefused, LogoutRequest, validate_logout
 from idp.oidc.reached_apps import list_reached_apps
@@ -32,7 +33,7 @@ def receive_request() -> Answer | Response:
         return error_page(status=400, code=error.error or "", description=error.description or "")
     session = context.current_session()
     if session is not None and logout.must_ask(context.settings(), session):
-        return _ask(logout, parameters)
+        return _ask(logout, parameters, session)
     return _end(logout, parameters)
 
 
@@ -47,13 +48,15 @@ def submit_confirmation() -> Response:
     try:
         forms.check_csrf()
     except ExpiredError as refusal:
-        return _ask(logout, parameters, refusal) if context.current_session() else _end(logout, parameters)
+        if session := context.current_session():
+            return _ask(logout, parameters, session, refusal)
     return _end(logout, parameters)
 
 
-def _ask(logout: LogoutRequest, parameters: Parameters, refusal: ExpiredError | None = None) -> Response:
+def _ask(
+    logout: LogoutRequest, parameters: Parameters, session: CurrentSession, refusal: ExpiredError | None = None
+) -> Response:
     fields = {name: value for name in CARRIED if (value := parameters.get(name))}
-    session = context.required_session()
     page = render_template(
         "sign_out_confirm.html",
         client=logout.client,
