@@ -14,6 +14,7 @@ from idp.mail import outbox_folder
 from idp.mail.outbox_folder import Written
 from idp.setting_rules import is_loopback
 from idp.web import context
+from idp.web.front_door import CLAIMED_HOST
 from idp.web.pages.rendering import page
 from idp.web.texts import text
 
@@ -70,9 +71,7 @@ def _check_local() -> None:
     Raises:
         NotFoundError: there is no such page, as far as anybody else can tell.
     """
-    # The front door puts the issuer's host in place of the one that was asked for, and keeps the latter here.
-    asked_for = request.environ.get("idp.claimed_host", request.host)
-    host = re.sub(r":\d+$", "", asked_for).strip("[]")
+    host = re.sub(r":\d+$", "", request.environ[CLAIMED_HOST]).strip("[]")
     is_ours = context.settings().mail_route == "outbox"
     if not (is_ours and is_loopback(host) and is_loopback(request.remote_addr)):
         raise NotFoundError(text("error.not_found"))
