@@ -9,7 +9,6 @@ from idp.accounts import email_change, names, passwords, profile
 from idp.oidc import claims, token_status
 from idp.oidc import scopes as known_scopes
 from idp.oidc.subjects import subject_of
-from idp.sentences import Sentence
 from idp.storage.statements import Row
 from idp.web import context
 from idp.web.api import schemas
@@ -38,7 +37,8 @@ def change_me() -> Response:
     person, db = required_person(), context.database()
     members = read_body(schemas.PROFILE_CHANGES)
     changes = _fields_of(members)
-    faults = {_member_of(name): [fault] for name, value in changes.items() if (fault := _fault_of(name, value))}
+    checked = {name: profile.check_field(name, value)[1] for name, value in changes.items()}
+    faults = {_member_of(name): [fault] for name, fault in checked.items() if fault}
     if "email" in members:
         faults["email"] = names.check_email(members["email"])[1]
     names.refuse(faults)
@@ -102,10 +102,6 @@ def _fields_of(members: Mapping[str, Any]) -> dict[str, str | None]:
 
 def _member_of(field: str) -> str:
     return f"address.{field}" if field in schemas.ADDRESS_PARTS else field
-
-
-def _fault_of(field: str, value: str | None) -> Sentence | None:
-    return profile.check_field(field, value)[1]
 
 
 def _language(person: CallingPerson, members: Mapping[str, Any]) -> str:

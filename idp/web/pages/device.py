@@ -4,9 +4,9 @@ The code is looked at only for somebody who is signed in, and then the page says
 whoever sends people a code, or a link that holds one, wants to be let into their account.
 """
 
-from urllib.parse import urlencode
+from functools import partial
 
-from flask import Response, request
+from flask import Response, request, url_for
 
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
@@ -61,7 +61,7 @@ def _look_up(typed: str, action: str = "") -> Response:
     try:
         found = find_waiting(db, provider, visitor, session, typed)
     except Throttled as refusal:
-        return form_again(refusal, lambda faults, status: _form(typed, faults, status))
+        return form_again(refusal, partial(_form, typed))
     if isinstance(found, WaitingDevice):
         if action == "allow" and forms.field("described") != description_of(found.client):
             return _question(found, session, changed(found.client), 409)
@@ -100,9 +100,5 @@ def _question(
         described=description_of(device.client),
         faults=faults,
         is_same_network=network != "" and Visitor(address=device.address or "").network == network,
-        sign_in_again=f"{request.script_root}/sign-in?{urlencode(_other_account(device))}",
+        sign_in_again=url_for("show_sign_in", other="1", next=VERIFICATION_PATH, user_code=device.user_code),
     )
-
-
-def _other_account(device: WaitingDevice) -> dict[str, str]:
-    return {"other": "1", "next": VERIFICATION_PATH, "user_code": device.user_code}

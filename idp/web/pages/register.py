@@ -1,6 +1,5 @@
 """Make an account for oneself, where the operator admits that: by oneself, from an app, or by an invitation."""
 
-from collections.abc import Sequence
 from functools import partial
 
 from flask import Response, request
@@ -115,11 +114,7 @@ def _hint_of_address(parked: Interaction | None, invitation: Preauthorized | Non
     domains = parked.client.registration_domains if parked else ()
     if policy_for(parked) == "preauthorized":
         return text("register.preauthorized")
-    return text("register.domains", domains=_listed(domains)) if domains else None
-
-
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join(words)
+    return text("register.domains", domains=", ".join(domains)) if domains else None
 
 
 def _closed(parked: Interaction | None) -> Response:

@@ -98,7 +98,6 @@ def template_context() -> dict[str, Any]:
         "ago": moments.ago,
         "brand": brand.current_brand(),
         "csrf_token": forms.csrf_token,
-        "initial_of": brand.initial_of,
         "language": texts.language(),
         "moment": moments.moment,
         "notice": current_notice(),

@@ -159,8 +159,7 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
     except CannotEncrypt as fault:
         return _tell_no(asked, Refuse(fault.error, fault.description))
     session_policy.end_others(db, context.visitor(), asked.client, session)
-    redirect_uri = asked.return_address.redirect_uri
-    seen = session_state_of(context.settings(), asked.client.client_id, redirect_uri, session)
+    seen = session_state_of(context.settings(), asked.client.client_id, asked.redirect_uri, session)
     return _answer(asked.return_address, {**issued, **seen})
 
 
