@@ -15,18 +15,12 @@ _COUNTED_MOST = 60 * DAY  # of what was before, the day says more than how many 
 
 def moment(at: int) -> Markup:
     """Say how long ago something was, with the exact time for machines and on hovering."""
-    exact = datetime.fromtimestamp(at, UTC)
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        exact.isoformat(), f"{exact:%Y-%m-%d %H:%M} UTC", ago(at)
-    )
+    return _time(at, ago(at))
 
 
 def until(at: int) -> Markup:
     """Say how far ahead something is, and on which day."""
-    exact = datetime.fromtimestamp(at, UTC)
-    day = Markup('<time datetime="{}" title="{}">{}</time>').format(
-        exact.isoformat(), f"{exact:%Y-%m-%d %H:%M} UTC", _date(at)
-    )
+    day = _time(at, _date(at))
     days = -(-(at - clock.now()) // DAY)
     return text("moment.within_a_day", day=day) if days <= 1 else text("moment.in_days", count=days, day=day)
 
@@ -58,6 +52,12 @@ def ago(at: int) -> Markup:
     if seconds < _COUNTED_MOST:
         return text("moment.days", count=seconds // DAY)
     return text("moment.on_day", day=_date(at))
+
+
+def _time(at: int, words: str) -> Markup:
+    exact = datetime.fromtimestamp(at, UTC)
+    title = f"{exact:%Y-%m-%d %H:%M} UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(exact.isoformat(), title, words)
 
 
 def _date(at: int) -> str:
