@@ -92,15 +92,16 @@ def _read_database() -> Mapping[str, float]:
 
 def _readings(db: Session) -> Iterator[tuple[str, float]]:
     now = clock.now()
-    for name, table in (("mail_message", MailMessage), ("logout_notice", LogoutNotice)):
+    for family, oldest, table in (
+        ("idp_mail_messages", "idp_mail_oldest_waiting_seconds", MailMessage),
+        ("idp_logout_notices", "idp_logout_notice_oldest_waiting_seconds", LogoutNotice),
+    ):
         counts = select(table.state, func.count()).where(table.state.in_(("waiting", "failed"))).group_by(table.state)
         found: dict[str, int] = {row[0]: row[1] for row in db.execute(counts)}
-        waiting = db.scalar(select(func.min(table.created_at)).where(table.state == "waiting"))
-        family = "idp_mail_messages" if name == "mail_message" else "idp_logout_notices"
         for state in ("waiting", "failed"):
             yield f'{family}{{state="{state}"}}', float(found.get(state, 0))
-        oldest = "idp_mail" if name == "mail_message" else "idp_logout_notice"
-        yield f"{oldest}_oldest_waiting_seconds", 0.0 if waiting is None else float(max(0, now - waiting))
+        waiting = db.scalar(select(func.min(table.created_at)).where(table.state == "waiting"))
+        yield oldest, 0.0 if waiting is None else float(max(0, now - waiting))
     keys = select(SigningKey.algorithm, SigningKey.activated_at).where(SigningKey.state == "active")
     for algorithm, activated_at in db.execute(keys):
         yield f'idp_signing_key_age_seconds{{algorithm="{algorithm}"}}', float(max(0, now - (activated_at or now)))
