@@ -14,7 +14,7 @@ from idp.oidc.authorization_response import (
     in_order,
 )
 from idp.oidc.requests import Parameters
-from idp.web.protocol.answering import SUBMIT_SCRIPT
+from idp.web.inline_scripts import inline_script
 from tests.relying_party import RelyingParty, is_posted_to_app
 
 ISSUER = "https://login.example.org"
@@ -168,8 +168,9 @@ def test_the_script_of_the_page_is_old_and_stands_alone(rp):
     response = rp.send(prompt="none", response_mode="form_post", state="</script><script>alert(1)</script>")
     assert is_posted_to_app(response)
     assert response.text.count("<script") == 1
-    assert SUBMIT_SCRIPT in response.text
-    assert not {"=>", "`", "let ", "const "} & set(SUBMIT_SCRIPT.split())
+    script = inline_script("form_post.js").content
+    assert script in response.text
+    assert not {"=>", "`", "let ", "const "} & set(script.split())
     policy = dict(part.strip().split(" ", 1) for part in response.headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
     assert "unsafe-inline" not in policy["script-src"]
