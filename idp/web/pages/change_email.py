@@ -22,7 +22,6 @@ from idp.web.pages.rendering import (
     see_other,
     shown_again,
 )
-from idp.web.texts import text
 
 
 def show_email() -> Response:
@@ -38,8 +37,7 @@ def submit_email() -> Response:
     if faults := faults_of_token():
         return form(faults, 400)
     if faults := required(
-        email=(new, text("forgot_username.email_missing")),
-        current_password=(password, text("password.current_missing")),
+        email=(new.strip(), "forgot_username.email_missing"), current_password=(password, "password.current_missing")
     ):
         return form(faults, 422)
     try:

@@ -22,7 +22,6 @@ from idp.web.pages.rendering import (
     resume,
     see_other,
 )
-from idp.web.texts import text
 
 
 def show_delete() -> Response:
@@ -37,7 +36,7 @@ def submit_delete() -> Response:
     form = partial(_form, session)
     if faults := faults_of_token():
         return form(faults, 400)
-    if faults := required(current_password=(password, text("password.current_missing"))):
+    if faults := required(current_password=(password, "password.current_missing")):
         return form(faults, 422)
     try:
         deletion.request_deletion(

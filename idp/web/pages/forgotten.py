@@ -10,8 +10,7 @@ from idp.oidc.interaction import Interaction
 from idp.web import context, forms, texts
 from idp.web.pages import mail_sent
 from idp.web.pages.parked import find_parked, id_of
-from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, form_again, page, shown_again
-from idp.web.texts import text
+from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, form_again, page, required, shown_again
 
 
 def show_forgot_password() -> Response:
@@ -26,8 +25,8 @@ def submit_forgot_password() -> Response:
     form = partial(_password_form, parked, identifier)
     if faults := faults_of_token():
         return form(faults, 400)
-    if not identifier.strip():
-        return form(Faults({"username": [text("sign_in.identifier_missing")]}), 422)
+    if faults := required(username=(identifier.strip(), "sign_in.identifier_missing")):
+        return form(faults, 422)
     db, visitor = context.database(), context.visitor()
     try:
         recovery.request_password_reset(db, context.settings(), visitor, identifier, texts.language())
@@ -49,8 +48,8 @@ def submit_forgot_username() -> Response:
     form = partial(_username_form, parked, email)
     if faults := faults_of_token():
         return form(faults, 400)
-    if not email.strip():
-        return form(Faults({"email": [text("forgot_username.email_missing")]}), 422)
+    if faults := required(email=(email.strip(), "forgot_username.email_missing")):
+        return form(faults, 422)
     db, visitor = context.database(), context.visitor()
     try:
         recovery.remind_usernames(db, context.settings(), visitor, email, texts.language())

@@ -19,10 +19,10 @@ from idp.web.pages.rendering import (
     faults_of_token,
     form_again,
     page,
+    required,
     resume,
     see_other,
 )
-from idp.web.texts import text
 
 
 def lead_to_form() -> Response:
@@ -45,7 +45,9 @@ def submit_password() -> Response:
     if parked and forms.field("action") == "cancel":
         interaction.note_denial(context.database(), parked.id)
         return resume(parked)
-    if faults := _missing(current, new):
+    if faults := required(
+        current_password=(current, "password.current_missing"), new_password=(new, "password.new_missing")
+    ):
         return form(faults, 422)
     try:
         passwords.change_password(
@@ -80,12 +82,3 @@ def _form(
         faults=faults,
         password_min_length=context.settings().password_min_length,
     )
-
-
-def _missing(current: str, new: str) -> Faults:
-    fields = {}
-    if not current:
-        fields["current_password"] = [text("password.current_missing")]
-    if not new:
-        fields["new_password"] = [text("password.new_missing")]
-    return Faults(fields)

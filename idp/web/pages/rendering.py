@@ -70,13 +70,13 @@ def faults_of_token() -> Faults:
     return NO_FAULTS
 
 
-def required(**fields: tuple[str, Markup]) -> Faults:
+def required(**fields: tuple[str, str]) -> Faults:
     """Name the fields that were left empty.
 
     Args:
-        fields: what was typed in each, and the sentence that asks for it.
+        fields: what was typed in each, without blanks unless they count, and the key of the sentence that asks for it.
     """
-    return Faults({name: [sentence] for name, (typed, sentence) in fields.items() if not typed.strip()})
+    return Faults({name: [text(key)] for name, (typed, key) in fields.items() if not typed})
 
 
 def form_again(refusal: Refusal, form: Callable[[Faults, int], Response]) -> Response:

@@ -7,8 +7,7 @@ from idp.errors import ExpiredError, InvalidInputError, Throttled
 from idp.models import User
 from idp.web import context, forms, texts
 from idp.web.pages import mailed_link
-from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, form_again, page
-from idp.web.texts import text
+from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, form_again, page, required
 
 
 def show_reset_password() -> Response:
@@ -21,8 +20,8 @@ def submit_reset_password() -> Response:
     new = forms.field("new_password")
     if faults := faults_of_token():
         return _form(faults, 400)
-    if not new:
-        return _form(Faults({"new_password": [text("password.new_missing")]}), 422)
+    if faults := required(new_password=(new, "password.new_missing")):
+        return _form(faults, 422)
     try:
         recovery.reset_password(
             context.database(),

@@ -20,6 +20,7 @@ from idp.web.pages.rendering import (
     faults_of_token,
     form_again,
     page,
+    required,
     see_other,
     shown_again,
 )
@@ -50,7 +51,9 @@ def submit_sign_in() -> GoOn | Page:
     if parked and is_cancelled:
         interaction.note_denial(context.database(), parked.id)
         return _go_on(parked)
-    if faults := _missing(username, password):
+    if faults := required(
+        username=(username.strip(), "sign_in.identifier_missing"), password=(password, "sign_in.password_missing")
+    ):
         return _form(parked, username, faults, 422)
     before = context.current_session()
     try:
@@ -128,12 +131,3 @@ def _is_for_another() -> bool:
 
 def _is_name_of(session: CurrentSession, typed: str) -> bool:
     return names.username_key(typed) in (names.username_key(session.username), names.email_key(session.email))
-
-
-def _missing(username: str, password: str) -> Faults:
-    fields = {}
-    if not username.strip():
-        fields["username"] = [text("sign_in.identifier_missing")]
-    if not password:
-        fields["password"] = [text("sign_in.password_missing")]
-    return Faults(fields)

@@ -11,8 +11,16 @@ from idp.oidc.interaction import Interaction
 from idp.web import context, forms, texts
 from idp.web.pages import mail_sent, mailed_link
 from idp.web.pages.parked import find_parked, id_of
-from idp.web.pages.rendering import NO_FAULTS, Faults, faults_of_token, form_again, page, see_other, shown_again
-from idp.web.texts import text
+from idp.web.pages.rendering import (
+    NO_FAULTS,
+    Faults,
+    faults_of_token,
+    form_again,
+    page,
+    required,
+    see_other,
+    shown_again,
+)
 
 
 def show_verify_email() -> Response:
@@ -48,8 +56,8 @@ def submit_resend() -> Response:
     form = partial(_resend_form, parked, identifier)
     if faults := faults_of_token():
         return form(faults, 400)
-    if not identifier.strip():
-        return form(Faults({"identifier": [text("sign_in.identifier_missing")]}), 422)
+    if faults := required(identifier=(identifier.strip(), "sign_in.identifier_missing")):
+        return form(faults, 422)
     db, visitor = context.database(), context.visitor()
     try:
         email_verification.resend(db, context.settings(), visitor, identifier, texts.language())
