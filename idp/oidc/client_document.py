@@ -12,6 +12,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
+from idp import strict_json
 from idp.accounts import names
 from idp.errors import InvalidInputError
 from idp.oidc import scopes as known_scopes
@@ -37,26 +38,18 @@ _OURS = ("client_id", "version", "client_secret_digest", "client_secret_sealed",
 _NOT_WRITTEN = (*_OURS, "created_at")
 OF_OPERATOR = tuple(each.name for each in fields(ClientMetadata) if each.name not in (*OF_SOFTWARE, *_NOT_WRITTEN))
 _MEMBER_NAMES = {"scopes": "scope"}  # a string of words in the document (RFC 7591 section 2)
-_SHOWN_MOST = 60  # characters of a stranger's member name that are repeated to them
 
 
-def parse(raw: bytes | str) -> dict[str, Any]:
+def parse(raw: bytes) -> dict[str, Any]:
     """Read a JSON object, strictly.
 
     Raises:
         InvalidInputError: it is none, in UTF-8, with each name once.
     """
     try:
-        text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
-        document = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise InvalidInputError({"metadata": ["The document is nested too deeply."]}) from None
+        return strict_json.read_object(raw, "document")
     except ValueError as fault:
-        reason = str(fault) if isinstance(fault, _Ambiguous) else "The document is no JSON in UTF-8."
-        raise InvalidInputError({"metadata": [reason]}) from None
-    if not isinstance(document, dict):
-        raise InvalidInputError({"metadata": ["The document must be a JSON object."]})
-    return document
+        raise InvalidInputError({"metadata": [str(fault)]}) from None
 
 
 def read(document: Mapping[str, Any], base: ClientMetadata, members: Collection[str]) -> ClientMetadata:
@@ -186,24 +179,3 @@ def _kinds() -> Mapping[str, Kind]:
 @cache
 def _defaults() -> Mapping[str, Any]:
     return {each.name: "" if each.default is MISSING else each.default for each in fields(ClientMetadata)}
-
-
-# -- JSON that readers could understand in two ways -------------------------------------------
-
-
-class _Ambiguous(ValueError):
-    """A name twice in one object (RFC 8259 section 4), or a number that JSON has not (section 6)."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in members:
-            shown = "".join(c if c.isprintable() else "?" for c in name[:_SHOWN_MOST])
-            raise _Ambiguous(f"The member {shown} occurs twice.")
-        members[name] = value
-    return members
-
-
-def _refuse_constant(name: str) -> None:
-    raise _Ambiguous(f"{name} is no JSON.")

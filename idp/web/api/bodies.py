@@ -4,19 +4,18 @@ The schemas are those of the OpenAPI document, so that what is promised and what
 which members there are and of which type each is; what a value must be like is the accounts' own affair.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask import request
 
+from idp import strict_json
 from idp.errors import InvalidInputError, Refusal
 
 Schema = Mapping[str, Any]
 
 FAULTS_MOST = 20
-_NAME_MOST = 64  # characters of a stranger's member name that are repeated to them
 _TYPES: Mapping[str, tuple[type, str]] = {
     "string": (str, "text"),
     "boolean": (bool, "true or false"),
@@ -54,16 +53,9 @@ def read_body(schema: Schema) -> dict[str, Any]:
     if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
         raise MediaTypeRefused("Send JSON, with the header Content-Type: application/json.")
     try:
-        document = json.loads(
-            request.get_data().decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant
-        )
-    except RecursionError:
-        raise InvalidJson("The body is nested too deeply.") from None
+        document = strict_json.read_object(request.get_data(), "body")
     except ValueError as fault:
-        reason = str(fault) if isinstance(fault, _NotUnique | _NoNumber) else "The body is no JSON in UTF-8."
-        raise InvalidJson(reason) from None
-    if not isinstance(document, dict):
-        raise InvalidJson("The body must be a JSON object.")
+        raise InvalidJson(str(fault)) from None
     faults: dict[str, list[str]] = {}
     for member, sentence in faults_of(schema, document):
         if member in faults or len(faults) < FAULTS_MOST:
@@ -101,7 +93,7 @@ def _faults_of_object(schema: Schema, value: Mapping[str, object], name: str) ->
     known = schema["properties"]
     for member in value:
         if member not in known:
-            yield prefix + _shown(member), "There is no such member here."
+            yield prefix + strict_json.shown(member), "There is no such member here."
     for member in schema.get("required", ()):
         if member not in value:
             yield prefix + member, "This member is needed."
@@ -123,29 +115,3 @@ def _faults_of_text(schema: Schema, value: str, name: str) -> Iterator[tuple[str
         yield name, f"Must be one of: {', '.join(schema['enum'])}."
     elif not re.search(schema.get("pattern", ""), value):
         yield name, "Has the wrong form."
-
-
-class _NotUnique(ValueError):
-    """A name twice in one object: readers disagree on which counts (RFC 8259 section 4)."""
-
-
-class _NoNumber(ValueError):
-    """NaN and Infinity, which JSON has not (RFC 8259 section 6)."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in members:
-            raise _NotUnique(f"The member {_shown(name)} occurs twice.")
-        members[name] = value
-    return members
-
-
-def _refuse_constant(name: str) -> None:
-    raise _NoNumber(f"{name} is no JSON.")
-
-
-def _shown(name: str) -> str:
-    """Make a stranger's member name fit to be repeated."""
-    return "".join(c if c.isprintable() else "?" for c in name[:_NAME_MOST])
