@@ -38,4 +38,4 @@ def submit_choose_account() -> Response:
 
 
 def _choice(parked: Interaction, session: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
-    return page("choose_account.html", status, parked=parked, interaction_id=parked.id, session=session, faults=faults)
+    return page("choose_account.html", status, parked=parked, session=session, faults=faults)

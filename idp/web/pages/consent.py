@@ -114,7 +114,6 @@ def _question(parked: Interaction, session: CurrentSession, faults: Faults = NO_
         "consent.html",
         status,
         parked=parked,
-        interaction_id=parked.id,
         session=session,
         disclosures=disclosures(parked.request.scopes, parked.request.claims.names, session.user_id),
         lasts=lasts(parked.client, parked.request.scopes),

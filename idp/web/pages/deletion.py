@@ -91,4 +91,4 @@ def _form(session: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200
 
 
 def _offer(parked: Interaction, session: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
-    return page("keep_account.html", status, parked=parked, interaction_id=parked.id, session=session, faults=faults)
+    return page("keep_account.html", status, parked=parked, session=session, faults=faults)

@@ -71,4 +71,4 @@ def _username_form(
 
 
 def _form(template: str, parked: Interaction | None, faults: Faults, status: int, **typed: str) -> Response:
-    return page(template, status, parked=parked, interaction_id=id_of(parked), faults=faults, **typed)
+    return page(template, status, parked=parked, faults=faults, **typed)

@@ -11,7 +11,7 @@ from flask import Response, request
 from idp import crypto
 from idp.errors import NotReadyError
 from idp.web import context
-from idp.web.pages.parked import find_parked, id_of
+from idp.web.pages.parked import find_parked
 from idp.web.pages.rendering import page, see_other
 
 REGISTERED, PENDING, RESENT, RESET, REMINDER = "registered", "pending", "resent", "reset", "reminder"
@@ -47,7 +47,6 @@ def show_mail_sent() -> Response:
     return page(
         "mail_sent.html",
         parked=parked,
-        interaction_id=id_of(parked),
         letter=open_letter(sealed),
         sealed=sealed,
         has_outbox=context.settings().mail_route == "outbox",

@@ -12,7 +12,7 @@ from idp.oidc.interaction import Interaction
 from idp.web import context, forms, texts
 from idp.web.pages import destinations
 from idp.web.pages.account import signed_in
-from idp.web.pages.parked import find_parked, id_of
+from idp.web.pages.parked import find_parked
 from idp.web.pages.rendering import (
     NO_FAULTS,
     Faults,
@@ -75,7 +75,6 @@ def _form(
         status,
         session=session,
         parked=parked,
-        interaction_id=id_of(parked),
         next_path=destinations.requested_path(),
         goes_along=destinations.goes_along(),
         tab="password",

@@ -97,7 +97,6 @@ def _form(
         "register.html",
         status,
         parked=parked,
-        interaction_id=id_of(parked),
         person=shown,
         token=token,
         invitation=invitation,
@@ -118,4 +117,4 @@ def _hint_of_address(parked: Interaction | None, invitation: Preauthorized | Non
 
 
 def _closed(parked: Interaction | None) -> Response:
-    return page("registration_closed.html", 403, parked=parked, interaction_id=id_of(parked))
+    return page("registration_closed.html", 403, parked=parked)

@@ -123,8 +123,9 @@ def current_notice() -> Markup | None:
 
 
 def page(template: str, status: int = 200, **filling: Any) -> Response:
-    """Answer with a page."""
-    filling.setdefault("faults", NO_FAULTS)
+    """Answer with a page; its forms and links carry the id of the request that waits for it, if one is `parked`."""
+    parked: Interaction | None = filling.get("parked")
+    filling = {"faults": NO_FAULTS, "interaction_id": parked.id if parked else None, **filling}
     return make_response(render_template(template, **filling), status)
 
 

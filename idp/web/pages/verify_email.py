@@ -83,7 +83,6 @@ def _resend_form(
         "resend.html",
         status,
         parked=parked,
-        interaction_id=id_of(parked),
         identifier=shown_again(identifier),
         faults=faults,
     )
