@@ -116,10 +116,6 @@ class LeanSession(Session):
         """Undo what was not committed, and give the connection back unless it may stay."""
         if self.in_transaction() or self.identity_map or self.new:
             super().close()
-        self.give_back_connection()
-
-    def give_back_connection(self) -> None:
-        """Give the connection back to the pool, unless it may stay."""
         if self._borrowed is not None and not self._may_keep(self._borrowed):
             self.let_go_of_connection()
 
