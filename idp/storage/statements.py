@@ -46,11 +46,6 @@ class Prepared:
         self._columns = columns
         self._compiled: dict[str, _Compiled] = {}
 
-    def all(self, db: Session, **values: Any) -> list[Row]:
-        """Run it and return all rows."""
-        _, rows = self._run(db, values)
-        return rows
-
     def first(self, db: Session, **values: Any) -> Row | None:
         """Run it and return its first row, or None."""
         _, rows = self._run(db, values)

@@ -38,7 +38,7 @@ def db(empty_database: Settings, engine: Engine):
 def test_rows_come_by_the_names_of_their_columns(db):
     assert ADD.run(db, token_id="a", expires_at=10) == 1
     ADD.run(db, token_id="b", expires_at=20)
-    assert FIND.all(db, now=0) == [{"token_id": "a", "expires_at": 10}, {"token_id": "b", "expires_at": 20}]
+    assert FIND.first(db, now=0) == {"token_id": "a", "expires_at": 10}
     assert FIND.first(db, now=15) == {"token_id": "b", "expires_at": 20}
     assert FIND.scalar(db, now=15) == "b"
     assert FIND.first(db, now=99) is None
@@ -47,8 +47,8 @@ def test_rows_come_by_the_names_of_their_columns(db):
 
 def test_what_is_returned_by_an_update(db):
     ADD.run(db, token_id="a", expires_at=10)
-    assert POSTPONE.all(db, before=15, then=50) == [{"token_id": "a"}]
-    assert POSTPONE.all(db, before=15, then=50) == []
+    assert POSTPONE.first(db, before=15, then=50) == {"token_id": "a"}
+    assert POSTPONE.first(db, before=15, then=50) is None
 
 
 def test_types_are_those_of_the_columns(db):
@@ -60,10 +60,10 @@ def test_types_are_those_of_the_columns(db):
 def test_they_are_part_of_the_sessions_transaction(db, engine):
     ADD.run(db, token_id="a", expires_at=10)
     db.rollback()
-    assert FIND.all(db, now=0) == []
+    assert FIND.first(db, now=0) is None
     ADD.run(db, token_id="a", expires_at=10)
     with Session(engine) as other:
-        assert FIND.all(other, now=0) == []
+        assert FIND.first(other, now=0) is None
     db.commit()
     with Session(engine) as other:
         assert FIND.scalar(other, now=0) == "a"
@@ -87,19 +87,19 @@ def test_errors_are_sqlalchemys_and_hold_no_values(db):
 
 def test_a_table_that_is_not_there(empty_database, engine):
     with Session(engine) as db, pytest.raises((OperationalError, ProgrammingError)):
-        FIND.all(db, now=0)
+        FIND.first(db, now=0)
 
 
 def test_listeners_hear_of_them(db, engine):
     heard = []
     event.listen(engine, "before_cursor_execute", lambda *told: heard.append(told[2]))
-    FIND.all(db, now=0)
+    FIND.first(db, now=0)
     assert [sql.split()[0] for sql in heard] == ["SELECT"]
 
 
 def test_a_value_that_the_statement_does_not_have(db):
     with pytest.raises(TypeError, match="colour"):
-        FIND.all(db, now=0, colour="red")
+        FIND.first(db, now=0, colour="red")
 
 
 def test_columns_that_an_insert_leaves_out_have_their_defaults(db):
