@@ -26,8 +26,8 @@ def codes_in_use():
         refusals.add(waiting.pop())
         waiting.extend(each for known in tuple(refusals) for each in known.__subclasses__() if each not in refusals)
     source = (SOURCES / "bearer.py").read_text("utf-8") + Path(presented_token.__file__).read_text("utf-8")
-    raised = set(re.findall(r'(?:TokenRefused|AccessRefused)\(40[13], "([a-z_]+)"', source))
-    raised |= {InvalidDpopProof.error, DpopNonceNeeded.error}
+    raised = set(re.findall(r'AccessRefused\(40[13], "([a-z_]+)"', source))
+    raised |= {InvalidDpopProof.error, DpopNonceNeeded.error, "missing_token"}
     named = {each.code for each in refusals if each.__module__.startswith("idp.web.api") and "code" in vars(each)}
     assert len(raised) == 5
     return raised | named

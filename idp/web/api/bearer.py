@@ -1,6 +1,5 @@
 """Who calls the API: the access token of a request (RFC 6750, RFC 9449). Cookies count for nothing here."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,28 +8,24 @@ from flask import Response, after_this_request, request
 from idp.accounts.visitor import Visitor
 from idp.errors import Refusal
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.presented_token import AccessRefused, Presentation, open_token
+from idp.oidc.presented_token import AccessRefused, Presentation, Scheme, open_token
 from idp.oidc.token_status import ActiveToken
 from idp.storage.statements import Row
 from idp.web import context
 
 
 class TokenRefused(Refusal):
-    """The API's 401 and 403 (RFC 6750 section 3, RFC 9449 section 7.1).
+    """The API's 401 and 403 (RFC 6750 section 3, RFC 9449 section 7.1): what the protocol refuses, as the API says it.
 
     Args:
-        scope: without which it is not enough.
-        challenges: the headers that tell how to do it right; by default those of a bearer token.
+        refused: with the headers that tell how to do it right.
     """
 
-    def __init__(
-        self, status: int, code: str, message: str, scope: str, challenges: Sequence[tuple[str, str]] = ()
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        error = None if code == "missing_token" else code  # RFC 6750 section 3.1: no error before a token
-        self.headers = tuple(challenges) or tuple(AccessRefused(status, error, message, scope).challenges)
+    def __init__(self, refused: AccessRefused) -> None:
+        super().__init__(refused.description or "An access token is needed: Authorization: Bearer TOKEN.")
+        self.status = refused.status_code
+        self.code = refused.error or "missing_token"
+        self.headers = tuple(refused.challenges)
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,8 @@ def _living_token(scope: str) -> ActiveToken:
     try:
         opened = open_token(context.provider(), context.database(), presentation)
     except AccessRefused as refused:
-        raise _as_refusal(refused, scope) from None
+        refused.scope = scope
+        raise TokenRefused(refused) from None
     if opened.next_nonce:
         after_this_request(partial(_hand_out, nonce=opened.next_nonce))
     return opened.token
@@ -131,19 +127,10 @@ def _hand_out(response: Response, nonce: str) -> Response:
     return response
 
 
-def _as_refusal(refused: AccessRefused, scope: str) -> TokenRefused:
-    """Say it as the API does, and which scope is needed."""
-    refused.scope = scope
-    if refused.error is None:
-        message = "An access token is needed: Authorization: Bearer TOKEN."
-        return TokenRefused(401, "missing_token", message, scope, refused.challenges)
-    return TokenRefused(refused.status_code, refused.error, refused.description, scope, refused.challenges)
-
-
 def _too_little(token: ActiveToken, message: str, scope: str) -> TokenRefused:
     """Say which scope a living token lacks, under the scheme by which it came."""
-    refused = AccessRefused(403, "insufficient_scope", message, scope, "DPoP" if token.dpop_jkt else "Bearer")
-    return TokenRefused(403, "insufficient_scope", message, scope, refused.challenges)
+    scheme: Scheme = "DPoP" if token.dpop_jkt else "Bearer"
+    return TokenRefused(AccessRefused(403, "insufficient_scope", message, scope, scheme))
 
 
 def _visitor(client_id: str) -> AppVisitor:

@@ -10,6 +10,7 @@ from flask import Response, jsonify
 from idp import crypto
 from idp.accounts import names, one_time_codes, recovery, throttle
 from idp.errors import InvalidInputError
+from idp.oidc.presented_token import AccessRefused
 from idp.web import context
 from idp.web.api import schemas
 from idp.web.api.bearer import CallingApp, TokenRefused, required_app
@@ -97,7 +98,7 @@ def send_code() -> Response:
     needed = _SCOPES[members["purpose"]]
     if app.scopes.isdisjoint(needed):
         message = f"A code for {members['purpose']} needs the scope {' or '.join(needed)}."
-        raise TokenRefused(403, "insufficient_scope", message, " ".join(needed))
+        raise TokenRefused(AccessRefused(403, "insufficient_scope", message, " ".join(needed)))
     wanted, other = ("username", "email") if members["purpose"] == one_time_codes.PASSWORD else ("email", "username")
     names.refuse(
         {

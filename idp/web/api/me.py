@@ -8,6 +8,7 @@ from flask import Response, jsonify, request
 from idp.accounts import email_change, names, passwords, profile
 from idp.oidc import claims, token_status
 from idp.oidc import scopes as known_scopes
+from idp.oidc.presented_token import AccessRefused
 from idp.oidc.subjects import subject_of
 from idp.storage.statements import Row
 from idp.web import context
@@ -88,7 +89,7 @@ def _describe(person: CallingPerson, row: Row) -> dict[str, Any]:
 def _reread(person: CallingPerson) -> Row:
     row = token_status.find_grant(context.database(), context.settings(), person.grant["grant_id"])
     if row is None:
-        raise TokenRefused(401, "invalid_token", "The session has ended meanwhile.", "account")
+        raise TokenRefused(AccessRefused(401, "invalid_token", "The session has ended meanwhile.", "account"))
     return row
 
 
