@@ -226,11 +226,7 @@ def _with_secret(settings: Settings, metadata: ClientMetadata, secret: str | Non
 
 
 def _row(metadata: ClientMetadata) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, tuple | list) else value
-        for name in ClientMetadata.__dataclass_fields__
-        for value in (getattr(metadata, name),)
-    }
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(metadata).items()}
 
 
 def _from_row(row: Any) -> ClientMetadata:
