@@ -10,6 +10,7 @@ from flask import Response
 from idp.settings import Settings
 from idp.web import context
 from idp.web.api import answers, schemas
+from idp.web.api.codes import RECOVERY_SCOPES
 from idp.web.api.idempotency import HEADER, KEY_PATTERN
 from idp.web.api.me import PASSIVE
 
@@ -52,7 +53,6 @@ def _answer(text: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"description": text, **({"content": {"application/json": {"schema": schema}}} if schema else {})}
 
 
-_RECOVERY = ("recovery", "recovery:password")
 _CODE_ID = {
     "name": "code_id",
     "in": "path",
@@ -116,7 +116,7 @@ OPERATIONS: Mapping[tuple[str, str], dict[str, Any]] = {
             200: ("With `recovery:password`: a one-time password, to be changed at next sign-in.", answers.ISSUED),
             202: ("With `recovery`: a link was mailed, if there is such an account.", answers.NOTHING),
         },
-        scopes=_RECOVERY,
+        scopes=RECOVERY_SCOPES,
         body=schemas.FORGOTTEN_PASSWORD,
         refusals=(404,),
         is_repeatable=True,
@@ -128,7 +128,7 @@ OPERATIONS: Mapping[tuple[str, str], dict[str, Any]] = {
             200: ("With `recovery:password`: the user names.", answers.USERNAMES),
             202: ("With `recovery`: they were mailed, if there is such an account.", answers.NOTHING),
         },
-        scopes=_RECOVERY,
+        scopes=RECOVERY_SCOPES,
         body=schemas.FORGOTTEN_USERNAME,
         refusals=(404,),
         is_repeatable=True,
@@ -137,7 +137,7 @@ OPERATIONS: Mapping[tuple[str, str], dict[str, Any]] = {
         "sendCode",
         "Mail a six-digit code",
         {202: ("Mailed, if there is anybody to mail it to.", answers.CODE)},
-        scopes=("registration", *_RECOVERY),
+        scopes=("registration", *RECOVERY_SCOPES),
         body=schemas.NEW_CODE,
         is_repeatable=True,
         description="The purpose says which scope is needed. The code is good for ten minutes and five guesses.",
@@ -147,7 +147,7 @@ OPERATIONS: Mapping[tuple[str, str], dict[str, Any]] = {
             "checkCode",
             "Check a code without using it up",
             {204: ("The digits are right.", None)},
-            scopes=("registration", *_RECOVERY),
+            scopes=("registration", *RECOVERY_SCOPES),
             body=schemas.CODE_GUESS,
         ),
         "parameters": [_CODE_ID],
