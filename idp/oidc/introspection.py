@@ -56,7 +56,7 @@ def _signed(provider: "Provider", client: ClientMetadata, answer: dict[str, Any]
     """Make of an answer what can be shown to others: whom it is for, and that it is ours (RFC 9701 section 5)."""
     settings = provider.settings
     payload = {"iss": settings.issuer, "aud": client.client_id, "iat": clock.now(), "token_introspection": answer}
-    return sign(provider.keys(settings.signing_algorithm), payload, JWT_TYPE.removeprefix("application/"))
+    return sign(provider.signing_key(settings.signing_algorithm), payload, JWT_TYPE.removeprefix("application/"))
 
 
 def _of_access_token(provider: "Provider", client: ClientMetadata, found: ActiveToken | None) -> dict[str, Any] | None:

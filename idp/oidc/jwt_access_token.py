@@ -56,7 +56,7 @@ def mint(provider: "Provider", authorization: "Authorization", expires_at: int) 
         }
         if needs_person(authorization.scope):
             payload |= claims.build_claims(grant, {ROLES})
-    return sign(provider.keys(provider.settings.signing_algorithm), payload, TYPE)
+    return sign(provider.signing_key(provider.settings.signing_algorithm), payload, TYPE)
 
 
 def needs_person(scope: str) -> bool:

@@ -66,7 +66,7 @@ class Provider(AuthorizationServer):
         assert self._key_ring is not None
         return self._key_ring
 
-    def keys(self, algorithm: str) -> keys.Key:
+    def signing_key(self, algorithm: str) -> keys.Key:
         """Return the key that signs with an algorithm."""
         return self.key_ring.signing_key(algorithm)
 

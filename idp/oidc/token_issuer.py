@@ -202,7 +202,7 @@ def prepare_id_token(
         payload["nonce"] = nonce
     if names:
         payload.update(claims.build_claims(grant, names))
-    return IdToken(provider, client, provider.keys(algorithm), payload)
+    return IdToken(provider, client, provider.signing_key(algorithm), payload)
 
 
 def id_token_claims(client: ClientMetadata, scope: str, grant: Row, *, is_alone: bool = False) -> set[str]:

@@ -69,7 +69,7 @@ def _protected(provider: "Provider", db: Session, client: ClientMetadata, told: 
     if signing is None:
         assert encrypting is not None
         return encrypt_claims(client_keys, db, client, addressed, encrypting, enc)
-    signed = sign(provider.keys(signing), addressed)
+    signed = sign(provider.signing_key(signing), addressed)
     if encrypting is None:
         return signed
     return encrypt_jwt(client_keys, db, client, signed, encrypting, enc)

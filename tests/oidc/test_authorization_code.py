@@ -347,6 +347,6 @@ def test_a_code_that_nobody_could_sign_for_is_good_for_another_try(rp, app, monk
     rp.log_in()
     code = rp.ask().code
     with monkeypatch.context() as broken:
-        broken.setattr(app.extensions["idp_provider"], "keys", refuse_to_sign)
+        broken.setattr(app.extensions["idp_provider"], "signing_key", refuse_to_sign)
         assert rp.request_tokens(code).status_code == 503
     assert rp.is_good(rp.redeem(code))

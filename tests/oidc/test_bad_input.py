@@ -348,7 +348,7 @@ def test_a_hint_of_another_issuer_is_refused(rp, app):
     header, claims = parts_of(tokens.id_token)
     provider = app.extensions["idp_provider"]
     with app.app_context():
-        key = provider.keys("RS256")
+        key = provider.signing_key("RS256")
     for change in ({"iss": "https://elsewhere.example.org"}, {"aud": None}, {"sub": None}):
         altered = {name: value for name, value in {**claims, **change}.items() if value is not None}
         forged = jwt.encode({"alg": "RS256", "kid": header["kid"]}, altered, key)

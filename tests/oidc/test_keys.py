@@ -86,7 +86,7 @@ def test_discovery_lists_what_can_sign(rp):
 def test_another_jwt_of_ours_is_no_hint(rp, app, settings):
     """A logout token has our issuer and signature, but is no ID token (RFC 8725 section 3.11)."""
     tokens = rp.log_in()
-    key = app.extensions["idp_provider"].keys("RS256")
+    key = app.extensions["idp_provider"].signing_key("RS256")
     claims = {name: tokens.claims[name] for name in ("iss", "sub", "aud", "exp")}
     assert rp.ask(prompt="none", id_token_hint=sign(key, claims)).code
     assert rp.ask(prompt="none", id_token_hint=sign(key, claims, "logout+jwt")).error == "invalid_request"

@@ -318,6 +318,6 @@ def test_a_token_that_nobody_could_sign_for_is_good_for_another_try(rp, app, mon
 
     tokens = rp.log_in(scope="openid offline_access")
     with monkeypatch.context() as broken:
-        broken.setattr(app.extensions["idp_provider"], "keys", refuse_to_sign)
+        broken.setattr(app.extensions["idp_provider"], "signing_key", refuse_to_sign)
         assert rp.request_refresh(tokens.refresh_token).status_code == 503
     assert rp.is_good(rp.refresh(tokens.refresh_token))
