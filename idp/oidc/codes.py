@@ -5,23 +5,22 @@ one redeems it. A row is written before where something has to know of the grant
 code, and an app's own rules on who is in it. Such a code is a secret whose digest is in the row.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from sqlalchemy import BigInteger, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto, sentences
+from idp import clock, crypto
 from idp.accounts import audit, sessions
 from idp.accounts.audit import Event
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
-from idp.errors import ExpiredError
-from idp.models import AuthorizationGrant, BrowserSession, Client, User
+from idp.models import AuthorizationGrant
 from idp.oidc import carried_codes, token_status
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.grant_store import GRANTED, given_in, inserting, store_grant
 from idp.settings import Settings
 from idp.storage.database import INSERTS
 from idp.storage.statements import Prepared, Row, value
@@ -31,56 +30,6 @@ if TYPE_CHECKING:
 
 PREFIX = "idp_ac_"
 REUSE_COUNTS_FOR = 600  # seconds after a code has expired: who has a copy tries it soon, or finds it in an old log
-_GRANTED = (
-    "id",
-    "client_id",
-    "user_id",
-    "session_id",
-    "scope",
-    "claims",
-    "nonce",
-    "resources",
-    "dpop_jkt",
-    "auth_time",
-    "acr",
-    "amr",
-    "is_offline",
-    "expires_at",
-)
-_OF_REDEEMING = ("redirect_uri", "code_challenge", "code_expires_at")  # of no use once a code is redeemed
-
-
-def _inserting(engine: str, columns: Sequence[str], at_once: Sequence[str]) -> Any:
-    """An INSERT of a grant, if it is the first of its id, its session is alive, and all it stands on is as it was.
-
-    Args:
-        columns: that are given.
-        at_once: that are this moment.
-    """
-    written = {name: value(name, AuthorizationGrant.__table__.c[name].type) for name in columns}
-    written |= dict.fromkeys(at_once, value("now", BigInteger()))
-    alive = (
-        select(*written.values())
-        .select_from(BrowserSession)
-        .join(User, User.id == BrowserSession.user_id)
-        .join(Client, Client.client_id == written["client_id"])
-        .where(
-            Client.version == value("client_version", Client.__table__.c.version.type),
-            BrowserSession.id == written["session_id"],
-            User.id == written["user_id"],
-            User.code_epoch == value("code_epoch", User.__table__.c.code_epoch.type),
-            sessions.IS_ALIVE,
-        )
-        # Whoever changes them waits for this, or this for them: PostgreSQL would let both go on, on what was before. In
-        # this order, as everybody who locks more than one.
-        .with_for_update(read=True, of=(Client, User, BrowserSession))
-    )
-    insertion = INSERTS[engine](AuthorizationGrant).from_select(list(written), alive, include_defaults=False)
-    return insertion.on_conflict_do_nothing(index_elements=["id"])
-
-
-_WRITTEN = (*_GRANTED, *_OF_REDEEMING, "kind", "code_digest")
-_WRITE = Prepared({engine: _inserting(engine, _WRITTEN, ("created_at",)) for engine in INSERTS})
 
 
 def issue_code(db: Session, provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> str:
@@ -131,51 +80,6 @@ def write_grant(
     return str(grant["id"])
 
 
-def store_grant(
-    db: Session, settings: Settings, client: ClientMetadata, session: CurrentSession, grant: Mapping[str, Any]
-) -> None:
-    """Write a grant down, unless something has ended since client and session were read.
-
-    Whoever ends something ends the grants that they find: one that was written a moment later would outlive it.
-
-    Args:
-        client: whose it is, as it was when the person was asked, or their consent was looked up.
-        session: likewise.
-        grant: its columns; what is missing is empty.
-
-    Raises:
-        ExpiredError: the session or account ended, the person took back a consent, or the client was changed.
-    """
-    stands = {"client_version": client.version, "code_epoch": session.code_epoch, **sessions.alive_now(settings)}
-    written = dict.fromkeys(_WRITTEN) | dict(grant) | {"client_id": client.client_id}
-    if _WRITE.run(db, **written, **stands) == 0:
-        raise ExpiredError(sentences.CHANGED_JUST_NOW())
-
-
-def given_in(
-    provider: "Provider",
-    client: ClientMetadata,
-    session: CurrentSession,
-    scopes: Sequence[str],
-    resources: Sequence[str],
-) -> dict[str, Any]:
-    """Return columns of a grant that a person gives in a session, whatever it is redeemed with."""
-    now, is_offline = clock.now(), "offline_access" in scopes
-    lasts = provider.lifetime(client, "refresh_token") + provider.lifetime(client, "access_token")
-    return {
-        "id": crypto.new_row_id(now),
-        "user_id": session.user_id,
-        "session_id": session.id,
-        "scope": " ".join(scopes),
-        "resources": list(resources),
-        "auth_time": session.auth_time,
-        "acr": session.acr,
-        "amr": list(session.amr),
-        "is_offline": is_offline,
-        "expires_at": max(session.expires_at, now + lasts if is_offline else 0),
-    }
-
-
 def _grant(provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> dict[str, Any]:
     """Return columns of the grant that a person gives to what a request asks for."""
     return {
@@ -219,9 +123,7 @@ _CLAIM = Prepared(
 )
 
 
-_CLAIM_CARRIED = Prepared(
-    {engine: _inserting(engine, _GRANTED, ("created_at", "code_claimed_at")) for engine in INSERTS}
-)
+_CLAIM_CARRIED = Prepared({engine: inserting(engine, GRANTED, ("created_at", "code_claimed_at")) for engine in INSERTS})
 
 
 class PresentedCode:
@@ -269,7 +171,7 @@ class PresentedCode:
             return _CLAIM.first(db, presented=presented, presented_by=self._client_id, now=clock.now())
         if carried["code_expires_at"] <= clock.now():
             return None
-        written = {name: carried[name] for name in (*_GRANTED, "code_epoch", "client_version")}
+        written = {name: carried[name] for name in (*GRANTED, "code_epoch", "client_version")}
         if _CLAIM_CARRIED.run(db, **written, **sessions.alive_now(self._settings)) == 0:
             return None
         names = {"grant_id": carried["id"], "grant_scope": carried["scope"], "claims_request": carried["claims"]}

@@ -13,7 +13,7 @@ from idp.accounts.audit import Event
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
 from idp.models import AuthorizationGrant, DeviceAuthorization
-from idp.oidc import codes, consents, session_policy
+from idp.oidc import consents, grant_store, session_policy
 from idp.oidc.clients import DEVICE_CODE_GRANT, ClientMetadata
 from idp.oidc.permitted import permitted_resources, permitted_scopes
 from idp.oidc.user_codes import normal_user_code, user_code_digest
@@ -81,17 +81,17 @@ def approve(
         Whether the device may go on: not when it was answered otherwise before, or the app is full.
 
     Raises:
-        ExpiredError: something ended meanwhile that this stands on, see `codes.store_grant`; the device waits still.
+        ExpiredError: something ended meanwhile that this stands on, see `store_grant`; the device waits still.
     """
     if session_policy.admit(db, provider.settings, visitor, device.client, session) is not None:
         _answer(db, device, "denied")
         return False
-    granted = codes.given_in(provider, device.client, session, device.scopes, device.resources)
+    granted = grant_store.given_in(provider, device.client, session, device.scopes, device.resources)
     grant = {**granted, "kind": "device", "code_expires_at": device.expires_at}
     with db.begin_nested():
         if not _answer(db, device, "approved"):
             return _answer_to(db, provider, session, device.user_code) == "allowed"  # the button was pressed twice
-        codes.store_grant(db, provider.settings, device.client, session, grant)
+        grant_store.store_grant(db, provider.settings, device.client, session, grant)
     answered = update(DeviceAuthorization).where(DeviceAuthorization.id == device.id)
     db.execute(answered.values(grant_id=grant["id"]))
     session_policy.end_others(db, visitor, device.client, session)
