@@ -6,7 +6,7 @@ whoever sends people a code, or a link that holds one, wants to be let into thei
 
 from functools import partial
 
-from flask import Response, request, url_for
+from flask import Response, url_for
 
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
@@ -45,7 +45,7 @@ def submit_device() -> Response:
 
 def show_device_done() -> Response:
     """Say how it ended, and where to go on."""
-    outcome = request.args.get("outcome", "")
+    outcome = forms.given("outcome")
     return page("device_done.html", outcome=outcome) if outcome in OUTCOMES else see_other("show_device")
 
 

@@ -6,11 +6,11 @@ nobody can make the page say something by a link.
 
 from dataclasses import dataclass
 
-from flask import Response, request
+from flask import Response
 
 from idp import crypto
 from idp.errors import NotReadyError
-from idp.web import context
+from idp.web import context, forms
 from idp.web.pages.parked import find_parked
 from idp.web.pages.rendering import page, see_other
 
@@ -43,7 +43,7 @@ def lead_to_mailbox(kind: str, typed: str, interaction_id: str | None, notice: s
 def show_mail_sent() -> Response:
     """Say where to look, and what to do if nothing comes."""
     parked = find_parked()
-    sealed = request.args.get("letter", "")
+    sealed = forms.given("letter")
     return page(
         "mail_sent.html",
         parked=parked,

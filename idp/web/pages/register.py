@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from flask import Response, request
+from flask import Response
 from markupsafe import Markup
 
 from idp.accounts import preauthorization, registration
@@ -27,7 +27,7 @@ def show_register() -> Response:
     parked = find_parked()
     if policy_for(parked) == "closed":
         return _closed(parked)
-    if "token" in request.args:
+    if mailed_link.token():
         return _form(parked)
     hint = (parked.request.login_hint or "") if parked else ""
     return _form(parked, Person("", hint) if "@" in hint else Person(hint, ""))

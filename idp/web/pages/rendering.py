@@ -118,6 +118,7 @@ def emphasised(name: str) -> Markup:
 
 def current_notice() -> Markup | None:
     """Return the sentence that a redirect left for this page."""
+    # Read by Flask, which takes any number of fields: who sent too many gets a page as well, which says so.
     key = NOTICES.get(request.args.get("notice", "")) if request.method == "GET" else None
     return text(key) if key else None
 

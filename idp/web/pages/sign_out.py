@@ -1,8 +1,8 @@
 """Leave."""
 
-from flask import Response, make_response, redirect, request, url_for
+from flask import Response, make_response, redirect, url_for
 
-from idp.web import context, texts
+from idp.web import context, forms, texts
 from idp.web.pages.rendering import faults_of_token, page, see_other
 from idp.web.signing_out import sign_out
 
@@ -21,5 +21,5 @@ def show_signed_out() -> Response:
     """Say that it worked, in the language that an app asked for, if one did."""
     if context.current_session() is not None:
         return see_other("show_account")
-    texts.prefer(request.args.get("ui_locales"))
+    texts.prefer(forms.given("ui_locales"))
     return page("signed_out.html")
