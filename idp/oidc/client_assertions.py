@@ -65,7 +65,8 @@ def verify_assertion(provider: "Provider", request: ProtocolRequest, client: Cli
     verified = provider.client_keys.verify(request.db, client, assertion, _algorithms(client))
     if str(verified.header.get("typ", "JWT")).lower() not in _TYPES:
         raise JwtRefused("is a JWT of another kind, as its typ says")
-    expires_at = _check_claims(verified.claims, client.client_id, _audiences(provider, request))
+    audiences = provider.settings.issuer, provider.settings.url("/oauth/token"), request.uri
+    expires_at = _check_claims(verified.claims, client.client_id, audiences)
     jti = jti_of(verified.claims)
     if not is_first_time(request.db, "client assertion", client.client_id, jti, expires_at + LEEWAY):
         raise JwtRefused("was used before: each needs a jti of its own")
@@ -76,11 +77,6 @@ def _algorithms(client: ClientMetadata) -> tuple[str, ...]:
         return (client.token_endpoint_auth_signing_alg,)
     is_mac = client.token_endpoint_auth_method == "client_secret_jwt"  # noqa: S105 - a method's name
     return SECRET_ALGORITHMS if is_mac else PUBLIC_KEY_ALGORITHMS
-
-
-def _audiences(provider: "Provider", request: ProtocolRequest) -> tuple[str, ...]:
-    settings = provider.settings
-    return settings.issuer, settings.url("/oauth/token"), str(request.uri)
 
 
 def _check_claims(claims: Mapping[str, Any], client_id: str, audiences: tuple[str, ...]) -> int:

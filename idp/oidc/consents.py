@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from idp import clock
-from idp.accounts import audit
+from idp.accounts import audit, sessions
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.models import AuthorizationGrant, BrowserSession, Client, Consent, User
@@ -133,7 +133,7 @@ def list_apps(db: Session, settings: Settings, user_id: str) -> list[AppAccess]:
             AuthorizationGrant.user_id == user_id,
             token_status.has_given_tokens(),
             AuthorizationGrant.expires_at > now,
-            token_status.is_grant_alive(settings, now),
+            token_status.is_grant_alive(sessions.is_alive(settings, now)),
         )
         .group_by(Client.client_id, Client.client_name, Client.logo_uri, AuthorizationGrant.scope)
     )

@@ -79,12 +79,8 @@ class ActiveToken(NamedTuple):
         return not set(resources).isdisjoint(self.resources)
 
 
-def is_grant_alive(settings: Settings, now: int) -> ColumnElement[bool]:
+def is_grant_alive(is_session_alive: ColumnElement[bool]) -> ColumnElement[bool]:
     """The condition for a grant that still carries tokens, in a statement that joins session and user."""
-    return _is_grant_alive(sessions.is_alive(settings, now))
-
-
-def _is_grant_alive(is_session_alive: ColumnElement[bool]) -> ColumnElement[bool]:
     return and_(
         AuthorizationGrant.revoked_at.is_(None),
         or_(
@@ -113,7 +109,7 @@ LIVING_GRANT = (
     .join(User, User.id == AuthorizationGrant.user_id)
     .join(BrowserSession, BrowserSession.id == AuthorizationGrant.session_id)
     .join(Client, Client.client_id == AuthorizationGrant.client_id)
-    .where(_is_grant_alive(sessions.IS_ALIVE))
+    .where(is_grant_alive(sessions.IS_ALIVE))
 )
 _BY_ID = LIVING_GRANT.where(AuthorizationGrant.id == value("grant_id"))
 _NOT_GIVEN_BACK = ~exists().where(RevokedAccessToken.token_id == value("token_id"))
