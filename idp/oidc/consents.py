@@ -68,12 +68,7 @@ def load_consent(db: Session, user_id: str, client_id: str) -> GivenConsent:
     return GivenConsent.of(*row) if row else GivenConsent()
 
 
-def give_consent(db: Session, visitor: Visitor, user_id: str, request: AuthorizationRequest) -> None:
-    """Remember that a person allowed what a request asks for, beside what they allowed before."""
-    remember(db, visitor, user_id, request.client.client_id, request.scopes, request.claims.names)
-
-
-def remember(
+def give_consent(
     db: Session,
     visitor: Visitor,
     user_id: str,

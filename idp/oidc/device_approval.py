@@ -95,7 +95,7 @@ def approve(
     answered = update(DeviceAuthorization).where(DeviceAuthorization.id == device.id)
     db.execute(answered.values(grant_id=grant["id"]))
     session_policy.end_others(db, visitor, device.client, session)
-    consents.remember(db, visitor, session.user_id, device.client.client_id, device.scopes)
+    consents.give_consent(db, visitor, session.user_id, device.client.client_id, device.scopes)
     audit.record(
         db,
         Event.DEVICE_APPROVED,

@@ -54,8 +54,9 @@ def submit_consent() -> Response:
     if action == "allow" and forms.field("described") != description_of(parked.client):
         return _question(parked, session, changed(parked.client), 409)
     if action == "allow":
-        consents.give_consent(context.database(), context.visitor(), session.user_id, parked.request)
-        interaction.note_consent(context.database(), parked.id)
+        db, visitor, asked = context.database(), context.visitor(), parked.request
+        consents.give_consent(db, visitor, session.user_id, asked.client.client_id, asked.scopes, asked.claims.names)
+        interaction.note_consent(db, parked.id)
     elif action == "deny":
         interaction.note_denial(context.database(), parked.id)
     return resume(parked)
