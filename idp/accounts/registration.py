@@ -61,20 +61,9 @@ class RegistrationRules:
 NO_RULES = RegistrationRules()
 
 
-def effective_policy(settings: Settings, client: RegistrationRules | None = None) -> RegistrationPolicy:
+def effective_policy(settings: Settings, rules: RegistrationRules) -> RegistrationPolicy:
     """Return the policy in force: the narrower of the provider's and the app's."""
-    own = client.policy if client else None
-    return max(settings.registration, own or "open", key=POLICIES.index)
-
-
-def check_policy(settings: Settings, client: RegistrationRules | None = None) -> None:
-    """Check whether anybody may register at all.
-
-    Raises:
-        RegistrationRefused: says why not, and whom to ask.
-    """
-    if effective_policy(settings, client) == "closed":
-        raise RegistrationRefused(sentences.REGISTRATION_CLOSED())
+    return max(settings.registration, rules.policy or "open", key=POLICIES.index)
 
 
 def register(
@@ -84,7 +73,7 @@ def register(
     person: Person,
     password: str,
     *,
-    rules: RegistrationRules | None = None,
+    rules: RegistrationRules = NO_RULES,
     invitation_token: str = "",
     roles: Iterable[str] = (),
     must_be_preauthorized: bool = False,
@@ -115,8 +104,9 @@ def register(
         Throttled: too many registrations from this network, or with this address, unless it is proven.
         Busy: too many passwords wait to be hashed.
     """
-    rules = rules or NO_RULES
-    check_policy(settings, rules)
+    policy = effective_policy(settings, rules)
+    if policy == "closed":
+        raise RegistrationRefused(sentences.REGISTRATION_CLOSED())
     asked_roles = _check_roles(rules, roles)
     hashing.check_room(passwords.place_of_stranger(visitor))
     throttle.spend(db, settings, throttle.PASSWORD_ESTIMATE_ADDRESS, visitor.network)
@@ -128,7 +118,7 @@ def register(
     is_proven = invitation is not None or is_address_proven
     charges = throttle.spend_all(db, settings, *_buckets(visitor, person.email, is_proven=is_proven))
     listed = preauthorization.find(db, person.email, client_id)
-    must_be_listed = must_be_preauthorized or effective_policy(settings, rules) == "preauthorized"
+    must_be_listed = must_be_preauthorized or policy == "preauthorized"
     if must_be_listed and listed is None:
         _refuse(db, visitor, "not_preauthorized", sentences.NOT_PREAUTHORIZED())
     if not (_is_of(person.email, domains) and (listed or _is_of(person.email, rules.domains))):

@@ -286,9 +286,6 @@ def test_closed_is_closed(db, settings, visitor):
         register(db, replace(settings, registration="closed"), visitor)
     with pytest.raises(RegistrationRefused):
         register(db, settings, visitor, rules=RegistrationRules(policy="closed"))
-    with pytest.raises(RegistrationRefused):
-        registration.check_policy(settings, RegistrationRules(policy="closed"))
-    registration.check_policy(settings)
 
 
 def test_an_app_may_ask_for_listed_addresses_only(db, settings, visitor):

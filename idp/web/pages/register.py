@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from idp.accounts import preauthorization, registration
 from idp.accounts.preauthorization import Preauthorized
-from idp.accounts.registration import RegistrationRules
+from idp.accounts.registration import NO_RULES, RegistrationRules
 from idp.accounts.users import Person
 from idp.errors import AlreadyExistsError, ExpiredError, InvalidInputError, RegistrationRefused, Throttled
 from idp.oidc import interaction
@@ -71,9 +71,9 @@ def submit_register() -> Response:
     return mail_sent.lead_to_mailbox(mail_sent.REGISTERED, person.email, id_of(parked))
 
 
-def rules_of(parked: Interaction | None) -> RegistrationRules | None:
+def rules_of(parked: Interaction | None) -> RegistrationRules:
     """Return what the operator set for the app that the person comes from."""
-    return parked.client.registration_rules if parked else None
+    return parked.client.registration_rules if parked else NO_RULES
 
 
 def policy_for(parked: Interaction | None) -> RegistrationPolicy:
