@@ -83,23 +83,6 @@ class Preauthorized:
         return {**asdict(self), "roles": list(self.roles)}
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What a registration has claimed.
-
-    Attributes:
-        roles: that go with it, all together.
-        listed: the rows, as they were: given back one by one if the address is never confirmed.
-    """
-
-    roles: Sequence[str]
-    listed: Sequence[Preauthorized]
-
-    def as_list(self) -> list[dict[str, Any]]:
-        """Return the rows for JSON."""
-        return [each.as_dict() for each in self.listed]
-
-
 def preauthorize(
     db: Session,
     visitor: Visitor,
@@ -214,20 +197,16 @@ def each_preauthorization(db: Session) -> Iterator[Preauthorized]:
         yield Preauthorized(**row._mapping)
 
 
-def list_preauthorizations(db: Session) -> list[Preauthorized]:
-    """Return all listed addresses, in the order of the addresses."""
-    return list(each_preauthorization(db))
-
-
 def find(db: Session, email: str, client_id: str = "") -> Preauthorized | None:
     """Return the listing of an address for an app, also when a registration that waits has claimed it; or None."""
     key = names.email_key(email)
     rows = db.execute(select(*_COLUMNS).where(_is_good(key, client_id))).all()
     held = [each for each in _held_by_pending(db, key) if each.client_id in ("", client_id) and not each.is_over]
-    return _together([*(Preauthorized(**row._mapping) for row in rows), *held])
+    listed = [*(Preauthorized(**row._mapping) for row in rows), *held]
+    return max(listed, key=lambda each: each.client_id, default=None)
 
 
-def claim(db: Session, email: str, client_id: str = "") -> Claim | None:
+def claim(db: Session, email: str, client_id: str = "") -> list[Preauthorized]:
     """Claim the listing of an address: of any number who try at once, one deletes the row.
 
     What an earlier registration of the same address holds that still waits is listed again first: this one makes it
@@ -237,7 +216,7 @@ def claim(db: Session, email: str, client_id: str = "") -> Claim | None:
         client_id: the app at which somebody registers; a listing for all apps counts too.
 
     Returns:
-        What was claimed, or None.
+        The rows, as they were: they come back one by one if the address is never confirmed.
     """
     key = names.email_key(email)
     restore(db, [each.as_dict() for each in _held_by_pending(db, key)])
@@ -246,9 +225,7 @@ def claim(db: Session, email: str, client_id: str = "") -> Claim | None:
     if not rows and (held := _held_by_pending(db, key)):  # another one claimed it while this one waited for the row
         restore(db, [each.as_dict() for each in held])
         rows = db.execute(listing).all()
-    claimed = [Preauthorized(**row._mapping) for row in rows]
-    together = _together(claimed)
-    return Claim(together.roles, tuple(claimed)) if together else None
+    return [Preauthorized(**row._mapping) for row in rows]
 
 
 def restore(db: Session, held: Sequence[Mapping[str, Any]]) -> None:
@@ -274,12 +251,3 @@ def _held_by_pending(db: Session, key: str) -> list[Preauthorized]:
         select(User.claimed_preauthorization).where(User.email_key == key, User.is_registration_pending.is_(True))
     ).scalar()
     return [Preauthorized(**each) for each in held or ()]
-
-
-def _together(listed: list[Preauthorized]) -> Preauthorized | None:
-    """Make one of a listing for all apps and one for this app: their roles add up."""
-    if not listed:
-        return None
-    found = sorted(listed, key=lambda each: each.client_id)
-    roles = sorted({role for each in found for role in each.roles})
-    return Preauthorized(**{**asdict(found[-1]), "roles": tuple(roles)})

@@ -134,15 +134,15 @@ def register(
         if invitation:
             one_time_links.claim_link(db, invitation_token, one_time_links.INVITATION)
         claimed = preauthorization.claim(db, person.email, client_id)
-        if claimed is None and (must_be_listed or invitation):  # somebody was quicker
+        if not claimed and (must_be_listed or invitation):  # somebody was quicker
             raise RegistrationRefused(sentences.NOT_PREAUTHORIZED())
         user_id = users.create_user_unless_taken(
-            db, person, password_hash, is_email_verified=is_proven, claimed=claimed.as_list() if claimed else None
+            db, person, password_hash, is_email_verified=is_proven, claimed=[each.as_dict() for each in claimed] or None
         )
         owner = users.owner_of_address(db, person.email)
         if user_id is None and (owner is None or owner["is_registration_pending"]):  # the name, while it was hashed
             raise InvalidInputError({"username": [sentences.USERNAME_TAKEN()]})
-        given = asked_roles | set(claimed.roles if claimed else ())
+        given = asked_roles.union(*(each.roles for each in claimed))
         begin_with_roles(db, user_id or "", given)
         message = email_verification.prepare_message(
             db,
@@ -218,8 +218,7 @@ def sweep_pending(db: Session, *, most: int) -> int:
         .execution_options(synchronize_session=False)
     ).all()
     for each in gone:
-        if each.claimed_preauthorization:
-            preauthorization.restore(db, each.claimed_preauthorization)
+        preauthorization.restore(db, each.claimed_preauthorization or ())
         audit.record(db, Event.REGISTRATION_EXPIRED, SYSTEM, user_id=each.id)
     return len(gone)
 

@@ -144,9 +144,9 @@ def test_what_a_registration_that_waits_has_claimed_is_listed_again(db, settings
     preauthorized = replace(settings, registration="preauthorized")
     person = users.Person("zoe", "zoe@example.org")
     registration.register(db, preauthorized, visitor, person, "four words of her own")
-    assert preauthorization.list_preauthorizations(db) == []
+    assert list(preauthorization.each_preauthorization(db)) == []
     assert deletion.delete_account(db, OPERATOR, users.get_user(db, "zoe").id)
-    assert [each.email for each in preauthorization.list_preauthorizations(db)] == ["zoe@example.org"]
+    assert [each.email for each in preauthorization.each_preauthorization(db)] == ["zoe@example.org"]
 
 
 def test_in_batches(db, settings, visitor, clock, make_user):

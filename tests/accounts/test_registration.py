@@ -127,7 +127,7 @@ def test_a_listing_for_a_taken_address_stays_and_gives_nothing(db, settings, vis
     preauthorization.preauthorize(db, OPERATOR, "zoe@example.org", roles=("admin",))
     register(db, settings, visitor)
     assert roles.roles_of(db, ada.id) == []
-    assert len(preauthorization.list_preauthorizations(db)) == 1
+    assert len(list(preauthorization.each_preauthorization(db))) == 1
 
 
 def test_a_taken_user_name_is_told(db, settings, visitor, make_user):
@@ -154,7 +154,7 @@ def test_a_user_name_that_is_taken_while_the_password_is_hashed_is_told(db, sett
         register(db, settings, visitor)
     db.commit()
     assert mailbox.kinds() == []
-    assert len(preauthorization.list_preauthorizations(db)) == 1  # claimed in vain, so not at all
+    assert len(list(preauthorization.each_preauthorization(db))) == 1  # claimed in vain, so not at all
     assert db.scalars(select(User.email)).all() == ["quick@example.org"]
 
 

@@ -163,5 +163,5 @@ def test_a_role_that_is_none(open_instance: Path, run: Run, succeed: Run) -> Non
 def test_listing_again_replaces(open_instance: Path, succeed: Run, database: Session) -> None:
     succeed("preauthorize", "zoe@example.org", "--role", "a", "--expires", "4w")
     succeed("preauthorize", "zoe@example.org", "--role", "b")
-    found = preauthorization.list_preauthorizations(database)
+    found = list(preauthorization.each_preauthorization(database))
     assert [(each.roles, each.expires_at) for each in found] == [(["b"], None)]
