@@ -51,12 +51,8 @@ class Person:
 def find_user(db: Session, identifier: str) -> User | None:
     """Return the user with this user name, address or id, or None. Case does not matter."""
     # The id first: nobody may catch what is meant for somebody else by a user name that is their id.
-    return db.get(User, names.username_key(identifier)) or find_by_sign_in_name(db, identifier)
-
-
-def find_by_sign_in_name(db: Session, identifier: str) -> User | None:
-    """Return the user with this user name or address, or None."""
-    return db.scalars(select(User).where(has_sign_in_name(identifier)).limit(1)).first()
+    by_name = select(User).where(has_sign_in_name(identifier)).limit(1)
+    return db.get(User, names.username_key(identifier)) or db.scalars(by_name).first()
 
 
 def _is_named(key: str | BindParameter[Any]) -> ColumnElement[bool]:
@@ -124,11 +120,6 @@ def owner_of_address(db: Session, email: str) -> RowMapping | None:
     return None if row is None else row._mapping
 
 
-def is_email_taken(db: Session, email: str) -> bool:
-    """Tell whether an address belongs to an account, as its address or as its user name."""
-    return db.execute(select(User.id).where(_has_address(email))).first() is not None
-
-
 def create_user(
     db: Session,
     visitor: Visitor,
@@ -146,7 +137,7 @@ def create_user(
     db.execute(delete(User).where(User.email_key == names.email_key(person.email), User.is_registration_pending))
     if is_username_taken(db, person.username):
         raise AlreadyExistsError(sentences.USER_EXISTS())
-    if is_email_taken(db, person.email):
+    if owner_of_address(db, person.email) is not None:
         raise AlreadyExistsError(sentences.ADDRESS_EXISTS())
     user = User(**_columns(person, password_hash, is_email_verified))
     try:

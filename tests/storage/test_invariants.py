@@ -42,9 +42,9 @@ def worked(app, db, settings, relying_party, make_user, clock):
         other.log_in(username=username, scope="openid")
     clock.advance(CLOCK_SLACK + 10)
     for username in ("ada", "eve"):
-        user = users.find_by_sign_in_name(db, username)
+        user = users.find_user(db, username)
         sessions.end_sessions(db, OPERATOR, user.id, reason="ended_by_user")
-    users.disable_user(db, OPERATOR, users.find_by_sign_in_name(db, "eve").id)
+    users.disable_user(db, OPERATOR, users.find_user(db, "eve").id)
     preauthorization.preauthorize(db, OPERATOR, "zoe@example.org")
     db.commit()
     registration.register(db, settings, OPERATOR, Person("zoe", "zoe@example.org"), PASSWORD)
@@ -66,7 +66,7 @@ def test_accounts_and_registrations_that_went_honestly_break_nothing(worked, db,
     for name in ("yan", "xia"):
         registration.register(db, settings, Visitor(), Person(name, f"{name}@example.org"), PASSWORD)
     registration.add_user(db, settings, OPERATOR, Person("yan", "yan@example.org"), None)  # takes the address over
-    deletion.request_deletion(db, settings, Visitor(), users.find_by_sign_in_name(db, "bob").id, PASSWORD)
+    deletion.request_deletion(db, settings, Visitor(), users.find_user(db, "bob").id, PASSWORD)
     db.commit()
     clock.advance(max(registration.PENDING_LIFETIME, deletion.REVOCABLE) + 1)
     assert registration.sweep_pending(db, most=10) == 2

@@ -236,7 +236,7 @@ def test_names_are_unique_whatever_their_case(db: Session, make_user: Callable[.
     person = users.Person("ADA", "someone@example.org")
     with pytest.raises(AlreadyExistsError):
         users.create_user(db, OPERATOR, person, password_hash=None)
-    assert users.find_by_sign_in_name(db, "Ada@Example.ORG") is not None
+    assert users.find_user(db, "Ada@Example.ORG") is not None
 
 
 def test_of_many_workers_one_rotates_the_keys(settings: Settings, clock: Clock) -> None:
