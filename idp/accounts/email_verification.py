@@ -114,8 +114,8 @@ def resend(db: Session, settings: Settings, visitor: Visitor, identifier: str, l
         .limit(1)
     ).first()
     email = found.email if found else NOBODY
-    is_admitted = throttle.admits_mail(db, settings, found.email if found else "", typed=identifier)
-    with trial(db, is_kept=found is not None and is_admitted):
+    is_admitted = throttle.admits_mail(db, settings, email, typed=identifier)
+    with trial(db, is_kept=is_admitted):
         message = prepare_message(
             db,
             settings,

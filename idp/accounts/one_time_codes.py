@@ -66,10 +66,10 @@ def send_code(
             User.email_key == key, User.disabled_at.is_(None), User.is_registration_pending.is_(False)
         )
     ).first()
-    recipient = email if purpose == REGISTRATION else (owner.email if owner else "")
+    recipient = email if purpose == REGISTRATION else (owner.email if owner else NOBODY)
     is_admitted = throttle.admits_mail(db, settings, recipient, typed=typed or email)
     handle, digits, now = crypto.new_token(), _new_digits(), clock.now()
-    with trial(db, is_kept=bool(recipient) and is_admitted):
+    with trial(db, is_kept=is_admitted):
         db.execute(
             insert(OneTimeCode).values(
                 id=_id_of(handle),
@@ -83,7 +83,7 @@ def send_code(
             )
         )
         message = messages.one_time_code(settings, language, code=digits, app_name=app_name, minutes=LIFETIME // 60)
-        outbox.post(db, settings, message, recipient or NOBODY)
+        outbox.post(db, settings, message, recipient)
     audit.record(
         db, Event.CODE_SENT, visitor, user_id=owner.id if owner else None, client_id=client_id, purpose=purpose
     )

@@ -46,8 +46,8 @@ def request_password_reset(
     _spend(db, settings, visitor, identifier, throttle.RECOVERY_ACCOUNT)
     found = _find(db, users.has_sign_in_name(identifier))
     email = found["email"] if found else NOBODY
-    is_admitted = throttle.admits_mail(db, settings, found["email"] if found else "", typed=identifier, is_awaited=True)
-    with trial(db, is_kept=found is not None and is_admitted):
+    is_admitted = throttle.admits_mail(db, settings, email, typed=identifier, is_awaited=True)
+    with trial(db, is_kept=is_admitted):
         token = one_time_links.make_link(
             db,
             one_time_links.RESET_PASSWORD,
@@ -120,12 +120,12 @@ def remind_usernames(db: Session, settings: Settings, visitor: Visitor, email: s
     """
     _spend(db, settings, visitor, email, throttle.REMINDER_ACCOUNT)
     found = _find(db, User.email_key == names.email_key(email))
-    usernames = (found["username"],) if found else ("",)
-    is_admitted = throttle.admits_mail(db, settings, found["email"] if found else "", typed=email)
-    with trial(db, is_kept=found is not None and is_admitted):
+    username, recipient = (found["username"], found["email"]) if found else ("", NOBODY)
+    is_admitted = throttle.admits_mail(db, settings, recipient, typed=email)
+    with trial(db, is_kept=is_admitted):
         sign_in_url = settings.url(one_time_links.SIGN_IN_PAGE)
-        message = messages.forgotten_usernames(settings, language, usernames=usernames, sign_in_url=sign_in_url)
-        outbox.post(db, settings, message, found["email"] if found else NOBODY)
+        message = messages.forgotten_usernames(settings, language, username=username, sign_in_url=sign_in_url)
+        outbox.post(db, settings, message, recipient)
     audit.record(db, Event.USERNAME_REMINDED, visitor, user_id=found["id"] if found else None)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
 from idp import clock, crypto, metrics
-from idp.accounts import names, shared_buckets
+from idp.accounts import names, same_work, shared_buckets
 from idp.accounts.shared_buckets import SharedBuckets
 from idp.errors import Busy, Throttled
 from idp.hashing import Lane
@@ -164,7 +164,7 @@ def admits(db: Session, settings: Settings, *buckets: tuple[str, str]) -> bool:
 
 
 def admits_mail(db: Session, settings: Settings, recipient: str, *, typed: str = "", is_awaited: bool = False) -> bool:
-    """Charge a mail that strangers may cause to its mailbox, and tell whether it may be written.
+    """Charge a mail that strangers may cause to its mailbox, and tell whether it is to be kept.
 
     A mailbox has this one bucket, whoever asks and however. Who asks is not told that it is empty, and has the same
     work done (see `same_work`): a name and an address that are refused together would betray that they belong
@@ -172,11 +172,11 @@ def admits_mail(db: Session, settings: Settings, recipient: str, *, typed: str =
     of its own would take longer than none, and tell whether there was a charge.
 
     Args:
-        recipient: whom it is for; nothing where there is nobody.
-        typed: what was typed: where there is nobody that is charged, apart from all mailboxes, for none gets a mail.
+        recipient: whom it is for; none is kept for `same_work.NOBODY`.
+        typed: what was typed: for nobody that is charged, apart from all mailboxes.
         is_awaited: it brings its owner on, whoever asked for it; then it may also have what is kept for that.
     """
-    mailbox = names.email_key(recipient) if recipient else f"nobody {names.username_key(typed)}"
+    mailbox = f"nobody {names.username_key(typed)}" if recipient == same_work.NOBODY else names.email_key(recipient)
     bucket, burst = _bucket_of(MAILBOX, mailbox), MAIL_BURST + MAIL_KEPT
     admitted = burst if is_awaited else MAIL_BURST
     # Who was charged for what is kept is further ahead than this burst, and had no wrong clock.
@@ -186,7 +186,7 @@ def admits_mail(db: Session, settings: Settings, recipient: str, *, typed: str =
     is_admitted = answer[0] if answer else _charge(db, bucket, admitted, MAIL_INTERVAL, apart) is not None
     if not is_admitted:
         metrics.add(metrics.throttled(MAILBOX))
-    return is_admitted
+    return is_admitted and recipient != same_work.NOBODY
 
 
 def _spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:

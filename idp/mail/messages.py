@@ -92,14 +92,14 @@ def password_changed(settings: Settings, language: str, *, name: str, recovery_u
     return _compose(settings, language, "password_changed", name, links=(recovery_url,), moment=moment)
 
 
-def forgotten_usernames(settings: Settings, language: str, *, usernames: Sequence[str], sign_in_url: str) -> Message:
-    """Tell which user names belong to the address.
+def forgotten_usernames(settings: Settings, language: str, *, username: str, sign_in_url: str) -> Message:
+    """Tell which user name belongs to the address.
 
     Args:
-        usernames: one, as a rule.
+        username: the account's.
         sign_in_url: where to sign in.
     """
-    return _compose(settings, language, "forgotten_usernames", links=(sign_in_url,), shown=Items(tuple(usernames)))
+    return _compose(settings, language, "forgotten_usernames", links=(sign_in_url,), shown=Items((username,)))
 
 
 def confirm_new_address(settings: Settings, language: str, *, name: str, link: str, hours: int) -> Message:

@@ -28,7 +28,7 @@ def all_messages(language: str, name: str = "Ada") -> list[Message]:
         messages.address_already_registered(**make, name=name, sign_in_url=LINK, recovery_url=LINK + "2"),
         messages.reset_password(**make, name=name, username="ada", link=LINK, minutes=30),
         messages.password_changed(**make, name=name, recovery_url=LINK),
-        messages.forgotten_usernames(**make, usernames=["ada", "lovelace"], sign_in_url=LINK),
+        messages.forgotten_usernames(**make, username="lovelace", sign_in_url=LINK),
         messages.confirm_new_address(**make, name=name, link=LINK, hours=24),
         messages.address_change_requested(**make, name=name, new_address="new@example.org", password_url=LINK),
         messages.address_changed(**make, name=name, new_address="new@example.org", password_url=LINK),
