@@ -88,8 +88,7 @@ def password_changed(settings: Settings, language: str, *, name: str, recovery_u
     Args:
         recovery_url: where the owner gets another one.
     """
-    moment = wording.moment(wording.choose_language(language), clock.now())
-    return _compose(settings, language, "password_changed", name, links=(recovery_url,), moment=moment)
+    return _compose(settings, language, "password_changed", name, links=(recovery_url,), at=clock.now())
 
 
 def forgotten_usernames(settings: Settings, language: str, *, username: str, sign_in_url: str) -> Message:
@@ -154,14 +153,12 @@ def account_deletion(settings: Settings, language: str, *, name: str, due: int, 
         due: when, in seconds since the epoch.
         sign_in_url: where to sign in, which offers to keep the account.
     """
-    moment = wording.moment(wording.choose_language(language), due)
-    return _compose(settings, language, "account_deletion", name, links=(sign_in_url,), moment=moment)
+    return _compose(settings, language, "account_deletion", name, links=(sign_in_url,), at=due)
 
 
 def test_message(settings: Settings, language: str) -> Message:
     """Show an operator that mail arrives."""
-    moment = wording.moment(wording.choose_language(language), clock.now())
-    return _compose(settings, language, "test_message", links=(settings.issuer,), moment=moment)
+    return _compose(settings, language, "test_message", links=(settings.issuer,), at=clock.now())
 
 
 def _compose(
@@ -173,6 +170,7 @@ def _compose(
     links: Sequence[str] = (),
     shown: Block | None = None,
     lasts: tuple[str, int] | None = None,
+    at: int | None = None,
     **filling: str,
 ) -> Message:
     """Put a message together: greeting, what it says, what is shown, its links, what it says behind them."""
@@ -181,6 +179,8 @@ def _compose(
     filling["brand"] = _line(settings.brand_name, NAME_MOST)
     if lasts:
         filling["span"] = wording.span(language, *lasts)
+    if at is not None:
+        filling["moment"] = wording.moment(language, at)
     subject = _line(words[kind]["subject"].format(**filling), SUBJECT_MOST)
     head = Letterhead(
         brand=filling["brand"],
