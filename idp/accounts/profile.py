@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -27,7 +28,7 @@ _DOTTED_DATE = re.compile(r"(?P<day>[0-9]{1,2})\. ?(?P<month>[0-9]{1,2})\. ?(?P<
 _PHONE = re.compile(r"\+?[0-9]([0-9 ().\-/]*[0-9])?( ?(ext\.?|x|;ext=) ?[0-9]{1,8})?")
 _URL_MOST = 500
 _READ_MOST = 2_000  # characters that are looked at at all
-_LEAP_YEAR, _DECEMBER, _LONG_MONTH = 2000, 12, 31
+_LEAP_YEAR = 2000
 
 
 @dataclass(frozen=True)
@@ -135,19 +136,13 @@ def _birthdate(value: str) -> Checked:
     if dotted := _DOTTED_DATE.fullmatch(value):
         value = f"{dotted['year']}-{dotted['month']:0>2}-{dotted['day']:0>2}"
     found = _BIRTHDATE.fullmatch(value)
-    wrong = None, sentences.NO_DATE()
-    if found is None:
-        return wrong
-    year, month, day = int(found["year"]), int(found["month"] or 1), int(found["day"] or 1)
-    if not 1 <= month <= _DECEMBER or not 1 <= day <= _days_in(year or _LEAP_YEAR, month):
-        return wrong
-    return (value, None) if year or found["month"] else wrong
-
-
-def _days_in(year: int, month: int) -> int:
-    if month == 2:
-        return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
-    return 30 if month in (4, 6, 9, 11) else _LONG_MONTH
+    if found is None or value == "0000":
+        return None, sentences.NO_DATE()
+    try:
+        date(int(found["year"]) or _LEAP_YEAR, int(found["month"] or 1), int(found["day"] or 1))
+    except ValueError:
+        return None, sentences.NO_DATE()
+    return value, None
 
 
 def _zoneinfo(value: str) -> Checked:
