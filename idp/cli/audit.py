@@ -16,7 +16,7 @@ from idp.cli.instance import load_ready, open_ready
 from idp.cli.moments import read_since
 from idp.errors import NotFoundError
 from idp.models import AuditEvent, User
-from idp.storage.database import open_engine
+from idp.storage.database import engine_of
 
 LOOK_EVERY = 1.0  # seconds between two looks with --follow
 MANY = 100_000  # events of half a minute
@@ -77,8 +77,7 @@ def _follow(told: dict[int, int], chosen: Mapping[str, str], as_json: bool) -> N
         told: ids, and times, of what was printed already or is not to be.
         chosen: which events, see `audit.list_events`.
     """
-    engine = open_engine(load_ready())
-    try:
+    with engine_of(load_ready()) as engine:
         while True:
             since = clock.now() - LATE
             with Session(engine) as db:
@@ -88,8 +87,6 @@ def _follow(told: dict[int, int], chosen: Mapping[str, str], as_json: bool) -> N
             _print_lines(fresh, rows, as_json)
             told = {key: at for key, at in told.items() if at >= since} | _seen(fresh)
             time.sleep(LOOK_EVERY)
-    finally:
-        engine.dispose()
 
 
 def _seen(found: Sequence[AuditEvent]) -> dict[int, int]:

@@ -17,7 +17,7 @@ from idp.clock import DAY
 from idp.models import User
 from idp.oidc import keys
 from idp.settings import SECRET_KEY_NAME, Settings
-from idp.storage.database import open_engine
+from idp.storage.database import engine_of
 from idp.storage.sqlite import LOG_KEPT
 
 EARLIEST, LATEST = 1_767_225_600, 4_102_444_800  # 2026 and 2100: a clock outside of them is not set
@@ -81,16 +81,13 @@ def _database(loaded: Settings) -> Finding:
             "Run this as the account that runs the provider. If that is so, give it these files (`chown`, mode 0600)."
         )
         return Finding("fault", f"this account may not read and write {', '.join(foreign)}", advice)
-    engine = open_engine(loaded)
-    try:
+    with engine_of(loaded) as engine:
         schema = migrations.check_ready(engine)
         with engine.connect() as connection:  # of no row; a standby, and who may only read, refuse it all the same
             connection.execute(update(User).where(false()).values(updated_at=0))
             connection.rollback()
         newer = "" if migrations.is_known(schema) else ", newer than this program, and made to serve it too"
         return Finding("ok", f"{engine.dialect.name}, schema {schema}{newer}")
-    finally:
-        engine.dispose()
 
 
 def _foreign_files(file: Path) -> list[str]:

@@ -16,7 +16,7 @@ from idp.cli.instance import SIDE_NAMES
 from idp.cli.private_files import PRIVATE_FILE, sync, sync_folder
 from idp.errors import NotReadyError
 from idp.settings import Settings
-from idp.storage.database import open_engine
+from idp.storage.database import engine_of
 
 LARGE = 100 << 20  # bytes that take some seconds to check
 WAIT = 15  # seconds for SQLite's lock
@@ -176,19 +176,15 @@ def check_unused_server(loaded: Settings) -> None:
     Raises:
         NotReadyError: somebody is connected.
     """
-    engine = open_engine(loaded)
-    try:
-        with engine.connect() as connection:
-            if not inspect(connection).get_table_names():
+    with engine_of(loaded) as engine, engine.connect() as connection:
+        if not inspect(connection).get_table_names():
+            return
+        for _ in range(_LOOKS):
+            others = [f"{user}: {count}" for user, count in connection.execute(_OTHERS)]
+            connection.rollback()  # within a transaction the server shows the same again
+            if not others:
                 return
-            for _ in range(_LOOKS):
-                others = [f"{user}: {count}" for user, count in connection.execute(_OTHERS)]
-                connection.rollback()  # within a transaction the server shows the same again
-                if not others:
-                    return
-                time.sleep(_LOOK_EVERY)
-    finally:
-        engine.dispose()
+            time.sleep(_LOOK_EVERY)
     raise NotReadyError(
         f"The database is in use (sessions of {', '.join(others)}): {_STOP_FIRST}, and whatever else is connected."
     )
@@ -196,20 +192,14 @@ def check_unused_server(loaded: Settings) -> None:
 
 def is_empty(loaded: Settings) -> bool:
     """Tell whether a server's database has no tables yet."""
-    engine = open_engine(loaded)
-    try:
+    with engine_of(loaded) as engine:
         return not inspect(engine).get_table_names()
-    finally:
-        engine.dispose()
 
 
 def revision_of(loaded: Settings) -> str | None:
     """Return the schema's revision, or None when there is none."""
-    engine = open_engine(loaded)
-    try:
+    with engine_of(loaded) as engine:
         return migrations.current_revision(engine)
-    finally:
-        engine.dispose()
 
 
 def _run(tool: str, options: Sequence[str], database: Settings | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from idp.errors import NotReadyError
 from idp.migrations import runner
 from idp.models import Base
 from idp.settings import Settings, sqlite_url
-from idp.storage.database import open_engine
+from idp.storage.database import engine_of
 
 _AT_ONCE = 1_000  # rows
 
@@ -35,9 +36,7 @@ def move_to_postgresql(loaded: Settings, copy: Path) -> None:
     runner.upgrade(replace(loaded, database_url=sqlite_url(copy.resolve())))
     runner.upgrade(loaded)
     tables = Base.metadata.sorted_tables  # whoever is referred to comes first
-    source = sqlite3.connect(copy)
-    engine = open_engine(loaded)
-    try:
+    with closing(sqlite3.connect(copy)) as source, engine_of(loaded) as engine:
         count = sum(source.execute(f"SELECT count(*) FROM {_quoted([each.name])}").fetchone()[0] for each in tables)  # noqa: S608 - our own names
         with progress.shown("rows", count) as advance, engine.begin() as target:
             # With new counters: `setval` on those that are there would outlast a rollback.
@@ -46,9 +45,6 @@ def move_to_postgresql(loaded: Settings, copy: Path) -> None:
                 _move(source, target, table, advance)
                 _count_on(target, table)
             target.exec_driver_sql("ANALYZE")  # the first queries are planned as well as later ones
-    finally:
-        engine.dispose()
-        source.close()
 
 
 def _move(source: sqlite3.Connection, target: Connection, table: Table, advance: Callable[[int], None]) -> None:

@@ -18,7 +18,7 @@ from idp.cli import output
 from idp.cli.faults import explain
 from idp.errors import NotReadyError, SettingsError
 from idp.settings import SECRET_KEY_NAME, TOML_NAME, Settings
-from idp.storage.database import open_engine, open_session
+from idp.storage.database import engine_of, open_session
 
 WITHOUT_DATABASE = "run `idp init` if this instance is new, and `idp restore` if it had one"
 WITHOUT_KEY = (
@@ -77,11 +77,8 @@ def check_ready(loaded: Settings) -> None:
         )
     if file is not None and not file.exists():
         raise NotReadyError(f"There is no database at {str(file)!r}: {WITHOUT_DATABASE}.")
-    engine = open_engine(loaded)
-    try:
+    with engine_of(loaded) as engine:
         migrations.check_ready(engine)
-    finally:
-        engine.dispose()
 
 
 def database_file(loaded: Settings) -> Path | None:

@@ -12,8 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from idp.accounts import names
 from idp.cli import output, progress, transfer_report
 from idp.cli.instance import load_ready
-from idp.settings import Settings
-from idp.storage.database import open_engine
+from idp.storage.database import engine_of
 from idp.transfer import accounts_file, streamlit_authenticator, text_file
 from idp.transfer.candidates import Candidate, Source
 from idp.transfer.checking import Checker
@@ -79,10 +78,10 @@ def _run(
         The exit code.
     """
     loaded = load_ready()
-    with _opened(file) as (name, stream):
+    with _opened(file) as (name, stream), engine_of(loaded) as engine:
         found = read(name, stream, report)
         report.layout = found.layout
-        _write(loaded, found, source, checker, report, is_update)
+        _write(Writer(engine, loaded, report, source, is_update), found, checker)
     if as_json:
         output.data(report.as_dict())
     else:
@@ -105,13 +104,12 @@ def _read_configuration(name: str, stream: BinaryIO, report: Report) -> Source:
     return streamlit_authenticator.read(name, text_file.read_text(name, stream), report)
 
 
-def _write(loaded: Settings, found: Source, source: str, checker: Checker, report: Report, is_update: bool) -> None:
-    engine = open_engine(loaded)
-    writer = Writer(engine, loaded, report, source, is_update)
+def _write(writer: Writer, found: Source, checker: Checker) -> None:
+    report = writer.report
     try:
         with progress.shown("accounts", found.count) as advance:
             writer.write(checker.check_all(_counted(found.candidates, advance)))
-        write_preauthorizations(engine, report, found.invitees, checker.email_keys)
+        write_preauthorizations(writer.engine, report, found.invitees, checker.email_keys)
     except (KeyboardInterrupt, SQLAlchemyError):
         if not report.is_dry_run:
             output.note(
@@ -119,8 +117,6 @@ def _write(loaded: Settings, found: Source, source: str, checker: Checker, repor
                 "Run the same command again: it goes on where this one stopped."
             )
         raise
-    finally:
-        engine.dispose()
 
 
 def _counted(candidates: Iterable[Candidate], advance: Callable[[int], None]) -> Iterator[Candidate]:

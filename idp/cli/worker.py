@@ -13,7 +13,7 @@ import click
 from idp import crypto, logs, metrics, settings, worker
 from idp.cli import output
 from idp.cli.instance import load_ready, wire
-from idp.storage.database import open_engine
+from idp.storage.database import engine_of
 
 
 @click.command
@@ -51,11 +51,8 @@ def command(once: bool, while_stdin_is_open: bool, as_json: bool) -> None:
         worker.run(loaded, stop)
         output.note("Stopped.")
         return
-    engine = open_engine(loaded)
-    try:
+    with engine_of(loaded) as engine:
         done = worker.run_once(engine, loaded)
-    finally:
-        engine.dispose()
     if as_json:
         output.data(dict(done))
     else:

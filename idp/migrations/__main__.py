@@ -9,7 +9,7 @@ from alembic import command
 from idp.migrations.revisions import FOLDER, known_revisions
 from idp.migrations.runner import configuration, upgrade
 from idp.settings import Settings
-from idp.storage.database import open_engine
+from idp.storage.database import engine_of
 
 
 def write_next_step(message: str) -> None:
@@ -23,10 +23,8 @@ def write_next_step(message: str) -> None:
         settings = Settings(instance=Path(folder))
         if steps:
             upgrade(settings)
-        engine = open_engine(settings)
-        with engine.connect() as connection:
+        with engine_of(settings) as engine, engine.connect() as connection:
             command.revision(configuration(connection), message, autogenerate=True, rev_id=f"{steps + 1:04}")
-        engine.dispose()
     known_revisions.cache_clear()
 
 

@@ -11,7 +11,7 @@ from idp.errors import NotReadyError
 from idp.migrations import revisions
 from idp.migrations.revisions import FOLDER
 from idp.settings import Settings
-from idp.storage.database import open_engine
+from idp.storage.database import engine_of
 from idp.storage.postgresql import LOCK_WITHIN
 
 _ADVISORY_LOCK = 0x1D9_0001  # any number, as long as every release of this project takes the same
@@ -32,19 +32,15 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
     Raises:
         NotReadyError: the database is too new for this program.
     """
-    engine = open_engine(settings)
-    try:
-        with engine.connect() as connection:
-            _lock(connection)
-            before = revisions.revision_of(connection)
-            if before is not None:
-                revisions.check_not_too_new(connection, before)
-            if before is None or before < revisions.newest_revision():
-                command.upgrade(configuration(connection), "head")
-                _check_foreign_keys(connection)
-            connection.commit()
-    finally:
-        engine.dispose()
+    with engine_of(settings) as engine, engine.connect() as connection:
+        _lock(connection)
+        before = revisions.revision_of(connection)
+        if before is not None:
+            revisions.check_not_too_new(connection, before)
+        if before is None or before < revisions.newest_revision():
+            command.upgrade(configuration(connection), "head")
+            _check_foreign_keys(connection)
+        connection.commit()
     return before, max(before or "", revisions.newest_revision())
 
 

@@ -63,11 +63,17 @@ def is_fault_of_storage(error: BaseException) -> bool:
 
 
 @contextmanager
-def open_session(settings: Settings) -> Iterator[Session]:
-    """Open a session that commits when the block ends well and rolls back when it does not."""
+def engine_of(settings: Settings) -> Iterator[Engine]:
+    """Open the database for the block, and close every connection to it when that ends."""
     engine = open_engine(settings)
     try:
-        with Session(engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def open_session(settings: Settings) -> Iterator[Session]:
+    """Open a session that commits when the block ends well and rolls back when it does not."""
+    with engine_of(settings) as engine, Session(engine, expire_on_commit=False) as session, session.begin():
+        yield session

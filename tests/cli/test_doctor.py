@@ -372,7 +372,7 @@ def test_a_database_that_takes_no_writes(instance: Path, run: Run, monkeypatch: 
         event.listen(engine, "connect", lambda driver, _record: driver.execute("PRAGMA query_only=ON"))
         return engine
 
-    monkeypatch.setattr(checks, "open_engine", open_reading)
+    monkeypatch.setattr(database_module, "open_engine", open_reading)
     found = _findings(run)["database"]
     assert (found["verdict"], "attempt to write a readonly database" in found["told"]) == ("fault", True)
     assert found["advice"]
