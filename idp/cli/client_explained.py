@@ -47,19 +47,13 @@ def explain(client: ClientMetadata, settings: Settings) -> Iterator[tuple[str, s
 
 
 def _consent(client: ClientMetadata) -> Iterator[tuple[str, str]]:
-    yield (
-        "consent",
-        (
-            "Trusted: nobody is asked before it learns what its scopes stand for."
-            if client.is_trusted
-            else "Not trusted: each person is asked before it learns anything."
-        ),
-    )
+    if client.is_trusted:
+        yield "consent", "Trusted: nobody is asked before it learns what its scopes stand for."
+    else:
+        yield "consent", "Not trusted: each person is asked before it learns anything."
     if "authorization_code" in client.grant_types:
-        yield (
-            "PKCE",
-            ("Requests without PKCE are refused." if client.must_use_pkce else "PKCE is taken where it is offered."),
-        )
+        pkce = "Requests without PKCE are refused." if client.must_use_pkce else "PKCE is taken where it is offered."
+        yield "PKCE", pkce
 
 
 def _sign_in(client: ClientMetadata) -> Iterator[str]:

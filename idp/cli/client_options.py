@@ -219,12 +219,8 @@ def _read_json(choice: Choice, file: IO[bytes]) -> dict[str, Any]:
 
 
 def _option(group: str, choice: Choice) -> Callable[[Command], Command]:
-    kinds: Mapping[str, Any] = {
-        NUMBER: int,
-        JSON_FILE: click.File("rb"),
-        TEXT: click.Choice(choice.among) if choice.among else str,
-        LIST: click.Choice(choice.among) if choice.among else str,
-    }
+    text = click.Choice(choice.among) if choice.among else str
+    kinds: Mapping[str, Any] = {NUMBER: int, JSON_FILE: click.File("rb"), TEXT: text, LIST: text}
     if choice.kind == FLAG:
         return click.option(choice.flag, choice.member, is_flag=True, help=choice.help, cls=GroupedOption, group=group)
     return click.option(

@@ -58,7 +58,7 @@ def add(name: str, uses: int | None, unlimited: bool, expires_at: int | None, as
 def list_all(as_json: bool) -> None:
     """List the tokens that are good for something."""
     with open_ready() as (_settings, db):
-        found = [
+        found: list[dict[str, Any]] = [
             {
                 "id": each.id,
                 "name": each.name,
@@ -75,7 +75,7 @@ def list_all(as_json: bool) -> None:
     else:
         output.table(
             ("id", "name", "uses left", "expires"),
-            [(e["id"], e["name"], e["uses_left"] or "any", output.instant(e["expires_at"])) for e in found],  # type: ignore[arg-type]
+            [(e["id"], e["name"], e["uses_left"] or "any", output.instant(e["expires_at"])) for e in found],
         )
 
 

@@ -1,6 +1,7 @@
 """`idp keys`: the keys that sign tokens."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import click
 
@@ -36,7 +37,7 @@ def command() -> None:
 def list_all(as_json: bool) -> None:
     """List the signing keys: next, active and retired, and what happens to each next."""
     with open_ready() as (settings, db):
-        found = [
+        found: list[dict[str, Any]] = [
             {
                 "kid": key.kid,
                 "algorithm": key.algorithm,
@@ -55,7 +56,7 @@ def list_all(as_json: bool) -> None:
     output.table(
         ("key id", "algorithm", "state", "age", "created", "what comes next"),
         [
-            (k["kid"], k["algorithm"], k["state"], _age(k["created_at"]), output.instant(k["created_at"]), _told(k))  # type: ignore[arg-type]
+            (k["kid"], k["algorithm"], k["state"], _age(k["created_at"]), output.instant(k["created_at"]), _told(k))
             for k in found
         ],
     )
@@ -126,16 +127,16 @@ def _consequences(clients: Sequence[ClientMetadata]) -> Iterator[str]:
             yield f"{client.client_name} knows people by pairwise subjects, which are others now: all seem new to it."
 
 
-def _told(key: dict[str, object]) -> str:
+def _told(key: dict[str, Any]) -> str:
     at = key["prospect_at"]
-    if not isinstance(at, int):
+    if at is None:
         return f"{key['prospect']} by `idp keys rotate`"
     when = output.instant(at) if at > clock.now() else "soon: the worker sees to it"
     return f"{key['prospect']} {when}"
 
 
-def _age(since: object) -> str:
-    seconds = max(0, clock.now() - int(str(since)))
+def _age(since: int) -> str:
+    seconds = max(0, clock.now() - since)
     if seconds >= DAY:
         return f"{seconds // DAY} d"
     return f"{seconds // HOUR} h" if seconds >= HOUR else f"{seconds // 60} min"

@@ -17,8 +17,6 @@ from idp.mail.envelope import compose
 from idp.mail.transport import TransportError
 from idp.models import MailMessage
 
-STATES = ("waiting", "sent", "failed")
-
 
 @click.group
 def command() -> None:
@@ -67,7 +65,7 @@ def test(address: str, language: str) -> None:
 
 
 @command.command("list")
-@click.option("--state", type=click.Choice(STATES), default=None, help="Only those.")
+@click.option("--state", type=click.Choice(queue.STATES), default=None, help="Only those.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most the latest so many.")
 @output.json_option
 def list_all(state: str | None, limit: int, as_json: bool) -> None:

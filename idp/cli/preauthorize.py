@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 import click
 from sqlalchemy.orm import Session
@@ -70,12 +71,12 @@ def command(
             told = _withdraw(db, wanted, client_id)
         else:
             told = []
+            how: dict[str, Any] = {"roles": roles, "client_id": client_id, "expires_at": expires_at}
             for email in _without_account(db, _checked(wanted)):
-                how = {"roles": roles, "client_id": client_id, "expires_at": expires_at}
                 listed = (
-                    preauthorization.invite(db, settings, OPERATOR, email, **how, language=language)  # type: ignore[arg-type]
+                    preauthorization.invite(db, settings, OPERATOR, email, **how, language=language)
                     if invite
-                    else preauthorization.preauthorize(db, OPERATOR, email, **how)  # type: ignore[arg-type]
+                    else preauthorization.preauthorize(db, OPERATOR, email, **how)
                 )
                 told.append(listed.as_dict())
             _warn(settings, invite)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from idp.accounts import data_export, deletion, passwords, registration, roles, sessions, users
+from idp.accounts import data_export, deletion, names, passwords, registration, roles, sessions, users
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output, secret_input
@@ -243,7 +243,7 @@ def _describe(user: User, held: Sequence[str]) -> dict[str, Any]:
         "username": user.username,
         "email": user.email,
         "email_verified": user.email_verified_at is not None,
-        "name": " ".join(filter(None, (user.given_name, user.family_name))),
+        "name": names.full_name(user.given_name, user.family_name),
         "given_name": user.given_name,
         "family_name": user.family_name,
         "roles": list(held),
