@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from idp.errors import InvalidInputError
 from idp.transfer import text_file
-from idp.transfer.candidates import Candidate, Invitee, Source
+from idp.transfer.candidates import Candidate, Invitee, Source, text_of
 from idp.transfer.checking import KEPT_COLUMNS, MOST_SECONDS
 from idp.transfer.exporting import BETWEEN, END, FORMAT, HEAD, VERSION
 from idp.transfer.report import Kind, Report
@@ -216,10 +216,10 @@ def _candidate(entry: Any, line: int, report: Report) -> Iterator[Candidate]:
         report.tell(Kind.BAD_ROLE, username, "a role that is no text", line)
     yield Candidate(
         username,
-        _text(entry, "email"),
-        _text(entry, "given_name"),
-        _text(entry, "family_name"),
-        _text(entry, "password_hash") or _text(entry, "password"),
+        text_of(entry, "email"),
+        text_of(entry, "given_name"),
+        text_of(entry, "family_name"),
+        text_of(entry, "password_hash") or text_of(entry, "password"),
         roles,
         columns={key: entry[key] for key in KEPT_COLUMNS if key in entry and key not in _SPOKEN_FOR},
         line=line,
@@ -241,8 +241,3 @@ def _invitee(entry: Any, line: int, report: Report) -> Iterator[Invitee]:
 
 def _is_moment(value: Any) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_SECONDS)
-
-
-def _text(entry: Mapping[str, Any], key: str) -> str:
-    value = entry.get(key)
-    return value if isinstance(value, str) else ""

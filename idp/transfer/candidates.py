@@ -62,6 +62,12 @@ class Source:
     count: int
 
 
+def text_of(entry: Mapping[str, Any], key: str) -> str:
+    """Return what an entry of a file says under a key; nothing where that is no text."""
+    value = entry.get(key)
+    return value if isinstance(value, str) else ""
+
+
 def split_name(name: str) -> tuple[str, str, bool]:
     """Split a whole name into given and family name.
 

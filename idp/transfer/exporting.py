@@ -1,6 +1,7 @@
 """Every account with all that belongs to it, for another instance: what `accounts_file` reads again."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import func, select, text
@@ -66,14 +67,7 @@ def export_preauthorizations(db: Session) -> Iterator[dict[str, Any]]:
     """Yield every preauthorization, also those which registrations hold that are not confirmed yet."""
     pending = User.is_registration_pending.is_(True) & User.claimed_preauthorization.is_not(None)
     waiting = select(User.claimed_preauthorization).where(pending).order_by(User.email_key)
-    for held in db.scalars(waiting.execution_options(yield_per=_PAGE)):
-        for claimed in held or ():
-            yield {key: claimed.get(key) for key in ("email", "client_id", "roles", "created_at", "expires_at")}
-    for row in preauthorization.each_preauthorization(db):
-        yield {
-            "email": row.email,
-            "client_id": row.client_id,
-            "roles": list(row.roles),
-            "created_at": row.created_at,
-            "expires_at": row.expires_at,
-        }
+    held = (each for claimed in db.scalars(waiting.execution_options(yield_per=_PAGE)) for each in claimed or ())
+    listed = (each.as_dict() for each in preauthorization.each_preauthorization(db))
+    for each in chain(held, listed):
+        yield {key: each.get(key) for key in ("email", "client_id", "roles", "created_at", "expires_at")}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from idp.transfer import yaml_file
-from idp.transfer.candidates import Candidate, Invitee, Source, split_name
+from idp.transfer.candidates import Candidate, Invitee, Source, split_name, text_of
 from idp.transfer.report import Kind, Report
 from idp.transfer.text_file import fault
 from idp.transfer.yaml_file import Mapping
@@ -79,18 +79,18 @@ def _person(username: str, person: Mapping, line: int, report: Report) -> Candid
             report.drop(Kind.OTHER_SYSTEM, key, username)
         elif key not in _READ:
             report.drop(Kind.UNKNOWN_KEY, key, username)
-    given, family, is_guess = _text(person, "first_name"), _text(person, "last_name"), False
+    given, family, is_guess = text_of(person, "first_name"), text_of(person, "last_name"), False
     if not given and not family:
-        given, family, is_guess = split_name(_text(person, "name"))
+        given, family, is_guess = split_name(text_of(person, "name"))
     return Candidate(
         username,
-        _text(person, "email"),
+        text_of(person, "email"),
         given,
         family,
-        _text(person, "password"),
+        text_of(person, "password"),
         _roles(username, person, line, report),
         is_guess,
-        {"picture": _text(person, "picture")} if _text(person, "picture") else {},
+        {"picture": text_of(person, "picture")} if text_of(person, "picture") else {},
         line,
     )
 
@@ -169,11 +169,6 @@ def _roles(username: str, person: Mapping, line: int, report: Report) -> tuple[s
             elif each is not None:
                 report.tell(Kind.BAD_ROLE, username, "a role that is no text", line)
     return tuple(dict.fromkeys(given))
-
-
-def _text(person: Mapping, key: str) -> str:
-    value = person.get(key)
-    return value if isinstance(value, str) else ""
 
 
 def _layout(document: Mapping, people: Mapping) -> str:

@@ -5,13 +5,14 @@ on behind them. Two runs at once do no harm either: who comes second with a name
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, RowMapping, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock, crypto, processors
 from idp.accounts import roles
 from idp.accounts.audit import Event
 from idp.accounts.visitor import OPERATOR
@@ -19,7 +20,6 @@ from idp.models import AuditEvent, User, UserRole
 from idp.settings import Settings
 from idp.storage.database import insert_into
 from idp.transfer.checking import Row
-from idp.transfer.hashing import hash_passwords
 from idp.transfer.report import Kind, Report
 
 BATCH = 500
@@ -63,10 +63,7 @@ class Writer:
                 self.report.created += len(fresh)
                 self._update(known)
                 return
-            hashed = hash_passwords([row.password for row in fresh if row.password], self.settings.bcrypt_cost)
-            for row, digest in zip([row for row in fresh if row.password], hashed, strict=True):
-                row.columns["password_hash"] = digest
-                row.password = ""
+            _hash_passwords(fresh, self.settings.bcrypt_cost)
             with Session(self.engine) as db, db.begin():
                 written = _insert(db, fresh, self.source)
             self.report.created += len(written)
@@ -174,6 +171,15 @@ def _standing(db: Session, batch: Sequence[Row]) -> Sequence[RowMapping]:
         .mappings()
         .all()
     )
+
+
+def _hash_passwords(rows: Sequence[Row], cost: int) -> None:
+    """Put hashes in the place of plain text, many at a time: bcrypt is slow by design, and lets other threads run."""
+    plain = [row for row in rows if row.password]
+    with ThreadPoolExecutor(processors.count()) as threads:
+        hashed = threads.map(lambda row: crypto.hash_password(row.password, cost), plain)
+        for row, digest in zip(plain, hashed, strict=True):
+            row.columns["password_hash"], row.password = digest, ""
 
 
 def _insert(db: Session, fresh: Sequence[Row], source: str) -> set[str]:
