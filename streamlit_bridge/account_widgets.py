@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streamlit_bridge import texts
 from streamlit_bridge.call_style import LOCATIONS, as_names
 from streamlit_bridge.events import Callback
 from streamlit_bridge.results import ForgotPasswordResult, ForgotUsernameResult
-from streamlit_bridge.session import initialise_state
-from streamlit_bridge.widgets.account_form import AccountForm, read_account_form
+from streamlit_bridge.widgets.account_form import read_account_form
 from streamlit_bridge.widgets.forgot_password import show_forgot_password
 from streamlit_bridge.widgets.forgot_username import show_forgot_username
 from streamlit_bridge.widgets.register_user import RegistrationRules, mention_password_hint, show_register_user
@@ -91,7 +89,7 @@ class AccountWidgets:
         if isinstance(third, Sequence):
             third, domains = None, third
         asked = third if third is not None else pre_authorization
-        form = self._read_form("Register user", first, second, fields, clear_on_submit, key, callback)
+        form = read_account_form("Register user", first, second, fields, clear_on_submit, key, callback)
         if password_hint:
             mention_password_hint()
         rules = RegistrationRules(
@@ -135,7 +133,7 @@ class AccountWidgets:
             CredentialsError: the current password is another; a ResetError as well.
             ValueError: the location is neither ``main`` nor ``sidebar``.
         """
-        form = self._read_form("Reset password", form_name, location, fields, clear_on_submit, key, callback)
+        form = read_account_form("Reset password", form_name, location, fields, clear_on_submit, key, callback)
         return show_reset_password(form, username)
 
     def forgot_password(
@@ -174,7 +172,7 @@ class AccountWidgets:
             ForgotError: refused; the text says why.
             ValueError: the location is neither ``main`` nor ``sidebar``.
         """
-        form = self._read_form("Forgot password", form_name, location, fields, clear_on_submit, key, callback)
+        form = read_account_form("Forgot password", form_name, location, fields, clear_on_submit, key, callback)
         return show_forgot_password(form, has_captcha=captcha, has_code=two_factor_auth, is_mailed=send_email)
 
     def forgot_username(
@@ -204,7 +202,7 @@ class AccountWidgets:
             ForgotError: refused; the text says why.
             ValueError: the location is neither ``main`` nor ``sidebar``.
         """
-        form = self._read_form("Forgot username", form_name, location, fields, clear_on_submit, key, callback)
+        form = read_account_form("Forgot username", form_name, location, fields, clear_on_submit, key, callback)
         return show_forgot_username(form, has_captcha=captcha, has_code=two_factor_auth, is_mailed=send_email)
 
     def update_user_details(
@@ -234,18 +232,5 @@ class AccountWidgets:
             UpdateError: refused, or ``username`` is not the signed-in user; the text says why.
             ValueError: the location is neither ``main`` nor ``sidebar``.
         """
-        form = self._read_form("Update user details", form_name, location, fields, clear_on_submit, key, callback)
+        form = read_account_form("Update user details", form_name, location, fields, clear_on_submit, key, callback)
         return show_update_user_details(form, username)
-
-    @staticmethod
-    def _read_form(
-        widget: str,
-        first: object,
-        second: object,
-        fields: Fields | None,
-        clear_on_submit: bool,
-        key: str | None,
-        callback: Callback | None,
-    ) -> AccountForm:
-        initialise_state()
-        return read_account_form(widget, texts.LABELS[widget], first, second, fields, clear_on_submit, key, callback)

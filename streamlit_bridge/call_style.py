@@ -41,7 +41,7 @@ class CallStyle(NamedTuple):
     Attributes:
         form_name: the title that the app chose, None in the newer style.
         location: where the widget goes: ``main``, ``sidebar`` or ``unrendered``.
-        is_classic: True for the 0.2 generation, which expects a result from every call.
+        is_classic: True for the 0.2 generation.
     """
 
     form_name: str | None

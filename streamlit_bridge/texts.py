@@ -45,52 +45,47 @@ ACCOUNT_LINK: Final = "My account"
 ACCOUNT_ROLES: Final = "Roles: {roles}"
 
 # Labels of the account widgets. Apps replace them by these very keys, so the keys never change.
-REGISTER_LABELS: Final = {
-    "Form name": "Register user",
-    "First name": "First name",
-    "Last name": "Last name",
-    "Email": "Email",
-    "Username": "Username",
-    "Password": "Password",
-    "Repeat password": "Repeat password",
-    "Captcha": "Captcha",
-    "Register": "Register",
-}
-RESET_LABELS: Final = {
-    "Form name": "Reset password",
-    "Current password": "Current password",
-    "New password": "New password",
-    "Repeat password": "Repeat password",
-    "Reset": "Reset",
-}
-FORGOT_PASSWORD_LABELS: Final = {
-    "Form name": "Forgot password",
-    "Username": "Username",
-    "Captcha": "Captcha",
-    "Submit": "Submit",
-}
-FORGOT_USERNAME_LABELS: Final = {
-    "Form name": "Forgot username",
-    "Email": "Email",
-    "Captcha": "Captcha",
-    "Submit": "Submit",
-}
-UPDATE_LABELS: Final = {
-    "Form name": "Update user details",
-    "Field": "Field",
-    "First name": "First name",
-    "Last name": "Last name",
-    "Email": "Email",
-    "New value": "New value",
-    "Current password": "Current password",
-    "Update": "Update",
-}
 LABELS: Final = {
-    "Register user": REGISTER_LABELS,
-    "Reset password": RESET_LABELS,
-    "Forgot password": FORGOT_PASSWORD_LABELS,
-    "Forgot username": FORGOT_USERNAME_LABELS,
-    "Update user details": UPDATE_LABELS,
+    "Register user": {
+        "Form name": "Register user",
+        "First name": "First name",
+        "Last name": "Last name",
+        "Email": "Email",
+        "Username": "Username",
+        "Password": "Password",
+        "Repeat password": "Repeat password",
+        "Captcha": "Captcha",
+        "Register": "Register",
+    },
+    "Reset password": {
+        "Form name": "Reset password",
+        "Current password": "Current password",
+        "New password": "New password",
+        "Repeat password": "Repeat password",
+        "Reset": "Reset",
+    },
+    "Forgot password": {
+        "Form name": "Forgot password",
+        "Username": "Username",
+        "Captcha": "Captcha",
+        "Submit": "Submit",
+    },
+    "Forgot username": {
+        "Form name": "Forgot username",
+        "Email": "Email",
+        "Captcha": "Captcha",
+        "Submit": "Submit",
+    },
+    "Update user details": {
+        "Form name": "Update user details",
+        "Field": "Field",
+        "First name": "First name",
+        "Last name": "Last name",
+        "Email": "Email",
+        "New value": "New value",
+        "Current password": "Current password",
+        "Update": "Update",
+    },
 }
 CODE_LABELS: Final = {"Dialog name": "Verify code", "Code": "Code", "Submit": "Submit"}
 

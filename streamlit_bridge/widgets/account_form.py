@@ -13,6 +13,7 @@ from streamlit_bridge import texts
 from streamlit_bridge.call_style import LOCATIONS, read_call_style, read_fields
 from streamlit_bridge.events import Callback
 from streamlit_bridge.hosted_pages import HostedPage, find_hosted_page
+from streamlit_bridge.session import initialise_state
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,6 @@ class AccountForm:
 
 def read_account_form(
     widget: str,
-    labels: Mapping[str, str],
     first: object,
     second: object,
     fields: Mapping[str, str] | None,
@@ -85,11 +85,10 @@ def read_account_form(
     key: str | None,
     callback: Callback | None,
 ) -> AccountForm:
-    """Work out the settings from either generation's arguments.
+    """Work out the settings from either generation's arguments, and have every key that apps read in the state.
 
     Parameters:
         widget: the widget's name in events.
-        labels: the default labels.
         first: what came as the form's name, or as the location.
         second: what came as the location; after a location in first place it may hold the labels (newer style).
         fields: labels of the app.
@@ -101,12 +100,13 @@ def read_account_form(
         ValueError: the location is neither ``main`` nor ``sidebar``.
         TypeError: ``fields`` is no mapping, as when positional arguments got out of step.
     """
+    initialise_state()
     if first in LOCATIONS and isinstance(second, Mapping) and fields is None:
         second, fields = None, second
     style = read_call_style(first, second)
     if style.location == "unrendered":
         raise ValueError(texts.BAD_FORM_LOCATION.format(location=style.location))
-    chosen = {**labels, **read_fields(fields)}
+    chosen = {**texts.LABELS[widget], **read_fields(fields)}
     if style.form_name is not None:
         chosen["Form name"] = style.form_name
     return AccountForm(
