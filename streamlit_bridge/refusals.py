@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from streamlit_bridge import texts
@@ -19,28 +19,30 @@ from streamlit_bridge.errors import (
 
 
 @contextmanager
-def refusals_raised_as(error_class: type[BridgeError], sentences: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Raise whatever goes wrong with the account API as the error class that belongs to a widget.
+def refusals_raised_as(
+    error: Callable[[str], BridgeError], sentences: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Raise whatever goes wrong with the account API as the error that belongs to a widget.
 
     Parameters:
-        error_class: the class that apps catch.
+        error: makes the error that apps catch of its text; most often its class.
         sentences: texts by the refusal's code, where the provider's own words are not the ones that apps know.
 
     Raises:
-        BridgeError: of the given class.
+        BridgeError: as it was made.
     """
     try:
         yield
     except CallRefused as refusal:
-        raise error_class((sentences or {}).get(refusal.code) or describe_refusal(refusal)) from refusal
+        raise error((sentences or {}).get(refusal.code) or describe_refusal(refusal)) from refusal
     except AnswerLost as trouble:
-        raise error_class(texts.ANSWER_LOST) from trouble
+        raise error(texts.ANSWER_LOST) from trouble
     except ProviderUnavailable as trouble:
-        raise error_class(texts.TRY_LATER) from trouble
+        raise error(texts.TRY_LATER) from trouble
     except SessionEnded as ended:
-        raise error_class(texts.SESSION_ENDED) from ended
+        raise error(texts.SESSION_ENDED) from ended
     except (ScopeMissing, AccountApiAbsent) as missing:
-        raise error_class(texts.NOT_OFFERED_HERE) from missing
+        raise error(texts.NOT_OFFERED_HERE) from missing
 
 
 def describe_refusal(refusal: CallRefused) -> str:

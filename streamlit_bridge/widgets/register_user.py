@@ -145,15 +145,14 @@ def _check(email: str, username: str, password: str, repeated: str, rules: Regis
 def _register(form: AccountForm, rules: RegistrationRules, scope: str, values: Mapping[str, object]) -> RegisterResult:
     if rules.has_captcha:
         use_captcha_up(form)
-    with last_step(form) as key:
-        try:
-            with refusals_raised_as(RegisterError, {"already_exists": texts.USERNAME_TAKEN}):
-                document = call_as_app(scope, "/users", values, idempotency_key=key).document
-        except RegisterError as error:
-            # The older generation knows this text with another spelling.
-            if form.is_classic and str(error) == texts.NOT_PREAUTHORIZED:
-                raise RegisterError(texts.NOT_PREAUTHORIZED_CLASSIC) from error
-            raise
+
+    def error(sentence: str) -> RegisterError:
+        # The older generation knows this text with another spelling.
+        is_respelled = form.is_classic and sentence == texts.NOT_PREAUTHORIZED
+        return RegisterError(texts.NOT_PREAUTHORIZED_CLASSIC if is_respelled else sentence)
+
+    with last_step(form) as key, refusals_raised_as(error, {"already_exists": texts.USERNAME_TAKEN}):
+        document = call_as_app(scope, "/users", values, idempotency_key=key).document
     result = RegisterResult(
         str(document.get("email") or values["email"]),
         str(document.get("username") or values["username"]),

@@ -44,12 +44,11 @@ def show_reset_password(form: AccountForm, username: object) -> bool | None:
         raise PasswordIncorrectError(texts.CURRENT_IS_WRONG)
     if new == current:
         raise ResetError(texts.NEW_IS_CURRENT)
-    try:
-        with refusals_raised_as(ResetError):
-            call_as_user("POST", "/me/password", {"current_password": current, "new_password": new})
-    except ResetError as error:
-        if str(error) == texts.CURRENT_IS_WRONG:
-            raise PasswordIncorrectError(texts.CURRENT_IS_WRONG) from error
-        raise
+    with refusals_raised_as(_error):
+        call_as_user("POST", "/me/password", {"current_password": current, "new_password": new})
     form.tell(describe_event_of_user(form.widget))
     return True
+
+
+def _error(sentence: str) -> ResetError:
+    return (PasswordIncorrectError if sentence == texts.CURRENT_IS_WRONG else ResetError)(sentence)
