@@ -41,17 +41,13 @@ class Notes(TypedDict):
 def initialise_state() -> None:
     """Give every key that apps read a value, so reading one never fails."""
     for key in STATE_KEYS:
-        if key not in st.session_state:
-            st.session_state[key] = None
+        st.session_state.setdefault(key, None)
 
 
 def read_notes() -> Notes:
     """Return this session's notes, to be changed in place."""
-    if _NOTES_KEY not in st.session_state:
-        st.session_state[_NOTES_KEY] = Notes(
-            has_arrived=False, destination=None, is_unfinished=False, ending=None, is_fresh=False, refusal=None
-        )
-    return cast(Notes, st.session_state[_NOTES_KEY])
+    fresh = Notes(has_arrived=False, destination=None, is_unfinished=False, ending=None, is_fresh=False, refusal=None)
+    return cast(Notes, st.session_state.setdefault(_NOTES_KEY, fresh))
 
 
 def synchronise(check_interval: float) -> Identity | None:

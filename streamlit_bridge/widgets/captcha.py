@@ -124,9 +124,7 @@ def _make_challenge() -> Challenge:
 
 
 def _challenges() -> dict[str, Challenge]:
-    if _STATE_KEY not in st.session_state:
-        st.session_state[_STATE_KEY] = {}
-    return cast(dict[str, Challenge], st.session_state[_STATE_KEY])
+    return cast(dict[str, Challenge], st.session_state.setdefault(_STATE_KEY, {}))
 
 
 def _name_input(key: str) -> str:

@@ -165,6 +165,4 @@ def _forget_step(form: AccountForm) -> None:
 
 
 def _steps() -> dict[str, PendingStep]:
-    if _STATE_KEY not in st.session_state:
-        st.session_state[_STATE_KEY] = {}
-    return cast(dict[str, PendingStep], st.session_state[_STATE_KEY])
+    return cast(dict[str, PendingStep], st.session_state.setdefault(_STATE_KEY, {}))
