@@ -1,8 +1,12 @@
 """Waiting for what other threads and processes do."""
 
+import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
@@ -31,6 +35,24 @@ def until(look: Callable[[], Found], complaint: str = "it did not come to that")
         assert time.monotonic() < give_up_at, complaint
         time.sleep(LOOK_EVERY)
     return found
+
+
+def until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a URL does.
+
+    Args:
+        url: on this machine.
+        process: serves there; should it end, that is told.
+        log: what it says meanwhile.
+    """
+
+    def look() -> bool:
+        assert process.poll() is None, log.read_text("utf-8")
+        with suppress(OSError), urllib.request.urlopen(url, timeout=10):
+            return True
+        return False
+
+    until(look, f"{url} did not come up")
 
 
 def at_that_moment(settings: Settings, first: Callable[[Session], Any], second: Callable[[Session], Any]) -> Any:

@@ -13,6 +13,7 @@ from idp.web import api, error_pages
 from idp.web.api import answers, openapi, schemas
 from idp.web.api.bearer import TokenRefused
 from tests.api.conftest import Api
+from tests.house import pages
 
 ROUTES = {(method, re.sub(r"<(\w+)>", r"{\1}", path)) for method, path, _ in api.ROUTES}
 SOURCES = Path(api.__file__).parent
@@ -92,7 +93,7 @@ def test_every_scope_is_one_of_the_protocols():
 
 
 def test_the_page_tells_of_every_route_and_code():
-    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    page = pages.read("api.md")
     missing = [f"{method} {path}" for method, path in sorted(ROUTES) if f"`{method} {path}`" not in page]
     missing += [code for code in sorted(codes_in_use()) if f"`{code}`" not in page]
     assert not missing

@@ -22,12 +22,6 @@ OpenApp = Callable[..., AppTest]
 
 
 @pytest.fixture(autouse=True)
-def _loopback_without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait long for a provider that answers: how slow this machine is decides nothing."""
     monkeypatch.setattr(api, "TIMEOUT", httpx.Timeout(60))

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from streamlit_bridge import texts
 from streamlit_bridge.demo import find_main_script
 from streamlit_bridge.logout_token import EVENT
 from tests.ports import free_port
+from tests.waiting import until_it_answers
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 
@@ -57,29 +57,16 @@ def start_app(provider: FakeProvider, tmp_path: Path) -> Iterator[StartApp]:
         command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
         command += ["--server.address=localhost", "--server.headless=true", "--browser.gatherUsageStats=false"]
         command += ["--server.fileWatcherType=none", "--client.toolbarMode=minimal", f"--secrets.files={secrets_file}"]
-        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         log = (tmp_path / f"streamlit-{port}.log").open("wb")
-        processes.append(subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log))
+        processes.append(subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log))
         log.close()
-        _wait_for(f"{base}/_stcore/health", processes[-1], Path(log.name))
+        until_it_answers(f"{base}/_stcore/health", processes[-1], Path(log.name))
         return base
 
     yield start
     for process in processes:
         process.terminate()
         process.wait(timeout=60)
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(1_200):
-        try:
-            with opener.open(url, timeout=10):
-                return
-        except OSError:
-            assert process.poll() is None, log.read_text(encoding="utf-8")
-            time.sleep(0.1)
-    raise AssertionError(f"{url} did not come up")
 
 
 @pytest.fixture(scope="module")

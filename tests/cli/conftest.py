@@ -18,8 +18,8 @@ from idp.cli import main
 from idp.cli.init import initialise
 from idp.settings import Settings
 from idp.storage.database import open_engine
+from tests.factories import PASSWORD
 
-PASSWORD = "correct horse battery staple"
 Run = Callable[..., Result]
 
 

@@ -7,13 +7,14 @@ from sqlalchemy.orm import Session
 
 from idp.oidc import client_store
 from tests.cli.conftest import Run
+from tests.house import pages
 
-PAGE = Path(__file__).parents[2] / "docs" / "apis.md"
+PAGE = pages.read("apis.md")
 TEA, MILK = "https://tea.example.org/api", "https://milk.example.org/api"
 
 
 def test_its_commands_make_the_clients_that_it_speaks_of(instance: Path, succeed: Run, database: Session) -> None:
-    commands = [line.strip() for line in PAGE.read_text("utf-8").splitlines() if line.startswith("    idp ")]
+    commands = [line.strip() for line in PAGE.splitlines() if line.startswith("    idp ")]
     for command in commands:
         succeed(*shlex.split(command)[1:])
     clients = {client.client_name: client for client in client_store.list_clients(database)}

@@ -10,6 +10,7 @@ from idp.cli.departures import DEPARTURES, find_departures
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 from tests.cli.conftest import Run
+from tests.house import pages
 
 STRICT = ClientMetadata(
     client_id="wiki", client_name="Wiki", redirect_uris=("https://wiki.example.org/",), is_pkce_required=True
@@ -77,7 +78,7 @@ def test_of_many_apps_some_are_named_and_the_rest_counted() -> None:
 
 
 def test_each_departure_is_one_of_the_table_in_the_documentation() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
+    page = pages.read("security.md")
     section = page.partition("## Where you may depart from the advice")[2].partition("\n## ")[0]
     assert all(departure.source in section for departure in DEPARTURES)
 

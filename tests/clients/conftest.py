@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.clients.person import Person
-from tests.factories import PASSWORD
 from tests.journeys.conftest import House
 from tests.ports import free_port
 
@@ -17,11 +16,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house = House(tmp_path_factory.mktemp("provider"), f"http://localhost:{port}")
     house.idp("init")
     (house.folder / "instance" / "idp.toml").write_text('dynamic_registration = "token"\n', "utf-8")
-    for username, first, last, role in (("ada", "Ada", "Lovelace", "admin"), ("bob", "Bob", "Builder", "member")):
-        house.idp(
-            "user", "add", username, "--email", f"{username}@example.org", "--first-name", first, "--last-name", last,
-            "--role", role, "--password-stdin", text=PASSWORD,
-        )  # fmt: skip
+    house.add_people()
     try:
         house.start(["idp", "serve", "--port", str(port)], f"{house.issuer}/.well-known/openid-configuration", "log")
         yield house

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.journeys.conftest import wait_for
+from tests.waiting import until_it_answers
 
 GRACE = 10  # seconds to end by itself
 WHOLE_CONVERSATION = 180  # seconds
@@ -35,20 +35,15 @@ def running(
     log = folder / "log"
     with log.open("wb") as written:
         process = subprocess.Popen(
-            command, cwd=folder, env=_environment(environment), stdout=written, stderr=written,
+            command, cwd=folder, env={**os.environ, **(environment or {})}, stdout=written, stderr=written,
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     try:
-        wait_for(url, process, log)
+        until_it_answers(url, process, log)
         yield log
     finally:
         _end(process)
         sys.stdout.write(log.read_text("utf-8", "replace"))  # shown when a test fails
-
-
-def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    return {**inherited, **(more or {})}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -74,7 +69,7 @@ def converse(
         The last line, which is a JSON object; questions are strings.
     """
     with subprocess.Popen(
-        command, cwd=folder, env=_environment(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        command, cwd=folder, env={**os.environ, **(environment or {})}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
     ) as process:  # fmt: skip
         assert process.stdin is not None

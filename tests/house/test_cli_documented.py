@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import pytest
 
 from idp.cli import main
+from tests.house import pages
 
-PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+PAGE = pages.read("cli.md")
 
 
 def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -28,7 +28,7 @@ COMMANDS = dict(_commands(main, "idp"))
 
 def _sections() -> dict[str, str]:
     """The page's sections by their heading."""
-    parts = re.split(r"^#{2,3} (.+)$", PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    parts = re.split(r"^#{2,3} (.+)$", PAGE, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
@@ -45,4 +45,4 @@ def test_nothing_is_documented_that_does_not_exist() -> None:
     documented = {heading for heading in _sections() if heading.startswith("idp ")}
     assert documented == set(COMMANDS)
     known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
-    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE.read_text("utf-8"))) <= known
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known

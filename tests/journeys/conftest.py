@@ -3,8 +3,6 @@
 import os
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.factories import PASSWORD
 from tests.ports import free_port
+from tests.waiting import until_it_answers
 
 expect.set_options(timeout=60_000)
 FAST = {"IDP_BCRYPT_COST": "4", "IDP_REGISTRATION": "preauthorized"}
@@ -31,8 +30,7 @@ class House:
     @property
     def environment(self) -> dict[str, str]:
         """What every process of the house sees."""
-        kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        return {**kept, **FAST, "IDP_INSTANCE": str(self.folder / "instance"), "IDP_ISSUER": self.issuer}
+        return {**os.environ, **FAST, "IDP_INSTANCE": str(self.folder / "instance"), "IDP_ISSUER": self.issuer}
 
     def idp(self, *arguments: str, text: str = "", folder: Path | None = None) -> str:
         """Run an `idp` command, in a folder of somebody's choice, and return what it printed."""
@@ -44,6 +42,14 @@ class House:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def add_people(self) -> None:
+        """Make two accounts; one is an admin's."""
+        for username, first, last, role in (("ada", "Ada", "Lovelace", "admin"), ("bob", "Bob", "Builder", "member")):
+            self.idp(
+                "user", "add", username, "--email", f"{username}@example.org", "--first-name", first,
+                "--last-name", last, "--role", role, "--password-stdin", text=PASSWORD,
+            )  # fmt: skip
+
     def start(self, command: list[str], url: str, name: str) -> None:
         """Start a process that belongs to the house and wait until it answers."""
         with (self.folder / f"{name}.log").open("wb") as log:
@@ -51,7 +57,7 @@ class House:
                 [sys.executable, "-m", *command], cwd=self.folder, env=self.environment, stdout=log, stderr=log
             )
         self.processes.append(process)
-        wait_for(url, process, self.folder / f"{name}.log")
+        until_it_answers(url, process, self.folder / f"{name}.log")
 
     def start_app(self, script: Path, host: str, name: str, *, logout_route: str = "") -> str:
         """Register a Streamlit app and start it; returns its URL."""
@@ -73,31 +79,13 @@ class House:
             process.wait(timeout=60)
 
 
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a URL answers."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(1_200):
-        try:
-            with opener.open(url, timeout=10):
-                return
-        except OSError:
-            assert process.poll() is None, log.read_text("utf-8")
-            time.sleep(0.1)
-    raise AssertionError(f"{url} did not come up: {log.read_text('utf-8')}")
-
-
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A provider with two people, started as an operator would."""
     port = free_port()
     house = House(tmp_path_factory.mktemp("house"), f"http://localhost:{port}")
     house.idp("init")
-    for username, name, role in (("ada", "Ada Lovelace", "admin"), ("bob", "Bob Builder", "member")):
-        first, last = name.split()
-        house.idp(
-            "user", "add", username, "--email", f"{username}@example.org", "--first-name", first, "--last-name", last,
-            "--role", role, "--password-stdin", text=PASSWORD,
-        )  # fmt: skip
+    house.add_people()
     well_known = f"{house.issuer}/.well-known/openid-configuration"
     house.start(["idp", "serve", "--port", str(port)], well_known, "provider")
     yield house

@@ -9,8 +9,7 @@ from sqlalchemy import Engine
 from idp.settings import Settings
 from idp.storage.database import open_engine
 from tests import postgresql
-
-SECRET_KEY = "a secret key for tests, and for nothing else"  # gitleaks:allow
+from tests.conftest import SECRET_KEY
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

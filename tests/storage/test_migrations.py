@@ -22,6 +22,7 @@ from idp.models import Base
 from idp.settings import Settings
 from idp.storage.database import open_engine
 from tests import postgresql
+from tests.house import pages
 
 Shape = dict[str, Any]
 OF_THE_STEPS = {"alembic_version", revisions.STEPS.name}
@@ -197,7 +198,7 @@ def test_the_version_is_kept_where_alembic_keeps_it(empty_database: Settings, en
 @postgresql.needed
 def test_indexes_may_be_made_beforehand_as_the_documentation_says(tmp_path: Path) -> None:
     """Where tables are large, while the old program works: the step then finds nothing left to do."""
-    page = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text("utf-8")
+    page = pages.read("deployment.md")
     statements = re.findall(r"^CREATE INDEX CONCURRENTLY [^;]+;", page, re.MULTILINE)
     assert len(statements) > 10
     with postgresql.new_database() as url:

@@ -14,8 +14,8 @@ from idp.transfer.checking import Checker
 from idp.transfer.preauthorizations import write_preauthorizations
 from idp.transfer.report import Report
 from idp.transfer.writing import Writer
+from tests.factories import PASSWORD
 
-PASSWORD = "correct horse battery staple"  # gitleaks:allow
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 Import = Callable[..., Report]
 
