@@ -8,10 +8,10 @@ from pathlib import Path
 
 import requests
 from disks import clock_library
-from people import Person
+from people import Person, csrf_of
 from stage import Stage
 
-from instance import AWAY, PASSWORD, Instance
+from instance import AWAY, PASSWORD, REDIRECT_URI, Instance
 
 HOUR, DAY = 3600, 86_400
 IDLE, LONGEST = 4 * HOUR, 12 * HOUR  # a session's lifetimes
@@ -162,8 +162,6 @@ def _fresh_code(person: Person) -> str:
 
 
 def _redemption(code: str) -> dict[str, str]:
-    from instance import REDIRECT_URI  # noqa: PLC0415
-
     return {"grant_type": "authorization_code", "code": code, "redirect_uri": REDIRECT_URI}
 
 
@@ -201,8 +199,7 @@ def told_to_stop(folder: Path, times: int = 5) -> Stage:
             def sign_in(who: int, sent: dict[int, float] = sent, came: dict[int, int] = came) -> None:
                 with requests.Session() as browser:
                     page = browser.get(f"{instance.issuer}/sign-in", timeout=60)
-                    token = page.text.split('name="csrf_token" value="')[-1].partition('"')[0]
-                    form = {"username": f"p{who % instance.people}", "password": PASSWORD, "csrf_token": token}
+                    form = {"username": f"p{who % instance.people}", "password": PASSWORD, "csrf_token": csrf_of(page)}
                     sent[who] = time.monotonic()
                     try:
                         answer = browser.post(

@@ -301,8 +301,8 @@ class Person:
 
 
 def csrf_of(page: requests.Response) -> str:
-    """Return the token that a page's forms carry."""
-    return page.text.split('name="csrf_token" value="')[1].partition('"')[0]
+    """Return the token that a page's forms carry; nothing where it has none."""
+    return page.text.partition('name="csrf_token" value="')[2].partition('"')[0]
 
 
 def compare_ledger(instance: Instance, ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import requests
-from people import PATIENCE, InDoubt, Ledger
+from people import PATIENCE, InDoubt, Ledger, csrf_of
 
 from instance import AWAY, PASSWORD, REDIRECT_URI, Instance
 
@@ -140,7 +140,7 @@ class Revocations:
         if page.status_code != 200:
             self._ledger.blame(f"{path} of somebody who is signed in: {page.status_code}")
             raise InDoubt(path)
-        return page.text.split('name="csrf_token" value="')[1].partition('"')[0]
+        return csrf_of(page)
 
     def _try_password(self, host: Instance, password: str) -> tuple[requests.Response, Cookies]:
         cookies: Cookies = {}

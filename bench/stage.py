@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import requests
-from people import Ledger, Person, compare_ledger
+from people import Ledger, Person, compare_ledger, csrf_of
 
 from instance import AWAY, PASSWORD, Instance
 
@@ -92,8 +92,7 @@ class Stage:
         """Send the sign-in form from a new browser and return whatever comes."""
         with requests.Session() as browser:
             page = browser.get(f"{self.instance.issuer}/sign-in", timeout=30)
-            token = page.text.split('name="csrf_token" value="')[-1].partition('"')[0]
-            form = {"username": f"p{number}", "password": password, "csrf_token": token}
+            form = {"username": f"p{number}", "password": password, "csrf_token": csrf_of(page)}
             return browser.post(f"{self.instance.issuer}/sign-in", data=form, allow_redirects=False, timeout=60)
 
     def check_all(self, after: str, but: Iterable[str] = ()) -> None:

@@ -21,7 +21,6 @@ class Answer:
     status: int
     location: str
     body: bytes
-    retry_after: str = ""
 
     def hidden(self, name: str) -> str:
         """Return the value of a hidden field of the page."""
@@ -76,6 +75,7 @@ class Wire:
         path = target.removeprefix(self._issuer)
         try:
             answer = self._exchange(connection, method, path, body, sent, is_new=is_new)
+            content = answer.read()
         except (OSError, http.client.HTTPException) as fault:
             connection.close()
             self._mine.connection = None
@@ -88,13 +88,7 @@ class Wire:
                     cookies[name] = value
                 else:
                     cookies.pop(name, None)
-        try:
-            content = answer.read()
-        except (OSError, http.client.HTTPException) as fault:
-            connection.close()
-            self._mine.connection = None
-            raise NoAnswerError(f"{method} {path.partition('?')[0]}: {fault!r}") from fault
-        return Answer(answer.status, answer.getheader("Location", ""), content, answer.getheader("Retry-After", ""))
+        return Answer(answer.status, answer.getheader("Location", ""), content)
 
     def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
         found = getattr(self._mine, "connection", None)

@@ -64,7 +64,6 @@ class Instance:
     Args:
         folder: where everything goes.
         is_proxied: whether it stands behind a proxy that tells addresses.
-        registration: the policy.
     """
 
     def __init__(self, folder: Path, *, is_proxied: bool) -> None:

@@ -1,6 +1,6 @@
 """Honest people and apps, who go on with their day while somebody attacks."""
 
-import statistics
+import json
 import threading
 import time
 from collections import Counter
@@ -22,12 +22,10 @@ class Day:
     Attributes:
         seconds: how long each thing that went well took, with waiting and trying again.
         failures: how the others ended.
-        tries: requests to sign in, as against sign-ins.
     """
 
     seconds: list[float] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
-    tries: int = 0
 
     @property
     def share(self) -> float:
@@ -41,11 +39,6 @@ class Day:
             return float("nan")
         ordered = sorted(self.seconds)
         return ordered[min(len(ordered) - 1, int(part * len(ordered)))] * 1000
-
-    @property
-    def mean(self) -> float:
-        """Milliseconds in the mean."""
-        return statistics.fmean(self.seconds) * 1000 if self.seconds else float("nan")
 
 
 class Person:
@@ -63,7 +56,7 @@ class Person:
         self.cookies: dict[str, str] = {}
         self.pause = 1.0
 
-    def act(self, day: Day) -> str:
+    def act(self) -> str:
         """Sign in; who is told to come back does so. Returns what went wrong."""
         page = self.wire.send("GET", "/sign-in", self.address, cookies=self._browser())
         if page.status != 200:
@@ -72,7 +65,6 @@ class Person:
         form = {"username": self.name, "password": PASSWORD, "csrf_token": csrf_token(page.text)}
         told = ""
         for _ in range(TRIES):
-            day.tries += 1
             answer = self.wire.send("POST", "/sign-in", self.address, form=form, cookies=cookies)
             if answer.status == 303:
                 self.cookies = cookies | answer.cookies if self.has_browser else {}
@@ -95,12 +87,11 @@ class SsoUser:
         self.wire, self.address, self.web = instance.wire(), address, instance.clients["web"]
         self.person = Person(instance, "sso", address, has_browser=True)
         self.pause = 0.1
-        if failure := self.person.act(Day()):
+        if failure := self.person.act():
             raise SystemExit(f"nobody can sign in: {failure}")
 
-    def act(self, day: Day) -> str:
+    def act(self) -> str:
         """An authorization request, and its code redeemed. Returns what went wrong."""
-        day.tries += 1
         answer = ask(self.wire, self.web, self.address, self.person.cookies)
         code = parse_qs(urlsplit(answer.headers.get("location", "")).query).get("code")
         if not code:
@@ -117,13 +108,12 @@ class App:
         self.wire, self.address, self.web = instance.wire(), address, instance.clients["web"]
         self.person = Person(instance, "app", address, has_browser=True)
         self.pause = 0.1
-        if failure := self.person.act(Day()):
+        if failure := self.person.act():
             raise SystemExit(f"nobody can sign in: {failure}")
         self.refresh_token = ""
 
-    def act(self, day: Day) -> str:
+    def act(self) -> str:
         """Refresh. Returns what went wrong."""
-        day.tries += 1
         if not self.refresh_token:
             answer = ask(self.wire, self.web, self.address, self.person.cookies)
             code = parse_qs(urlsplit(answer.headers.get("location", "")).query).get("code", [""])[0]
@@ -149,8 +139,6 @@ def redeem(wire: Wire, web: dict[str, str], address: str, form: dict[str, str]) 
 
 
 def _member(answer: Answer, name: str) -> str:
-    import json  # noqa: PLC0415
-
     try:
         return str(json.loads(answer.text).get(name, ""))
     except ValueError:
@@ -169,7 +157,7 @@ class Street:
             "app": App(instance, "127.20.0.4"),
         }
         for each in self.people.values():
-            if isinstance(each, Person) and each.has_browser and (failure := each.act(Day())):
+            if isinstance(each, Person) and each.has_browser and (failure := each.act()):
                 raise SystemExit(f"{each.name} cannot sign in: {failure}")
 
     def live(self, seconds: float, meanwhile: Callable[[], None] | None = None) -> dict[str, Day]:
@@ -192,7 +180,7 @@ class Street:
 def _live(person: Person | SsoUser | App, day: Day, stop: threading.Event) -> None:
     while not stop.is_set():
         began = time.monotonic()
-        failure = person.act(day)
+        failure = person.act()
         took = time.monotonic() - began
         if failure:
             day.failures[failure] += 1
