@@ -36,7 +36,7 @@ import sqlalchemy as sa
 from measure import PASSWORD, REDIRECT_URI, SCOPE, Answer, Bench
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto, worker
+from idp import crypto, worker
 from idp.accounts import audit, registration, roles, sessions, users
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
@@ -205,21 +205,6 @@ def _of_worker(crowd: Crowd) -> Iterator[Operation]:
     with Session(crowd.engine) as db:
         owner = users.get_user(db, "bench").id
 
-    def session(**given: Any) -> dict[str, Any]:
-        fresh = {
-            "id": crypto.new_id(), "user_id": owner, "token_digest": crypto.digest(crypto.new_token()),
-            "browser_digest": "", "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "user_agent": "", "address": "",
-            "created_at": 1, "last_seen_at": 1, "expires_at": clock.now() + 86_400,
-        }  # fmt: skip
-        return {**fresh, **given}
-
-    def grant(session_id: str, client_id: str) -> dict[str, Any]:
-        return {
-            "id": crypto.new_row_id(1), "client_id": client_id, "user_id": owner, "session_id": session_id,
-            "scope": "openid", "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "is_offline": False, "created_at": 1,
-            "expires_at": 1, "code_claimed_at": 1, "resources": [],
-        }  # fmt: skip
-
     def write(*rows: tuple[Any, list[dict[str, Any]]]) -> None:
         with Session(crowd.engine) as db, db.begin():
             for table, values in rows:
@@ -230,25 +215,23 @@ def _of_worker(crowd: Crowd) -> Iterator[Operation]:
         with Session(crowd.engine) as db:
             digest = refresh_tokens.digest(kept)
             grant_id = db.scalar(sa.select(RefreshToken.grant_id).where(RefreshToken.token_digest == digest))
-        write((RefreshToken, [
-            {"id": crypto.new_row_id(1), "grant_id": grant_id, "client_id": "bench", "scope": "", "created_at": 1,
-             "token_digest": refresh_tokens.digest(refresh_tokens.new(1)), "expires_at": 1, "claimed_at": 1}
-            for _ in range(batches.BATCH)
-        ]))  # fmt: skip
+        write((RefreshToken, [population.old_token(grant_id) for _ in range(batches.BATCH)]))
 
     def prepare_throttle() -> None:
         write((Throttle, [{"bucket": f"bench:{crypto.new_id()}", "available_at": 1} for _ in range(batches.BATCH)]))
 
     def prepare_grants() -> None:
-        ended = session(ended_at=1, end_reason="signed_out")
+        ended = population.plain_session(owner, ended_at=1, end_reason="signed_out")
         count = batches.BATCH // sweeps["authorization_grant"].weight
-        write((BrowserSession, [ended]), (AuthorizationGrant, [grant(ended["id"], "bench") for _ in range(count)]))
+        grants = [population.plain_grant(owner, ended["id"], client_id="bench") for _ in range(count)]
+        write((BrowserSession, [ended]), (AuthorizationGrant, grants))
 
     idle = batches.BATCH // worker.END_OF_SESSION
 
     def prepare_sessions() -> None:
-        rows = [session() for _ in range(idle)]
-        write((BrowserSession, rows), (AuthorizationGrant, [grant(each["id"], "app-1") for each in rows]))
+        rows = [population.plain_session(owner) for _ in range(idle)]
+        grants = [population.plain_grant(owner, each["id"]) for each in rows]
+        write((BrowserSession, rows), (AuthorizationGrant, grants))
 
     def sweep(name: str) -> Callable[[], None]:
         def run() -> None:

@@ -252,3 +252,32 @@ def _token(number: int, grant_id: str, app: str, made: int, claimed: int | None)
         "token_digest": _token_digest(number, made), "scope": "openid profile email offline_access",
         "created_at": made, "expires_at": made + 30 * DAY, "claimed_at": claimed,
     }  # fmt: skip
+
+
+# -- Rows with no more in them than must be, to be ended and swept ------------------------------
+
+
+def plain_session(user_id: str, **given: Any) -> dict[str, Any]:
+    """Return a session that nobody has used for long."""
+    return {
+        "id": crypto.new_id(), "user_id": user_id, "token_digest": crypto.digest(crypto.new_token()),
+        "browser_digest": "", "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "user_agent": "", "address": "",
+        "created_at": 1, "last_seen_at": 1, "expires_at": int(time.time()) + DAY, **given,
+    }  # fmt: skip
+
+
+def plain_grant(user_id: str, session_id: str, **given: Any) -> dict[str, Any]:
+    """Return a grant of an app, whose time is over unless something else is given."""
+    return {
+        "id": crypto.new_row_id(1), "client_id": "app-1", "user_id": user_id, "session_id": session_id,
+        "scope": "openid", "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "is_offline": False, "created_at": 1,
+        "expires_at": 2, "code_claimed_at": 1, "resources": [], **given,
+    }  # fmt: skip
+
+
+def old_token(grant_id: str) -> dict[str, Any]:
+    """Return a refresh token that was used, and whose time is over."""
+    return {
+        "id": crypto.new_row_id(1), "grant_id": grant_id, "client_id": "bench", "scope": "", "created_at": 1,
+        "token_digest": refresh_tokens.digest(refresh_tokens.new(1)), "expires_at": 2, "claimed_at": 1,
+    }  # fmt: skip

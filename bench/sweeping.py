@@ -43,7 +43,6 @@ from measure import REDIRECT_URI
 from idp import crypto
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuthorizationGrant, BrowserSession, ParkedRequest, RefreshToken, Throttle
-from idp.oidc import refresh_tokens
 from idp.oidc.client_store import register_client
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
@@ -181,45 +180,25 @@ def add_old_rows(settings: Settings, count: int) -> None:
     engine = database.open_engine(settings)
     with engine.begin() as db:
         owner = db.scalar(sa.text("SELECT min(user_id) FROM browser_session"))
-        ended = _session(owner, ended_at=2, end_reason="signed_out", expires_at=int(time.time()) + 86_400)
-        idle = [_session(owner, expires_at=int(time.time()) + 86_400) for _ in range(shares[BrowserSession])]
-        kept = _grant(owner, ended["id"], expires_at=int(time.time()) + 86_400)
-        grants = [_grant(owner, ended["id"], expires_at=2) for _ in range(shares[AuthorizationGrant])]
+        ended = population.plain_session(owner, ended_at=2, end_reason="signed_out")
+        idle = [population.plain_session(owner) for _ in range(shares[BrowserSession])]
+        good_until = int(time.time()) + population.DAY
+        kept = population.plain_grant(owner, ended["id"], expires_at=good_until)
+        grants = [population.plain_grant(owner, ended["id"]) for _ in range(shares[AuthorizationGrant])]
+        grants += [population.plain_grant(owner, each["id"], expires_at=good_until) for each in idle]
+        tokens = [population.old_token(kept["id"]) for _ in range(shares[RefreshToken])]
         db.execute(sa.insert(BrowserSession), [ended])
         db.execute(sa.insert(BrowserSession), idle)
-        db.execute(sa.insert(AuthorizationGrant), [
-            kept, *grants, *(_grant(owner, each["id"], expires_at=int(time.time()) + 86_400) for each in idle)
-        ])  # fmt: skip
-        db.execute(sa.insert(RefreshToken), [
-            {"id": crypto.new_row_id(1), "grant_id": kept["id"], "client_id": "bench", "scope": "", "created_at": 1,
-             "token_digest": refresh_tokens.digest(refresh_tokens.new(1)), "expires_at": 2, "claimed_at": 1}
-            for _ in range(shares[RefreshToken])
-        ])  # fmt: skip
-        db.execute(sa.insert(Throttle), [
-            {"bucket": f"bench:{crypto.new_id()}", "available_at": 2} for _ in range(shares[Throttle])
-        ])  # fmt: skip
+        db.execute(sa.insert(AuthorizationGrant), [kept, *grants])
+        db.execute(sa.insert(RefreshToken), tokens)
+        buckets = [{"bucket": f"bench:{crypto.new_id()}", "available_at": 2} for _ in range(shares[Throttle])]
+        db.execute(sa.insert(Throttle), buckets)
         db.execute(sa.insert(ParkedRequest), [
             {"id": crypto.new_token(), "browser_digest": "", "client_id": "bench", "parameters": {"scope": "openid"},
              "created_at": 1, "expires_at": 2, "is_account_chosen": False, "is_consented": False, "is_denied": False}
             for _ in range(shares[ParkedRequest])
         ])  # fmt: skip
     engine.dispose()
-
-
-def _session(owner: Any, **given: Any) -> dict[str, Any]:
-    return {
-        "id": crypto.new_id(), "user_id": owner, "token_digest": crypto.digest(crypto.new_token()),
-        "browser_digest": "", "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "user_agent": "", "address": "",
-        "created_at": 1, "last_seen_at": 1, **given,
-    }  # fmt: skip
-
-
-def _grant(owner: Any, session_id: str, **given: Any) -> dict[str, Any]:
-    return {
-        "id": crypto.new_row_id(1), "client_id": "app-1", "user_id": owner, "session_id": session_id, "scope": "openid",
-        "auth_time": 1, "acr": "aal1", "amr": ["pwd"], "is_offline": False, "created_at": 1, "code_claimed_at": 1,
-        "resources": [], **given,
-    }  # fmt: skip
 
 
 def old_rows(engine: sa.Engine) -> int:
