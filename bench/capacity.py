@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from measure import Bench, operations
+from measure import Bench, make_provider, operations
 from server_processes import ServerProcesses
 from sqlalchemy import Connection, inspect, text
 
@@ -112,7 +112,7 @@ def _bytes(connection: Connection, table: str) -> int:
 
 def measure(settings: Settings) -> Measured:
     """Do everything some hundred times, and look what it left."""
-    bench = Bench(settings.instance, database_url=settings.database_url, bcrypt_cost=4)
+    bench = Bench(make_provider(settings.instance, database_url=settings.database_url, bcrypt_cost=4))
     engine = database.open_engine(bench.settings)
     server = ServerProcesses.of(engine)
     rows: dict[str, dict[str, float]] = {}

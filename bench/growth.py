@@ -33,19 +33,16 @@ import plans
 import plots
 import population
 import sqlalchemy as sa
-from measure import PASSWORD, REDIRECT_URI, SCOPE, Answer, Bench
+from measure import APP, BASIC, OWNER, PASSWORD, SCOPE, SECRET, Answer, Bench
 from sqlalchemy.orm import Session
 
 from idp import crypto, worker
 from idp.accounts import audit, registration, roles, sessions, users
-from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
-from idp.app import create_app
 from idp.mail import queue
 from idp.models import AuthorizationGrant, BrowserSession, RefreshToken, Throttle, User
 from idp.oidc import backchannel, client_store, refresh_tokens
 from idp.oidc.client_store import register_client
-from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 from idp.storage import batches, database
 from idp.web import exchange
@@ -61,25 +58,17 @@ class Crowd(Bench):
     """A provider with many people; what `measure.py` does, as any of them."""
 
     def __init__(self, settings: Settings, people: int) -> None:
-        self.settings = settings
         self.people = people
-        self.secret = "a secret of enough length"
         with database.open_session(settings) as db:
             if users.find_user(db, "bench") is None:
-                registration.add_user(
-                    db, settings, OPERATOR, Person("bench", "bench@example.org", "Bench", "Mark"), PASSWORD
-                )
+                registration.add_user(db, settings, OPERATOR, OWNER, PASSWORD)
             if client_store.load_client(db, "bench") is None:
-                register_client(db, settings, OPERATOR, _app(), secret=self.secret)
+                register_client(db, settings, OPERATOR, APP, secret=SECRET)
             for condition in (User.username.startswith("newcomer"), User.username == "nobody"):
                 db.execute(sa.delete(User).where(condition))
             db.execute(sa.delete(AuthorizationGrant).where(AuthorizationGrant.client_id == "bench"))
             db.execute(sa.delete(Throttle).where(Throttle.bucket.startswith("bench")))
-        self.app = create_app(settings)
-        self.basic = "Basic " + crypto.base64.b64encode(f"bench:{self.secret}".replace(" ", "+").encode()).decode()
-        self.cookies: dict[str, str] = {}
-        self.verifier = ""
-        self.person = "bench"
+        super().__init__(settings)
         self.engine = database.open_engine(settings)
         chosen = random.Random(1).sample(range(people), min(POOL, people))
         self.pool = [population.name_of(number) for number in chosen]
@@ -125,14 +114,6 @@ def _cpu_of(pid: int) -> float:
     return 0.0
 
 
-def _app() -> ClientMetadata:
-    return ClientMetadata(
-        client_id="bench", client_name="Bench", redirect_uris=(REDIRECT_URI,), is_trusted=True,
-        grant_types=("authorization_code", "refresh_token", "client_credentials"),
-        scopes=("openid", "profile", "email", "offline_access"),
-    )  # fmt: skip
-
-
 def operations(crowd: Crowd) -> Iterator[Operation]:
     """Yield name, operation, what prepares each repetition outside of the measurement, and a divisor."""
 
@@ -145,7 +126,7 @@ def operations(crowd: Crowd) -> Iterator[Operation]:
 
     def introspect() -> Answer:
         token = crowd.tokens[crowd.person]["access_token"]
-        return _good(crowd.call("POST", "/oauth/introspect", {"token": token}, crowd.basic))
+        return _good(crowd.call("POST", "/oauth/introspect", {"token": token}, BASIC))
 
     def forget() -> None:
         crowd.next()

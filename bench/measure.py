@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
 
 from joserfc import jwt
 
@@ -46,6 +46,17 @@ PASSWORD = "correct horse battery staple"
 REDIRECT_URI = "http://127.0.0.1:9/callback"
 SCOPE = "openid profile email"
 FORM = "application/x-www-form-urlencoded"
+OWNER = Person("bench", "bench@example.org", "Bench", "Mark")
+SECRET = "a secret of enough length"
+BASIC = "Basic " + base64.b64encode(f"bench:{quote_plus(SECRET)}".encode()).decode()
+APP = ClientMetadata(
+    client_id="bench",
+    client_name="Bench",
+    redirect_uris=(REDIRECT_URI,),
+    grant_types=("authorization_code", "refresh_token", "client_credentials"),
+    scopes=("openid", "profile", "email", "offline_access"),
+    is_trusted=True,
+)
 
 
 @dataclass
@@ -61,41 +72,30 @@ class Answer:
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
 
-class Bench:
-    """One provider with one person, one app and one browser."""
+def make_provider(folder: Path, **more: Any) -> Settings:
+    """Make a provider with one person and one app; returns its settings."""
+    settings = Settings(
+        instance=folder,
+        secret_key=crypto.new_token(),
+        throttle_account_burst=10**6,
+        throttle_address_burst=10**6,
+        log_level="error",
+        **more,
+    )
+    runner.upgrade(settings)
+    with database.open_session(settings) as db:
+        ensure_keys(db, settings, OPERATOR)
+        registration.add_user(db, settings, OPERATOR, OWNER, PASSWORD)
+        register_client(db, settings, OPERATOR, APP, secret=SECRET)
+    return settings
 
-    def __init__(self, folder: Path, **more: Any) -> None:
-        self.settings = Settings(
-            instance=folder,
-            secret_key=crypto.new_token(),
-            throttle_account_burst=10**6,
-            throttle_address_burst=10**6,
-            log_level="error",
-            **more,
-        )
-        runner.upgrade(self.settings)
-        self.secret = "a secret of enough length"
-        with database.open_session(self.settings) as db:
-            ensure_keys(db, self.settings, OPERATOR)
-            registration.add_user(
-                db, self.settings, OPERATOR, Person("bench", "bench@example.org", "Bench", "Mark"), PASSWORD
-            )
-            register_client(
-                db,
-                self.settings,
-                OPERATOR,
-                ClientMetadata(
-                    client_id="bench",
-                    client_name="Bench",
-                    redirect_uris=(REDIRECT_URI,),
-                    grant_types=("authorization_code", "refresh_token", "client_credentials"),
-                    scopes=("openid", "profile", "email", "offline_access"),
-                    is_trusted=True,
-                ),
-                secret=self.secret,
-            )
-        self.app = create_app(self.settings)
-        self.basic = "Basic " + base64.b64encode(f"bench:{self.secret}".replace(" ", "+").encode()).decode()
+
+class Bench:
+    """A provider that has this person and this app, and one browser."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.app = create_app(settings)
         self.cookies: dict[str, str] = {}
         self.verifier = ""
         self.person = "bench"
@@ -162,7 +162,7 @@ class Bench:
 
     def token(self, **form: str) -> dict[str, str]:
         """Call the token endpoint."""
-        answer = self.call("POST", "/oauth/token", form, self.basic)
+        answer = self.call("POST", "/oauth/token", form, BASIC)
         assert answer.status == 200, answer.body
         return json.loads(answer.body)
 
@@ -190,7 +190,7 @@ def operations(bench: Bench) -> Iterator[tuple[str, Callable[[], object], Callab
     yield "userinfo", lambda: bench.call("GET", "/oauth/userinfo", authorization=bearer), None
     yield (
         "introspection",
-        lambda: bench.call("POST", "/oauth/introspect", {"token": tokens["access_token"]}, bench.basic),
+        lambda: bench.call("POST", "/oauth/introspect", {"token": tokens["access_token"]}, BASIC),
         None,
     )
     yield "discovery", lambda: bench.call("GET", "/.well-known/openid-configuration"), None
@@ -222,7 +222,7 @@ def main() -> None:
     arguments = parser.parse_args()
     seconds = min(max(arguments.seconds, 0.1), 60.0)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
+        bench = Bench(make_provider(Path(folder)))
         figures = {name: cpu_milliseconds(run, prepare, seconds) for name, run, prepare in operations(bench)}
         stored = crypto.hash_password(PASSWORD, bench.settings.bcrypt_cost)
         bcrypt = cpu_milliseconds(lambda: crypto.verify_password(PASSWORD, stored), None, seconds)

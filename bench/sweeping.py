@@ -38,18 +38,16 @@ import plots
 import population
 import sqlalchemy as sa
 from growth import IMAGES, database_for
-from measure import REDIRECT_URI
+from measure import APP, BASIC, REDIRECT_URI, SECRET
 
 from idp import crypto
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuthorizationGrant, BrowserSession, ParkedRequest, RefreshToken, Throttle
 from idp.oidc.client_store import register_client
-from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 from idp.storage import database
 
 PEOPLE = 10_000
-SECRET = "a secret of enough length"
 CLIENTS = 8  # requests that may be under way at once
 # Of all old rows so many are of a kind. Each idle session stands for two: it ends, and its grant is revoked.
 SHARES = (
@@ -120,7 +118,6 @@ class Client:
     def __init__(self, port: int, chance: random.Random) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.chance = chance
-        self.basic = "Basic " + base64.b64encode(f"bench:{SECRET}".replace(" ", "+").encode()).decode()
         self.code, self.verifier, self.tokens = "", "", {}
 
     def ask(self) -> str:
@@ -161,7 +158,7 @@ class Client:
     def _send(
         self, method: str, path: str, status: int, body: str = "", authorization: str = "", cookie: str = ""
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        headers = {"Authorization": authorization or self.basic, "Cookie": cookie}
+        headers = {"Authorization": authorization or BASIC, "Cookie": cookie}
         if body:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         self.connection.request(method, path, body or None, headers)
@@ -257,10 +254,7 @@ def main() -> None:
             port = probe.getsockname()[1]
         settings = replace(settings, issuer=f"http://127.0.0.1:{port}")
         with database.open_session(settings) as db:
-            register_client(db, settings, OPERATOR, ClientMetadata(
-                client_id="bench", client_name="Bench", redirect_uris=(REDIRECT_URI,), is_trusted=True,
-                grant_types=("authorization_code", "refresh_token"), scopes=("openid", "profile", "offline_access"),
-            ), secret=SECRET)  # fmt: skip
+            register_client(db, settings, OPERATOR, APP, secret=SECRET)
         add_old_rows(settings, given.rows)
         phases, load, spans = _run(settings, port, given, Path(folder), say)
     engine = "PostgreSQL" if given.database else "SQLite"
