@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import false, text, update
 
 from idp import clock, migrations
-from idp.cli import invariants, surroundings
+from idp.cli import damage, invariants, surroundings
 from idp.cli.findings import Check, Finding, database_of
 from idp.cli.instance import SIDE_NAMES, WITHOUT_DATABASE, WITHOUT_KEY, database_file
 from idp.cli.invariants import INVARIANTS, Invariant
@@ -165,9 +165,9 @@ def _clock(loaded: Settings) -> Finding:
 
 def _damage(loaded: Settings) -> Finding:
     with database_of(loaded) as db:
-        found = invariants.find_damage(db)
+        found = damage.find_damage(db)
         if not found:
-            return Finding("ok", invariants.tell_undamaged(db))
+            return Finding("ok", damage.tell_undamaged(db))
     return Finding("fault", "; ".join(found), "Stop the provider, and restore a backup: `idp restore`.")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import inspect, make_url, text
 
 from idp import migrations
-from idp.cli import output, progress, sqlite_work
+from idp.cli import damage, output, progress, sqlite_work
 from idp.cli.instance import SIDE_NAMES
 from idp.cli.private_files import PRIVATE_FILE, sync, sync_folder
 from idp.errors import NotReadyError
@@ -67,7 +67,7 @@ def check_sqlite(file: Path) -> None:
     """
     connection = _connect(file)
     try:
-        faults = sqlite_work.find_damage(connection)
+        faults = damage.find_damage_of_sqlite(connection)
     except sqlite3.DatabaseError as fault:
         faults = [str(fault)]
     finally:

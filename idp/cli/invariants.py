@@ -3,12 +3,11 @@
 Each invariant is one statement that finds what breaks it, so that it sees one moment of a provider that is at work.
 """
 
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Select, Text, and_, cast, column, except_, func, or_, select, text, true
+from sqlalchemy import JSON, ColumnElement, Select, Text, and_, cast, column, except_, func, or_, select, true
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -22,7 +21,6 @@ from idp.clock import DAY
 from idp.models import (
     AuditEvent,
     AuthorizationGrant,
-    Base,
     BrowserSession,
     Client,
     LogoutNotice,
@@ -68,48 +66,9 @@ def find_offenders(db: Session, invariant: Invariant, now: int) -> tuple[int, li
         count = len(first) if len(first) < SHOWN else db.scalar(select(func.count()).select_from(found)) or 0
         return count, first
 
-    own = _sqlites_own(db)
+    own = sqlite_work.connection_of(db)
     # What PostgreSQL is at is ended by its driver, see `idp.cli.ending`.
     return ask() if own is None else sqlite_work.ended_by_signals(own, ask)
-
-
-def find_damage(db: Session) -> list[str]:
-    """Say what is wrong with the database's pages or its references, as far as it can be asked."""
-    own = _sqlites_own(db)
-    return list(_damage_of_server(db)) if own is None else sqlite_work.find_damage(own)
-
-
-def tell_undamaged(db: Session) -> str:
-    """Say what `find_damage` has looked at where it found nothing: a server's pages are read by the server only."""
-    if _sqlites_own(db) is not None:
-        return "every page and every reference is whole"
-    if db.scalar(text("SHOW data_checksums")) == "on":
-        return "every reference is whole, and the server met no damaged page; only pg_amcheck reads them all"
-    return "every reference is whole; pages have no checksums on this server: only pg_amcheck looks at them"
-
-
-def _damage_of_server(db: Session) -> Iterator[str]:
-    """References are enforced by triggers, which a superuser or a restore can switch off."""
-    for table in Base.metadata.sorted_tables:
-        for key in table.foreign_key_constraints:
-            parent = key.referred_table.alias()
-            pairs = [(each.parent, parent.c[each.column.name]) for each in key.elements]
-            has_parent = select(1).select_from(parent).where(*(own == other for own, other in pairs)).exists()
-            is_orphan = and_(*(own.is_not(None) for own, _ in pairs), ~has_parent)
-            if db.execute(select(1).select_from(table).where(is_orphan).limit(1)).first():
-                yield sqlite_work.orphaned(table.name)
-    counted = text("SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database()")
-    if failures := db.scalar(counted):
-        yield (
-            f"the server met {failures} damaged pages (checksum_failures in pg_stat_database; once they are mended, "
-            "`SELECT pg_stat_reset()` forgets them)"
-        )
-
-
-def _sqlites_own(db: Session) -> sqlite3.Connection | None:
-    """Return the connection as SQLite's driver knows it; None where the database is a server's."""
-    driver = db.connection().connection.driver_connection
-    return driver if isinstance(driver, sqlite3.Connection) else None
 
 
 # -- People and their sessions ---------------------------------------------------------

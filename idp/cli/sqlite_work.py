@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
+from sqlalchemy.orm import Session
+
 _AGAIN_AFTER = 0.05  # seconds
 
 _Result = TypeVar("_Result")
@@ -47,24 +49,7 @@ def ended_by_signals(connection: sqlite3.Connection, work: Callable[[], _Result]
                 wait([result], _AGAIN_AFTER)
 
 
-def find_damage(connection: sqlite3.Connection) -> list[str]:
-    """Say what is wrong with a database's pages and indexes; or, where they are well, with its references.
-
-    Raises:
-        sqlite3.DatabaseError: it is so damaged that it cannot be asked.
-    """
-
-    def ask() -> list[str]:
-        damaged = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
-        if damaged != ["ok"]:
-            return damaged
-        return [
-            orphaned(table) for table in sorted({str(row[0]) for row in connection.execute("PRAGMA foreign_key_check")})
-        ]
-
-    return ended_by_signals(connection, ask)
-
-
-def orphaned(table: str) -> str:
-    """Say that a table's rows refer to others that are not there."""
-    return f"{table} has rows without parents"
+def connection_of(db: Session) -> sqlite3.Connection | None:
+    """Return a session's connection as SQLite's driver knows it; None where the database is a server's."""
+    driver = db.connection().connection.driver_connection
+    return driver if isinstance(driver, sqlite3.Connection) else None

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from idp.cli import doctor
-from idp.cli.invariants import find_damage
+from idp.cli.damage import find_damage
 
 pytestmark = pytest.mark.sqlite
 

@@ -13,7 +13,8 @@ from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.cli import doctor, invariants
 from idp.cli.checks import CHECKS, DEEP_CHECKS
-from idp.cli.invariants import CLOCK_SLACK, INVARIANTS, find_damage, find_offenders, tell_undamaged
+from idp.cli.damage import find_damage, tell_undamaged
+from idp.cli.invariants import CLOCK_SLACK, INVARIANTS, find_offenders
 from idp.clock import DAY
 from idp.mail import messages, outbox
 from idp.oidc import client_store
