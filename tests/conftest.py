@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from idp.web import context
 from tests import compiled_once, factories, postgresql
 from tests.ports import free_port
 from tests.relying_party import RelyingParty
+from tests.serving import serving
 
 # No test asserts a time; and what CI finds must be found again by whoever looks.
 hypothesis.settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -271,12 +271,8 @@ def live_server(settings: Settings, make_app: Callable[[Settings], Flask]) -> It
     port = free_port()
     app = make_app(replace(settings, issuer=f"http://localhost:{port}"))
     server = make_server("127.0.0.1", port, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield f"http://localhost:{port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield f"http://localhost:{port}"
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """A browser, an app on another origin, and an operator with a difficult taste."""
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwr
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 from tests.relying_party import s256
+from tests.serving import serving
 
 LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 32"><circle cx="16" cy="16" r="14"/></svg>'
 
@@ -85,12 +85,8 @@ class Callback(BaseHTTPRequestHandler):
 def callback() -> Iterator[str]:
     """The redirect URI of an app on another origin."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Callback)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/callback"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield f"http://127.0.0.1:{server.server_port}/callback"
 
 
 @pytest.fixture

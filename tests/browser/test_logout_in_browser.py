@@ -22,6 +22,7 @@ from idp.settings import Settings
 from tests.browser.looking import WINDOWS, check, open_page, sign_in
 from tests.ports import free_port
 from tests.relying_party import s256
+from tests.serving import serving
 
 pytestmark = pytest.mark.browser
 
@@ -66,13 +67,9 @@ def app() -> Iterator[App]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
     here.origin = f"http://localhost:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield here
-    here.goes_on.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield here
+        here.goes_on.set()
 
 
 @pytest.fixture
@@ -87,12 +84,8 @@ def secure_server(settings: Settings, make_app: Callable[[Settings], Flask]) -> 
     port = free_port()
     provider = make_app(replace(settings, issuer=f"https://localhost:{port}"))
     server = make_server("127.0.0.1", port, provider, threaded=True, ssl_context="adhoc")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield f"https://localhost:{port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield f"https://localhost:{port}"
 
 
 def register(make_client: MakeClient, app: App, **metadata: Any) -> ClientMetadata:

@@ -33,6 +33,7 @@ from idp.settings import Settings
 from idp.storage import database as database_module
 from tests.cli.conftest import Run
 from tests.redis_server import BINARY, RedisServer
+from tests.serving import serving
 
 
 def _findings(run: Run) -> dict[str, dict[str, Any]]:
@@ -54,13 +55,9 @@ def answer() -> Iterator[dict[str, Any]]:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
     state["port"] = server.server_port
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(server):
+        yield state
 
 
 def test_a_fresh_instance_has_no_faults(instance: Path, run: Run) -> None:

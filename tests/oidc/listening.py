@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 from joserfc import jws
 
 from tests.relying_party import RelyingParty
+from tests.serving import serving
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
@@ -58,15 +59,11 @@ def listening() -> Iterator[App]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Route)
     app.url = f"http://127.0.0.1:{server.server_address[1]}/backchannel-logout"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield app
-    finally:
-        app.answers.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(server):
+        try:
+            yield app
+        finally:
+            app.answers.set()
 
 
 def read_logout_token(token: str, rp: RelyingParty) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What the hostile tests begin with: everything that can be turned on is on, so that there is more to attack."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ from idp.oidc import outgoing
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 from tests.relying_party import RelyingParty
+from tests.serving import serving
 
 
 @pytest.fixture
@@ -81,14 +81,8 @@ def raw_server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tup
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_address[1]}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
