@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from tests import compiled_once, factories, postgresql
 from tests.ports import free_port
 from tests.relying_party import RelyingParty
 from tests.serving import serving
+from tests.traffic import Traffic, counting
 
 # No test asserts a time; and what CI finds must be found again by whoever looks.
 hypothesis.settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -263,6 +265,14 @@ def clock() -> Iterator[Clock]:
     hand = Clock(float(provider_clock.now()))
     with provider_clock.stopped_at(hand):
         yield hand
+
+
+@pytest.fixture
+def counted(app: Flask) -> Callable[[], AbstractContextManager[Traffic]]:
+    """Count SQL statements and commits inside a block."""
+    with app.app_context():
+        engine = context.extension.engine
+    return lambda: counting(engine)
 
 
 @pytest.fixture

@@ -2,22 +2,20 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from flask import Flask
 from jsonschema import Draft202012Validator
-from sqlalchemy import event, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from idp.mail import outbox
 from idp.models import MailMessage, User
 from idp.settings import Settings
-from idp.web import context
 from idp.web.api import openapi
 from tests.relying_party import RelyingParty
 
@@ -162,32 +160,3 @@ def mailbox(db: Session, settings: Settings) -> Callable[[], list[tuple[str, str
         return [(row.kind, row.recipient, outbox.open_body(settings, row.body_sealed)[0]) for row in rows]
 
     return read
-
-
-@dataclass
-class Traffic:
-    """What went to the database."""
-
-    statements: list[str] = field(default_factory=list)
-
-
-@pytest.fixture
-def counted(app: Flask) -> Callable[[], AbstractContextManager[Traffic]]:
-    """Note the SQL statements inside a block."""
-    with app.app_context():
-        engine = context.extension.engine
-
-    @contextmanager
-    def count() -> Iterator[Traffic]:
-        traffic = Traffic()
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-            traffic.statements.append(statement)
-
-        event.listen(engine, "before_cursor_execute", note)
-        try:
-            yield traffic
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
-
-    return count

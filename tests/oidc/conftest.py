@@ -1,15 +1,13 @@
 """What most tests of the protocol begin with: Ada, an app that is trusted, and one that is not."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
 
 from idp.models import User
 from idp.oidc import backchannel, server
@@ -17,7 +15,6 @@ from idp.oidc.authorization_response import WITH_TOKENS
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 from idp.storage import database
-from idp.web import context
 from tests.document_server import DocumentServer
 from tests.oidc.listening import App, listening
 from tests.relying_party import RelyingParty
@@ -94,41 +91,6 @@ def document_server() -> Iterator[DocumentServer]:
     """A host on loopback that serves what an app publishes: request objects, keys."""
     with DocumentServer() as server:
         yield server
-
-
-@dataclass
-class Traffic:
-    """What went to the database."""
-
-    statements: list[str] = field(default_factory=list)
-    commits: int = 0
-
-
-@pytest.fixture
-def counted(app: Flask) -> Callable[[], AbstractContextManager[Traffic]]:
-    """Count SQL statements and commits inside a block."""
-    with app.app_context():
-        engine = context.extension.engine
-
-    @contextmanager
-    def count() -> Iterator[Traffic]:
-        traffic = Traffic()
-
-        def note_statement(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-            traffic.statements.append(statement)
-
-        def note_commit(_connection: Any) -> None:
-            traffic.commits += 1
-
-        event.listen(engine, "before_cursor_execute", note_statement)
-        event.listen(engine, "commit", note_commit)
-        try:
-            yield traffic
-        finally:
-            event.remove(engine, "before_cursor_execute", note_statement)
-            event.remove(engine, "commit", note_commit)
-
-    return count
 
 
 @pytest.fixture

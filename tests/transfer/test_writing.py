@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, func, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from idp import clock
@@ -22,6 +22,7 @@ from idp.storage import database
 from idp.transfer import exporting
 from idp.transfer.report import Kind
 from tests.storage.conftest import empty_database
+from tests.traffic import counting
 from tests.transfer.conftest import HASH, PASSWORD, Import, import_text
 
 __all__ = ["empty_database"]
@@ -85,22 +86,14 @@ def test_update_brings_names_and_roles_and_nothing_else(import_: Import, db: Ses
 
 def test_few_statements_a_batch(settings: Settings, db: Session) -> None:
     """5,000 accounts in 10 batches: to look for others, to insert accounts, roles and evidence; no more."""
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        statements.append(statement.split(maxsplit=1)[0])
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        report = import_text(settings, _people(5_000))
-        assert report.created == 5_000
-        assert statements.count("SELECT") <= 10 + 2
-        assert statements.count("INSERT") <= 3 * 10 + 2
-        statements.clear()
+    with counting(Engine) as traffic:
+        assert import_text(settings, _people(5_000)).created == 5_000
+    verbs = [statement.split(maxsplit=1)[0] for statement in traffic.statements]
+    assert verbs.count("SELECT") <= 10 + 2
+    assert verbs.count("INSERT") <= 3 * 10 + 2
+    with counting(Engine) as traffic:
         assert import_text(settings, _people(5_000)).unchanged == 5_000
-        assert len(statements) <= 10 + 2
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
+    assert len(traffic.statements) <= 10 + 2
     assert _count(db, UserRole) == 10_000
 
 
