@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
 from joserfc.jwk import Key
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
@@ -265,6 +266,13 @@ def clock() -> Iterator[Clock]:
     hand = Clock(float(provider_clock.now()))
     with provider_clock.stopped_at(hand):
         yield hand
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    """The provider's database, as its worker has it."""
+    with database.engine_of(settings) as engine:
+        yield engine
 
 
 @pytest.fixture

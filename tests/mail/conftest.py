@@ -23,7 +23,6 @@ from sqlalchemy.orm import Session as DatabaseSession
 
 from idp.mail import messages, outbox
 from idp.settings import Settings
-from idp.storage import database
 
 HOST = "127.0.0.1"
 USERNAME, PASSWORD = "provider", "hush, mail server"  # gitleaks:allow
@@ -165,14 +164,6 @@ def by_smtp(settings: Settings) -> Callable[..., Settings]:
         return replace(settings, mail_from="Tea House <login@example.org>", **{**ours, **more})
 
     return make
-
-
-@pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    """The provider's database."""
-    opened = database.open_engine(settings)
-    yield opened
-    opened.dispose()
 
 
 @pytest.fixture

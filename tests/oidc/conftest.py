@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import Engine
 
 from idp.models import User
 from idp.oidc import backchannel, server
 from idp.oidc.authorization_response import WITH_TOKENS
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
-from idp.storage import database
 from tests.document_server import DocumentServer
 from tests.oidc.listening import App, listening
 from tests.relying_party import RelyingParty
@@ -101,8 +101,6 @@ def listening_app() -> Iterator[App]:
 
 
 @pytest.fixture
-def send_due(settings: Settings) -> Iterator[Callable[[], dict[str, int]]]:
+def send_due(engine: Engine, settings: Settings) -> Callable[[], dict[str, int]]:
     """Do what the worker does with logout notices; returns how many went how."""
-    engine = database.open_engine(settings)
-    yield lambda: dict(backchannel.send_due(engine, settings))
-    engine.dispose()
+    return lambda: dict(backchannel.send_due(engine, settings))

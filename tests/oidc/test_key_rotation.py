@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,19 +17,10 @@ from idp.models import AuditEvent, SigningKey
 from idp.oidc import key_rotation, keys
 from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY
 from idp.settings import Settings
-from idp.storage import database
 from tests.conftest import Clock
 from tests.relying_party import RelyingParty, Tokens, base64url, decode, shown_error
 
 DAY = 86_400
-
-
-@pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    """What the worker works on."""
-    opened = database.open_engine(settings)
-    yield opened
-    opened.dispose()
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from idp.oidc import client_logos
 from idp.oidc.client_logos import LOGO_MOST, REFETCH_AFTER, TRY_AGAIN_AFTER
 from idp.oidc.pictures import SIDE_MOST, Picture, recognise
 from idp.settings import Settings
-from idp.storage import database
 from tests.conftest import Clock
 from tests.document_server import DocumentServer
 from tests.relying_party import RelyingParty
@@ -61,14 +60,6 @@ def host() -> Iterator[DocumentServer]:
     """The web server of an app."""
     with DocumentServer() as server:
         yield server
-
-
-@pytest.fixture
-def engine(settings: Settings) -> Iterator[Engine]:
-    """What the worker works on."""
-    opened = database.open_engine(settings)
-    yield opened
-    opened.dispose()
 
 
 @pytest.fixture
