@@ -58,7 +58,8 @@ def _look(*, deep: bool) -> Iterator[tuple[str, Finding]]:
     except SettingsError as error:
         yield "configuration", Finding("fault", "\n".join(error.faults), "Correct this first; then run it again.")
         return
-    told = f"{len(loaded.origins)} settings of your own" if loaded.origins else "defaults only"
+    count = len(loaded.origins)
+    told = f"{count} setting{'s' if count > 1 else ''} of your own" if count else "defaults only"
     yield "configuration", Finding("ok", f"{told}; see `idp config`")
     for check in (*CHECKS, *DEEP_CHECKS) if deep else CHECKS:
         yield check.name, look_safely(check, loaded)

@@ -25,3 +25,8 @@ def section(text: str, heading: str) -> str:
     _, found, rest = f"\n{text}".partition(f"\n{heading}\n")
     assert found, f"there is no heading {heading!r}"
     return re.split(rf"\n#{{1,{level}}} ", rest)[0]
+
+
+def without_code(text: str) -> str:
+    """Return a text without its blocks of code, where `#` begins a comment."""
+    return re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)

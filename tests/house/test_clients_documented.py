@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from idp.oidc import scopes
 from tests.clients.how_to import FOLDER
-from tests.house.pages import ROOT, tables
+from tests.house.pages import ROOT, section, tables
 
-HEADINGS, *ROWS = tables((FOLDER / "README.md").read_text("utf-8"))
+README = (FOLDER / "README.md").read_text("utf-8")
+HEADINGS, *ROWS = tables(README.partition("\n## ")[0])
 CLAIMS = HEADINGS[2:-1]
 PAGES = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.md")
 
@@ -86,8 +88,6 @@ def test_the_version_is_the_one_that_was_tested(row):
         assert pinned()[package] == version
 
 
-@pytest.mark.parametrize("page", [*PAGES, FOLDER / "README.md"], ids=lambda path: path.name)
-def test_links_lead_somewhere(page: Path):
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
-        if not target.startswith(("http://", "https://")):
-            assert (page.parent / target).exists(), target
+def test_every_scope_is_documented_with_its_claims_and_no_other():
+    told = {scope: claims for scope, _, claims in tables(section(README, "## Scopes and claims"))[1:]}
+    assert told == {scope: ", ".join(claims) or "–" for scope, claims in scopes.CLAIMS.items()}

@@ -193,16 +193,26 @@ def test_every_error_of_the_protocol_is_documented_and_no_other():
 # -- Pages ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "page", [*pages.DOCS.glob("*.md"), ROOT / "CHANGELOG.md", ROOT / "README.md"], ids=lambda p: p.name
-)
+FURTHER_PAGES = (ROOT / "bench" / "README.md", ROOT / "instance" / "README.md")
+EVERY_PAGE = sorted((*pages.DOCS.rglob("*.md"), *ROOT.glob("*.md"), *FURTHER_PAGES))
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return what a link may name behind its `#`, as GitHub makes it of headings."""
+    headings = re.findall(r"^#+ (.+)$", pages.without_code(page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_inside_the_repository_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
-        if not target.startswith(("http://", "https://", "mailto:")):
-            assert (page.parent / target).exists(), target
+    for file, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", pages.without_code(page.read_text("utf-8"))):
+        if not file.startswith(("http://", "https://", "mailto:")):
+            target = page.parent / file if file else page
+            assert target.exists(), file
+            assert not anchor or anchor in anchors_of(target), f"{file}#{anchor}"
 
 
-@pytest.mark.parametrize("page", [*pages.DOCS.glob("*.md"), ROOT / "CHANGELOG.md"], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_files_that_the_pages_name_exist(page):
     for name in re.findall(r"`((?:idp|tests|streamlit_bridge|bench|docs)/[\w./-]+)`", page.read_text("utf-8")):
         assert (ROOT / name).exists(), name
