@@ -115,6 +115,20 @@ def test_the_details_of_events_are_documented():
     assert found > 10
 
 
+def test_the_reasons_of_events_are_documented():
+    """Those that are named where an event is recorded, or handed to a `_refuse` that records it."""
+    page = pages.read("audit.md")
+    found = set()
+    for path in (*(ROOT / "idp" / "accounts").rglob("*.py"), *(ROOT / "idp" / "oidc").rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(call, ast.Call):
+                handed = call.args if ast.unparse(call.func) in ("_refuse", "_note_refusal") else []
+                given = [*handed, *(keyword.value for keyword in call.keywords if keyword.arg == "reason")]
+                found |= {each.value for each in given if isinstance(each, ast.Constant) and each.value}
+    assert len(found) > 10
+    assert [reason for reason in sorted(found) if f"`{reason}`" not in page] == []
+
+
 # -- Errors -----------------------------------------------------------------------------------
 
 
