@@ -4,6 +4,7 @@ import ast
 import importlib
 import pkgutil
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,18 @@ def test_the_connections_that_a_database_server_needs_are_told():
         hosts, processes, connections = row[4:7]
         if connections != "SQLite":
             assert int(connections.replace(",", "")) == int(processes) * web + int(hosts) * work
+
+
+# -- Rooms ----------------------------------------------------------------------------------
+
+
+def test_every_room_is_documented_on_its_layer_and_no_other():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = [each["layers"] for each in contracts if each["name"] == "A request walks downhill"]
+    there = {(str(number), room) for number, row in enumerate(layers, 1) for room in row.split(" | ")}
+    rows = tables(section(pages.read("architecture.md"), "## Rooms and layers"))[1:]
+    told = {(row[0], re.sub(r"/$|\.py$", "", room).replace("/", ".")) for row in rows for room in row[1].split(", ")}
+    assert told == there
 
 
 # -- Routes and tables ----------------------------------------------------------------------
