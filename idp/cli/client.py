@@ -107,7 +107,11 @@ Examples:
 @metadata_options()
 @click.option("--public", is_flag=True, help="It can keep no secret any more.")
 @click.option(
-    "--clear", "cleared", multiple=True, metavar="MEMBER", help="Back to the default, such as logo_uri; may be repeated."
+    "--clear",
+    "cleared",
+    multiple=True,
+    metavar="MEMBER",
+    help="Back to the default, such as logo_uri; may be repeated.",
 )
 @_metadata_option
 @output.json_option

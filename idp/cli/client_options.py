@@ -49,8 +49,16 @@ _SECONDS = "SECONDS"
 
 GROUPS: Mapping[str, Sequence[Choice]] = {
     "Signing in": (
-        Choice("--redirect-uri", "redirect_uris", "Where people return to after sign-in; may be repeated.", LIST, "URI"),
-        Choice("--post-logout-redirect-uri", "post_logout_redirect_uris", "Where people may return to after sign-out; may be repeated.", LIST, "URI"),
+        Choice(
+            "--redirect-uri", "redirect_uris", "Where people return to after sign-in; may be repeated.", LIST, "URI"
+        ),
+        Choice(
+            "--post-logout-redirect-uri",
+            "post_logout_redirect_uris",
+            "Where people may return to after sign-out; may be repeated.",
+            LIST,
+            "URI",
+        ),
         Choice(
             "--application-type",
             "application_type",
@@ -59,12 +67,34 @@ GROUPS: Mapping[str, Sequence[Choice]] = {
         ),
         Choice("--scope", "scope", "A scope that it may ask for; may be repeated.", LIST, "SCOPE"),
         Choice("--grant", "grant_types", "A way to get tokens; may be repeated.", LIST, among=_GRANTS),
-        Choice("--response-type", "response_types", "A response type that it may ask for; may be repeated.", LIST, among=_RESPONSES),
+        Choice(
+            "--response-type",
+            "response_types",
+            "A response type that it may ask for; may be repeated.",
+            LIST,
+            among=_RESPONSES,
+        ),
         Choice("--trusted", "is_trusted", "Of your own house: nobody is asked for consent.", FLAG),
-        Choice("--pkce-required", "is_pkce_required", "Requests without PKCE are refused, as those of public apps always are.", FLAG),
+        Choice(
+            "--pkce-required",
+            "is_pkce_required",
+            "Requests without PKCE are refused, as those of public apps always are.",
+            FLAG,
+        ),
         Choice("--default-max-age", "default_max_age", "Whoever signed in longer ago signs in anew.", NUMBER, _SECONDS),
-        Choice("--require-auth-time", "require_auth_time", "The ID token says when people signed in, as it always does.", FLAG),
-        Choice("--default-acr-value", "default_acr_values", "How people should prove themselves; may be repeated.", LIST, "ACR"),
+        Choice(
+            "--require-auth-time",
+            "require_auth_time",
+            "The ID token says when people signed in, as it always does.",
+            FLAG,
+        ),
+        Choice(
+            "--default-acr-value",
+            "default_acr_values",
+            "How people should prove themselves; may be repeated.",
+            LIST,
+            "ACR",
+        ),
         Choice("--initiate-login-uri", "initiate_login_uri", "Where a sign-in can begin from the account page."),
     ),
     "The app proves who it is": (
@@ -79,35 +109,66 @@ GROUPS: Mapping[str, Sequence[Choice]] = {
         Choice("--jwks-uri", "jwks_uri", "Where its public keys are."),
     ),
     "Its requests": (
-        Choice("--pushed-requests-required", "require_pushed_authorization_requests", "Only pushed requests are taken (PAR).", FLAG),
-        Choice("--signed-requests-required", "require_signed_request_object", "Only signed requests are taken (JAR).", FLAG),
-        Choice("--unsigned-requests-allowed", "may_send_unsigned_request_objects", "Unsigned request objects are taken too.", FLAG),
+        Choice(
+            "--pushed-requests-required",
+            "require_pushed_authorization_requests",
+            "Only pushed requests are taken (PAR).",
+            FLAG,
+        ),
+        Choice(
+            "--signed-requests-required", "require_signed_request_object", "Only signed requests are taken (JAR).", FLAG
+        ),
+        Choice(
+            "--unsigned-requests-allowed",
+            "may_send_unsigned_request_objects",
+            "Unsigned request objects are taken too.",
+            FLAG,
+        ),
         Choice("--request-signing-algorithm", "request_object_signing_alg", "Signs its requests.", metavar="ALG"),
         Choice("--request-uri", "request_uris", "Where request objects may be fetched; may be repeated.", LIST),
     ),
     "Its tokens": (
         Choice("--signing-algorithm", "id_token_signed_response_alg", "Signs its ID tokens.", among=ALGORITHMS),
         Choice("--id-token-encryption", "id_token_encrypted_response_alg", "Encrypts its ID tokens.", metavar="ALG"),
-        Choice("--id-token-encryption-enc", "id_token_encrypted_response_enc", "Encrypts their content.", metavar="ENC"),
+        Choice(
+            "--id-token-encryption-enc", "id_token_encrypted_response_enc", "Encrypts their content.", metavar="ENC"
+        ),
         Choice("--userinfo-signing-algorithm", "userinfo_signed_response_alg", "Signs userinfo.", among=ALGORITHMS),
         Choice("--userinfo-encryption", "userinfo_encrypted_response_alg", "Encrypts userinfo.", metavar="ALG"),
         Choice("--userinfo-encryption-enc", "userinfo_encrypted_response_enc", "Encrypts its content.", metavar="ENC"),
-        Choice("--id-token-claims", "has_id_token_claims", "ID tokens hold the claims, for apps that never call userinfo.", FLAG),
-        Choice("--subject-type", "subject_type", "Pairwise: no other app knows people by the same subject.", among=_SUBJECTS),
+        Choice(
+            "--id-token-claims",
+            "has_id_token_claims",
+            "ID tokens hold the claims, for apps that never call userinfo.",
+            FLAG,
+        ),
+        Choice(
+            "--subject-type",
+            "subject_type",
+            "Pairwise: no other app knows people by the same subject.",
+            among=_SUBJECTS,
+        ),
         Choice("--sector-identifier-uri", "sector_identifier_uri", "Lists the redirect URIs of one sector."),
         Choice("--session-bound", "is_access_token_session_bound", "Access tokens end with the browser session.", FLAG),
         Choice("--access-token-format", "access_token_format", "Opaque, or JWT for APIs.", among=("opaque", "jwt")),
         Choice("--resource", "resources", "An API that it may ask tokens for; may be repeated.", LIST, "URI"),
-        Choice("--protected-resource", "protected_resources", "An API that it is itself; may be repeated.", LIST, "URI"),
+        Choice(
+            "--protected-resource", "protected_resources", "An API that it is itself; may be repeated.", LIST, "URI"
+        ),
         Choice("--dpop-required", "dpop_bound_access_tokens", "Only tokens bound to its key (DPoP).", FLAG),
-        Choice("--access-token-lifetime", "access_token_lifetime", "How long its access tokens are good.", NUMBER, _SECONDS),
+        Choice(
+            "--access-token-lifetime", "access_token_lifetime", "How long its access tokens are good.", NUMBER, _SECONDS
+        ),
         Choice("--id-token-lifetime", "id_token_lifetime", "How long its ID tokens are good.", NUMBER, _SECONDS),
         Choice("--refresh-token-lifetime", "refresh_token_lifetime", "How long one may lie unused.", NUMBER, _SECONDS),
     ),
     "Signing out": (
         Choice("--backchannel-logout-uri", "backchannel_logout_uri", "Where it is told that a session has ended."),
         Choice(
-            "--backchannel-logout-session-required", "backchannel_logout_session_required", "It is told which session.", FLAG
+            "--backchannel-logout-session-required",
+            "backchannel_logout_session_required",
+            "It is told which session.",
+            FLAG,
         ),
         Choice(
             "--frontchannel-logout-uri",
@@ -115,7 +176,10 @@ GROUPS: Mapping[str, Sequence[Choice]] = {
             "What the browser loads in a frame at a session's end.",
         ),
         Choice(
-            "--frontchannel-logout-session-required", "frontchannel_logout_session_required", "It is told which session.", FLAG
+            "--frontchannel-logout-session-required",
+            "frontchannel_logout_session_required",
+            "It is told which session.",
+            FLAG,
         ),
     ),
     "Who may use it": (
@@ -125,10 +189,29 @@ GROUPS: Mapping[str, Sequence[Choice]] = {
             "Who may register there; narrows the setting registration.",
             among=POLICIES,
         ),
-        Choice("--registration-domain", "registration_domains", "Only addresses of this domain may register there; may be repeated.", LIST, "DOMAIN"),
-        Choice("--registration-role", "registration_roles", "A role that it may give to people who register there; may be repeated.", LIST, "ROLE"),
-        Choice("--max-concurrent-users", "max_concurrent_users", "How many people it takes in at once.", NUMBER, "COUNT"),
-        Choice("--single-session", "is_single_session", "Whoever signs in to it in another browser is signed out of it in the first.", FLAG),
+        Choice(
+            "--registration-domain",
+            "registration_domains",
+            "Only addresses of this domain may register there; may be repeated.",
+            LIST,
+            "DOMAIN",
+        ),
+        Choice(
+            "--registration-role",
+            "registration_roles",
+            "A role that it may give to people who register there; may be repeated.",
+            LIST,
+            "ROLE",
+        ),
+        Choice(
+            "--max-concurrent-users", "max_concurrent_users", "How many people it takes in at once.", NUMBER, "COUNT"
+        ),
+        Choice(
+            "--single-session",
+            "is_single_session",
+            "Whoever signs in to it in another browser is signed out of it in the first.",
+            FLAG,
+        ),
     ),
     "What people are shown": (
         Choice("--client-uri", "client_uri", "Its home page."),
