@@ -149,7 +149,7 @@ COUNTRY = Wording("country", "country")
 # -- Accounts that are there, or not -------------------------------------------------
 
 ACCOUNT_NONE = Wording("account_none", "There is no such account.")
-USER_NONE = Wording("user_none", "There is no user {name}.")
+USER_NONE = Wording("user_none", "There is no user {name}: see `idp user list`.")
 USER_EXISTS = Wording(
     "user_exists", "Username already taken: another account has this user name, or one that looks like it."
 )

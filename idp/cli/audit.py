@@ -66,7 +66,7 @@ def _user_id(db: Session, username: str) -> str:
         return ""
     user = users.find_user(db, username)
     if user is None and not re.fullmatch(r"[0-9a-f]{32}", username):
-        raise NotFoundError(f"There is no user {username!r}; of one that is gone, name the id.")
+        raise NotFoundError(f"There is no user {username!r}: see `idp user list`; of one that is gone, name the id.")
     return username if user is None else user.id
 
 

@@ -52,7 +52,10 @@ def command(file: Path, form: str, force: bool) -> None:
         ):
             count = (_write_document if form == "json" else _write_lines)(db, stream.write, advance)
     record_done(settings, Event.ACCOUNTS_EXPORTED, "the export is complete", count=count)
-    output.note(f"Exported {count:,} accounts" + ("." if is_stdout else f" to {click.format_filename(file)}."))
+    output.note(
+        f"Exported {count:,} account{'' if count == 1 else 's'}"
+        + ("." if is_stdout else f" to {click.format_filename(file)}.")
+    )
 
 
 @contextlib.contextmanager

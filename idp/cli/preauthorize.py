@@ -79,7 +79,8 @@ def command(
                     else preauthorization.preauthorize(db, OPERATOR, email, **how)
                 )
                 told.append(listed.as_dict())
-            _warn(settings, invite)
+            if told:
+                _warn(settings, invite)
     if as_json:
         output.data(told)
     else:

@@ -73,7 +73,7 @@ def get_client(db: Session, client_id: str) -> ClientMetadata:
     """
     client = load_client(db, client_id)
     if client is None:
-        raise NotFoundError(f"There is no client {client_id!r}.")
+        raise NotFoundError(f"There is no client {client_id!r}: see `idp client list`.")
     return client
 
 

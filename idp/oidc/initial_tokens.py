@@ -63,7 +63,7 @@ def remove_token(db: Session, visitor: Visitor, token_id: str) -> None:
     """
     gone = db.execute(delete(InitialAccessToken).where(InitialAccessToken.id == token_id))
     if not gone.rowcount:  # type: ignore[attr-defined]
-        raise NotFoundError(f"There is no initial access token {token_id!r}.")
+        raise NotFoundError(f"There is no initial access token {token_id!r}: see `idp client token list`.")
     audit.record(db, Event.INITIAL_TOKEN_REMOVED, visitor, token_id=token_id)
 
 

@@ -285,7 +285,7 @@ def test_what_is_done_is_told_where_the_audit_cannot_be(
     raw.close()
     told = succeed("export", str(file.with_name("accounts.json"))).stderr
     assert "The audit could not be written; the export is complete." in told
-    assert "Exported 1 accounts" in told
+    assert "Exported 1 account to" in told
     assert "the backup is complete" in succeed("backup", str(file), "--with-secret-key").stderr
     elsewhere()
     told = succeed("restore", str(file), "--with-secret-key").stderr

@@ -210,7 +210,7 @@ def test_remove_and_rotate(instance: Path, succeed: Run, run: Run, database: Ses
     for action in ("remove", "show", "rotate-secret"):
         result = run("client", action, "wiki")
         assert result.exit_code == 1
-        assert "There is no client 'wiki'." in result.stderr
+        assert "There is no client 'wiki': see `idp client list`." in result.stderr
 
 
 def test_keys_come_from_a_file(instance: Path, succeed: Run, tmp_path: Path, database: Session) -> None:

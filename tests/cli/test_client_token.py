@@ -64,4 +64,4 @@ def test_remove(instance: Path, succeed: Run, run: Run, database: Session) -> No
     assert initial_tokens.find_token(database, shown["token"]) is None
     again = run("client", "token", "remove", shown["id"])
     assert again.exit_code == 1
-    assert "There is no initial access token" in again.stderr
+    assert "see `idp client token list`" in again.stderr

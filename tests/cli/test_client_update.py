@@ -190,7 +190,7 @@ def test_an_app_needs_a_name(instance: Path, run: Run) -> None:
 def test_no_such_app(instance: Path, run: Run) -> None:
     result = run("client", "update", "nobody", "--trusted")
     assert result.exit_code == 1
-    assert "There is no client 'nobody'." in result.stderr
+    assert "There is no client 'nobody': see `idp client list`." in result.stderr
 
 
 def test_a_sector_is_asked(wiki: Result, succeed: Run, run: Run, show: Show) -> None:

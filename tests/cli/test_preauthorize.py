@@ -98,7 +98,7 @@ def test_only_for_one_app(open_instance: Path, succeed: Run, run: Run) -> None:
     assert _listed(succeed)[0]["client_id"] == "wiki"
     unknown = run("preauthorize", "zoe@example.org", "--client", "nobody")
     assert unknown.exit_code == 1
-    assert "There is no client 'nobody'." in unknown.stderr
+    assert "There is no client 'nobody': see `idp client list`." in unknown.stderr
 
 
 def test_withdraw(open_instance: Path, succeed: Run, run: Run) -> None:
@@ -127,6 +127,12 @@ def test_who_has_an_account_is_pointed_out_and_neither_listed_nor_mailed(
     assert "ada@example.org has an account already" in succeed("preauthorize", "ada@example.org", *how).stderr
     assert "No address is listed" in succeed("preauthorize", "--list").stderr
     assert json.loads(succeed("mail", "list", "--json").stdout) == []
+
+
+def test_that_registration_is_closed_is_of_no_matter_where_nobody_was_listed(
+    instance: Path, ada: str, succeed: Run
+) -> None:
+    assert "Registration is closed" not in succeed("preauthorize", "ada@example.org").stderr
 
 
 @pytest.mark.parametrize(("how", "told"), [((), "they cannot register"), (("--invite",), "the links lead nowhere")])

@@ -144,7 +144,7 @@ def test_show_by_name_address_or_id(ada: str, succeed: Run, database: Session, b
 def test_an_unknown_user(instance: Path, run: Run, action: str) -> None:
     result = run("user", action, "nobody")
     assert result.exit_code == 1
-    assert "There is no user 'nobody'." in result.stderr
+    assert "There is no user 'nobody': see `idp user list`." in result.stderr
 
 
 def test_show_names_the_apps_that_a_session_reached(ada: str, succeed: Run, database: Session) -> None:
