@@ -67,9 +67,10 @@ def add(
     as_json: bool,
     **said: Any,
 ) -> None:
-    """Register an app, and print its id and secret: the secret is shown this once.
+    """Register an app, and print its id and secret.
 
-    Every redirect URI is compared to the letter; https, or http on this machine itself.
+    The secret is shown this once. Every redirect URI is compared to the letter; https, or http on this machine itself.
+    Where you do not say otherwise, the app signs people in, and may ask for openid, profile, email and roles.
     """
     document = _document(metadata_path, said, public=public)
     if name is not None:
@@ -185,7 +186,7 @@ def show(client_id: str, as_json: bool) -> None:
 @command.command()
 @click.argument("client_id")
 def remove(client_id: str) -> None:
-    """Remove an app: its tokens and what people allowed it go at once."""
+    """Remove an app, with its tokens and what people allowed it."""
     with open_ready() as (_settings, db):
         name = client_store.get_client(db, client_id).client_name
         client_store.remove_client(db, OPERATOR, client_id)
@@ -196,7 +197,10 @@ def remove(client_id: str) -> None:
 @click.argument("client_id")
 @output.json_option
 def rotate_secret(client_id: str, as_json: bool) -> None:
-    """Give an app a new secret and print it this once; the old one is worthless at once."""
+    """Give an app a new secret, and print it.
+
+    It is shown this once. The old one is worthless at once.
+    """
     with open_ready() as (settings, db):
         secret = client_store.rotate_secret(db, settings, OPERATOR, client_id)
     output.note("Keep the secret: it is shown this once.")

@@ -160,7 +160,13 @@ GROUPS: Mapping[str, Sequence[Choice]] = {
             "--access-token-lifetime", "access_token_lifetime", "How long its access tokens are good.", NUMBER, _SECONDS
         ),
         Choice("--id-token-lifetime", "id_token_lifetime", "How long its ID tokens are good.", NUMBER, _SECONDS),
-        Choice("--refresh-token-lifetime", "refresh_token_lifetime", "How long one may lie unused.", NUMBER, _SECONDS),
+        Choice(
+            "--refresh-token-lifetime",
+            "refresh_token_lifetime",
+            "How long a refresh token may lie unused.",
+            NUMBER,
+            _SECONDS,
+        ),
     ),
     "Signing out": (
         Choice("--backchannel-logout-uri", "backchannel_logout_uri", "Where it is told that a session has ended."),
@@ -250,7 +256,7 @@ class GroupedCommand(click.Command):
         """Write each group under a heading of its own."""
         groups: dict[str, list[tuple[str, str]]] = {"Options": []}
         for parameter in self.get_params(context):
-            if record := parameter.get_help_record(context):
+            if isinstance(parameter, click.Option) and (record := parameter.get_help_record(context)):
                 groups.setdefault(getattr(parameter, "group", "") or "Options", []).append(record)
         for heading, records in sorted(groups.items(), key=lambda group: group[0] == "Options"):
             with formatter.section(heading):

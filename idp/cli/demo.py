@@ -79,7 +79,7 @@ def _check_roles(_context: click.Context, _option: click.Parameter, roles: Seque
     multiple=True,
     metavar="ROLE",
     callback=_check_roles,
-    help="One user more, who has it; may be repeated.",
+    help="One user more, who has this role; may be repeated.",
 )
 @click.option("--port", type=PORT, default=8000, show_default=True, help="The provider's port.")
 @click.option("--app-port", type=PORT, default=8501, show_default=True, help="The app's port.")

@@ -35,7 +35,7 @@ def command() -> None:
 @command.command("list")
 @output.json_option
 def list_all(as_json: bool) -> None:
-    """List the signing keys: next, active and retired, and what happens to each next."""
+    """List the signing keys, and what happens to each next."""
     with open_ready() as (settings, db):
         found: list[dict[str, Any]] = [
             {
@@ -68,11 +68,11 @@ def list_all(as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask whether --now is meant.")
 @output.json_option
 def rotate(is_now: bool, new_secret_key: bool, yes: bool, as_json: bool) -> None:
-    """Exchange the signing keys; nobody is signed out, and no sign-in fails.
+    """Exchange the signing keys.
 
-    The next keys are published at once. They sign when they have been published for IDP_KEY_PUBLISH_LEAD seconds: the
-    worker sees to that, or this command, run again. The worker also begins by itself, every IDP_KEY_ROTATION_INTERVAL
-    seconds.
+    Nobody is signed out, and no sign-in fails. The next keys are published at once. They sign when they have been
+    published for IDP_KEY_PUBLISH_LEAD seconds: the worker sees to that, or this command, run again. The worker also
+    begins by itself, every IDP_KEY_ROTATION_INTERVAL seconds.
 
     With --now there is no such courtesy: old keys are taken back and what they signed is refused. Where the secret key
     is lost or in the wrong hands, put another one in its place and say --new-secret-key too.

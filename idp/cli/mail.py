@@ -85,7 +85,10 @@ def list_all(state: str | None, limit: int, as_json: bool) -> None:
 @click.argument("mail_id", metavar="ID")
 @output.json_option
 def show(mail_id: str, as_json: bool) -> None:
-    """Show one mail; what it says only where it was written to a file, for want of a mail server."""
+    """Show one mail.
+
+    What it says is shown only where it was written to a file, for want of a mail server.
+    """
     with open_ready() as (settings, db):
         found = db.get(MailMessage, mail_id)
         if found is None:

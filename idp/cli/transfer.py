@@ -51,7 +51,10 @@ def command() -> None:
 def from_streamlit_authenticator(
     file: Path, dry_run: bool, is_update: bool, email_domain: str, verified: bool, as_json: bool
 ) -> int:
-    """Import the users of a configuration FILE of streamlit-authenticator (0.1 to 0.4); - reads stdin."""
+    """Import the users of a configuration FILE.
+
+    It is one of streamlit-authenticator, 0.1 to 0.4; - reads stdin.
+    """
     _check_domain(email_domain)
     report = Report(is_dry_run=dry_run)
     checker = Checker(report, email_domain=email_domain, is_vouched_for=verified)
@@ -64,7 +67,10 @@ def from_streamlit_authenticator(
 @_update
 @output.json_option
 def from_accounts(file: Path, dry_run: bool, is_update: bool, as_json: bool) -> int:
-    """Import a FILE that `idp export` wrote; - reads stdin. Ids stay, so apps know everybody again."""
+    """Import a FILE that `idp export` wrote.
+
+    A hyphen reads stdin. Ids stay, so apps know everybody again.
+    """
     report = Report(is_dry_run=dry_run)
     return _run(file, accounts_file.read, "accounts", Checker(report), report, is_update, as_json)
 

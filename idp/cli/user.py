@@ -87,7 +87,7 @@ def _row(user: dict[str, Any]) -> tuple[Any, ...]:
 @click.argument("username")
 @output.json_option
 def show(username: str, as_json: bool) -> None:
-    """Show one account, where it is signed in, and which apps it reached from there."""
+    """Show one account, where it is signed in, and in which apps."""
     with open_ready() as (settings, db):
         user = users.get_user(db, username)
         shown = _describe(user, roles.roles_of(db, user.id))
@@ -129,9 +129,9 @@ def show(username: str, as_json: bool) -> None:
 @command.command(epilog=f"{WHOM}\n\n\b\nExample:\n  idp user data ada > ada.json")
 @click.argument("username")
 def data(username: str) -> None:
-    """Print all that is kept about a person, as JSON: the file that they can download at their account page.
+    """Print all that is kept about a person, as JSON.
 
-    No password, no token, nor its digest is in it.
+    It is the file that they can download at their account page. No password, no token, nor its digest is in it.
     """
     with open_ready() as (_settings, db):
         whole = data_export.export_account(db, users.get_user(db, username).id)
@@ -141,7 +141,7 @@ def data(username: str) -> None:
 @command.command(epilog=WHOM)
 @click.argument("username")
 def disable(username: str) -> None:
-    """Disable an account: its sessions and all that hangs on them end at once."""
+    """Disable an account; all its sessions and tokens end at once."""
     with open_ready() as (_settings, db):
         user = users.get_user(db, username)
         changed = users.disable_user(db, OPERATOR, user.id)
@@ -161,10 +161,10 @@ def enable(username: str) -> None:
 @command.command("sign-out", epilog=WHOM)
 @click.argument("username")
 def sign_out(username: str) -> None:
-    """End all sessions of an account; every app that they reached is told. Its owner may sign in again.
+    """End all sessions of an account; its owner may sign in again.
 
-    Apps that may act while the person is away (offline_access) go on; to end these too, disable the account or set a
-    new password.
+    Every app that the sessions reached is told. Apps that may act while the person is away (offline_access) go on; to
+    end these too, disable the account or set a new password.
     """
     with open_ready() as (_settings, db):
         user = users.get_user(db, username)
@@ -180,7 +180,10 @@ def sign_out(username: str) -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin instead of asking for it.")
 @click.option("--temporary", is_flag=True, help="Its owner must change it at the next sign-in.")
 def set_password(username: str, password_stdin: bool, temporary: bool) -> None:
-    """Set a new password: all sessions of the account end at once."""
+    """Set a new password; all sessions of the account end at once.
+
+    A mail tells its owner.
+    """
     with open_ready() as (_settings, db):
         user = users.get_user(db, username)
     password = secret_input.read_new_password(password_stdin)
@@ -198,7 +201,7 @@ def set_password(username: str, password_stdin: bool, temporary: bool) -> None:
 def change_roles(username: str, given: Sequence[str], taken: Sequence[str], as_json: bool) -> None:
     """Print an account's roles, after giving and taking some."""
     if both := sorted(set(given) & set(taken)):
-        raise click.UsageError(f"To give and to take {', '.join(both)} at once is no answer.")
+        raise click.UsageError(f"{', '.join(both)}: give it or take it, not both at once.")
     with open_ready() as (_settings, db):
         user = users.get_user(db, username)
         before = set(roles.roles_of(db, user.id))
@@ -224,9 +227,10 @@ def change_roles(username: str, given: Sequence[str], taken: Sequence[str], as_j
 @click.argument("username")
 @click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
 def delete(username: str, yes: bool) -> None:
-    """Delete an account at once, with all that belongs to it; every app that its sessions reached is told.
+    """Delete an account at once, with all that belongs to it.
 
-    Only a backup brings it back. Somebody who is to come back later is better disabled. The audit keeps its rows.
+    Every app that its sessions reached is told. Only a backup brings the account back: disable somebody who is to
+    come back later. The audit keeps its rows.
     """
     with open_ready() as (_settings, db):
         user = users.get_user(db, username)

@@ -105,6 +105,18 @@ def test_whatever_lists_speaks_json(words: str) -> None:
         assert "--json" in {option for parameter in _command(words).params for option in parameter.opts}
 
 
+@pytest.mark.parametrize("words", ["", "user", "import", "client", "client token", "mail", "keys"])
+def test_a_list_of_commands_says_whole_sentences(run: Run, words: str) -> None:
+    """In a terminal of 80 columns, where what is longer would be cut."""
+    assert "..." not in run(*words.split(), "--help").stdout.partition("Commands:")[2].partition("Examples:")[0]
+
+
+def test_options_in_groups_are_options_only(run: Run) -> None:
+    told = run("client", "update", "--help").stdout
+    assert "\n  --name" in told
+    assert "\n  CLIENT_ID" not in told
+
+
 def test_help_names_every_noun_and_the_exit_codes(run: Run) -> None:
     shown = run("--help").stdout
     assert all(f"  {noun}" in shown for noun in NOUNS)
