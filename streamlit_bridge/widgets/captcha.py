@@ -1,7 +1,8 @@
 """A captcha inside a form: drawn and checked on the server, with a spoken form for people who cannot see it.
 
 Whether an answer is right is decided in the button's callback, before the script draws the form again, so a wrong
-answer meets a new picture in the same moment. A right answer holds until the form has reached the provider once.
+answer meets a new picture in the same moment. A right answer holds until the form goes to the provider, and then
+the next picture is there at once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from captcha.audio import AudioCaptcha
 from captcha.image import ImageCaptcha
 
 from streamlit_bridge import texts
+from streamlit_bridge.errors import BridgeError
 from streamlit_bridge.widgets.account_form import AccountForm
 
 # Without characters that look or sound alike.
@@ -36,74 +38,85 @@ class Challenge:
     is_solved: bool = False
 
 
-def draw_captcha(form: AccountForm) -> None:
-    """Draw the picture, or the sound that was asked for, and the input; belongs inside the form.
+class Captcha:
+    """The captcha of one form, in one run of the script."""
 
-    Parameters:
-        form: the widget's settings.
-    """
-    challenge = _recall_challenge(form.key)
-    if challenge.is_solved:
-        st.caption(f":material/check: {texts.CAPTCHA_SOLVED}")
-        return
-    picture = base64.b64encode(challenge.picture).decode()
-    st.html(
-        f'<img alt="{escape(texts.CAPTCHA_ALT)}" src="data:image/png;base64,{picture}" width="240" height="80"'
-        ' style="display:block;max-width:100%;height:auto;border-radius:0.5rem">'
-    )
-    if challenge.is_heard:
-        st.audio(_speak(challenge.answer), format="audio/wav")
-    st.text_input(
-        form.labels["Captcha"], key=_name_input(form.key), autocomplete="off", max_chars=20, help=texts.CAPTCHA_HINT
-    )
+    def __init__(self, form: AccountForm) -> None:
+        self._form = form
 
+    def submit(self, label: str) -> bool:
+        """Draw the captcha, the form's main button and the one for listening; belongs inside the form, at its end.
 
-def submit_with_captcha(form: AccountForm, label: str) -> bool:
-    """Draw the form's main button and the one for listening; belongs inside the form, after the inputs.
+        Parameters:
+            label: the key of the main button's label.
 
-    Parameters:
-        form: the widget's settings.
-        label: the key of the main button's label.
-
-    Returns:
-        True when the main button was pressed.
-    """
-    # The main button comes first: it is the one that the Enter key presses.
-    with st.container(horizontal=True):
-        is_pressed = st.form_submit_button(
-            form.labels[label], key=f"{form.key} submit", type="primary", on_click=_judge, args=(form.key,)
-        )
-        if not _recall_challenge(form.key).is_solved:
-            st.form_submit_button(
-                texts.CAPTCHA_LISTEN,
-                key=f"{form.key} listen",
-                type="tertiary",
-                icon=":material/volume_up:",
-                on_click=_let_hear,
-                args=(form.key,),
+        Returns:
+            True when the main button was pressed.
+        """
+        key = self._form.key
+        self._challenge_place = st.empty()
+        # The main button comes first: it is the one that the Enter key presses.
+        with st.container(horizontal=True):
+            is_pressed = st.form_submit_button(
+                self._form.labels[label], key=f"{key} submit", type="primary", on_click=_judge, args=(key,)
             )
-    return is_pressed
+            self._listen_place = st.empty()
+        self._draw()
+        return is_pressed
 
+    def claim(self, error_class: type[BridgeError]) -> None:
+        """Use a right answer up, and ask for another at once: whatever comes of the form, the next try needs one.
 
-def is_captcha_solved(form: AccountForm) -> bool:
-    """Tell whether the answer that came with the form was right."""
-    return _recall_challenge(form.key).is_solved
+        Parameters:
+            error_class: the class of the widget's errors.
 
+        Raises:
+            BridgeError: of the given class; the answer that came with the form was wrong.
+        """
+        if not _recall_challenge(self._form.key).is_solved:
+            raise error_class(texts.CAPTCHA_WRONG)
+        _challenges().pop(self._form.key)
+        self._draw()
 
-def use_captcha_up(form: AccountForm) -> None:
-    """Ask for a new answer next time: this one has served."""
-    _challenges().pop(form.key, None)
+    def _draw(self) -> None:
+        key, challenge = self._form.key, _recall_challenge(self._form.key)
+        if challenge.is_solved:
+            self._challenge_place.caption(f":material/check: {texts.CAPTCHA_SOLVED}")
+            return
+        picture = base64.b64encode(challenge.picture).decode()
+        with self._challenge_place.container():
+            st.html(
+                f'<img alt="{escape(texts.CAPTCHA_ALT)}" src="data:image/png;base64,{picture}" width="240" height="80"'
+                ' style="display:block;max-width:100%;height:auto;border-radius:0.5rem">'
+            )
+            if challenge.is_heard:
+                st.audio(_speak(challenge.answer), format="audio/wav")
+            st.text_input(
+                self._form.labels["Captcha"],
+                key=_name_input(key),
+                autocomplete="off",
+                max_chars=20,
+                help=texts.CAPTCHA_HINT,
+            )
+        self._listen_place.form_submit_button(
+            texts.CAPTCHA_LISTEN,
+            key=f"{key} listen",
+            type="tertiary",
+            icon=":material/volume_up:",
+            on_click=_let_hear,
+            args=(key,),
+        )
 
 
 def _judge(key: str) -> None:
     challenge = _recall_challenge(key)
-    typed = str(st.session_state.get(_name_input(key), "")).strip().upper()
     if challenge.is_solved:
         return
+    typed = str(st.session_state.get(_name_input(key), "")).strip().upper()
     if secrets.compare_digest(typed.encode(), challenge.answer.encode()):
         challenge.is_solved = True
-        return
-    _challenges()[key] = _make_challenge()
+    else:
+        _challenges()[key] = _make_challenge()
     st.session_state[_name_input(key)] = ""
 
 

@@ -13,7 +13,7 @@ from streamlit_bridge.hosted_pages import HostedPage
 from streamlit_bridge.refusals import refusals_raised_as
 from streamlit_bridge.results import ForgotPasswordResult
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
-from streamlit_bridge.widgets.captcha import draw_captcha, is_captcha_solved, submit_with_captcha, use_captcha_up
+from streamlit_bridge.widgets.captcha import Captcha
 from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, recall_step, show_code_step
 
 IDLE: Final = ForgotPasswordResult(None, None, None)
@@ -50,18 +50,16 @@ def show_forgot_password(
         result = _recover(form, scope, {**step.values, **code})
         place.empty()
         return result
+    captcha = Captcha(form) if has_captcha else None
     with form.draw(place):
         username = form.input("Username", autocomplete="username").strip()
-        if has_captcha:
-            draw_captcha(form)
-        is_sent = submit_with_captcha(form, "Submit") if has_captcha else form.submit("Submit")
+        is_sent = captcha.submit("Submit") if captcha else form.submit("Submit")
     if not is_sent:
         return IDLE
     if not username:
         raise ForgotError(texts.USERNAME_MISSING)
-    if has_captcha and not is_captcha_solved(form):
-        raise ForgotError(texts.CAPTCHA_WRONG)
-    use_captcha_up(form)
+    if captcha:
+        captcha.claim(ForgotError)
     values = {"username": username}
     if has_code:
         ask_for_code(form, scope, {"purpose": "password", **values}, values, ForgotError)

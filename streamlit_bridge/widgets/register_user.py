@@ -19,7 +19,7 @@ from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.refusals import refusals_raised_as
 from streamlit_bridge.results import RegisterResult
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
-from streamlit_bridge.widgets.captcha import draw_captcha, is_captcha_solved, submit_with_captcha, use_captcha_up
+from streamlit_bridge.widgets.captcha import Captcha
 from streamlit_bridge.widgets.forbidden import escape_markdown
 from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, recall_step, show_code_step
 
@@ -81,7 +81,6 @@ def show_register_user(form: AccountForm, rules: RegistrationRules) -> RegisterR
     if values is None:
         return IDLE
     if rules.has_code:
-        use_captcha_up(form)
         ask_for_code(form, scope, {"purpose": "registration", "email": values["email"]}, values, RegisterError)
     return _register(form, rules, scope, values)
 
@@ -94,6 +93,7 @@ def mention_password_hint() -> None:
 
 def _draw_form(form: AccountForm, place: DeltaGenerator, rules: RegistrationRules) -> dict[str, object] | None:
     """Draw the form; return what to send once it was filled in properly."""
+    captcha = Captcha(form) if rules.has_captcha else None
     with form.draw(place):
         left, right = st.columns(2)
         with left:
@@ -109,14 +109,12 @@ def _draw_form(form: AccountForm, place: DeltaGenerator, rules: RegistrationRule
             password = form.input("Password", autocomplete="new-password", is_secret=True)
         with right:
             repeated = form.input("Repeat password", autocomplete="new-password", is_secret=True)
-        if rules.has_captcha:
-            draw_captcha(form)
-        is_sent = submit_with_captcha(form, "Register") if rules.has_captcha else form.submit("Register")
+        is_sent = captcha.submit("Register") if captcha else form.submit("Register")
     if not is_sent:
         return None
     _check(email, username, password, repeated, rules)
-    if rules.has_captcha and not is_captcha_solved(form):
-        raise RegisterError(texts.CAPTCHA_WRONG)
+    if captcha:
+        captcha.claim(RegisterError)
     values: dict[str, object] = {"email": email, "username": username, "password": password}
     values |= {name: text for name, text in (("given_name", given_name), ("family_name", family_name)) if text}
     values["preauthorized"] = rules.is_preauthorized_only
@@ -143,9 +141,6 @@ def _check(email: str, username: str, password: str, repeated: str, rules: Regis
 
 
 def _register(form: AccountForm, rules: RegistrationRules, scope: str, values: Mapping[str, object]) -> RegisterResult:
-    if rules.has_captcha:
-        use_captcha_up(form)
-
     def error(sentence: str) -> RegisterError:
         # The older generation knows this text with another spelling.
         is_respelled = form.is_classic and sentence == texts.NOT_PREAUTHORIZED
