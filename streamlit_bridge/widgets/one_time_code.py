@@ -29,12 +29,13 @@ class PendingStep:
     """What waits for its code: it lives in this browser session only, and no longer than the step itself.
 
     Once a code was found right, the call that does the work is always the same, under the same key: where its answer
-    was lost, the repetition finds it.
+    was lost, the repetition finds it. Whoever goes back to the form finds in its inputs what they ``typed``.
     """
 
     code_id: str
     scope: str
     values: Mapping[str, object]
+    typed: Mapping[str, str]
     started_at: float
     right_code: str | None = None
     idempotency_key: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -63,7 +64,7 @@ def ask_for_code(
         code_id = call_as_app(scope, "/codes", request).document.get("id")
         if not isinstance(code_id, str):
             raise ProviderUnavailable("a code without an identifier")
-    _steps()[form.key] = PendingStep(code_id, scope, values, monotonic())
+    _steps()[form.key] = PendingStep(code_id, scope, values, _read_inputs(form), monotonic())
     try:
         # A run of the whole app would close the dialog that the form may be in.
         st.rerun(scope="fragment")
@@ -105,7 +106,7 @@ def show_code_step(
         with st.container(horizontal=True):
             is_sent = st.form_submit_button(labels["Submit"], key=f"{form.key} check", type="primary")
             st.form_submit_button(
-                texts.CODE_CANCEL, key=f"{form.key} cancel", type="tertiary", on_click=_forget_step, args=(form,)
+                texts.CODE_CANCEL, key=f"{form.key} cancel", type="tertiary", on_click=_leave_step, args=(form,)
             )
     if not is_sent:
         return None
@@ -135,7 +136,7 @@ def last_step(form: AccountForm) -> Iterator[str]:
         yield uuid.uuid4().hex if step is None else step.idempotency_key
     except BridgeError as error:
         if not _is_for_now(error.__cause__):
-            _forget_step(form)
+            _leave_step(form)
         raise
     _forget_step(form)
 
@@ -152,12 +153,24 @@ def _check_code(form: AccountForm, step: PendingStep, code: str, error_class: ty
             call_as_app(step.scope, f"/codes/{step.code_id}", {"code": code}, is_mailed=False)
         except CallRefused as refusal:
             if refusal.code in {"not_found", "expired"}:
-                _forget_step(form)
+                _leave_step(form)
                 raise error_class(texts.CODE_WRONG) from refusal
             raise
         except AnswerLost as trouble:
             # A look at a code changes nothing.
             raise ProviderUnavailable(str(trouble), trouble.retry_after) from trouble
+
+
+def _read_inputs(form: AccountForm) -> dict[str, str]:
+    keys = (f"{form.key} {label}" for label in form.labels)
+    return {key: st.session_state[key] for key in keys if key in st.session_state}
+
+
+def _leave_step(form: AccountForm) -> None:
+    step = _steps().get(form.key)
+    if step is not None:
+        st.session_state.update(step.typed)
+    _forget_step(form)
 
 
 def _forget_step(form: AccountForm) -> None:

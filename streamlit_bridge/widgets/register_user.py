@@ -74,7 +74,12 @@ def show_register_user(form: AccountForm, rules: RegistrationRules) -> RegisterR
         code = show_code_step(form, place, step, RegisterError)
         if code is None:
             return IDLE
-        result = _register(form, rules, scope, {**step.values, **code})
+        try:
+            result = _register(form, rules, scope, {**step.values, **code})
+        except RegisterError:
+            if recall_step(form) is None:
+                _draw_form(form, place, rules)
+            raise
         place.empty()
         return result
     values = _draw_form(form, place, rules)

@@ -204,6 +204,24 @@ def test_code_step_can_be_left(visitor: AppTest) -> None:
     assert not errors(visitor)
 
 
+@pytest.mark.parametrize("is_cancelled", [True, False], ids=["by choice", "after a refusal"])
+def test_way_back_from_the_code_finds_what_was_typed(
+    open_app: OpenApp, provider: FakeProvider, is_cancelled: bool
+) -> None:
+    app = open_app(JOIN_WITH_CODE).run()
+    typed = {"First_name": "Grace", "Email": "grace@example.org", "Password": "short", "Repeat_password": "short"}
+    fill(app, "join", "submit", **typed)
+    if is_cancelled:
+        fill(app, "join", "cancel")
+    else:
+        fill(app, "join", "check", digits=provider.account_api.mails[-1].code)
+        assert "Use at least" in errors(app)[0]
+    assert {name: app.text_input(key=f"join {name.replace('_', ' ')}").value for name in typed} == typed
+    fill(app, "join", "submit", Password=FRESH, Repeat_password=FRESH)
+    fill(app, "join", "check", digits=provider.account_api.mails[-1].code)
+    assert app.session_state["result"] == ("grace@example.org", "grace@example.org", "Grace")
+
+
 @pytest.mark.parametrize(("status", "code"), [(404, "not_found"), (410, "expired")])
 def test_spent_code_leads_back(visitor: AppTest, provider: FakeProvider, status: int, code: str) -> None:
     fill(visitor, "Forgot password", "submit", Username="ada", captcha=solve(visitor, "Forgot password"))
