@@ -89,9 +89,9 @@ def add_streamlit(
         shown |= {"client_secret": auth["client_secret"], "auth": auth}
     if others:
         output.note(
-            "Browsers tell apps apart by their host names, and not by ports: "
+            "Browsers tell apps apart by their host names, not by ports, nor an app from those below its path: "
             f"this app and {', '.join(others)} sign each other out. "
-            "Reach one of them by another name (127.0.0.1 for localhost), and register it with that."
+            "Reach one of them by another name (127.0.0.1 for localhost) or path, and register it with that."
         )
     if as_json:
         output.data(shown)
@@ -102,12 +102,19 @@ def add_streamlit(
 
 
 def _sharing_cookies(db: Session, client: ClientMetadata) -> list[str]:
-    """Return the names of the other Streamlit apps that have their cookies where a new one has its own."""
-    own = urlsplit(client.redirect_uris[0])
-    others = ((each.client_name, urlsplit(uri)) for each in client_store.list_clients(db) for uri in each.redirect_uris)
-    here = (own.hostname, own.path)
-    found = (name for name, uri in others if (uri.hostname, uri.path) == here and uri.netloc != own.netloc)
-    return list(dict.fromkeys(found))
+    """Return the names of the other Streamlit apps that get a new one's cookies, or whose cookies it gets."""
+    own = client.redirect_uris[0]
+    others = ((each.client_name, uri) for each in client_store.list_clients(db) for uri in each.redirect_uris)
+    return list(dict.fromkeys(name for name, uri in others if uri != own and _share_cookies(uri, own)))
+
+
+def _share_cookies(one: str, other: str) -> bool:
+    """Tell whether of two redirect URIs, both Streamlit's, one is where the other is or below it, on whatever port."""
+    apps = [urlsplit(uri) for uri in (one, other)]
+    if not all(app.path.endswith(client_presets.STREAMLIT_CALLBACK) for app in apps):
+        return False
+    above, below = sorted(app.path.removesuffix(client_presets.STREAMLIT_CALLBACK) + "/" for app in apps)
+    return apps[0].hostname == apps[1].hostname and below.startswith(above)
 
 
 def register(

@@ -1,6 +1,10 @@
 """Presets: what a client of a known kind needs, so that nobody has to know it by heart."""
 
+from typing import Final
+
 from idp.oidc.clients import ClientMetadata
+
+STREAMLIT_CALLBACK: Final = "/oauth2callback"
 
 
 def streamlit_client(name: str, url: str, *, may_hand_out_passwords: bool = False) -> ClientMetadata:
@@ -15,7 +19,7 @@ def streamlit_client(name: str, url: str, *, may_hand_out_passwords: bool = Fals
         may_hand_out_passwords: it gets the scope `recovery:password`: it learns which accounts there are, and may
             replace their passwords by one-time ones.
     """
-    callback = url.rstrip("/") + "/oauth2callback"
+    callback = url.rstrip("/") + STREAMLIT_CALLBACK
     return ClientMetadata(
         client_id="",
         client_name=name,

@@ -212,17 +212,25 @@ def test_a_path_and_a_slash_are_fine(instance: Path, succeed: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "is_told"),
+    ("first", "second", "is_told"),
     [
-        ("http://localhost:8502", True),
-        ("http://127.0.0.1:8502", False),
-        ("http://localhost:8502/reports", False),  # Streamlit's cookies are its path's
-        ("http://localhost:8501", False),
+        ("http://localhost:8501", "http://localhost:8502", True),
+        ("http://localhost:8501", "http://127.0.0.1:8502", False),
+        ("http://localhost:8501", "http://localhost:8501", False),
+        ("http://localhost:8501", "http://localhost:8502/reports", True),  # browsers send it the cookies of both
+        ("https://x.example.org/reports", "https://x.example.org", True),
+        ("https://x.example.org/reports", "https://x.example.org/tea", False),
+        ("https://x.example.org/reports", "https://x.example.org/reports-of-old", False),
+        ("https://x.example.org/reports", "https://x.example.org/reports/old", True),
+        ("https://x.example.org", "https://y.example.org", False),
     ],
 )
-def test_apps_that_would_sign_each_other_out_are_named(instance: Path, succeed: Run, url: str, is_told: bool) -> None:
-    succeed("client", "add-streamlit", "Tea House", "--url", "http://localhost:8501")
-    succeed("client", "add", "Wiki", "--redirect-uri", "http://localhost:9000/callback")
-    told = succeed("client", "add-streamlit", "Reports", "--url", url).stderr
+def test_apps_that_would_sign_each_other_out_are_named(
+    instance: Path, succeed: Run, first: str, second: str, is_told: bool
+) -> None:
+    succeed("client", "add-streamlit", "Tea House", "--url", first)
+    for uri in ("http://localhost:9000/callback", "https://x.example.org/callback"):
+        succeed("client", "add", "Wiki", "--redirect-uri", uri)
+    told = succeed("client", "add-streamlit", "Reports", "--url", second).stderr
     assert ("this app and Tea House sign each other out" in told) == is_told
     assert "Wiki" not in told
