@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn, TypedDict, cast
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
-from streamlit.runtime.scriptrunner import StopException
+from streamlit.runtime.scriptrunner import StopException, get_script_run_ctx
 
 from streamlit_bridge import texts
 from streamlit_bridge.api import fetch_document
@@ -128,6 +128,18 @@ def end_run() -> NoReturn:
     """
     st.stop()
     raise StopException(texts.RUN_ENDED)
+
+
+def is_known_with_any_role(roles: Sequence[str]) -> bool:
+    """Tell whether the page, as it was drawn last, is that of a user with one of ``roles``, if any are asked for."""
+    known = st.session_state.get("roles") or ()
+    return bool(st.session_state.get("authentication_status")) and (not roles or not set(roles).isdisjoint(known))
+
+
+def is_fragment_run() -> bool:
+    """Tell whether a fragment runs by itself, while the rest of the page stays as it is."""
+    context = get_script_run_ctx()
+    return context is not None and bool(context.fragment_ids_this_run)
 
 
 def identify_browser() -> str | None:

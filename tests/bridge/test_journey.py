@@ -190,6 +190,22 @@ def test_work_within_a_fragment_that_requires_somebody_counts_as_use(
     assert page.get_by_text("Run ").inner_text() == run
 
 
+@pytest.mark.parametrize("is_over", [True, False], ids=["session", "role"])
+def test_what_ends_within_a_fragment_ends_for_the_whole_page(
+    start_app: StartApp, provider: FakeProvider, page: Any, is_over: bool
+) -> None:
+    page.goto(start_app(APPS / "fragment_alone.py"))
+    page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    page.get_by_text("That makes 0").wait_for()
+    if is_over:
+        provider.live_tokens.clear()
+    else:
+        provider.reply.body["roles"] = ["reader"]
+    page.get_by_role("button", name="One more").click()
+    page.get_by_text(texts.SESSION_ENDED if is_over else texts.FORBIDDEN_TITLE).wait_for()
+    page.get_by_text("The whole payroll").wait_for(state="detached")
+
+
 def test_optional_layer(start_app: StartApp, provider: FakeProvider, page: Any) -> None:
     base = start_app(APPS / "layered.py")
     deep_link = f"{base}/chart?year=1843"
