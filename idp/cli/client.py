@@ -14,6 +14,7 @@ from idp.cli.client_streamlit import add_streamlit
 from idp.cli.instance import load_ready, open_ready
 from idp.oidc import client_document, client_store
 from idp.oidc.client_admission import admit_client
+from idp.oidc.client_presets import STREAMLIT_CALLBACK
 from idp.oidc.clients import DEVICE_CODE_GRANT, IMPLICIT, ClientMetadata
 from idp.settings import Settings
 
@@ -87,6 +88,12 @@ def add(
     with open_ready() as (settings, db):
         client, secret = client_store.register_client(db, settings, OPERATOR, wanted, secret=secret)
     output.note(f"Registered {client.client_name}." + (" Keep the secret: it is shown this once." if secret else ""))
+    callbacks = [uri for uri in client.redirect_uris if uri.endswith(STREAMLIT_CALLBACK)]
+    if callbacks and not (client.has_id_token_claims and {*callbacks} <= {*client.post_logout_redirect_uris}):
+        output.note(
+            "It looks like a Streamlit app. Streamlit reads names, addresses and roles from the ID token alone, and "
+            "returns to its callback after a sign-out too: `idp client add-streamlit` registers it like that."
+        )
     if as_json:
         output.data({**_as_json(client, settings), "client_secret": secret})
     else:

@@ -234,3 +234,19 @@ def test_apps_that_would_sign_each_other_out_are_named(
     told = succeed("client", "add-streamlit", "Reports", "--url", second).stderr
     assert ("this app and Tea House sign each other out" in told) == is_told
     assert "Wiki" not in told
+
+
+@pytest.mark.parametrize(
+    ("options", "is_told"),
+    [
+        ((), True),
+        (("--id-token-claims",), True),
+        (("--id-token-claims", "--post-logout-redirect-uri", "https://x.example.org/oauth2callback"), False),
+    ],
+)
+def test_an_app_that_was_meant_for_this_command_is_told_of_it(
+    instance: Path, succeed: Run, options: tuple[str, ...], is_told: bool
+) -> None:
+    callback = "https://x.example.org/oauth2callback"
+    told = succeed("client", "add", "Tea", "--redirect-uri", callback, *options).stderr
+    assert ("idp client add-streamlit" in told) == is_told
