@@ -5,6 +5,7 @@ Everything the bridge says over the wire is here; what the answers mean to a wid
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import quote_plus
@@ -198,7 +199,7 @@ def fetch_client_token(
             endpoint, data={"grant_type": "client_credentials", "scope": scope}, auth=credentials, timeout=TIMEOUT
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ProviderUnavailable(type(error).__name__) from error
+        raise ProviderUnavailable(_name_trouble(error)) from error
     refusal = str(_read_object(response).get("error")) if response.status_code in {400, 401} else ""
     if refusal in REFUSED_GRANTS:
         raise ScopeMissing(REFUSED_GRANTS[refusal])
@@ -233,12 +234,20 @@ def _send_json(
             may_be_done |= is_change and not isinstance(error, NEVER_SENT)
             if attempts and isinstance(error, httpx.TransportError):
                 continue
-            # The class name only: messages of the transport may repeat the address with its query.
-            raise (AnswerLost if may_be_done else ProviderUnavailable)(type(error).__name__) from error
+            raise (AnswerLost if may_be_done else ProviderUnavailable)(_name_trouble(error)) from error
         may_be_done |= is_change and response.status_code in LOST_STATUSES
         if may_be_done and response.status_code >= 500:
             raise AnswerLost(f"status {response.status_code}", _read_retry_after(response))
         return response
+
+
+def _name_trouble(error: Exception) -> str:
+    """Name the kind of trouble alone: messages of the transport may repeat the address with its query."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError):
+        cause = cause.__cause__
+    kind = type(error).__name__
+    return kind if cause is None else f"{kind}, {cause.reason}"
 
 
 def _describe_trouble(response: httpx.Response) -> ProviderUnavailable:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
+from typing import NoReturn
+
+import httpx
 import pytest
 import streamlit
 from conftest import OpenApp, RecordedAuth, make_user
@@ -165,6 +169,20 @@ def test_sign_in_waits_while_the_provider_is_away(
     app.button(key=button).click().run()
     assert not app.info
     assert recorded.logins == 1
+
+
+def test_an_unknown_authority_is_called_by_its_name(
+    open_app: OpenApp, memory: SharedMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(request: httpx.Request) -> NoReturn:
+        fault = ssl.SSLCertVerificationError(1, "certificate verify failed")
+        fault.reason = "CERTIFICATE_VERIFY_FAILED"
+        raise httpx.ConnectError(f"{request.url}?secret", request=request) from fault
+
+    memory.client = httpx.Client(transport=httpx.MockTransport(refuse))
+    open_app("smallest").run().button[0].click().run()
+    assert "(ConnectError, CERTIFICATE_VERIFY_FAILED)" in caplog.text
+    assert "secret" not in caplog.text.replace("secrets", "")
 
 
 def test_automatic_sign_in_leaves_a_card_while_the_provider_is_away(
