@@ -101,10 +101,11 @@ def _leave_dead(connection: Any, record: Any, _proxy: Any) -> None:
     nothing: whoever has rested is asked.
     """
     rests_since = record.info.get("rests_since")
-    if rests_since is None or (clock.ticks() < rests_since + ASK_AFTER and not _has_news(connection)):
+    if rests_since is None:  # it has just been opened
         return
     try:
-        connection.execute("")
+        if clock.ticks() >= rests_since + ASK_AFTER or _has_news(connection):
+            connection.execute("")
     except connection.Error as fault:  # DB-API's name for all of the driver's
         raise exc.InvalidatePoolError from fault
 

@@ -177,3 +177,11 @@ def test_a_connection_that_was_ended_is_noticed_at_once(settings: Settings, engi
     with engine.connect() as one, engine.connect() as other:
         after = {each.scalar(text("SELECT pg_backend_pid()")) for each in (one, other)}
     assert not before & after
+
+
+def test_a_connection_that_was_closed_at_this_end_is_replaced(engine: Engine) -> None:
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+    driver.close()
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
