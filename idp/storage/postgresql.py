@@ -86,8 +86,11 @@ def _set_limits(connection: Any, _record: Any) -> None:
     # Not by the connection's startup options: those are the operator's, in the URL, and some poolers refuse them.
     asked = ", ".join(f"set_config('{name}', '{limit}', false)" for name, limit in _SERVER_LIMITS.items())
     connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {asked}")
+    served_by = connection.execute(f"SELECT {asked}, pg_backend_pid()").fetchone()[-1]
+    if served_by != connection.info.backend_pid:
+        # A pooler stands between, and may give each transaction another of its connections: on that the driver's name
+        # for a statement is not known, or somebody else's statement has it.
+        connection.prepare_threshold = None
 
 
 def _note_rest(_connection: Any, record: Any) -> None:

@@ -179,6 +179,22 @@ def test_a_connection_that_was_ended_is_noticed_at_once(settings: Settings, engi
     assert not before & after
 
 
+def prepared_after_ten(engine: Engine) -> int:
+    """Ask the same ten times on a connection; returns how many statements the server has prepared for it."""
+    with engine.connect() as connection:
+        for number in range(10):
+            connection.execute(select(User.id).where(User.updated_at == number))
+        return int(connection.scalar(text("SELECT count(*) FROM pg_prepared_statements")) or 0)
+
+
+def test_nothing_is_prepared_behind_a_pooler(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert prepared_after_ten(engine) == 1
+    engine.dispose()
+    # A pooler gives its clients numbers of its own.
+    monkeypatch.setattr(psycopg.ConnectionInfo, "backend_pid", 7)
+    assert prepared_after_ten(engine) == 0
+
+
 def test_a_connection_that_was_closed_at_this_end_is_replaced(engine: Engine) -> None:
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
