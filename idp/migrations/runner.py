@@ -64,6 +64,7 @@ def _lock(connection: Connection) -> None:
     else:
         # Whoever is at it takes as long as it takes. For a table nobody waits long: all requests would queue behind.
         connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a server's own is meant for requests
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WITHIN}s'")
 

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from alembic import command
 from psycopg import sql
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from idp import crypto
@@ -28,7 +28,7 @@ from idp.accounts import registration
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
 from idp.app import create_app
-from idp.cli import backup, backup_file, database_copy, sqlite_work
+from idp.cli import backup, backup_file, database_copy, database_move, sqlite_work
 from idp.cli.init import initialise
 from idp.errors import NotReadyError
 from idp.migrations import runner
@@ -958,6 +958,21 @@ class TestMovingToPostgresql:
         before.check()
         succeed("user", "add", "eve", "--email", "eve@example.org", "--password-stdin", stdin=PASSWORD)
         assert succeed("doctor", "--deep").exit_code == 0
+
+    def test_a_servers_own_time_limit_ends_no_move(
+        self, instance: Path, new_database, succeed: Run, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        succeed("backup", str(file))
+        monkeypatch.setenv("IDP_DATABASE_URL", f"{new_database()}?options=-c%20statement_timeout%3D1h")
+        limits, move = set(), database_move._move
+
+        def moved(source, target, table, advance) -> None:
+            limits.add(target.scalar(text("SHOW statement_timeout")))
+            move(source, target, table, advance)
+
+        monkeypatch.setattr(database_move, "_move", moved)
+        succeed("restore", str(file))
+        assert limits == {"0"}
 
     def test_a_backup_with_an_older_schema(self, instance: Path, new_database, succeed: Run, file: Path) -> None:
         make_older(provider_settings.load(), "0005")

@@ -216,3 +216,20 @@ def test_indexes_may_be_made_beforehand_as_the_documentation_says(tmp_path: Path
         engine.dispose()
     for table, shape in upgraded.items():
         assert set(shape["indexes"]) <= set(made[table]["indexes"]), table
+
+
+@postgresql.needed
+def test_a_servers_own_time_limit_ends_no_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for another upgrade, or an index of a large table, takes longer than any request may."""
+    seen = []
+    known = revisions.revision_of
+
+    def revision_of(connection: sa.Connection) -> str | None:
+        seen.append(connection.scalar(text("SHOW statement_timeout")))
+        return known(connection)
+
+    monkeypatch.setattr(revisions, "revision_of", revision_of)
+    with postgresql.new_database() as url:
+        limited = f"{url}?options=-c%20statement_timeout%3D1h"
+        runner.upgrade(Settings(instance=tmp_path, secret_key="x" * 32, database_url=limited))
+    assert seen == ["0"]
