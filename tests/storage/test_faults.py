@@ -21,6 +21,7 @@ from idp.storage.postgresql import _SERVER_LIMITS, DEAD_AFTER, LOCK_WITHIN
 from idp.web import context
 from tests import postgresql
 from tests.factories import PASSWORD
+from tests.waiting import until
 
 ADMIN_URL = postgresql.SERVER
 
@@ -314,6 +315,13 @@ def test_a_file_behind_a_link_is_opened_once(stage, sqlite_file, settings, make_
 # -- PostgreSQL --------------------------------------------------------------------------------
 
 
+def end_connections(admin, settings):
+    """End all connections to the provider's database, and wait until they have ended: the server says so first."""
+    name = [postgresql.name_of(settings.database_url)]
+    admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", name)
+    until(lambda: not admin.execute("SELECT 1 FROM pg_stat_activity WHERE datname = %s", name).fetchone())
+
+
 class TestOnPostgres:
     """The same on PostgreSQL."""
 
@@ -328,10 +336,7 @@ class TestOnPostgres:
         name = sql.Identifier(urlsplit(settings.database_url).path[1:])
         with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
             admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-                [urlsplit(settings.database_url).path[1:]],
-            )
+            end_connections(admin, settings)
             assert_everything_fails_kindly(party, browser, token, tokens)
             admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
         assert_all_is_well(party, browser, tokens)
@@ -339,10 +344,7 @@ class TestOnPostgres:
     def test_connections_that_were_cut_are_replaced_unnoticed(self, app, stage, settings):
         party, browser, _token, tokens = stage
         with psycopg.connect(ADMIN_URL, autocommit=True) as admin:
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
-                [urlsplit(settings.database_url).path[1:]],
-            )
+            end_connections(admin, settings)
         assert_all_is_well(party, browser, tokens)
 
     def test_a_row_that_nobody_gives_back(self, app, stage, settings, monkeypatch):
