@@ -112,25 +112,27 @@ class Charge:
         _REFUND.run(db, charged=self.bucket, interval=self.interval)
 
 
-def spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:
+def spend(db: Session, settings: Settings, kind: str, subject: str, *, is_kept: bool = True) -> Charge:
     """Charge one attempt to a bucket, and commit that.
 
     Args:
         kind: one of the constants above.
         subject: account, browser or network; only its digest is stored.
+        is_kept: whether it stays whatever follows; else it is committed with what it is for.
 
     Raises:
         Throttled: the bucket is empty; says for how long. Nothing is charged then.
     """
-    (charge,) = spend_all(db, settings, (kind, subject))
+    (charge,) = spend_all(db, settings, (kind, subject), is_kept=is_kept)
     return charge
 
 
-def spend_all(db: Session, settings: Settings, *buckets: tuple[str, str]) -> tuple[Charge, ...]:
+def spend_all(db: Session, settings: Settings, *buckets: tuple[str, str], is_kept: bool = True) -> tuple[Charge, ...]:
     """Charge one attempt to several buckets, one after the other, and commit that at once.
 
     Args:
         buckets: kind and subject of each, as for `spend`.
+        is_kept: as for `spend`.
 
     Raises:
         Throttled: one is empty. What those before it were charged stays: whoever tries many accounts pays for each.
@@ -147,7 +149,8 @@ def spend_all(db: Session, settings: Settings, *buckets: tuple[str, str]) -> tup
             if kind in COUNTED:
                 metrics.add(metrics.throttled(kind))
             raise
-    db.commit()
+    if is_kept:
+        db.commit()
     return tuple(charges)
 
 

@@ -122,8 +122,9 @@ def park(
     Raises:
         Throttled: too many requests from this network.
     """
-    if request_uri is None:  # pushing one was charged, or proved who the app is; and a charge would commit its claim
-        throttle.spend(db, provider.settings, throttle.WAITING_REQUEST_ADDRESS, visitor.network)
+    if request_uri is None:  # pushing one was charged, or proved who the app is
+        # What is charged for is the row: both are there, or neither.
+        throttle.spend(db, provider.settings, throttle.WAITING_REQUEST_ADDRESS, visitor.network, is_kept=False)
     now = clock.now()
     interaction_id = parked_id(request_uri, browser_token) if request_uri else crypto.new_token()
     _INSERT.run(

@@ -85,6 +85,14 @@ def test_a_request_that_was_pushed(rp, counted):
     assert traffic.commits <= MOST_COMMITS + 1  # the request is claimed by the browser that brings it
 
 
+def test_a_request_that_waits_for_somebody_is_charged_and_parked_at_once(rp, counted):
+    rp.send()
+    with counted() as traffic:
+        assert rp.send().status_code == 303
+    assert len(traffic.statements) == 3, traffic.statements  # the app's version, the charge, the request
+    assert traffic.commits == 1
+
+
 def test_pushing_costs_two_statements(rp, counted):
     rp.push()
     with counted() as traffic:
