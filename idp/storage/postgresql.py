@@ -41,6 +41,7 @@ def engine_options() -> dict[str, Any]:
         "pool_size": 5,
         "max_overflow": CONNECTIONS - 5,
         "pool_timeout": CONNECTION_WITHIN,
+        "pool_use_lifo": True,  # what was used last need not be asked (`ASK_AFTER`); taken by turns, all would rest
         "pool_recycle": 1800,
         "connect_args": {
             "connect_timeout": CONNECT_WITHIN,

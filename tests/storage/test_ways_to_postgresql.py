@@ -163,6 +163,19 @@ def test_a_connection_that_was_used_a_moment_ago_is_not_asked(
             assert taken() == 1
 
 
+def test_of_several_connections_one_is_kept_busy(engine: Engine, ways: Ways, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(clock, "ticks", lambda: now[0])
+    with engine.connect(), engine.connect():
+        pass
+    with ways() as taken:
+        for _ in range(4):
+            now[0] += 0.6 * habits.ASK_AFTER
+            with engine.connect():
+                pass
+        assert taken() == 0
+
+
 def test_a_connection_that_was_ended_is_noticed_at_once(settings: Settings, engine: Engine) -> None:
     with engine.connect() as one, engine.connect() as other:
         before = {each.scalar(text("SELECT pg_backend_pid()")) for each in (one, other)}
