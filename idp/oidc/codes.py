@@ -102,7 +102,6 @@ _REDEEMED = (
     AuthorizationGrant.nonce,
     AuthorizationGrant.redirect_uri,
     AuthorizationGrant.code_challenge,
-    AuthorizationGrant.code_expires_at,
     AuthorizationGrant.auth_time,
     AuthorizationGrant.acr,
     AuthorizationGrant.amr,
@@ -115,6 +114,7 @@ _CLAIM = Prepared(
     .where(
         AuthorizationGrant.code_digest == value("presented"),
         AuthorizationGrant.client_id == value("presented_by"),
+        AuthorizationGrant.code_expires_at > value("now"),
         AuthorizationGrant.code_claimed_at.is_(None),
         AuthorizationGrant.revoked_at.is_(None),
     )

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
 
-from idp import clock
 from idp.oidc import jwt_access_token, token_status
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.codes import PresentedCode, is_verifier_of
@@ -79,8 +78,6 @@ class AuthorizationCodeGrant(Grant):
             self._code.end_reused(db, self.request.visitor, verifier)
             raise InvalidGrantError(_UNUSABLE)
         self._remembered = None  # confirmed
-        if grant["code_expires_at"] <= clock.now():
-            raise InvalidGrantError(_UNUSABLE)
         if redirect_uri != grant["redirect_uri"]:
             raise InvalidGrantError("The redirect_uri is not that of the authorization request.")
         _check_verifier(verifier, grant["code_challenge"])
