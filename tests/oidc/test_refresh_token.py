@@ -165,6 +165,15 @@ def test_it_expires_when_it_is_not_used(rp, clock, settings):
     refused(rp.request_refresh(second.refresh_token))
 
 
+def test_who_comes_too_late_with_one_is_taken_for_no_thief(relying_party, ada, clock, db):
+    rp = relying_party(refresh_token_lifetime=50, access_token_lifetime=100)
+    tokens = rp.log_in(scope=OFFLINE)
+    clock.advance(50)
+    refused(rp.request_refresh(tokens.refresh_token))
+    assert rp.is_good(tokens)
+    assert not db.scalars(select(AuditEvent).where(AuditEvent.event == "client:refresh_token:reuse")).all()
+
+
 def test_a_client_has_its_own_lifetimes(relying_party, ada, clock):
     rp = relying_party(refresh_token_lifetime=50, access_token_lifetime=20, id_token_lifetime=30)
     first = rp.log_in(scope=OFFLINE)

@@ -238,6 +238,19 @@ def test_an_api_gets_in_nowhere_else(app_, tea):
     refused(request_exchange(tea, token, resource=COFFEE, scope="openid account"), "invalid_scope")
 
 
+def test_an_api_that_may_have_nothing_of_it_gets_nothing(app_, relying_party):
+    """A token of no scope would pass for one of all that the grant permits."""
+    api = relying_party(
+        grant_types=(TOKEN_EXCHANGE_GRANT,),
+        redirect_uris=(),
+        protected_resources=(TEA,),
+        resources=(COFFEE,),
+        scopes=("phone",),
+    )
+    token = app_.log_in(scope="openid email", resource=TEA).access_token
+    refused(request_exchange(api, token, resource=COFFEE), "invalid_scope")
+
+
 def test_a_client_s_own_token_is_nobody_s_to_use(app_, tea):
     own = app_.post("token_endpoint", grant_type="client_credentials", resource=TEA).json["access_token"]
     assert tea.introspect(own)["active"] is True
