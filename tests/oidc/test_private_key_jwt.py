@@ -197,6 +197,18 @@ def test_a_request_that_contradicts_itself_is_refused(service, changes):
     assert error_of(response) == "invalid_request"
 
 
+@pytest.mark.parametrize("name", ["client_assertion", "client_assertion_type"])
+@pytest.mark.parametrize(
+    "endpoint", [*ENDPOINTS, "pushed_authorization_request_endpoint", "device_authorization_endpoint"]
+)
+def test_what_comes_twice_is_refused_at_every_endpoint(service, endpoint, name):
+    sent = {"client_assertion": service.assertion(), "client_assertion_type": ASSERTION_TYPE}
+    response = service.browser.post(service.path(endpoint), data={**FORM, **sent, name: [sent[name], "another"]})
+    assert response.status_code == 400
+    assert error_of(response) == "invalid_request"
+    assert name in response.json["error_description"]
+
+
 def test_the_client_id_may_stand_in_the_form_too(service):
     assert call(service, service.assertion(), client_id=service.metadata.client_id).status_code == 200
 
