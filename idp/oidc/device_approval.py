@@ -171,11 +171,7 @@ def _answer_to(db: Session, provider: "Provider", session: CurrentSession, user_
 def _answer(db: Session, device: WaitingDevice, state: str) -> bool:
     answered = db.execute(
         update(DeviceAuthorization)
-        .where(
-            DeviceAuthorization.id == device.id,
-            DeviceAuthorization.state == "waiting",
-            DeviceAuthorization.expires_at > clock.now(),
-        )
+        .where(DeviceAuthorization.id == device.id, DeviceAuthorization.state == "waiting")
         .values(state=state)
         .returning(DeviceAuthorization.id)
         .execution_options(synchronize_session=False)
