@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock
-from idp.accounts import ended_sessions, sessions
+from idp.accounts import sessions
 from idp.accounts.ended_sessions import EndedSessions
 from idp.models import AuthorizationGrant, BrowserSession, Client, RefreshToken, RevokedAccessToken, User
 from idp.oidc import access_token, claims, jwt_access_token, refresh_tokens
@@ -85,15 +85,7 @@ def is_grant_alive(is_session_alive: ColumnElement[bool]) -> ColumnElement[bool]
         AuthorizationGrant.revoked_at.is_(None),
         or_(
             is_session_alive,
-            and_(
-                AuthorizationGrant.is_offline.is_(True),
-                User.disabled_at.is_(None),
-                # Also a grant that was being written while its account came into doubt.
-                or_(
-                    BrowserSession.end_reason.is_(None),
-                    BrowserSession.end_reason.not_in(ended_sessions.ACCOUNT_WIDE_REASONS),
-                ),
-            ),
+            and_(AuthorizationGrant.is_offline.is_(True), User.disabled_at.is_(None)),
         ),
     )
 

@@ -232,15 +232,20 @@ def test_an_account_that_is_gone_does(rp, db, ada):
 # -- Who ends something, and who redeems at that moment --------------------------------------------
 
 
+ENDS = ["the session", "the consent", "a scope", "the password", "the account"]
+
+
 @pytest.fixture
-def under_way(settings, app, make_client, make_user, db):
+def under_way(what, settings, app, make_client, make_user, db):
     """A code of Ada's, and what ends it."""
     ada, (client, _) = make_user("ada"), make_client()
     session_id = sessions.start_session(db, settings, OPERATOR, ada.id)[1]
     db.commit()
     session = sessions.find_session_by_id(db, settings, session_id)
     provider = app.extensions["idp_provider"]
-    asked = AuthorizationRequest(client=client, redirect_uri=client.redirect_uris[0], scopes=("openid",))
+    # What outlives the session ends with password and account all the same.
+    scopes = ("openid", "offline_access") if what in ("the password", "the account") else ("openid",)
+    asked = AuthorizationRequest(client=client, redirect_uri=client.redirect_uris[0], scopes=scopes)
     code = codes.issue_code(db, provider, asked, session)
     db.commit()
     ends = {
@@ -249,6 +254,8 @@ def under_way(settings, app, make_client, make_user, db):
         "a scope": lambda own: client_store.update_client(
             own, settings, OPERATOR, client, replace(client, scopes=("profile", "email"))
         ),
+        "the password": lambda own: passwords.set_password(own, settings, OPERATOR, ada.id, "another fine password"),
+        "the account": lambda own: users.disable_user(own, OPERATOR, ada.id),
     }
 
     def store(own):
@@ -259,13 +266,13 @@ def under_way(settings, app, make_client, make_user, db):
     )
 
 
-@pytest.mark.parametrize("what", ["the session", "the consent", "a scope"])
+@pytest.mark.parametrize("what", ENDS)
 def test_who_redeems_while_it_ends_gets_nothing(settings, under_way, db, what):
     assert at_that_moment(settings, under_way.ends[what], under_way.redeem) is None
     assert count_grants(db) == 0
 
 
-@pytest.mark.parametrize("what", ["the session", "the consent", "a scope"])
+@pytest.mark.parametrize("what", ENDS)
 @pytest.mark.parametrize("beginning", ["redeem", "store"])
 def test_who_ends_it_while_it_is_redeemed_or_written_down_ends_what_came_of_it(
     settings, under_way, db, beginning, what
@@ -275,7 +282,7 @@ def test_who_ends_it_while_it_is_redeemed_or_written_down_ends_what_came_of_it(
     assert db.scalar(select(AuthorizationGrant.revoked_at)) is not None
 
 
-@pytest.mark.parametrize("what", ["the session", "the consent", "a scope"])
+@pytest.mark.parametrize("what", ENDS)
 def test_a_code_is_not_written_down_while_that_ends_which_it_stands_on(settings, under_way, db, what):
     def store(own):
         with pytest.raises(ExpiredError):

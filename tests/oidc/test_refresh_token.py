@@ -297,6 +297,14 @@ def test_a_disabled_account_ends_it_for_good(rp, db, ada):
     assert rp.is_good(again)
 
 
+def test_it_is_dead_at_once_however_the_account_was_disabled(rp, db, ada):
+    tokens = rp.log_in(scope=OFFLINE)
+    ada.disabled_at = 1
+    db.commit()
+    assert not rp.is_good(tokens)
+    refused(rp.request_refresh(tokens.refresh_token))
+
+
 def test_a_public_client_may_use_it(public_rp):
     second = public_rp.refresh(public_rp.log_in(scope=OFFLINE).refresh_token)
     assert public_rp.is_good(second)
