@@ -213,6 +213,17 @@ def test_link_leads_back_to_the_app(
     assert weather.read_answer(weather.follow(response)).code
 
 
+def test_link_leads_to_no_request_that_was_answered_meanwhile(
+    client: FlaskClient, relying_party: Callable[..., RelyingParty], link: str
+) -> None:
+    weather = relying_party(client)
+    cancelled = press(client, weather.follow(weather.send()), "cancel")
+    assert weather.read_answer(weather.follow(cancelled)).error == "access_denied"
+    to_sign_in = weather.follow(press(client, client.get(link), "reset-password-submit", new_password=NEW_PASSWORD))
+    assert to_sign_in.status_code == 200
+    assert "to continue to Weather app" not in words(to_sign_in)
+
+
 def test_somebody_else_who_is_signed_in_does_not_get_in_the_way(
     client: FlaskClient, make_user: Callable[..., User], link: str
 ) -> None:
