@@ -41,8 +41,6 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> Answer:
     client = authenticate_client(provider, request, AUTH_METHODS)
     if payload.get("request_uri"):
         raise InvalidRequestError("A pushed request cannot refer to another one: request_uri is not for this endpoint.")
-    if payload.get("client_id") not in (None, client.client_id):
-        raise InvalidRequestError("The client_id is not that of the client that authenticated.")
     own = payload.replaced("client_id", client.client_id)
     is_object = payload.get("request") is not None
     parameters = read_request_object(provider, request.db, client, own) if is_object else own
