@@ -45,7 +45,7 @@ class LogoutRequest:
         is_this_person = crypto.are_equal(self.hint.subject, subject)
         sid = sid_of(settings, self.client, session.id)
         # Hints of before each sector had a name of its own for a session hold its id, and so they may: we signed them.
-        is_this_session = self.hint.session_id in (None, sid, session.id)
+        is_this_session = self.hint.session_id in (sid, session.id)
         names = {session.username.casefold(), session.email.casefold(), subject.casefold(), sid, session.id}
         is_meant = self.logout_hint is None or self.logout_hint.casefold() in names
         return not (is_this_person and is_this_session and is_meant)
