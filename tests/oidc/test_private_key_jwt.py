@@ -5,6 +5,7 @@ import hmac
 import json
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
@@ -14,7 +15,7 @@ from idp import crypto
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuditEvent, Client, SeenAssertion
 from idp.oidc import client_assertions, client_keys
-from idp.oidc.client_store import rotate_secret
+from idp.oidc.client_store import get_client, rotate_secret, update_client
 from idp.worker import sweep_all
 from tests.document_server import DocumentServer
 from tests.relying_party import ASSERTION_TYPE, base64url, error_of
@@ -433,6 +434,13 @@ def test_keys_are_fetched_once_and_again_for_an_unknown_kid(relying_party, publi
     assert published.asked == ["/keys", "/keys"]
 
 
+@pytest.mark.parametrize("other", [{"use": "enc"}, {"alg": "ES384"}, {"kid": "service-2"}], ids=str)
+def test_a_key_for_something_else_signs_nothing(relying_party, other):
+    jwks = {"keys": [{**KEY.as_dict(private=False), **other}]}
+    rp = relying_party(key=KEY, jwks=jwks, token_endpoint_auth_method="private_key_jwt", **SERVICE)
+    refused(call(rp, rp.assertion()), "none of the client")
+
+
 def test_a_key_without_a_kid_is_followed_by_another(relying_party, published, monkeypatch):
     """Who publishes one key need not name it; that it was exchanged shows by its signature only."""
     first, second = ECKey.generate_key("P-256"), ECKey.generate_key("P-256")
@@ -454,7 +462,7 @@ def test_a_key_without_a_kid_is_followed_by_another(relying_party, published, mo
         (("Max-Age=600", "age: 590"), 2),  # it lay somewhere on the way
         (("max-age=600", "age: unknown"), 1),
         (("no-cache", "max-age=600"), 2),
-        (("public", "max-age=86400"), 1),  # an hour is the most
+        (("public", "max-age=86400"), 1),
         (("max-age=soon",), 1),
         ((), 1),
     ],
@@ -471,6 +479,29 @@ def test_an_app_says_for_how_long_its_keys_are_good(relying_party, published, mo
     response = call(rp, rp.assertion())
     assert published.asked == ["/keys"] * asked
     assert response.status_code == (200 if asked == 1 else 401)
+
+
+def test_an_hour_is_the_most(relying_party, published, monkeypatch):
+    uri = publish(published, KEY, headers=[("Cache-Control", "max-age=86400")])
+    rp = relying_party(key=KEY, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
+    assert call(rp, rp.assertion()).status_code == 200
+    publish(published, RSA_KEY)
+    now = time.monotonic()
+    monkeypatch.setattr(client_keys.time, "monotonic", lambda: now + client_keys.KEPT_FOR)
+    refused(call(rp, rp.assertion()), "none of the client")
+
+
+def test_keys_at_another_address_count_at_once(relying_party, published, db, settings):
+    """Whoever has a key at the address before may be why the app has moved."""
+    uri = publish(published, KEY)
+    rp = relying_party(key=KEY, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
+    assert call(rp, rp.assertion()).status_code == 200
+    moved = published.put("/moved", json.dumps({"keys": [RSA_KEY.as_dict(private=False)]}), "application/json")
+    before = get_client(db, rp.metadata.client_id)
+    update_client(db, settings, OPERATOR, before, replace(before, jwks_uri=moved))
+    db.commit()
+    refused(call(rp, rp.assertion()), "none of the client")
+    assert published.asked == ["/keys", "/moved"]
 
 
 def test_keys_that_cannot_be_fetched_are_a_refusal(relying_party, published):
