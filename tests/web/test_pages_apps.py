@@ -71,6 +71,16 @@ def test_app_of_the_house_is_put_out_too(signed_in: FlaskClient, relying_party: 
     assert "No app has access" in signed_in.get("/account/apps").text
 
 
+def test_apps_of_others_are_not_shown(
+    signed_in: FlaskClient, make_user: Callable[..., User], relying_party: Callable[..., RelyingParty]
+) -> None:
+    make_user("grace")
+    for is_trusted in (True, False):
+        hers = signed_in.application.test_client()
+        relying_party(hers, is_trusted=is_trusted).log_in("grace", scope="openid profile")
+    assert "No app has access to your account." in signed_in.get("/account/apps").text
+
+
 def test_nothing_of_others_is_touched(
     signed_in: FlaskClient, make_user: Callable[..., User], relying_party: Callable[..., RelyingParty], db: Session
 ) -> None:
