@@ -304,6 +304,14 @@ def test_a_token_for_one_use_registers_one_of_many_at_once(token_app: Flask, ini
     assert db.scalar(select(InitialAccessToken.uses_left)) == 0
 
 
+def test_a_use_is_claimed_but_once(initial_token: Any, db: Session) -> None:
+    """Those who come at once have all seen that there is one."""
+    token_id = initial_tokens.find_token(db, initial_token(uses=1))
+    assert token_id is not None
+    assert initial_tokens.claim_use(db, token_id)
+    assert not initial_tokens.claim_use(db, token_id)
+
+
 # -- What is refused -------------------------------------------------------------------------
 
 
@@ -655,7 +663,7 @@ def test_who_is_unused_for_a_month_is_removed(
 ) -> None:
     make_user("ada")
     unused, used, trusted = (registered(open_app) for _ in range(3))
-    make_client(client_id="of-the-operator")
+    make_client(client_id="of-the-operator", is_trusted=False)
     party(open_app, used).log_in()
     before = client_store.get_client(db, trusted["client_id"])
     client_store.update_client(db, settings, OPERATOR, before, replace(before, is_trusted=True))
