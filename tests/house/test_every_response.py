@@ -18,7 +18,8 @@ def everything(app, base_url=None):
         path = rule.rule.replace("<interaction_id>", "x" * 43)
         for method in rule.methods | {"DELETE"}:
             yield f"{method} {path}", browser.open(path, method=method, base_url=base_url)
-    yield "nowhere", browser.get("/nowhere", base_url=base_url)
+    for path in ("/nowhere", "/static/nowhere", "/brand/nowhere"):
+        yield f"nothing at{path}", browser.get(path, base_url=base_url)
     yield "too large", browser.post("/sign-in", data={"username": "x" * 70_000}, base_url=base_url)
     app.view_functions["show_signed_out"] = lambda: 1 / 0
     yield "a fault of ours", browser.get("/signed-out", base_url=base_url)
