@@ -82,8 +82,8 @@ def test_guesses_run_out_wherever_they_are_made(registrar, ask, db):
 
 
 def test_an_app_that_guesses_all_day_slows_down(registrar, ask, settings):
-    for _ in range(settings.throttle_address_burst):
-        assert refusal(registrar.call("POST", "/codes/nothing", {"code": "000000"})) == (422, "wrong_code")
+    for number in range(settings.throttle_address_burst):
+        assert refusal(registrar.call("POST", f"/codes/{number}", {"code": "000000"})) == (422, "wrong_code")
     assert refusal(registrar.call("POST", "/codes/nothing", {"code": "000000"})) == (429, "throttled")
     ask(registrar, "registration", email="eve@example.org")
 
@@ -111,11 +111,19 @@ def test_a_code_before_a_link(recoverer, ask, ada, mailbox, name):
 
 
 def test_a_code_before_a_one_time_password_or_a_name(trusted, ask, ada):
-    code = ask(trusted, "username", email="ada@example.org")
-    response = trusted.call("POST", "/recovery/username", {"email": "ada@example.org", **code})
-    assert response.json["usernames"] == ["ada"]
-    code = ask(trusted, "password", username="ada")
-    assert trusted.call("POST", "/recovery/password", {"username": "ada", **code}).json["password"]
+    whose = {"email": "ada@example.org", **ask(trusted, "username", email="ada@example.org")}
+    assert trusted.call("POST", "/recovery/username", whose).json["usernames"] == ["ada"]
+    assert refusal(trusted.call("POST", "/recovery/username", whose))[1] == "wrong_code", "it is good once"
+    whose = {"username": "ada", **ask(trusted, "password", username="ada")}
+    assert trusted.call("POST", "/recovery/password", whose).json["password"]
+    assert refusal(trusted.call("POST", "/recovery/password", whose))[1] == "wrong_code"
+
+
+def test_a_code_before_a_reminder(recoverer, ask, ada, mailbox):
+    whose = {"email": "ada@example.org", **ask(recoverer, "username", email="ada@example.org")}
+    assert recoverer.call("POST", "/recovery/username", whose).status_code == 202
+    assert refusal(recoverer.call("POST", "/recovery/username", whose))[1] == "wrong_code"
+    assert [kind for kind, _, _ in mailbox()] == ["one_time_code", "forgotten_usernames"]
 
 
 def test_a_name_that_is_nobodys_gets_an_id_and_no_mail(recoverer, ask, ada):
