@@ -1,15 +1,17 @@
 """Six digits that are mailed."""
 
+import itertools
 import re
 
 import pytest
 from sqlalchemy import select
 
-from idp.accounts import one_time_codes
+from idp.accounts import one_time_codes, registration, users
 from idp.accounts.audit import list_events
 from idp.accounts.one_time_codes import GUESSES, LIFETIME, PASSWORD, REGISTRATION, USERNAME
 from idp.accounts.throttle import MAIL_BURST
-from idp.accounts.visitor import Visitor
+from idp.accounts.users import Person
+from idp.accounts.visitor import OPERATOR, Visitor
 from idp.errors import InvalidInputError, Throttled
 from idp.models import OneTimeCode
 from tests.accounts.conftest import at_once, outline
@@ -137,6 +139,13 @@ def test_a_stranger_gets_one_for_registration_only(send, make_user):
             assert sent.mail is None
             assert len(sent.handle) == 43
             assert not sent.check()
+
+
+def test_who_may_not_come_back_gets_none(send, db, settings, make_user):
+    users.disable_user(db, OPERATOR, make_user("bob").id)
+    registration.register(db, settings, OPERATOR, Person("zoe", "zoe@example.org"), "eleven orange ladders")
+    for purpose, name in itertools.product((PASSWORD, USERNAME), ("bob", "zoe")):
+        assert send(purpose, f"{name}@example.org").mail is None
 
 
 def test_for_registration_the_address_must_be_one(send):

@@ -1,5 +1,7 @@
 """What a password must be, and what happens when it changes."""
 
+from dataclasses import replace
+
 import bcrypt
 import pytest
 from hypothesis import given
@@ -224,6 +226,14 @@ def test_guesses_at_the_current_password_slow_down(db, settings, visitor, ada, h
         change(db, settings, visitor, ada, here)
     clock.advance(settings.throttle_account_interval)
     change(db, settings, visitor, ada, here)
+
+
+def test_one_network_has_so_many_new_ones_estimated(db, settings, visitor, ada, here, clock):
+    few = replace(settings, throttle_address_burst=1)
+    with pytest.raises(PasswordRefused):
+        change(db, few, visitor, ada, here, new="short")
+    with pytest.raises(Throttled):
+        change(db, few, visitor, ada, here)
 
 
 def test_an_account_without_a_password_has_none_to_change(db, settings, visitor, make_user, here):

@@ -1,5 +1,7 @@
 """Forgotten passwords and user names."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -106,6 +108,14 @@ def test_a_password_that_is_refused_leaves_the_link_good(db, settings, visitor, 
     assert set(refusal.value.faults) == {"new_password"}
     db.commit()
     assert reset(db, settings, visitor, token) == ada.id
+
+
+def test_one_network_has_so_many_new_passwords_estimated(db, settings, visitor, ada, token, clock):
+    few = replace(settings, throttle_address_burst=1)
+    with pytest.raises(PasswordRefused):
+        reset(db, few, visitor, token, "short")
+    with pytest.raises(Throttled):
+        reset(db, few, visitor, token)
 
 
 def test_it_proves_the_address_and_ends_a_temporary_password(db, settings, visitor, ada, mailbox):

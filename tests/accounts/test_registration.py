@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from idp import crypto
-from idp.accounts import email_verification, passwords, preauthorization, registration, roles, sign_in, users
+from idp.accounts import email_verification, passwords, preauthorization, registration, roles, sign_in, throttle, users
 from idp.accounts.audit import list_events
 from idp.accounts.registration import RegistrationRules, effective_policy
 from idp.accounts.throttle import MAIL_BURST
@@ -357,6 +357,16 @@ def test_registrations_from_one_network_slow_down(db, settings, visitor, clock):
         register(db, few, visitor, Person(f"name{number}of", f"zoe{number}@example.org"))
     with pytest.raises(Throttled):
         register(db, few, visitor)
+
+
+def test_one_network_learns_of_so_many_names_that_they_are_taken(db, settings, visitor, make_user, clock):
+    make_user("ada")
+    few = replace(settings, throttle_address_burst=2)
+    for refusal in (InvalidInputError, InvalidInputError, Throttled):
+        with pytest.raises(refusal):
+            registration.register(db, few, visitor, Person("ada", "zoe@example.org"), PASSWORD)
+    kinds = {bucket.partition(":")[0] for bucket in db.scalars(select(Throttle.bucket))}
+    assert throttle.REGISTRATION_ADDRESS in kinds
 
 
 def test_nobody_is_flooded_with_mail_from_many_networks(db, settings, mailbox, clock):

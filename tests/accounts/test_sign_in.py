@@ -350,3 +350,4 @@ def test_a_one_time_password_opens_the_account_for_three_days_only(db, settings,
     clock.advance(1)
     with pytest.raises(SignInRefused):
         sign_in.sign_in(db, settings, visitor, "ada", "eleven orange ladders")
+    assert list_events(db)[0].details == {"reason": "temporary_password_expired"}
