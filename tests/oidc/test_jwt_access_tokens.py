@@ -160,7 +160,7 @@ def test_another_s_signature_is_worth_nothing(rp):
 
 def test_of_another_issuer_with_our_key_it_is_worth_nothing(rp, app):
     """Who moves to another address takes the keys along; what was said under the old one is for who trusted that."""
-    key, token = app.extensions["idp_provider"].keys("ES256"), rp.log_in().access_token
+    key, token = app.extensions["idp_provider"].signing_key("ES256"), rp.log_in().access_token
     header, claims = {"typ": "at+jwt", "alg": "ES256", "kid": key.kid}, json.loads(decode(token.split(".")[1]))
     assert rp.introspect(sign(header, claims, key))["active"]
     assert_dead(rp, sign(header, claims | {"iss": "https://elsewhere.example.org"}, key))
