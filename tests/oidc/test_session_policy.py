@@ -8,7 +8,7 @@ from idp.accounts import sessions, users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuthorizationGrant, Client
-from idp.oidc import session_policy
+from idp.oidc import consents, session_policy
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.codes import issue_code
 from idp.oidc.session_policy import TOO_MANY_USERS
@@ -79,6 +79,18 @@ def test_sessions_that_are_idle_or_of_disabled_people_do_not_count(relying_party
     users.disable_user(db, OPERATOR, ada.id)
     db.commit()
     assert in_another_browser(party).log_in("carol")
+
+
+def test_who_took_back_what_they_allowed_is_in_the_app_no_longer(relying_party, make_user, db):
+    ada = make_user("ada")
+    make_user("bob")
+    first = relying_party(max_concurrent_users=1)
+    first.log_in()
+    second = in_another_browser(first)
+    assert second.authorize(username="bob").error == "access_denied"
+    assert consents.withdraw_consent(db, OPERATOR, ada.id, first.metadata.client_id)
+    db.commit()
+    assert second.ask().code
 
 
 def test_people_in_other_apps_do_not_count(relying_party, make_user):

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import ImATeapot, ServiceUnavailable
 from werkzeug.test import TestResponse
 
@@ -28,9 +29,11 @@ from idp.errors import (
 from idp.models import User
 from idp.settings import Settings
 from idp.web import error_pages, texts
+from idp.web.exchange import current
 from tests.conftest import Clock
+from tests.factories import PASSWORD
 from tests.relying_party import RelyingParty, shown_error
-from tests.web.page_driver import words
+from tests.web.page_driver import location, press, words
 
 DETAIL = "what only the log may know"
 
@@ -164,6 +167,31 @@ def test_failing_commit_asks_for_patience(app: Flask, monkeypatch: pytest.Monkey
         response = browser.get("/sign-in")
     assert response.status_code == 503
     assert "COMMIT" not in response.text
+
+
+def test_a_sign_in_that_is_not_committed_gives_no_cookie(
+    app: Flask, make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the browser would keep a session that nobody knows, in place of the one that it had."""
+    from idp.web import context
+
+    make_user()
+    begun = context.extension.session.session_factory.class_
+    commit = begun.commit
+
+    def fail_late(session: Session) -> None:
+        if current().session_token:
+            raise OperationalError("COMMIT", {}, Exception("disk full"))
+        commit(session)
+
+    browser = app.test_client()
+    page = browser.get("/sign-in")
+    with monkeypatch.context() as patch:
+        patch.setattr(begun, "commit", fail_late)
+        response = press(browser, page, "login-submit", username="ada", password=PASSWORD)
+    assert response.status_code == 503
+    assert "idp_session" not in str(response.headers.getlist("Set-Cookie"))
+    assert location(press(browser, page, "login-submit", username="ada", password=PASSWORD)) == "/account"
 
 
 def test_there_is_no_such_page(client: FlaskClient) -> None:
