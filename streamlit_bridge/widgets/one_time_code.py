@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -22,6 +22,7 @@ from streamlit_bridge.widgets.account_form import AccountForm
 # Longer than the provider's codes live; then what was typed is not kept any longer either.
 STEP_LIFETIME: Final = 15 * 60.0
 _STATE_KEY: Final = "_streamlit_bridge_codes"
+_SECRETS: Final = frozenset({"Password", "Repeat password"})  # labels
 
 
 @dataclass
@@ -29,7 +30,8 @@ class PendingStep:
     """What waits for its code: it lives in this browser session only, and no longer than the step itself.
 
     Once a code was found right, the call that does the work is always the same, under the same key: where its answer
-    was lost, the repetition finds it. Whoever goes back to the form finds in its inputs what they ``typed``.
+    was lost, the repetition finds it. Whoever goes back to the form finds in its inputs what they ``typed``, but no
+    password: somebody else may sit there by then.
     """
 
     code_id: str
@@ -38,6 +40,7 @@ class PendingStep:
     typed: Mapping[str, str]
     started_at: float
     right_code: str | None = None
+    is_over: bool = False
     idempotency_key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -75,10 +78,28 @@ def ask_for_code(
 def recall_step(form: AccountForm) -> PendingStep | None:
     """Return what waits for a code, None outside of the second step or when its code must have expired by now."""
     step = _steps().get(form.key)
-    if step is not None and monotonic() - step.started_at > STEP_LIFETIME:
-        _forget_step(form)
-        return None
-    return step
+    if step is None or not (step.is_over or monotonic() - step.started_at > STEP_LIFETIME):
+        return step
+    if step.is_over:
+        st.session_state.update(step.typed)  # before the form is drawn: nobody would see it afterwards
+    _forget_step(form)
+    return None
+
+
+@contextmanager
+def led_back(form: AccountForm, draw: Callable[[], object]) -> Iterator[None]:
+    """Draw the form again where a refusal within the block ends the step: that of the code would stay, and do nothing.
+
+    Parameters:
+        form: the widget's settings.
+        draw: draws the form where the code's is.
+    """
+    try:
+        yield
+    except BridgeError:
+        if recall_step(form) is None:
+            draw()
+        raise
 
 
 def show_code_step(
@@ -162,15 +183,15 @@ def _check_code(form: AccountForm, step: PendingStep, code: str, error_class: ty
 
 
 def _read_inputs(form: AccountForm) -> dict[str, str]:
-    keys = (f"{form.key} {label}" for label in form.labels)
+    if form.clears:
+        return {}
+    keys = (f"{form.key} {label}" for label in form.labels if label not in _SECRETS)
     return {key: st.session_state[key] for key in keys if key in st.session_state}
 
 
 def _leave_step(form: AccountForm) -> None:
-    step = _steps().get(form.key)
-    if step is not None:
-        st.session_state.update(step.typed)
-    _forget_step(form)
+    if step := _steps().get(form.key):
+        step.is_over = True
 
 
 def _forget_step(form: AccountForm) -> None:

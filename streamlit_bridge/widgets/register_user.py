@@ -21,7 +21,7 @@ from streamlit_bridge.results import RegisterResult
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.captcha import Captcha
 from streamlit_bridge.widgets.forbidden import escape_markdown
-from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, recall_step, show_code_step
+from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, led_back, recall_step, show_code_step
 
 logger = logging.getLogger(__name__)
 
@@ -71,15 +71,11 @@ def show_register_user(form: AccountForm, rules: RegistrationRules) -> RegisterR
     place = form.place()
     step = recall_step(form)
     if step is not None:
-        code = show_code_step(form, place, step, RegisterError)
-        if code is None:
-            return IDLE
-        try:
+        with led_back(form, lambda: _draw_form(form, place, rules)):
+            code = show_code_step(form, place, step, RegisterError)
+            if code is None:
+                return IDLE
             result = _register(form, rules, scope, {**step.values, **code})
-        except RegisterError:
-            if recall_step(form) is None:
-                _draw_form(form, place, rules)
-            raise
         place.empty()
         return result
     values = _draw_form(form, place, rules)
