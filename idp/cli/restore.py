@@ -25,7 +25,8 @@ def command(file: Path, with_secret_key: bool, force: bool) -> None:
     """Put the database of a backup in place. Stop `idp serve` and `idp worker` first.
 
     The backup is checked first, and that the secret key belongs to it: only then can the provider sign as before. A
-    database or secret key that was there is kept beside, under another name.
+    SQLite database or secret key that was there is kept beside, under another name. What was in PostgreSQL is gone:
+    back it up before.
 
     A backup of SQLite may be restored into PostgreSQL, which is how a provider moves there; the other way accounts
     alone move, by `idp export`.
