@@ -113,7 +113,7 @@ class Charge:
 
 
 def spend(db: Session, settings: Settings, kind: str, subject: str, *, is_kept: bool = True) -> Charge:
-    """Charge one attempt to a bucket, and commit that.
+    """Charge one attempt to a bucket, and commit that unless it is not to be kept by itself.
 
     Args:
         kind: one of the constants above.
@@ -128,7 +128,7 @@ def spend(db: Session, settings: Settings, kind: str, subject: str, *, is_kept: 
 
 
 def spend_all(db: Session, settings: Settings, *buckets: tuple[str, str], is_kept: bool = True) -> tuple[Charge, ...]:
-    """Charge one attempt to several buckets, one after the other, and commit that at once.
+    """Charge one attempt to several buckets, one after the other, as `spend` does.
 
     Args:
         buckets: kind and subject of each, as for `spend`.

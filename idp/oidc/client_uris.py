@@ -109,6 +109,8 @@ def _read(uri: str) -> tuple[SplitResult | None, str]:
     try:
         url = urlsplit(uri)
         host, _ = url.hostname, url.port
+        if host and ":" in host:
+            IPv6Address(host)  # which `urlsplit` takes on trust before Python 3.11.4
     except ValueError:
         return None, f"{uri!r} is no URI."
     if not uri.isascii() or _STRANGE.search(uri):

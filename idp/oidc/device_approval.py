@@ -171,7 +171,11 @@ def _answer_to(db: Session, provider: "Provider", session: CurrentSession, user_
 def _answer(db: Session, device: WaitingDevice, state: str) -> bool:
     answered = db.execute(
         update(DeviceAuthorization)
-        .where(DeviceAuthorization.id == device.id, DeviceAuthorization.state == "waiting")
+        .where(
+            DeviceAuthorization.id == device.id,
+            DeviceAuthorization.state == "waiting",
+            DeviceAuthorization.expires_at > clock.now(),  # whom `admit` had to wait for may have taken long
+        )
         .values(state=state)
         .returning(DeviceAuthorization.id)
         .execution_options(synchronize_session=False)

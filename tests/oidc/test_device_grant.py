@@ -372,6 +372,20 @@ def test_who_answers_while_the_device_is_being_allowed_hears_how_it_ended(
     assert answers == [True, True, False]
 
 
+def test_a_code_that_expires_while_others_are_waited_for_allows_nothing(
+    device: Device, app: Flask, db: Session, settings: Settings, ada: Any, clock: Clock
+) -> None:
+    provider = app.extensions["idp_provider"]
+    session_id = sessions.start_session(db, settings, OPERATOR, ada.id)[1]
+    session = sessions.find_session_by_id(db, settings, session_id)
+    assert session is not None
+    seen = device_approval.find_waiting(db, provider, OPERATOR, session, device.answer["user_code"])
+    assert isinstance(seen, device_approval.WaitingDevice)
+    clock.advance(settings.device_code_lifetime)
+    assert not device_approval.approve(db, provider, OPERATOR, session, seen)
+    assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 0
+
+
 @pytest.mark.parametrize("what", ["the session", "a consent", "the client"])
 def test_a_device_waits_still_where_something_ended_while_it_was_being_allowed(
     device: Device, app: Flask, db: Session, settings: Settings, ada: Any, what: str
