@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, Unpack
 
-import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from streamlit_bridge import texts
@@ -16,13 +15,7 @@ from streamlit_bridge.events import Callback
 from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.navigation import PageLike, RunnablePage, guard_pages
 from streamlit_bridge.results import LoginResult
-from streamlit_bridge.session import (
-    end_run,
-    initialise_state,
-    is_fragment_run,
-    is_known_with_any_role,
-    synchronise,
-)
+from streamlit_bridge.session import end_run, initialise_state, synchronise
 from streamlit_bridge.watching import watch_session
 from streamlit_bridge.widgets.account_menu import find_account_url, show_account_menu
 from streamlit_bridge.widgets.forbidden import show_forbidden_card
@@ -71,8 +64,7 @@ class Authenticate(AccountWidgets):
         """Let the script go on only for a signed-in user, and only with one of ``roles`` if any are given.
 
         Anyone else sees a card, and the script stops here: visitors are asked to sign in and come back to the same page
-        and query string; signed-in users without the role are told so. Where a fragment finds that somebody lost what
-        they had, the whole app runs again, and its own call says so.
+        and query string; signed-in users without the role are told so.
 
         Parameters:
             roles: roles of which the user needs at least one; none means any signed-in user.
@@ -85,10 +77,7 @@ class Authenticate(AccountWidgets):
         """
         if not all(isinstance(role, str) for role in roles):
             raise TypeError(texts.ROLES_ARE_TEXTS)
-        was_let_in = is_known_with_any_role(roles)
         identity = synchronise(self._check_interval)
-        if was_let_in and not is_known_with_any_role(roles) and is_fragment_run():
-            st.rerun()  # or the rest of the page would go on to show what is no longer for whoever sits there
         if identity is None:
             if not (automatic and may_start_automatically() and start_sign_in()):
                 show_sign_in_card(None, CardTexts(), "streamlit_bridge_sign_in")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, NoReturn, TypedDict, cast
 
 import streamlit as st
@@ -53,6 +53,8 @@ def read_notes() -> Notes:
 def synchronise(check_interval: float) -> Identity | None:
     """Bring ``st.session_state`` in step with the sign-in and, after a sign-in, show the page it started from.
 
+    Where a fragment finds that somebody lost what they had, the whole app runs again, and its own calls say so.
+
     Parameters:
         check_interval: seconds between two questions to the account API.
 
@@ -63,6 +65,8 @@ def synchronise(check_interval: float) -> Identity | None:
     memory = open_shared_memory()
     notes = read_notes()
     identity = find_identity(check_interval)
+    if _is_fragment_run() and _has_lost_something(identity):
+        st.rerun()  # or the rest of the page would go on to show what is no longer for whoever sits there
     _write_state(identity)
     if not notes["has_arrived"]:
         notes["has_arrived"] = True
@@ -128,18 +132,6 @@ def end_run() -> NoReturn:
     """
     st.stop()
     raise StopException(texts.RUN_ENDED)
-
-
-def is_known_with_any_role(roles: Sequence[str]) -> bool:
-    """Tell whether the page, as it was drawn last, is that of a user with one of ``roles``, if any are asked for."""
-    known = st.session_state.get("roles") or ()
-    return bool(st.session_state.get("authentication_status")) and (not roles or not set(roles).isdisjoint(known))
-
-
-def is_fragment_run() -> bool:
-    """Tell whether a fragment runs by itself, while the rest of the page stays as it is."""
-    context = get_script_run_ctx()
-    return context is not None and bool(context.fragment_ids_this_run)
 
 
 def identify_browser() -> str | None:
@@ -228,6 +220,19 @@ def _seek_provider() -> None:
     if metadata_url is not None:
         # Nothing is remembered of it: that somebody pressed a button in a bad moment is no matter for all the others.
         fetch_document(open_shared_memory().client, metadata_url)
+
+
+def _is_fragment_run() -> bool:
+    """Tell whether a fragment runs by itself, while the rest of the page stays as it is."""
+    context = get_script_run_ctx()
+    return context is not None and bool(context.fragment_ids_this_run)
+
+
+def _has_lost_something(identity: Identity | None) -> bool:
+    """Tell whether the page, as it was drawn last, is that of somebody who is signed out by now, or has fewer roles."""
+    if not st.session_state["authentication_status"]:
+        return False
+    return identity is None or not set(st.session_state["roles"] or ()) <= set(identity.roles)
 
 
 def _write_state(identity: Identity | None) -> None:
