@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
-
-from streamlit.delta_generator import DeltaGenerator
 
 from streamlit_bridge import texts
 from streamlit_bridge.account_calls import RECOVERY, TELLING_RECOVERY, call_as_app, find_granted_scope
@@ -15,7 +14,7 @@ from streamlit_bridge.hosted_pages import HostedPage
 from streamlit_bridge.refusals import refusals_raised_as
 from streamlit_bridge.results import ForgotPasswordResult
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
-from streamlit_bridge.widgets.captcha import Captcha
+from streamlit_bridge.widgets.forgotten_form import draw_forgotten_form
 from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, led_back, recall_step, show_code_step
 
 IDLE: Final = ForgotPasswordResult(None, None, None)
@@ -44,37 +43,23 @@ def show_forgot_password(
         show_hosted_page(form, HostedPage.FORGOT_PASSWORD)
         return IDLE
     place = form.place()
+    draw = partial(draw_forgotten_form, form, place, "Username", texts.USERNAME_MISSING, has_captcha=has_captcha)
     step = recall_step(form)
     if step is not None:
-        with led_back(form, lambda: _draw_form(form, place, has_captcha)):
+        with led_back(form, draw):
             code = show_code_step(form, place, step, ForgotError)
             if code is None:
                 return IDLE
             result = _recover(form, scope, {**step.values, **code})
         place.empty()
         return result
-    username = _draw_form(form, place, has_captcha)
-    if username is None:
+    username, is_sent = draw()
+    if not is_sent:
         return IDLE
     values = {"username": username}
     if has_code:
         ask_for_code(form, scope, {"purpose": "password", **values}, values, ForgotError)
     return _recover(form, scope, values)
-
-
-def _draw_form(form: AccountForm, place: DeltaGenerator, has_captcha: bool) -> str | None:
-    """Draw the form; return the name once it was filled in properly."""
-    captcha = Captcha(form) if has_captcha else None
-    with form.draw(place):
-        username = form.input("Username", autocomplete="username").strip()
-        is_sent = captcha.submit("Submit") if captcha else form.submit("Submit")
-    if not is_sent:
-        return None
-    if not username:
-        raise ForgotError(texts.USERNAME_MISSING)
-    if captcha:
-        captcha.claim(ForgotError)
-    return username
 
 
 def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> ForgotPasswordResult:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from streamlit.delta_generator import DeltaGenerator
+from functools import partial
 
 from streamlit_bridge import texts
 from streamlit_bridge.account_calls import RECOVERY, TELLING_RECOVERY, call_as_app, find_granted_scope
@@ -14,7 +13,7 @@ from streamlit_bridge.hosted_pages import HostedPage
 from streamlit_bridge.refusals import refusals_raised_as
 from streamlit_bridge.results import ForgotUsernameResult
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
-from streamlit_bridge.widgets.captcha import Captcha
+from streamlit_bridge.widgets.forgotten_form import draw_forgotten_form
 from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, led_back, recall_step, show_code_step
 
 
@@ -40,37 +39,23 @@ def show_forgot_username(
         show_hosted_page(form, HostedPage.FORGOT_USERNAME)
         return ForgotUsernameResult(None, "")
     place = form.place()
+    draw = partial(draw_forgotten_form, form, place, "Email", texts.EMAIL_MISSING, has_captcha=has_captcha)
     step = recall_step(form)
     if step is not None:
-        with led_back(form, lambda: _draw_form(form, place, has_captcha)):
+        with led_back(form, draw):
             code = show_code_step(form, place, step, ForgotError)
             if code is None:
                 return ForgotUsernameResult(None, str(step.values["email"]))
             result = _recover(form, scope, {**step.values, **code})
         place.empty()
         return result
-    email, is_sent = _draw_form(form, place, has_captcha)
+    email, is_sent = draw()
     if not is_sent:
         return ForgotUsernameResult(None, email)
     values = {"email": email}
     if has_code:
         ask_for_code(form, scope, {"purpose": "username", **values}, values, ForgotError)
     return _recover(form, scope, values)
-
-
-def _draw_form(form: AccountForm, place: DeltaGenerator, has_captcha: bool) -> tuple[str, bool]:
-    """Draw the form; return what is typed, and whether it was sent as it has to be."""
-    captcha = Captcha(form) if has_captcha else None
-    with form.draw(place):
-        email = form.input("Email", autocomplete="email").strip()
-        is_sent = captcha.submit("Submit") if captcha else form.submit("Submit")
-    if not is_sent:
-        return email, False
-    if not email:
-        raise ForgotError(texts.EMAIL_MISSING)
-    if captcha:
-        captcha.claim(ForgotError)
-    return email, True
 
 
 def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> ForgotUsernameResult:

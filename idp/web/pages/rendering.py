@@ -12,6 +12,7 @@ from idp.oidc import interaction
 from idp.oidc.interaction import Interaction
 from idp.web import forms, texts
 from idp.web.pages import brand, moments
+from idp.web.pages.parked import id_of
 from idp.web.texts import text, wait
 
 # A redirect carries one of these codes; nothing that a link from elsewhere holds is ever shown.
@@ -125,8 +126,7 @@ def current_notice() -> Markup | None:
 
 def page(template: str, status: int = 200, **filling: Any) -> Response:
     """Answer with a page; its forms and links carry the id of the request that waits for it, if one is `parked`."""
-    parked: Interaction | None = filling.get("parked")
-    filling = {"faults": NO_FAULTS, "interaction_id": parked.id if parked else None, **filling}
+    filling = {"faults": NO_FAULTS, "interaction_id": id_of(filling.get("parked")), **filling}
     return make_response(render_template(template, **filling), status)
 
 
