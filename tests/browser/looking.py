@@ -72,7 +72,11 @@ def open_page(open_context: Callable[..., BrowserContext], window: str) -> Page:
 
 
 def check(page: Page, what: str) -> None:
-    """In all looks of its window axe finds nothing in a page, and nothing is wider than the window."""
+    """In all looks of its window axe finds nothing in a page, and nothing is wider than the window.
+
+    What was pressed before may have brought the page's address, and not all of its text yet.
+    """
+    page.wait_for_load_state()
     looks = next(
         looks for looks in LOOKS.values() if page.viewport_size and looks[0].width == page.viewport_size["width"]
     )

@@ -88,6 +88,7 @@ def test_a_device_is_connected(
     page.press("#user_code", "Enter")
     sign_in(page)
     page.wait_for_selector("#device-allow")
+    page.wait_for_load_state()
     assert page.evaluate("document.querySelector('.mark').naturalWidth") == 64
     check(page, "device confirm")
     page.click("#device-allow")

@@ -76,6 +76,7 @@ def test_enter_signs_in_and_cancel_goes_back(
     page.goto(app_url(scope="openid", login_hint="ada"))
     wait_for_focus(page, "password")
     sign_in(page, password="wrong")
+    page.wait_for_load_state()
     assert "Error:" in page.title()
     wait_for_focus(page, "password")
     page.keyboard.type(PASSWORD)
@@ -97,9 +98,9 @@ def test_account_is_looked_after_by_keyboard(
     page.keyboard.press("Tab")
     assert page.locator(".skip").is_visible()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "content"
+    wait_for_focus(page, "content")
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.id") == "current_password"
+    wait_for_focus(page, "current_password")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Tab")
     page.keyboard.type(NEW_PASSWORD)
@@ -142,7 +143,7 @@ def test_what_is_wrong_with_a_form_takes_the_focus_and_leads_to_the_fields(
     wait_for_focus(page, "form-faults")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "email"
+    wait_for_focus(page, "email")
     ring = page.evaluate("getComputedStyle(document.activeElement).outlineColor")
     assert ring.startswith("rgb("), f"{ring} lets the background through: too faint (WCAG 1.4.11)"
     assert ring == page.evaluate("getComputedStyle(document.querySelector('.aside a')).color")
