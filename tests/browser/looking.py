@@ -45,6 +45,9 @@ AXE = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]},
     "resultTypes": ["violations"],  # what passes is only counted: carrying it here takes longer than finding it
 }
+# Not the page's "load", which waits for frames: those of an app that hangs as well.
+TEXT_AND_STYLE = """document.readyState !== "loading"
+    && [...document.querySelectorAll("link[rel=stylesheet]")].every(each => each.sheet)"""
 BUTTONS = "button, .button"
 FOR_FINGERS = f"{BUTTONS}, .tabs a, .ways a, .doors a, .links a, .facts a"  # but no links within a sentence
 HEIGHTS = """selector => [...document.querySelectorAll(selector)]
@@ -74,9 +77,9 @@ def open_page(open_context: Callable[..., BrowserContext], window: str) -> Page:
 def check(page: Page, what: str) -> None:
     """In all looks of its window axe finds nothing in a page, and nothing is wider than the window.
 
-    What was pressed before may have brought the page's address, and not all of its text yet.
+    What was pressed before may have brought the page's address, and not all of its text and style yet.
     """
-    page.wait_for_load_state()
+    page.wait_for_function(TEXT_AND_STYLE)
     looks = next(
         looks for looks in LOOKS.values() if page.viewport_size and looks[0].width == page.viewport_size["width"]
     )
