@@ -93,7 +93,8 @@ class _Compiled:
         self._order: Sequence[str] | None = compiled.positiontup if compiled.positional else None
         self._values: dict[str, Any] = dict(compiled.params)  # those that the statement brings along
         self._into: Sequence[tuple[str, _Process]] = tuple(compiled._bind_processors.items())
-        found = [(entry.keyname, entry.type.result_processor(dialect, None)) for entry in compiled._result_columns]
+        types = ((entry.keyname, entry.type.dialect_impl(dialect)) for entry in compiled._result_columns)
+        found = [(name, type_.result_processor(dialect, None)) for name, type_ in types]
         self._names: Sequence[str] = tuple(name for name, _ in found)
         self._out_of: Sequence[tuple[str, _Process]] = tuple((name, process) for name, process in found if process)
 
