@@ -1,7 +1,7 @@
 """A server that is about to stop says so first: whoever chooses where requests go sends them elsewhere by then.
 
 What is said is one byte, shared by the server with the web processes that it forks. Where they are started otherwise
-(not on Linux, or by Python 3.14 and later), they do not hear of it.
+(not on Linux), they do not hear of it.
 """
 
 import mmap

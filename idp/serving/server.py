@@ -1,9 +1,11 @@
 """The server: it listens, starts the web processes, starts again those that end, and stops them all."""
 
 import logging.config
+import multiprocessing
 import resource
 import signal
 import socket
+import sys
 import threading
 from contextlib import nullcontext
 from functools import partial
@@ -71,6 +73,7 @@ def serve(serving: Serving) -> None:
     """
     logged = logs.configuration(serving.log_level, serving.log_format)
     logging.config.dictConfig(logged)
+    _have_processes_forked()
     address = socket.getaddrinfo(serving.host, serving.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][4][0]
     if serving.drain and not draining.can_be_heard():
         log.warning("--drain waits, but /readyz cannot say so here: web processes are not forked.")
@@ -100,6 +103,16 @@ def serve(serving: Serving) -> None:
             write_turns.SHARED.share()
         web_process.hold_signals_while_forking()
         server.serve(target_loader=partial(web_process.load_application, connections), wrap_loader=False)
+
+
+def _have_processes_forked() -> None:
+    """Have web processes share with the server what it made for them, on Linux with every Python.
+
+    Since 3.14 Python starts processes otherwise, for the sake of those that have threads: this one has a timer at most,
+    once it was told to stop.
+    """
+    if sys.platform == "linux":
+        multiprocessing.set_start_method("fork", force=True)
 
 
 def _room_for_connections() -> int:
