@@ -2,9 +2,11 @@
 
 import http.server
 import importlib
+import json
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -235,6 +237,32 @@ def test_a_command_on_the_server_gets_its_arguments_as_they_are_and_no_settings_
     told = done.stdout.split("\0")[:-1]
     assert told[told.index("/opt/idp/bin/idp") :] == ["/opt/idp/bin/idp", "user", "add", "a $$HOME  'b'", ""]
     assert {"User=idp", "EnvironmentFile=/etc/idp/environment", "IDP_INSTANCE=/var/lib/idp"} <= set(told)
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may begin with a first process")
+def test_what_an_image_runs_is_a_container_s_first_process(tmp_path):
+    """The kernel lets a signal pass to such a process only if it handles it, and leaves it the orphans of all others."""
+    port = free_port()
+    lines = dict(re.findall(r"^([A-Z]+) (.+)$", (EXAMPLES / "Dockerfile").read_text("utf-8"), re.MULTILINE))
+    check = json.loads(lines["HEALTHCHECK"].partition("CMD ")[2].replace("8000", str(port)))
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+    environ |= {"IDP_INSTANCE": str(tmp_path / "idp"), "IDP_ISSUER": "https://login.example.org"}
+    environ["PATH"] = f"{Path(sys.executable).parent}:{environ['PATH']}"
+    first = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "--"]
+    with subprocess.Popen([*first, *json.loads(lines["CMD"].replace("8000", str(port)))], env=environ) as container:
+
+        def is_healthy() -> bool:
+            asked = subprocess.run(check, env=environ, stderr=subprocess.DEVNULL, check=False)
+            return asked.returncode == 0
+
+        try:
+            until(is_healthy, "it does not get ready")
+            inside = int(Path(f"/proc/{container.pid}/task/{container.pid}/children").read_text())
+            os.kill(inside, signal.SIGTERM)
+            assert container.wait(60) == 0
+        finally:
+            container.kill()
+    assert not listens(port)
 
 
 def test_no_page_puts_the_settings_on_a_command_line():
