@@ -241,7 +241,7 @@ def test_a_command_on_the_server_gets_its_arguments_as_they_are_and_no_settings_
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root may begin with a first process")
 def test_what_an_image_runs_is_a_container_s_first_process(tmp_path):
-    """To such a process the kernel sends only signals that it handles, and leaves the orphans of all others."""
+    """The kernel sends it only signals that it handles, and leaves it the orphans of all others."""
     port = free_port()
     lines = dict(re.findall(r"^([A-Z]+) (.+)$", (EXAMPLES / "Dockerfile").read_text("utf-8"), re.MULTILINE))
     check = json.loads(lines["HEALTHCHECK"].partition("CMD ")[2].replace("8000", str(port)))
