@@ -10,6 +10,7 @@ from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import open_ready
 from idp.clock import DAY
+from idp.mail import queue
 from idp.oidc import client_store, key_rotation
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY
@@ -92,6 +93,7 @@ def rotate(is_now: bool, new_secret_key: bool, yes: bool, as_json: bool) -> None
         if is_now:
             made = key_rotation.revoke_all(db, settings, OPERATOR, is_secret_key_new=new_secret_key)
             clients = client_store.list_clients(db) if new_secret_key else ()
+            lost = queue.give_up_waiting(db, "the secret key is another one since") if new_secret_key else 0
             told = {algorithm: f"{kid} signs now; the keys before it are taken back" for algorithm, kid in made.items()}
         else:
             for algorithm in ALGORITHMS:
@@ -109,6 +111,11 @@ def rotate(is_now: bool, new_secret_key: bool, yes: bool, as_json: bool) -> None
     if is_now:
         for consequence in _consequences(clients):
             output.note(consequence)
+        if lost:
+            output.note(
+                f"{lost} {'mail that waited is' if lost == 1 else 'mails that waited are'} given up: whoever waits for "
+                "one asks for it anew. `idp mail list --state failed` names them."
+            )
         if new_secret_key:
             output.note("Start the provider again: one that runs with the old secret key refuses everything.")
         else:

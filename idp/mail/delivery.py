@@ -106,8 +106,8 @@ def _hand_over(settings: Settings, transport: Transport, claimed: Claimed) -> Tr
     """Hand a mail over; return why it did not go."""
     try:
         envelope = _envelope(settings, claimed)
-    except NotReadyError as fault:  # sealed with another secret key, which the operator may bring back
-        return NotNow(fault.message)
+    except NotReadyError:  # the operator may bring that key back; where it is gone, `idp keys rotate` gives mail up
+        return NotNow("it is sealed with another secret key")
     except Exception as fault:  # one row that nobody can read must not stand in the way of all others
         log.exception("Mail %s (%s) cannot be written.", claimed.id, claimed.kind)
         return NotEver(f"it cannot be written as a mail: {fault}")

@@ -117,6 +117,28 @@ def give_up(db: Session, claimed: Claimed, reason: str) -> None:
         _write_down(db, claimed.id, claimed.kind, reason)
 
 
+def give_up_waiting(db: Session, reason: str) -> int:
+    """Give up all mail that waits.
+
+    Args:
+        reason: why it will never go.
+
+    Returns:
+        How many.
+    """
+    statement = (
+        update(MailMessage)
+        .where(MailMessage.state == "waiting")
+        .values(state="failed", claimed_until=None, finished_at=clock.now(), last_error=reason)
+        .returning(MailMessage.id, MailMessage.kind)
+        .execution_options(synchronize_session=False)
+    )
+    given_up = db.execute(statement).all()
+    for each in given_up:
+        _write_down(db, each.id, each.kind, reason)
+    return len(given_up)
+
+
 def give_up_old(db: Session, *, most: int, least_attempts: int = LEAST_ATTEMPTS) -> Sequence[tuple[str, str, str]]:
     """Give up mails that were tried for two days.
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from idp import clock
-from idp.models import SigningKey
+from idp import clock, settings
+from idp.mail import messages, outbox
+from idp.models import MailMessage, SigningKey
 from idp.oidc.keys import ALGORITHMS
 from idp.settings import Settings
 from tests.cli.conftest import Run
@@ -73,10 +74,25 @@ def test_another_secret_key_is_put_in_place(instance: Path, succeed: Run, run: R
     assert run("keys", "rotate", "--new-secret-key").exit_code == 2
     told = succeed("keys", "rotate", "--now", "--new-secret-key", "--yes").stderr
     assert "`idp client rotate-secret signer`" in told
+    assert "mail" not in told.partition("Stop the provider")[2], "none waited"
     assert "Shop knows people by pairwise subjects" in told
     assert "Start the provider again" in told
     assert _states(succeed) == _each("active")
     succeed("keys", "rotate")  # they open with it
+
+
+def test_mail_that_nobody_can_read_any_more_is_given_up(instance: Path, succeed: Run, database: Session) -> None:
+    message = messages.test_message(settings.load(), "en")
+    sent, waiting = (outbox.post(database, settings.load(), message, "ada@example.org") for _ in range(2))
+    database.execute(update(MailMessage).where(MailMessage.id == sent).values(state="sent", finished_at=clock.now()))
+    database.commit()
+    (instance / "secret_key").write_text("another secret key, of 32 characters or more")
+    told = succeed("keys", "rotate", "--now", "--new-secret-key", "--yes").stderr
+    assert "1 mail that waited is given up" in told
+    [mail] = json.loads(succeed("mail", "list", "--state", "failed", "--json").stdout)
+    assert (mail["id"], mail["last_error"]) == (waiting, "the secret key is another one since")
+    [event] = json.loads(succeed("audit", "--event", "provider:mail:give_up", "--json").stdout)
+    assert event["details"]["mail"] == waiting
 
 
 def test_the_table_says_what_comes_next_and_shows_no_private_part(

@@ -331,7 +331,13 @@ def test_a_server_that_keeps_dying_ends_the_round(
 
 
 def test_a_row_that_nobody_can_read_is_in_nobodys_way(
-    engine: Engine, settings: Settings, post: Post, serve: Serve, by_smtp: BySmtp, manners: Manners
+    engine: Engine,
+    settings: Settings,
+    post: Post,
+    serve: Serve,
+    by_smtp: BySmtp,
+    manners: Manners,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     broken, foreign = post("eve@example.org"), post("old@example.org")
     with Session(engine) as db, db.begin():
@@ -342,6 +348,7 @@ def test_a_row_that_nobody_can_read_is_in_nobodys_way(
     post("ada@example.org")
     assert deliver_due(engine, by_smtp(serve())) == counted(sent=1, failed=1, put_off=1)
     assert manners.recipients() == ["ada@example.org"]
+    assert "did not go: it is sealed with another secret key. It is tried again." in caplog.text
 
 
 def test_without_a_mail_server_mail_waits_and_is_given_up(
