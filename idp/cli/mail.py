@@ -11,7 +11,7 @@ from idp.accounts import names
 from idp.cli import output
 from idp.cli.instance import load_ready, open_ready
 from idp.errors import InvalidInputError, NotFoundError, NotReadyError
-from idp.mail import messages, outbox_folder, queue
+from idp.mail import messages, outbox_folder, queue, wording
 from idp.mail.delivery import file_name, transport_of
 from idp.mail.envelope import compose
 from idp.mail.transport import TransportError
@@ -25,7 +25,13 @@ def command() -> None:
 
 @command.command()
 @click.argument("address")
-@click.option("--language", default="en", show_default=True, help="The message's language.")
+@click.option(
+    "--language",
+    type=click.Choice(wording.languages()),
+    default=wording.FALLBACK,
+    show_default=True,
+    help="The message's language.",
+)
 def test(address: str, language: str) -> None:
     """Send a test message, now, and say what became of it.
 

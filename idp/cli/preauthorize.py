@@ -15,6 +15,7 @@ from idp.cli import output
 from idp.cli.instance import open_ready
 from idp.cli.moments import read_expiry
 from idp.errors import InvalidInputError
+from idp.mail import wording
 from idp.settings import Settings
 
 STDIN = "-"
@@ -36,7 +37,13 @@ Examples:
 @click.option("--client", "client_id", default="", metavar="CLIENT_ID", help="Only for who registers at this app.")
 @click.option("--expires", "expires_at", callback=read_expiry, metavar="TIME", help="Until then: 30d, or ISO 8601.")
 @click.option("--invite", is_flag=True, help="Mail each a link to register with, which proves the address.")
-@click.option("--language", default="en", show_default=True, metavar="LANGUAGE", help="Of the mail.")
+@click.option(
+    "--language",
+    type=click.Choice(wording.languages()),
+    default=wording.FALLBACK,
+    show_default=True,
+    help="Of the mail.",
+)
 @click.option("--withdraw", is_flag=True, help="Take the addresses off the list.")
 @click.option("--list", "is_list", is_flag=True, help="Print the list.")
 @output.json_option

@@ -70,6 +70,12 @@ def test_a_test_message_goes_to_the_server(mail_server: int, succeed: Run, manne
     assert mail["Subject"] == "Testnachricht von Streamlit IdP"
 
 
+def test_a_language_that_there_is_none_of_is_refused(instance: Path, run: Run) -> None:
+    for command in (("mail", "test"), ("preauthorize", "--invite")):
+        result = run(*command, "ada@example.org", "--language", "xx")
+        assert (result.exit_code, "'xx' is not one of 'en', 'de'" in result.stderr) == (2, True)
+
+
 def test_a_test_message_goes_to_a_file(instance: Path, succeed: Run) -> None:
     told = succeed("mail", "test", "ada@example.org").stderr
     [file] = (instance / "outbox").glob("*.eml")
