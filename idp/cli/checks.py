@@ -3,10 +3,13 @@
 import os
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import false, text, update
+from sqlalchemy.orm import Session
 
 from idp import clock, migrations
 from idp.cli import damage, invariants, surroundings
@@ -163,8 +166,17 @@ def _clock(loaded: Settings) -> Finding:
     return Finding("ok", "right, as far as can be told from here")
 
 
-def _damage(loaded: Settings) -> Finding:
+@contextmanager
+def _all_of_database(loaded: Settings) -> Iterator[Session]:
+    """Open the database for statements that read all there is."""
     with database_of(loaded) as db:
+        if not loaded.is_sqlite:
+            db.execute(text("SET LOCAL statement_timeout = 0"))  # a server's own is meant for requests
+        yield db
+
+
+def _damage(loaded: Settings) -> Finding:
+    with _all_of_database(loaded) as db:
         found = damage.find_damage(db)
         if not found:
             return Finding("ok", damage.tell_undamaged(db))
@@ -172,7 +184,7 @@ def _damage(loaded: Settings) -> Finding:
 
 
 def _holds(invariant: Invariant, loaded: Settings) -> Finding:
-    with database_of(loaded) as db:
+    with _all_of_database(loaded) as db:
         count, first = invariants.find_offenders(db, invariant, clock.now())
     if count:
         more = ", ..." if count > len(first) else ""

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +12,7 @@ from idp import crypto, worker
 from idp.accounts import deletion, preauthorization, recovery, registration, sessions, users
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, Visitor
-from idp.cli import doctor, invariants
+from idp.cli import checks, doctor, invariants
 from idp.cli.checks import CHECKS, DEEP_CHECKS
 from idp.cli.damage import find_damage, tell_undamaged
 from idp.cli.invariants import CLOCK_SLACK, INVARIANTS, find_offenders
@@ -176,6 +177,21 @@ def test_references_that_a_server_did_not_enforce_are_found(worked, db, settings
     db.execute(text("SET session_replication_role = replica"))
     db.execute(text("INSERT INTO user_role VALUES ('nobody', 'admin')"))
     assert find_damage(db) == ["user_role has rows without parents"]
+
+
+@postgresql.needed
+def test_a_servers_own_time_limit_ends_no_look_at_all_there_is(app, settings, monkeypatch):
+    limits = set()
+
+    def look(found, db, *_):
+        limits.add(db.scalar(text("SHOW statement_timeout")))
+        return found
+
+    monkeypatch.setattr(checks.damage, "find_damage", partial(look, []))
+    monkeypatch.setattr(invariants, "find_offenders", partial(look, (0, [])))
+    limited = replace(settings, database_url=f"{settings.database_url}?options=-c%20statement_timeout%3D1h")
+    assert {check.look(limited).verdict for check in DEEP_CHECKS} == {"ok"}
+    assert limits == {"0"}
 
 
 @postgresql.needed
