@@ -80,6 +80,7 @@ def register(
     domains: Iterable[str] = (),
     is_address_proven: bool = False,
     language: str = "en",
+    form: str = "",
 ) -> None:
     """Register somebody who came by themselves.
 
@@ -95,6 +96,7 @@ def register(
         domains: the app admits these only, whatever the operator's rule.
         is_address_proven: they proved the address in another way, such as by a mailed code.
         language: of the mail.
+        form: names what was sent, all of it: who presses the button twice gets one mail, whose link stays good.
 
     Raises:
         RegistrationRefused: the policy does not admit them.
@@ -125,8 +127,11 @@ def register(
         _refuse(db, visitor, "domain", sentences.DOMAIN_NOT_ALLOWED())
     _check_username(db, person)
     with throttle.free_when_busy(db, *charges):
-        place = passwords.place_of_stranger(visitor, charges[0].lane)
-        password_hash = passwords.hash_new(db, settings, password, place)
+        password_hash = passwords.hash_new(
+            db, settings, password, passwords.place_of_stranger(visitor, charges[0].lane)
+        )
+    if form and throttle.is_sent_again(db, form):
+        return
     # Who has proven the address is no stranger to its mailbox.
     is_admitted = is_proven or throttle.admits_mail(db, settings, person.email)
     name = names.full_name(person.given_name, person.family_name)

@@ -47,6 +47,7 @@ EMAIL_CHANGE = "email_change"
 CODE_ACCOUNT = "code_account"
 CODE_ADDRESS = "code_address"
 MAILBOX = "mailbox"
+FORM = "form"
 CLIENT_AUTHENTICATION_ADDRESS = "client_authentication_address"
 CLIENT_CHANGE = "client_change"
 CLIENT_REGISTRATION_ADDRESS = "client_registration_address"
@@ -86,6 +87,7 @@ COUNTED = (
 MAIL_BURST = 5  # mails that strangers may cause to one mailbox at once
 MAIL_KEPT = 1  # beyond these, for what its owner may wait for: a flood of other mails must not keep that away
 MAIL_INTERVAL = 600  # seconds until they may cause the next
+AGAIN_WITHIN = 60  # seconds in which the same form sent once more does nothing more
 CLIENTS_BURST = 50  # clients that one network may register at once, where anyone may
 CLIENTS_INTERVAL = 600  # seconds until it may register the next
 CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
@@ -190,6 +192,17 @@ def admits_mail(db: Session, settings: Settings, recipient: str, *, typed: str =
     if not is_admitted:
         metrics.add(metrics.throttled(MAILBOX))
     return is_admitted and recipient != same_work.NOBODY
+
+
+def is_sent_again(db: Session, form: str) -> bool:
+    """Tell whether a form did its work just now, because its button was pressed twice; and note that it does.
+
+    That is committed with the work, so of several at once the others wait, and what came to nothing is tried anew.
+
+    Args:
+        form: names it as it was sent; only its digest is stored.
+    """
+    return _charge(db, _bucket_of(FORM, form), 1, AGAIN_WITHIN, CLOCKS_APART) is None
 
 
 def _spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:

@@ -12,6 +12,7 @@ from idp.web.texts import text
 
 CSRF_FIELD = "csrf_token"
 _PURPOSE = "csrf"
+_SENT = "forms that were sent"
 
 
 def csrf_token() -> str:
@@ -38,6 +39,14 @@ def field(name: str) -> str:
 def has_field(name: str) -> bool:
     """Tell whether the form holds a field, filled in or not."""
     return name in current().form
+
+
+def name_of_sent() -> str:
+    """Return a name for the form as this browser sent it, to know one that it sends twice.
+
+    Its token is in it, so no other browser can send the same; a MAC, because there may be a password in it as well.
+    """
+    return crypto.mac(context.settings().secret_key, _SENT, current().body()).hex()
 
 
 def given(name: str) -> str:

@@ -249,6 +249,22 @@ def test_many_at_once_with_one_address_make_one_account(settings, db):
     assert db.scalar(select(func.count()).select_from(User)) == 1
 
 
+def test_one_form_sent_many_times_at_once_mails_one_link_that_is_good(settings, db, visitor, mailbox):
+    def attempt(own, _number):
+        registration.register(own, settings, visitor, ZOE, PASSWORD, form="as it was sent")
+
+    assert at_once(settings, 3, attempt) == [None] * 3
+    assert mailbox.kinds() == ["verify_address"]
+    assert verify(db, settings, visitor, mailbox)
+
+
+def test_a_form_that_came_to_nothing_is_tried_anew(settings, db, visitor, mailbox):
+    registration.register(db, settings, visitor, ZOE, PASSWORD, form="as it was sent")
+    db.rollback()
+    register(db, settings, visitor, form="as it was sent")
+    assert mailbox.kinds() == ["verify_address"]
+
+
 def test_many_at_once_with_one_name_make_one_account(settings, db):
     def attempt(own, number):
         person = replace(ZOE, email=f"zoe{number}@example.org")

@@ -10,10 +10,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from idp.accounts import preauthorization
+from idp.accounts import preauthorization, throttle
 from idp.accounts.visitor import OPERATOR
 from idp.models import Preauthorization, User
 from idp.settings import Settings
+from tests.conftest import Clock
 from tests.relying_party import RelyingParty
 from tests.web.mailbox import Mailbox
 from tests.web.page_driver import form_with, location, press, sign_in, words
@@ -45,6 +46,19 @@ def test_new_account_is_confirmed_and_signs_in(client: FlaskClient, mailbox: Mai
     assert re.search(r'<input id="username" [^>]* aria-describedby="notice" autofocus>', told), "it is read out first"
     sign_in(client, "zoe", PASSWORD)
     assert "Hello, Zoë O'Neil" in words(client.get("/account"))
+
+
+def test_a_button_pressed_twice_mails_one_link(client: FlaskClient, mailbox: Mailbox, clock: Clock) -> None:
+    form = client.get("/register")
+    first = press(client, form, "register-submit", **PERSON, password=PASSWORD)
+    again = press(client, form, "register-submit", **PERSON, password=PASSWORD)
+    assert words(client.get(location(again))) == words(client.get(location(first)))
+    assert mailbox.kinds() == [("verify_address", "zoe@example.org")]
+    press(client, form, "register-submit", **PERSON, password=PASSWORD + "s")
+    assert len(mailbox.kinds()) == 2, "something else was typed"
+    clock.advance(throttle.AGAIN_WITHIN)
+    press(client, form, "register-submit", **PERSON, password=PASSWORD + "s")
+    assert len(mailbox.kinds()) == 3, "somebody waits for a mail that did not come"
 
 
 def test_known_address_gets_the_same_answer(

@@ -59,6 +59,7 @@ def submit_register() -> Response:
             rules=rules_of(parked),
             invitation_token=invitation_token,
             language=texts.language(),
+            form=forms.name_of_sent(),
         )
     except ExpiredError:
         return mailed_link.gone(remedy="invitation")
