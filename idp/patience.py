@@ -6,6 +6,8 @@ the worker, have only the bounds of each.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 
 from idp import clock
@@ -24,6 +26,20 @@ def begin() -> Token[float]:
 def end(begun: Token[float]) -> None:
     """End a request."""
     _until.reset(begun)
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Let the block's waits take no longer together, whoever's they are.
+
+    Args:
+        seconds: less, where the request has less left.
+    """
+    begun = _until.set(clock.ticks() + left(seconds))
+    try:
+        yield
+    finally:
+        _until.reset(begun)
 
 
 def left(most: float) -> float:

@@ -7,10 +7,12 @@ on PostgreSQL. `IDP_TEST_DATABASE=postgresql` runs every test whose provider has
 """
 
 import os
+import socket
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -122,3 +124,78 @@ def name_of(url: str) -> str:
 def as_written(db: Session) -> TextClause:
     """Return what orders the rows of a table as they were written, as long as none of them was changed."""
     return text("rowid" if db.get_bind().dialect.name == "sqlite" else "ctid")
+
+
+class Pausing:
+    """Stands before the server, as a pooler does, and may pause: it takes what it is sent and passes nothing on.
+
+    Args:
+        url: of a database.
+
+    Attributes:
+        url: of the same database, by this way.
+    """
+
+    def __init__(self, url: str) -> None:
+        server = urlsplit(url)
+        self._server = (server.hostname or "127.0.0.1", server.port or 5432)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        account = server.netloc.rpartition("@")[0]
+        at = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = urlunsplit(server._replace(netloc=f"{account}@{at}" if account else at))
+        self._passes_on = threading.Event()
+        self._passes_on.set()
+
+    def __enter__(self) -> Self:
+        self._run(self._take_in)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.go_on()
+        _end(self._listener)
+        self._threads[0].join()
+        for each in self._sockets:
+            _end(each)
+        for thread in self._threads:
+            thread.join()
+        for each in (self._listener, *self._sockets):
+            each.close()
+
+    def pause(self) -> None:
+        """Pass nothing on."""
+        self._passes_on.clear()
+
+    def go_on(self) -> None:
+        """Pass on what came meanwhile, and all that comes."""
+        self._passes_on.set()
+
+    def _take_in(self) -> None:
+        while True:
+            try:
+                visitor, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(self._server)
+            self._sockets += [visitor, server]
+            self._run(self._pass_on, visitor, server)
+            self._run(self._pass_on, server, visitor)
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while some := source.recv(65_536):
+                self._passes_on.wait()
+                sink.sendall(some)
+        _end(sink)
+
+    def _run(self, work: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+
+
+def _end(each: socket.socket) -> None:
+    """End a connection, which wakes whoever waits for something on it."""
+    with suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)

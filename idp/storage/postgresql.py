@@ -55,6 +55,7 @@ def engine_options() -> dict[str, Any]:
 def prepare_engine(engine: Engine) -> None:
     """Give an engine these habits. Safe to call more than once."""
     if not event.contains(engine, "connect", _set_limits):
+        event.listen(engine, "do_connect", _connect)
         event.listen(engine, "connect", _refuse_other_letters, insert=True)  # before SQLAlchemy reads anything
         event.listen(engine, "connect", _set_limits)
         event.listen(engine, "checkin", _note_rest)
@@ -70,6 +71,12 @@ def is_of_standby(fault: BaseException | None) -> bool:
     server that takes writes by now.
     """
     return getattr(fault, "sqlstate", None) == _READ_ONLY
+
+
+def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
+    from idp.storage.patient_connection import PatientConnection  # noqa: PLC0415 - needs the driver
+
+    return PatientConnection.connect(*arguments, **options)
 
 
 def _refuse_other_letters(connection: Any, _record: Any) -> None:
@@ -109,7 +116,8 @@ def _leave_dead(connection: Any, record: Any, _proxy: Any) -> None:
         return
     try:
         if clock.ticks() >= rests_since + ASK_AFTER or _has_news(connection):
-            connection.execute("")
+            with patience.at_most(CONNECT_WITHIN):
+                connection.execute("")
     except connection.Error as fault:  # DB-API's name for all of the driver's
         raise exc.InvalidatePoolError from fault
 

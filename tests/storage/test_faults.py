@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from idp import patience
 from idp.models import BrowserSession, User
-from idp.storage import database, sqlite
+from idp.storage import database, patient_connection, sqlite
+from idp.storage import postgresql as habits
 from idp.storage.postgresql import _SERVER_LIMITS, DEAD_AFTER, LOCK_WITHIN
 from idp.web import context
 from tests import postgresql
@@ -415,3 +416,36 @@ class TestOnPostgres:
         with Session(engine) as db, db.begin():
             db.execute(update(User).values(updated_at=1))
         engine.dispose()
+
+
+class TestBehindAPooler:
+    """What stands between may stand still, and so may the server's whole machine: nothing is heard of that."""
+
+    pytestmark = postgresql.MARKS
+
+    @pytest.fixture
+    def database_engine(self):
+        return "postgresql"
+
+    @pytest.fixture
+    def pooler(self, settings):
+        with postgresql.Pausing(settings.database_url) as pooler:
+            yield pooler
+
+    @pytest.fixture
+    def app(self, settings, pooler, make_app, monkeypatch):
+        monkeypatch.setattr(habits, "CONNECT_WITHIN", 1)
+        return make_app(replace(settings, database_url=pooler.url))
+
+    def test_who_asks_is_told_to_come_back_until_it_goes_on(self, app, pooler, stage):
+        party, browser, token, tokens = stage
+        pooler.pause()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(patience, "WITHIN", 0.2)
+            patch.setattr(patient_connection, "GRACE", 0.2)
+            assert_a_problem(browser.get("/readyz"))
+            assert_a_page(sign_in(browser, token))
+            assert_an_oauth_error(party.request_refresh(tokens.refresh_token))
+            assert browser.get("/healthz").status_code == 200
+        pooler.go_on()
+        assert_all_is_well(party, browser, tokens)

@@ -18,7 +18,8 @@ from idp.hashing import Lane, Place
 from idp.oidc import outgoing
 from idp.oidc.outgoing import OutgoingError
 from idp.settings import Settings
-from idp.storage import database
+from idp.storage import database, patient_connection
+from idp.storage import postgresql as habits
 from idp.storage.postgresql import LOCK_WITHIN
 from tests import postgresql
 from tests.document_server import DocumentServer
@@ -123,6 +124,43 @@ def test_rows_of_a_server_one_after_the_other(request_begins: Callable[[], None]
             with within(LOCK_WITHIN / 2), pytest.raises(OperationalError, match="lock timeout"):
                 mine.execute(change, {"id": 2})
             mine.rollback()
+        engine.dispose()
+
+
+@postgresql.needed
+@pytest.mark.parametrize("statement", ["SELECT 1", "CREATE TABLE box (content TEXT)"])
+def test_a_server_that_stands_still(
+    request_begins: Callable[[], None], monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    with postgresql.new_database() as url, postgresql.Pausing(url) as pooler:
+        engine = database.open_engine(Settings(database_url=pooler.url))
+        with engine.connect() as mine:
+            assert mine.scalar(text("SELECT 1")) == 1
+            monkeypatch.setattr(patient_connection, "GRACE", SHORT)
+            request_begins()
+            pooler.pause()
+            with within(LOCK_WITHIN / 2), pytest.raises(OperationalError, match="does not answer"):
+                mine.execute(text(statement))
+            pooler.go_on()
+        monkeypatch.undo()
+        with engine.connect() as mine:
+            assert mine.scalar(text("SELECT 1")) == 1
+        engine.dispose()
+
+
+@postgresql.needed
+def test_a_connection_that_rested_is_not_waited_for_as_long_as_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command waits for its statements for as long as they take, but this one takes no time."""
+    monkeypatch.setattr(habits, "ASK_AFTER", 0.0)
+    monkeypatch.setattr(habits, "CONNECT_WITHIN", 1)
+    monkeypatch.setattr(patient_connection, "GRACE", SHORT)
+    with postgresql.new_database() as url, postgresql.Pausing(url) as pooler:
+        engine = database.open_engine(Settings(database_url=pooler.url))
+        engine.connect().close()
+        pooler.pause()
+        with within(LOCK_WITHIN), pytest.raises(OperationalError):
+            engine.connect()
+        pooler.go_on()
         engine.dispose()
 
 
