@@ -31,6 +31,7 @@ SECRET_PURPOSE = "client secrets"  # noqa: S105 - what the sealed secret is for
 KEPT_FOR = 3_600  # seconds that fetched keys are used without asking again, unless their server asks for less
 REFETCH_AFTER = 10  # seconds: an unknown `kid`, or keys that are away, make us ask anew, but not everyone who comes
 FETCHED_WITHIN = 3  # seconds that others wait for keys that somebody is fetching already
+ASKED_BEFORE = 60  # seconds that keys are used beyond that by who has asked for them before: a request takes no longer
 _KIND_OF = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 
 
@@ -53,8 +54,10 @@ class _Fetched:
     keys: Sequence[Key] | None = None
     fault: str = ""
 
-    def is_good(self, now: float, *, fetch_anew: bool) -> bool:
+    def is_good(self, now: float, *, fetch_anew: bool, has_asked: bool) -> bool:
         """Tell whether this is to be used without asking again."""
+        if has_asked and self.keys is not None and not fetch_anew:
+            now -= ASKED_BEFORE
         if now - self.asked_at < REFETCH_AFTER:
             return True
         return self.keys is not None and not fetch_anew and now - self.got_at < self.good_for
@@ -108,7 +111,8 @@ class ClientKeys:
         """Return a client's public keys: those registered, or those at its `jwks_uri`.
 
         Args:
-            db: keeps no connection while keys are fetched; None for who has none.
+            db: keeps no connection while keys are fetched; None for who has none, or has asked a moment ago: what was
+                good then still is, since now something may be written that others wait for.
             fetch_anew: ask again although some are kept, unless that was done a moment ago.
 
         Raises:
@@ -129,8 +133,8 @@ class ClientKeys:
 
     def _fetch(self, db: Session | None, client_id: str, uri: str, *, fetch_anew: bool) -> Sequence[Key]:
         """Return the keys at an address: one request at a time asks there, and not more often than it does good."""
-        kept = self._kept(client_id, uri)
-        if kept is None or not kept.is_good(time.monotonic(), fetch_anew=fetch_anew):
+        kept, how = self._kept(client_id, uri), {"fetch_anew": fetch_anew, "has_asked": db is None}
+        if kept is None or not kept.is_good(time.monotonic(), **how):
             if db is not None:
                 pause(db)
             make_room(self._fetching)
@@ -141,7 +145,7 @@ class ClientKeys:
                 try:
                     kept = self._kept(client_id, uri)  # perhaps somebody asked while we waited
                     now = time.monotonic()  # an interval: jumps of the clock do not matter
-                    if kept is None or not kept.is_good(now, fetch_anew=fetch_anew):
+                    if kept is None or not kept.is_good(now, **how):
                         make_room(self._fetched)
                         kept = self._fetched[client_id] = _ask(self._settings, uri, now, kept)
                 finally:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from joserfc.jwk import ECKey
+from sqlalchemy.orm import Session
 
 from idp.oidc import client_keys, clients, outgoing
 from idp.oidc.client_keys import ClientKeys
@@ -117,6 +118,22 @@ def test_keys_that_are_known_outlive_a_bad_answer(
     monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
     document_server.put("/jwks", "{}", "application/json")
     assert keys.public_keys(None, client, fetch_anew=True) == first
+
+
+def test_keys_that_run_out_once_a_request_has_asked_last_until_it_ends(
+    document_server: DocumentServer, settings: Settings, db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then it may have written what others wait for."""
+    monkeypatch.setattr(client_keys, "KEPT_FOR", 0)
+    monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
+    keys, uri = ClientKeys(settings), document_server.put("/jwks", JWKS, "application/json")
+    client = ClientMetadata(client_id="app", client_name="App", jwks_uri=uri)
+    for _ in range(2):
+        keys.public_keys(db, client)
+    keys.public_keys(None, client)
+    assert document_server.asked == ["/jwks"] * 2
+    keys.public_keys(None, client, fetch_anew=True)
+    assert document_server.asked == ["/jwks"] * 3
 
 
 def test_keys_of_ever_more_clients_are_not_all_kept(
