@@ -82,14 +82,15 @@ def write_grant(
 
 def _grant(provider: "Provider", request: AuthorizationRequest, session: CurrentSession) -> dict[str, Any]:
     """Return columns of the grant that a person gives to what a request asks for."""
+    now = clock.now()
     return {
-        **given_in(provider, request.client, session, request.scopes, request.resources),
+        **given_in(provider, request.client, session, request.scopes, request.resources, now),
         "claims": request.claims.as_stored(),
         "nonce": request.nonce,
         "dpop_jkt": request.dpop_jkt,
         "redirect_uri": request.redirect_uri,
         "code_challenge": request.code_challenge,
-        "code_expires_at": clock.now() + provider.settings.authorization_code_lifetime,
+        "code_expires_at": now + provider.settings.authorization_code_lifetime,
     }
 
 

@@ -86,7 +86,7 @@ def approve(
     if session_policy.admit(db, provider.settings, visitor, device.client, session) is not None:
         _answer(db, device, "denied")
         return False
-    granted = grant_store.given_in(provider, device.client, session, device.scopes, device.resources)
+    granted = grant_store.given_in(provider, device.client, session, device.scopes, device.resources, clock.now())
     grant = {**granted, "kind": "device", "code_expires_at": device.expires_at}
     with db.begin_nested():
         if not _answer(db, device, "approved"):

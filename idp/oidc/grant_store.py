@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, select
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto, sentences
+from idp import crypto, sentences
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.errors import ExpiredError
@@ -77,9 +77,14 @@ def given_in(
     session: CurrentSession,
     scopes: Sequence[str],
     resources: Sequence[str],
+    now: int,
 ) -> dict[str, Any]:
-    """Return columns of a grant that a person gives in a session, whatever it is redeemed with."""
-    now, is_offline = clock.now(), "offline_access" in scopes
+    """Return columns of a grant that a person gives in a session, whatever it is redeemed with.
+
+    Args:
+        now: the moment that all its times are counted from, in seconds since the epoch.
+    """
+    is_offline = "offline_access" in scopes
     lasts = provider.lifetime(client, "refresh_token") + provider.lifetime(client, "access_token")
     return {
         "id": crypto.new_row_id(now),
