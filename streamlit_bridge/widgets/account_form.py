@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -28,6 +29,7 @@ class AccountForm:
         clears: empty the form once it was sent.
         key: the form's key; all other keys of the widget begin with it.
         callback: called with one dictionary once the work is done.
+        typed: what was typed into the form in this run, by the inputs' keys; nothing secret.
     """
 
     widget: str
@@ -37,6 +39,7 @@ class AccountForm:
     clears: bool
     key: str
     callback: Callback | None
+    typed: dict[str, str] = field(default_factory=dict)
 
     def place(self) -> DeltaGenerator:
         """Open the slot that the widget draws in; it holds one element and can be emptied again."""
@@ -56,15 +59,14 @@ class AccountForm:
             label: the key of its label.
             name: the rest of its own key, by default ``label``.
             autocomplete: what browsers and password managers may fill in.
-            is_secret: hide what is typed.
+            is_secret: hide what is typed, and keep it nowhere.
         """
-        typed = st.text_input(
-            self.labels[label],
-            key=f"{self.key} {name or label}",
-            type="password" if is_secret else "default",
-            autocomplete=autocomplete,
-        )
-        return typed or ""
+        key = f"{self.key} {name or label}"
+        kind: Literal["password", "default"] = "password" if is_secret else "default"
+        typed = st.text_input(self.labels[label], key=key, type=kind, autocomplete=autocomplete) or ""
+        if not is_secret:
+            self.typed[key] = typed
+        return typed
 
     def submit(self, label: str) -> bool:
         """Draw the form's main button and tell whether it was pressed."""

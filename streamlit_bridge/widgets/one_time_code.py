@@ -22,7 +22,6 @@ from streamlit_bridge.widgets.account_form import AccountForm
 # Longer than the provider's codes live; then what was typed is not kept any longer either.
 STEP_LIFETIME: Final = 15 * 60.0
 _STATE_KEY: Final = "_streamlit_bridge_codes"
-_SECRETS: Final = frozenset({"Password", "Repeat password"})  # labels
 
 
 @dataclass
@@ -67,7 +66,8 @@ def ask_for_code(
         code_id = call_as_app(scope, "/codes", request).document.get("id")
         if not isinstance(code_id, str):
             raise ProviderUnavailable("a code without an identifier")
-    _steps()[form.key] = PendingStep(code_id, scope, values, _read_inputs(form), monotonic())
+    typed = {} if form.clears else form.typed
+    _steps()[form.key] = PendingStep(code_id, scope, values, typed, monotonic())
     try:
         # A run of the whole app would close the dialog that the form may be in.
         st.rerun(scope="fragment")
@@ -180,13 +180,6 @@ def _check_code(form: AccountForm, step: PendingStep, code: str, error_class: ty
         except AnswerLost as trouble:
             # A look at a code changes nothing.
             raise ProviderUnavailable(str(trouble), trouble.retry_after) from trouble
-
-
-def _read_inputs(form: AccountForm) -> dict[str, str]:
-    if form.clears:
-        return {}
-    keys = (f"{form.key} {label}" for label in form.labels if label not in _SECRETS)
-    return {key: st.session_state[key] for key in keys if key in st.session_state}
 
 
 def _leave_step(form: AccountForm) -> None:
