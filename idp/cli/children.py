@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from idp import clock
 from idp.errors import IdpError
 
 START_WITHIN = 90  # seconds; a cold Streamlit on a slow disk takes a while
@@ -80,11 +81,11 @@ class Children:
         Raises:
             IdpError: one ended, or took too long; shows its last words.
         """
-        give_up_at = time.monotonic() + START_WITHIN
+        give_up_at = clock.ticks() + START_WITHIN
         for child, _ in self._running.values():
             while not _answers(child.answers_at):
                 self._check_running()
-                if time.monotonic() > give_up_at:
+                if clock.ticks() > give_up_at:
                     raise IdpError(f"The {child.name} did not answer within {START_WITHIN} seconds.{self._tail(child)}")
                 time.sleep(LOOK_EVERY)
 
@@ -104,10 +105,10 @@ class Children:
         try:
             for _, process in self._running.values():
                 _tell_group(process, signal.SIGTERM)
-            give_up_at = time.monotonic() + STOP_WITHIN
+            give_up_at = clock.ticks() + STOP_WITHIN
             for _, process in self._running.values():
                 try:
-                    process.wait(max(0.1, give_up_at - time.monotonic()))
+                    process.wait(max(0.1, give_up_at - clock.ticks()))
                 except subprocess.TimeoutExpired:
                     _tell_group(process, signal.SIGKILL)
                     process.wait()

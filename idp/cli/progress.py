@@ -2,13 +2,13 @@
 
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from idp import clock
 from idp.cli import output
 
 EVERY = 10.0  # seconds between two lines
@@ -31,13 +31,13 @@ def shown(what: str, total: int) -> Iterator[Callable[[int], None]]:
             yield bar.update
         return
     done = 0
-    told_at = time.monotonic()
+    told_at = clock.ticks()
 
     def advance(count: int) -> None:
         nonlocal done, told_at
         done += count
-        if time.monotonic() - told_at >= EVERY:
-            told_at = time.monotonic()
+        if clock.ticks() - told_at >= EVERY:
+            told_at = clock.ticks()
             output.note(f"{done:,} of {total:,} {what} ...")
 
     yield advance

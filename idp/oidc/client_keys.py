@@ -6,7 +6,6 @@ registered for the client; what a header says of keys (`jwk`, `jku`, `x5u`, `x5c
 
 import json
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key, OctKey
 from sqlalchemy.orm import Session
 
-from idp import crypto, turns
+from idp import clock, crypto, turns
 from idp.oidc.clients import ClientMetadata, make_room
 from idp.oidc.key_sets import import_keys
 from idp.oidc.outgoing import OutgoingError, fetch
@@ -40,7 +39,7 @@ class _Fetched:
     """What came of asking a `jwks_uri`.
 
     Attributes:
-        asked_at: when it was asked last, by the monotonic clock.
+        asked_at: when it was asked last, in `clock.ticks`.
         got_at: when the keys came.
         good_for: seconds that they are used without asking again.
         keys: as they were last seen; None when they never were.
@@ -134,7 +133,7 @@ class ClientKeys:
     def _fetch(self, db: Session | None, client_id: str, uri: str, *, fetch_anew: bool) -> Sequence[Key]:
         """Return the keys at an address: one request at a time asks there, and not more often than it does good."""
         kept, how = self._kept(client_id, uri), {"fetch_anew": fetch_anew, "has_asked": db is None}
-        if kept is None or not kept.is_good(time.monotonic(), **how):
+        if kept is None or not kept.is_good(clock.ticks(), **how):
             if db is not None:
                 pause(db)
             make_room(self._fetching)
@@ -144,7 +143,7 @@ class ClientKeys:
             if is_mine:
                 try:
                     kept = self._kept(client_id, uri)  # perhaps somebody asked while we waited
-                    now = time.monotonic()  # an interval: jumps of the clock do not matter
+                    now = clock.ticks()
                     if kept is None or not kept.is_good(now, **how):
                         make_room(self._fetched)
                         kept = self._fetched[client_id] = _ask(self._settings, uri, now, kept)
@@ -184,7 +183,7 @@ def _ask(settings: Settings, uri: str, now: float, before: _Fetched | None) -> _
         return _Fetched(uri, now, now, good_for, import_keys(json.loads(answer.body), is_published=True))
     except (OutgoingError, ValueError, RecursionError) as fault:
         reason = str(fault) if isinstance(fault, OutgoingError) else "it is no JWK Set"
-        return replace(before or _Fetched(uri, now), asked_at=time.monotonic(), fault=reason)
+        return replace(before or _Fetched(uri, now), asked_at=clock.ticks(), fault=reason)
 
 
 def fitting_keys(keys: Sequence[Key], algorithm: str, kid: str | None) -> Sequence[Key]:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from typing import Any, Literal
 
 from authlib.oauth2.rfc6749 import AuthorizationServer
@@ -12,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from idp import clock
 from idp.oidc import discovery, keys
 from idp.oidc.client_keys import ClientKeys
 from idp.oidc.client_registry import ClientRegistry
@@ -52,7 +52,7 @@ class Provider(AuthorizationServer):
     @property
     def key_ring(self) -> keys.KeyRing:
         """The signing keys; read again every minute, so that a rotation reaches every process without a restart."""
-        now = time.monotonic()  # an interval, not a time of day: jumps of the clock do not matter
+        now = clock.ticks()
         if self._key_ring is None:
             self._load_keys_apart(now)
         elif now - self._keys_looked_up > keys.RELOAD_EVERY:
@@ -79,7 +79,7 @@ class Provider(AuthorizationServer):
         if not keys.is_published(db, kid):
             return None
         if kid not in self.key_ring.verifying:
-            self._load_keys(time.monotonic(), db)
+            self._load_keys(clock.ticks(), db)
         return self.key_ring.verifying.get(kid)
 
     def _load_keys_apart(self, now: float) -> None:

@@ -22,10 +22,6 @@ RANDOMNESS = {"secrets", "random", "uuid", "os.urandom"}
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv"}
 HOMES = {"idp/clock.py": TIME, "idp/crypto.py": RANDOMNESS, "idp/settings.py": ENVIRONMENT}
 EXCEPTIONS = {
-    ("idp/oidc/client_keys.py", "time.monotonic"): "an interval between two fetches of a client's keys",
-    ("idp/oidc/server.py", "time.monotonic"): "an interval between two looks at the keys; no time of day is read",
-    ("idp/cli/children.py", "time.monotonic"): "an interval: how long to wait for a child process",
-    ("idp/cli/progress.py", "time.monotonic"): "an interval: how often progress is told",
     ("idp/cli/database_copy.py", "os.environ"): "the environment that PostgreSQL's tools inherit",
     ("idp/cli/demo.py", "os.environ"): "the environment that child processes of the demo inherit",
     ("idp/serving/start.py", "os.environ"): "the environment that the server inherits from the command",

@@ -52,7 +52,7 @@ def stranger(relying_party: Callable[..., RelyingParty], ada: User) -> RelyingPa
 def minutes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let minutes pass for a process that looks for new keys now and then."""
     hand = SimpleNamespace(time=1_000.0)
-    monkeypatch.setattr(server, "time", SimpleNamespace(monotonic=lambda: hand.time))
+    monkeypatch.setattr(server, "clock", SimpleNamespace(ticks=lambda: hand.time))
 
     def advance(count: int = 1) -> None:
         hand.time += count * 60 + 1

@@ -4,7 +4,6 @@ import base64
 import hmac
 import json
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -474,8 +473,8 @@ def test_an_app_says_for_how_long_its_keys_are_good(relying_party, published, mo
     rp = relying_party(key=KEY, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
     assert call(rp, rp.assertion()).status_code == 200
     publish(published, RSA_KEY)
-    now = time.monotonic()
-    monkeypatch.setattr(client_keys.time, "monotonic", lambda: now + 61)
+    now = client_keys.clock.ticks()
+    monkeypatch.setattr(client_keys.clock, "ticks", lambda: now + 61)
     response = call(rp, rp.assertion())
     assert published.asked == ["/keys"] * asked
     assert response.status_code == (200 if asked == 1 else 401)
@@ -486,8 +485,8 @@ def test_an_hour_is_the_most(relying_party, published, monkeypatch):
     rp = relying_party(key=KEY, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
     assert call(rp, rp.assertion()).status_code == 200
     publish(published, RSA_KEY)
-    now = time.monotonic()
-    monkeypatch.setattr(client_keys.time, "monotonic", lambda: now + client_keys.KEPT_FOR)
+    now = client_keys.clock.ticks()
+    monkeypatch.setattr(client_keys.clock, "ticks", lambda: now + client_keys.KEPT_FOR)
     refused(call(rp, rp.assertion()), "none of the client")
 
 
