@@ -14,6 +14,7 @@ from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.errors import AlreadyExistsError, NotFoundError
 from idp.models import User
+from idp.storage.changes import count_changed
 from idp.storage.database import insert_into
 from idp.storage.statements import Prepared, Row, value
 
@@ -199,10 +200,8 @@ def create_user_unless_taken(
 def disable_user(db: Session, visitor: Visitor, user_id: str) -> bool:
     """Disable an account: all its sessions and tokens end at once. Returns whether it was enabled."""
     now = clock.now()
-    changed = db.execute(
-        update(User).where(User.id == user_id, User.disabled_at.is_(None)).values(disabled_at=now, updated_at=now)
-    )
-    if not changed.rowcount:  # type: ignore[attr-defined]
+    change = update(User).where(User.id == user_id, User.disabled_at.is_(None)).values(disabled_at=now, updated_at=now)
+    if not count_changed(db, change):
         return False
     audit.record(db, Event.ACCOUNT_DISABLED, visitor, user_id=user_id)
     sessions.end_sessions(db, visitor, user_id, reason="user_disabled")
@@ -211,12 +210,9 @@ def disable_user(db: Session, visitor: Visitor, user_id: str) -> bool:
 
 def enable_user(db: Session, visitor: Visitor, user_id: str) -> bool:
     """Enable an account again; its owner signs in anew. Returns whether it was disabled."""
-    changed = db.execute(
-        update(User)
-        .where(User.id == user_id, User.disabled_at.is_not(None))
-        .values(disabled_at=None, updated_at=clock.now())
-    )
-    if not changed.rowcount:  # type: ignore[attr-defined]
+    is_disabled = User.id == user_id, User.disabled_at.is_not(None)
+    change = update(User).where(*is_disabled).values(disabled_at=None, updated_at=clock.now())
+    if not count_changed(db, change):
         return False
     audit.record(db, Event.ACCOUNT_ENABLED, visitor, user_id=user_id)
     return True

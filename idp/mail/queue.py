@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from idp import clock, metrics
 from idp.clock import DAY
 from idp.models import AuditEvent, MailMessage
+from idp.storage.changes import count_changed
 from idp.storage.leases import Leases
 
 GIVEN_UP = "provider:mail:give_up"  # the audit's event
@@ -104,7 +105,7 @@ def put_off_some(db: Session, reason: str, *, most: int) -> int:
         .values(attempts=MailMessage.attempts + 1, next_attempt_at=clock.now() + wait, last_error=reason)
         .execution_options(synchronize_session=False)
     )
-    return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+    return count_changed(db, statement)
 
 
 def give_up(db: Session, claimed: Claimed, reason: str) -> None:
@@ -202,7 +203,7 @@ def retry(db: Session, *which: ColumnElement[bool]) -> int:
         .where(MailMessage.state != "sent", *which)
         .values(state="waiting", attempts=0, next_attempt_at=clock.now(), finished_at=None)
     )
-    return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+    return count_changed(db, statement)
 
 
 def sweep(db: Session, *, most: int) -> int:

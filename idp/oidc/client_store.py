@@ -19,6 +19,7 @@ from idp.oidc.client_keys import SECRET_PURPOSE
 from idp.oidc.client_rules import check_metadata
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
+from idp.storage.changes import count_changed
 
 UNUSED_FOR = 30 * DAY  # seconds after which a client that registered itself, and that nobody uses, is removed
 _SECRET_COLUMNS = ("client_secret_digest", "client_secret_sealed", "registration_token_digest", "version")
@@ -155,12 +156,12 @@ def update_client(
     if not changed:
         return before, None
     wanted = replace(wanted, version=before.version + 1)
-    done = db.execute(
+    change = (
         update(Client)
         .where(Client.client_id == before.client_id, Client.version == before.version)
         .values(**_row(wanted), updated_at=clock.now())
     )
-    if not done.rowcount:  # type: ignore[attr-defined]
+    if not count_changed(db, change):
         raise AlreadyExistsError(f"The client {before.client_id!r} was changed at the same time: look at it again.")
     if _takes_away(before, wanted):
         db.execute(

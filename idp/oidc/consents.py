@@ -16,6 +16,7 @@ from idp.oidc import logout_notices, token_status
 from idp.oidc import scopes as known_scopes
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.settings import Settings
+from idp.storage.changes import count_changed
 from idp.storage.database import insert_into
 
 
@@ -151,10 +152,10 @@ def withdraw_consent(db: Session, visitor: Visitor, user_id: str, client_id: str
         Whether there was anything to take back.
     """
     token_status.end_codes(db, user_id)
-    forgotten = db.execute(delete(Consent).where(Consent.user_id == user_id, Consent.client_id == client_id))
+    forgotten = count_changed(db, delete(Consent).where(Consent.user_id == user_id, Consent.client_id == client_id))
     mine = AuthorizationGrant.user_id == user_id, AuthorizationGrant.client_id == client_id
     session_ids = set(token_status.end_grants(db, *mine))
-    if not (forgotten.rowcount or session_ids):  # type: ignore[attr-defined]
+    if not (forgotten or session_ids):
         return False
     if session_ids:
         logout_notices.note_ended_grants(db, user_id, client_id, session_ids)

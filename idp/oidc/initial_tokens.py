@@ -9,6 +9,7 @@ from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
 from idp.errors import NotFoundError
 from idp.models import InitialAccessToken
+from idp.storage.changes import count_changed
 
 PREFIX = "idp_it_"  # lets scanners for leaked secrets know one when they see it
 USES_MOST = 1_000_000
@@ -61,8 +62,7 @@ def remove_token(db: Session, visitor: Visitor, token_id: str) -> None:
     Raises:
         NotFoundError: there is none.
     """
-    gone = db.execute(delete(InitialAccessToken).where(InitialAccessToken.id == token_id))
-    if not gone.rowcount:  # type: ignore[attr-defined]
+    if not count_changed(db, delete(InitialAccessToken).where(InitialAccessToken.id == token_id)):
         raise NotFoundError(f"There is no initial access token {token_id!r}: see `idp client token list`.")
     audit.record(db, Event.INITIAL_TOKEN_REMOVED, visitor, token_id=token_id)
 
@@ -76,12 +76,12 @@ def find_token(db: Session, token: str) -> str | None:
 
 def claim_use(db: Session, token_id: str) -> bool:
     """Use a token once; of many at the same time, as many win as it has uses left."""
-    used = db.execute(
+    use = (
         update(InitialAccessToken)
         .where(InitialAccessToken.id == token_id, _is_good())
         .values(uses_left=InitialAccessToken.uses_left - 1)  # NULL stays NULL: any number
     )
-    return bool(used.rowcount)  # type: ignore[attr-defined]
+    return bool(count_changed(db, use))
 
 
 def _is_good() -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Engine, delete, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp import clock
+from idp.storage.changes import count_changed
 
 Key = InstrumentedAttribute[str]
 Time = InstrumentedAttribute[Any]
@@ -74,7 +75,7 @@ def delete_expired(key: Key, expires_at: Time, db: Session, *, most: int, kept: 
     if not (found := db.scalars(oldest).all()):
         return 0
     statement = delete(key.class_).where(key.in_(found), is_over).execution_options(synchronize_session=False)
-    return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+    return count_changed(db, statement)
 
 
 @dataclass
@@ -125,4 +126,4 @@ class Walk:
             return 0
         still = select(self.key).where(self.key.in_(free), is_over, ~self.unless).with_for_update(skip_locked=True)
         statement = delete(self.key.class_).where(self.key.in_(still)).execution_options(synchronize_session=False)
-        return int(db.execute(statement).rowcount)  # type: ignore[attr-defined]
+        return count_changed(db, statement)

@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp import clock
 from idp.storage.batches import delete_expired
+from idp.storage.changes import count_changed
 
 CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
 
@@ -120,16 +121,14 @@ class Leases:
         Returns:
             Whether the claim still held.
         """
-        changed = db.execute(
-            self.ours(claimed).values(
-                state=state,
-                attempts=claimed.attempts + 1,
-                claimed_until=None,
-                finished_at=clock.now(),
-                last_error=reason,
-            )
+        change = self.ours(claimed).values(
+            state=state,
+            attempts=claimed.attempts + 1,
+            claimed_until=None,
+            finished_at=clock.now(),
+            last_error=reason,
         )
-        return bool(changed.rowcount)  # type: ignore[attr-defined]
+        return bool(count_changed(db, change))
 
     def wait_after(self, attempts: int) -> int:
         """Return the seconds between an attempt and the next.
@@ -157,7 +156,7 @@ class Leases:
         if db.scalar(found.limit(1)) is None:
             return 0  # the common case takes no write lock
         statement = update(self.table).where(self.table.id.in_(found))
-        return int(db.execute(statement.values(next_attempt_at=clock.now(), claimed_until=None)).rowcount)  # type: ignore[attr-defined]
+        return count_changed(db, statement.values(next_attempt_at=clock.now(), claimed_until=None))
 
     def sweep(self, db: Session, *, most: int, kept_after_end: int) -> int:
         """Forget rows that were finished long ago, and bring back those that a wrong clock has put off.

@@ -17,6 +17,7 @@ from idp import clock, crypto, turns
 from idp.clock import DAY
 from idp.errors import Refusal
 from idp.models import KeptAnswer
+from idp.storage.changes import count_changed
 from idp.storage.database import insert_into
 from idp.storage.lean_session import pause
 from idp.web import context
@@ -97,7 +98,7 @@ def _work(db: Session, secret_key: str, key_digest: str, claim_id: str, work: Ca
         response = work()
         body_sealed = crypto.seal(secret_key, _ANSWERS, response.get_data(True))
         answer = {"status": response.status_code, "body_sealed": body_sealed}
-        is_kept = db.execute(update(KeptAnswer).where(own).values(**answer)).rowcount  # type: ignore[attr-defined]
+        is_kept = count_changed(db, update(KeptAnswer).where(own).values(**answer))
         if is_kept:
             db.commit()  # already here: where that fails, the key is let go
     except Exception as fault:
