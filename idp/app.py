@@ -1,6 +1,7 @@
 """The composition root: reads top to bottom, and tells the whole story of the web application."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -29,6 +30,9 @@ from idp.web.protocol.cross_origin import cross_origin_headers
 from idp.web.reception import Reception
 from idp.web.security import register_security
 from idp.web.transaction import register_transaction
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 def create_app(in_force: Settings | None = None) -> Flask:
@@ -71,19 +75,15 @@ def create_app(in_force: Settings | None = None) -> Flask:
     register_security(app)
     register_transaction(app)
     endpoints = {**ENDPOINTS, **DIRECT}
-    app.wsgi_app = Direct(app.wsgi_app, in_force, endpoints, BELOW, cross_origin_headers)  # type: ignore[method-assign]
+    way: WSGIApplication = Direct(app.wsgi_app, in_force, endpoints, BELOW, cross_origin_headers)
     databases = SessionPool(partial(context.extension.session.session_factory, on=engine))
     site = Site(in_force, provider, databases, cookie_names(in_force))
-    app.wsgi_app = Exchanges(app.wsgi_app, site)  # type: ignore[method-assign]
-    app.wsgi_app = FrontDoor(app.wsgi_app, in_force)  # type: ignore[method-assign]
+    way = FrontDoor(Exchanges(way, site), in_force)
     if in_force.is_sqlite:  # another database is waited for, and meanwhile other requests go on
-        app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
-    app.wsgi_app = Reception(app.wsgi_app, body_most=BODY_MOST)  # type: ignore[method-assign]
-    app.wsgi_app = AtHand(  # type: ignore[method-assign]
-        app.wsgi_app, most=threads.AT_HAND, spare=threads.SPARE, issuer_path=in_force.issuer_path
-    )
+        way = OneAtATime(way)
+    way = Reception(way, body_most=BODY_MOST)
+    way = AtHand(way, most=threads.AT_HAND, spare=threads.SPARE, issuer_path=in_force.issuer_path)
     if in_force.proxy_hops:
-        hops = in_force.proxy_hops
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]
-    app.wsgi_app = Observation(app.wsgi_app, in_force, app.url_map)  # type: ignore[method-assign]
+        way = ProxyFix(way, x_for=in_force.proxy_hops, x_proto=0)
+    app.wsgi_app = Observation(way, in_force, app.url_map)  # type: ignore[method-assign]
     return app
