@@ -24,9 +24,8 @@ HEADERS = {
 }
 _BY_DEFAULT = tuple((name, name.lower(), value) for name, value in HEADERS.items())
 STRICT_TRANSPORT_SECURITY = "max-age=31536000"
-_PUBLIC_DOCUMENTS = ("/.well-known/", "/oauth/jwks")
 MAY_BE_FRAMED = "/oauth/check-session"  # by any app, when it answers with a policy of its own
-_CACHEABLE = ("/static/", "/brand/", *_PUBLIC_DOCUMENTS)
+_CACHEABLE = ("/.well-known/", "/oauth/jwks", "/brand/")
 
 
 def headers_beside(
