@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.routing import Map
 
 from idp import clock, crypto, metrics
+from idp.errors import BUSY_RETRY_AFTER
 from idp.logs import request_id
 from idp.settings import Settings
 
@@ -85,7 +86,11 @@ class Observation:
         except Exception:
             log.exception("%s failed outside of the application", environ.get("REQUEST_METHOD", ""))
             body = [LAST_WORDS]
-            plain = [("Content-Type", "text/plain"), ("Retry-After", "5"), ("Cache-Control", "no-store")]
+            plain = [
+                ("Content-Type", "text/plain"),
+                ("Retry-After", str(BUSY_RETRY_AFTER)),
+                ("Cache-Control", "no-store"),
+            ]
             begin("503 Service Unavailable", plain)
         self._note(environ, status, clock.ticks() - started)
         return body
