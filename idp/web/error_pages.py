@@ -247,9 +247,9 @@ def _come_back(response: Response) -> Response:
 def _show(status: int, code: str, title: str, message: str) -> Response:
     """Render texts of our own for whoever reads them."""
     if status >= 500 and request.path in OAUTH_PATHS:
-        told = {"error": "server_error" if status == 500 else "temporarily_unavailable"}
-        told["error_description"] = texts.plain(texts.FALLBACK, message)
-        return Response(json.dumps(told), status, mimetype="application/json")
+        error = "server_error" if status == 500 else "temporarily_unavailable"
+        body = {"error": error, "error_description": texts.plain(texts.FALLBACK, message)}
+        return Response(json.dumps(body), status, mimetype="application/json")
     if not _is_program():
         return error_page(status=status, code=code, title=text(title), message=text(message))
     return problem(status, code, texts.plain(texts.FALLBACK, message))
