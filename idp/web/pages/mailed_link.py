@@ -13,13 +13,13 @@ def token() -> str:
     return forms.given(one_time_links.PARAMETER)
 
 
-def gone(*, remedy: str, status: int = 400) -> Response:
+def gone(*, remedy: str) -> Response:
     """Say that a link is good no more, and what helps.
 
     Args:
         remedy: `verify`, `reset`, `change` or `invitation`.
     """
-    return page("link_gone.html", status, remedy=remedy)
+    return page("link_gone.html", 400, remedy=remedy)
 
 
 def lead_to_sign_in(notice: str) -> Response:
