@@ -76,9 +76,8 @@ def receive_request() -> Answer | Page:
         nonlocal consent
         if not (token := exchange.brought_session_token):
             return provider.clients.find(db, client_id)
-        found = provider.clients.find_with_session(db, context.settings(), client_id, token)
-        client, exchange.session, consent = found
-        return client
+        found, exchange.session, consent = provider.clients.find_with_session(db, context.settings(), client_id, token)
+        return found
 
     try:
         sent = read_form() if exchange.method == "POST" else read_query()
