@@ -1,5 +1,6 @@
 """The access token that a request brings: as a bearer (RFC 6750), or with a proof of its key (RFC 9449 section 7)."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from authlib.oauth2.base import OAuth2Error
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from idp.oidc.server import Provider
 
 Scheme = Literal["Bearer", "DPoP"]
+_SCHEMES: Mapping[str, Scheme] = {"bearer": "Bearer", "dpop": "DPoP"}  # as they may be written, in small letters
 _DEAD = "The access token is unknown, expired or revoked."
 
 
@@ -122,7 +124,7 @@ def _token_of(presentation: Presentation) -> tuple[Scheme, str]:
     if presentation.posted is not None:
         raise AccessRefused(400, "invalid_request", "The access token was sent twice.")
     named, _, token = presentation.authorization.partition(" ")
-    scheme: Scheme | None = {"bearer": "Bearer", "dpop": "DPoP"}.get(named.lower())  # type: ignore[assignment]
+    scheme = _SCHEMES.get(named.lower())
     if scheme is None or not token.strip():
         raise AccessRefused(401, None)
     return scheme, token.strip()
