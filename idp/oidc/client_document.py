@@ -73,8 +73,8 @@ def read(document: Mapping[str, Any], base: ClientMetadata, members: Collection[
         if value is None:  # the same as left out (RFC 7591 section 2), and takes back what was there
             given[field] = _defaults()[field]
             continue
-        kind, what, as_field = _kinds()[field]
-        if not kind(value):
+        fits, what, as_field = _kinds()[field]
+        if not fits(value):
             faults[name] = [f"Must be {what}."]
         else:
             given[field] = as_field(value)
@@ -170,9 +170,10 @@ def _kinds() -> Mapping[str, Kind]:
     hints = get_type_hints(ClientMetadata)
     found: dict[str, Kind] = {}
     for each in fields(ClientMetadata):
-        plain = [kind for kind in get_args(hints[each.name]) or (hints[each.name],) if kind is not NoneType]
-        kind = get_origin(hints[each.name]) if get_origin(hints[each.name]) in _KIND_OF_TYPE else plain[0]
-        found[each.name] = _KIND_OF_TYPE.get(get_origin(kind) or kind, _TEXT)
+        hint = hints[each.name]
+        if get_origin(hint) not in _KIND_OF_TYPE:  # one type, or that or None
+            hint = next((kind for kind in get_args(hint) if kind is not NoneType), hint)
+        found[each.name] = _KIND_OF_TYPE.get(get_origin(hint) or hint, _TEXT)
     return {**found, **_SPECIAL_KINDS}
 
 

@@ -179,8 +179,7 @@ def open_interaction(
         client = identify_client(parameters, lambda client_id: provider.clients.find(db, client_id))
         request = validate(provider, db, client, parameters)
     except (ShownFault, RefusedRequest) as error:
-        gone = RequestGone(None, detail=f"parked request is no longer valid: {error}")
-        raise gone from None
+        raise RequestGone(None, detail=f"parked request is no longer valid: {error}") from None
     return Interaction(
         id=interaction_id,
         request=request,

@@ -60,23 +60,21 @@ ISSUED = _object({"username": _TEXT, "email": _TEXT, "password": _TEXT})
 USERNAMES = _object({"usernames": _TEXTS, "email": _TEXT})
 NOTHING = _object({})
 CODE = _object({"id": {**_TEXT, "description": "Names the code in `code_id`."}})
-PROBLEM = {
-    **_object(
-        {
-            "type": {**_TEXT, "const": "about:blank"},
-            "title": _TEXT,
-            "status": {"type": "integer"},
-            "code": {**_TEXT, "description": "Stable: what a program decides by."},
-            "detail": {**_TEXT, "description": "A sentence that may be shown to people."},
-            "faults": {
-                "type": "object",
-                "additionalProperties": _TEXTS,
-                "description": "Sentences by the member that they are about.",
-            },
+PROBLEM = _object(
+    {
+        "type": {**_TEXT, "const": "about:blank"},
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "code": {**_TEXT, "description": "Stable: what a program decides by."},
+        "detail": {**_TEXT, "description": "A sentence that may be shown to people."},
+        "faults": {
+            "type": "object",
+            "additionalProperties": _TEXTS,
+            "description": "Sentences by the member that they are about.",
         },
-        ("faults",),
-    ),
-}
+    },
+    ("faults",),
+)
 
 SCOPES: Mapping[str, str] = {
     "registration": "Register people.",
