@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from idp.errors import IdpError, InvalidInputError, Refusal
+from idp.errors import IdpError, InvalidInputError
 
 MORE = "\n`idp doctor` says more."
 
@@ -18,7 +18,7 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, InvalidInputError):
         lines = [f"  {field}: {sentence}" for field, sentences in error.faults.items() for sentence in sentences]
         return "\n".join(["Please check what you entered:", *lines])
-    if isinstance(error, Refusal | IdpError):
+    if isinstance(error, IdpError):
         return error.message
     if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("psycopg"):
         return "The driver for PostgreSQL is not installed: pip install 'streamlit-idp[postgres]'"
