@@ -12,7 +12,6 @@ from idp.cli.instance import load_ready
 from idp.errors import NotReadyError
 from idp.oidc import keys
 from idp.serving.start import Serving, become_server
-from idp.setting_rules import is_loopback
 from idp.settings import Settings
 from idp.storage.database import open_session
 
@@ -70,8 +69,7 @@ def default_port(loaded: Settings) -> int:
     Args:
         loaded: the settings; an issuer on this machine says where browsers will knock.
     """
-    issuer = urlsplit(loaded.issuer)
-    return (issuer.port or 8000) if is_loopback(issuer.hostname) else 8000
+    return (urlsplit(loaded.issuer).port or 8000) if loaded.is_loopback else 8000
 
 
 def check_free(host: str, port: int) -> None:

@@ -206,7 +206,7 @@ def _judged_addresses(settings: Settings, host: str, port: int) -> Sequence[str]
     found = _resolve(host, port)
     for each in found:
         address = ip_address(each.partition("%")[0])
-        is_own_machine = _really(address).is_loopback and is_loopback(urlsplit(settings.issuer).hostname)
+        is_own_machine = _really(address).is_loopback and settings.is_loopback
         if not (_is_public(address) or is_own_machine or settings.private_addresses == "allowed"):
             raise OutgoingError("it leads into a private network (see the setting private_addresses)")
     return sorted(found, key=lambda each: (":" in each, each))[:ADDRESSES_MOST]
