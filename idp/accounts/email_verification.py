@@ -73,7 +73,7 @@ def peek_verification(db: Session, token: str) -> LinkInfo:
     return one_time_links.peek_link(db, token, one_time_links.VERIFY_ADDRESS)
 
 
-def verify_address(db: Session, settings: Settings, visitor: Visitor, token: str) -> str:  # noqa: ARG001 - as its like
+def verify_address(db: Session, visitor: Visitor, token: str) -> str:
     """Use a link: the address is proven, and a registration that waited for that is complete.
 
     Nobody is signed in by it: who registered has a password.

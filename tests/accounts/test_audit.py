@@ -196,7 +196,7 @@ def expire_registration(stage):
 
 def verify_address(stage):
     register(stage)
-    email_verification.verify_address(stage.db, stage.settings, stage.visitor, token_of_last_mail(stage))
+    email_verification.verify_address(stage.db, stage.visitor, token_of_last_mail(stage))
 
 
 def request_address(stage, password=PASSWORD):

@@ -30,14 +30,14 @@ def resend(db, settings, visitor, identifier):
 def test_the_link_proves_the_address(db, settings, visitor, zoe, mailbox):
     token = mailbox.last("verify_address").token
     assert email_verification.peek_verification(db, token).user_id == zoe.id
-    assert email_verification.verify_address(db, settings, visitor, token) == zoe.id
+    assert email_verification.verify_address(db, visitor, token) == zoe.id
     db.commit()
     db.refresh(zoe)
     assert zoe.email_verified_at
     assert not zoe.is_registration_pending
     assert list_events(db)[0].event == "account:email:verify"
     with pytest.raises(ExpiredError):
-        email_verification.verify_address(db, settings, visitor, token)
+        email_verification.verify_address(db, visitor, token)
 
 
 def test_looking_at_the_page_proves_nothing(db, zoe, mailbox):
@@ -50,7 +50,7 @@ def test_the_link_is_good_for_a_day(db, settings, visitor, clock, mailbox):
     registration.register(db, settings, visitor, Person("zoe", "zoe@example.org"), PASSWORD)
     clock.advance(email_verification.LINK_LIFETIME)
     with pytest.raises(ExpiredError):
-        email_verification.verify_address(db, settings, visitor, mailbox.last("verify_address").token)
+        email_verification.verify_address(db, visitor, mailbox.last("verify_address").token)
 
 
 @pytest.mark.parametrize("identifier", ["zoe", "ZOE", "zoe@example.org", " Zoe@Example.org "])
@@ -59,15 +59,15 @@ def test_it_is_sent_again_for_name_and_address(db, settings, visitor, zoe, mailb
     mails = mailbox.all("verify_address")
     assert [mail.recipient for mail in mails] == ["zoe@example.org"] * 2
     assert mails[0].token != mails[1].token
-    assert email_verification.verify_address(db, settings, visitor, mails[1].token) == zoe.id
+    assert email_verification.verify_address(db, visitor, mails[1].token) == zoe.id
     # The first is as good; but what it proves is proven.
-    assert email_verification.verify_address(db, settings, visitor, mails[0].token) == zoe.id
+    assert email_verification.verify_address(db, visitor, mails[0].token) == zoe.id
 
 
 def test_an_account_that_an_operator_made_may_be_verified_too(db, settings, visitor, make_user, mailbox):
     ada = make_user(is_email_verified=False)
     resend(db, settings, visitor, "ada")
-    assert email_verification.verify_address(db, settings, visitor, mailbox.last("verify_address").token) == ada.id
+    assert email_verification.verify_address(db, visitor, mailbox.last("verify_address").token) == ada.id
 
 
 @pytest.mark.parametrize("whose", ["nobody", "verified", "disabled"])
@@ -110,7 +110,7 @@ def test_unknown_names_slow_down_as_known_ones_do(db, settings, clock):
 def test_of_many_clicks_at_once_one_counts(settings, zoe, mailbox):
     token = mailbox.last("verify_address").token
     outcomes = at_once(
-        settings, 6, lambda own, _number: email_verification.verify_address(own, settings, OPERATOR, token)
+        settings, 6, lambda own, _number: email_verification.verify_address(own, OPERATOR, token)
     )
     assert outcomes.count(zoe.id) == 1
     assert sum(isinstance(outcome, ExpiredError) for outcome in outcomes) == 5

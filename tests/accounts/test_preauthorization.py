@@ -107,7 +107,7 @@ def test_registering_claims_it_and_gives_its_roles(db, settings, visitor, mailbo
     assert user.email_verified_at is None
     assert emails(db) == []
     assert roles.roles_of(db, user.id) == ["editor"]
-    email_verification.verify_address(db, settings, visitor, mailbox.last("verify_address").token)
+    email_verification.verify_address(db, visitor, mailbox.last("verify_address").token)
     db.commit()
     db.refresh(user)
     assert not user.is_registration_pending
@@ -145,8 +145,8 @@ def test_whoever_registers_first_takes_nothing_from_the_addresss_owner(db, setti
     of_mallory = mailbox.last("verify_address").token
     register(db, settings, visitor)
     with pytest.raises(ExpiredError):
-        email_verification.verify_address(db, settings, stranger, of_mallory)
-    user_id = email_verification.verify_address(db, settings, visitor, mailbox.last("verify_address").token)
+        email_verification.verify_address(db, stranger, of_mallory)
+    user_id = email_verification.verify_address(db, visitor, mailbox.last("verify_address").token)
     db.commit()
     assert db.scalars(select(User.username)).all() == ["zoe"]
     assert roles.roles_of(db, user_id) == ["editor"]
@@ -182,7 +182,7 @@ def test_withdrawing_undoes_a_registration_that_waits(db, settings, visitor, mai
     db.commit()
     assert db.scalars(select(User)).all() == []
     with pytest.raises(ExpiredError):
-        email_verification.verify_address(db, settings, visitor, mailbox.last("verify_address").token)
+        email_verification.verify_address(db, visitor, mailbox.last("verify_address").token)
 
 
 def test_withdrawing_leaves_accounts_alone(db, settings, visitor, make_user):
@@ -220,7 +220,7 @@ def test_of_parallel_registrations_with_one_listing_one_account_comes_out(db, se
     won = 0
     for mail in mailbox.all("verify_address"):
         try:
-            email_verification.verify_address(db, settings, OPERATOR, mail.token)
+            email_verification.verify_address(db, OPERATOR, mail.token)
             won += 1
         except Refusal:
             pass

@@ -37,7 +37,7 @@ def register(db, settings, visitor, person=ZOE, password=PASSWORD, **how):
 
 
 def verify(db, settings, visitor, mailbox):
-    user_id = email_verification.verify_address(db, settings, visitor, mailbox.last("verify_address").token)
+    user_id = email_verification.verify_address(db, visitor, mailbox.last("verify_address").token)
     db.commit()
     return user_id
 
@@ -166,7 +166,7 @@ def test_registering_again_makes_it_over_and_kills_the_links_before(db, settings
     first = mailbox.last("verify_address").token
     register(db, settings, visitor, replace(ZOE, username="zoey", given_name="Z"), OTHER)
     with pytest.raises(ExpiredError):
-        email_verification.verify_address(db, settings, visitor, first)
+        email_verification.verify_address(db, visitor, first)
     verify(db, settings, visitor, mailbox)
     assert db.scalars(select(User.username)).all() == ["zoey"]
     assert sign_in.sign_in(db, settings, visitor, "zoey", OTHER)

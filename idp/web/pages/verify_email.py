@@ -34,7 +34,7 @@ def submit_verify_email() -> Response:
         return _button(faults, 400)
     db, visitor = context.database(), context.visitor()
     try:
-        user_id = email_verification.verify_address(db, context.settings(), visitor, mailed_link.token())
+        user_id = email_verification.verify_address(db, visitor, mailed_link.token())
     except ExpiredError:
         return mailed_link.gone(remedy="verify")
     session = context.current_session()
