@@ -179,18 +179,11 @@ CURRENT = select(  # what `session_of` makes a session of; other statements may 
 
 _fields = itemgetter(*CurrentSession._fields)
 _BY_TOKEN = Prepared(CURRENT.where(BrowserSession.token_digest == value("token_digest"), IS_ALIVE))
-_BY_ID = Prepared(CURRENT.where(BrowserSession.id == value("session_id"), IS_ALIVE))
 
 
 def find_session(db: Session, settings: Settings, token: str) -> CurrentSession | None:
     """Return the living session that a cookie's secret opens, or None."""
     row = _BY_TOKEN.first(db, token_digest=crypto.digest(token), **alive_now(settings))
-    return None if row is None else session_of(row)
-
-
-def find_session_by_id(db: Session, settings: Settings, session_id: str) -> CurrentSession | None:
-    """Return a living session by its id, or None."""
-    row = _BY_ID.first(db, session_id=session_id, **alive_now(settings))
     return None if row is None else session_of(row)
 
 

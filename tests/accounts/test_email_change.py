@@ -24,6 +24,7 @@ from idp.errors import ExpiredError, InvalidInputError, Throttled
 from idp.models import User
 from tests.accounts.conftest import at_once, outline
 from tests.factories import PASSWORD
+from tests.living_session import find_session_by_id
 
 NEW = "countess@example.org"
 
@@ -274,4 +275,4 @@ def test_sessions_go_on(db, settings, visitor, ada, mailbox):
     _, session_id = sessions.start_session(db, settings, visitor, ada.id)
     request(db, settings, visitor, ada)
     confirm(db, settings, visitor, mailbox.last("confirm_new_address").token)
-    assert sessions.find_session_by_id(db, settings, session_id).email == NEW
+    assert find_session_by_id(db, settings, session_id).email == NEW

@@ -17,6 +17,7 @@ from idp.models import User
 from idp.settings import Settings
 from idp.storage import database
 from tests.factories import PASSWORD
+from tests.living_session import find_session_by_id
 
 NEW = "seven purple elephants dancing"
 BY_OPERATOR = "nine green walruses resting"
@@ -154,9 +155,9 @@ def test_a_change_ends_the_other_sessions_and_keeps_this_one(db, settings, visit
     elsewhere = sessions.start_session(db, settings, stranger, ada.id)[1]
     of_bob = sessions.start_session(db, settings, stranger, make_user("bob").id)[1]
     change(db, settings, visitor, ada, here)
-    assert sessions.find_session_by_id(db, settings, here)
-    assert sessions.find_session_by_id(db, settings, of_bob)
-    assert sessions.find_session_by_id(db, settings, elsewhere) is None
+    assert find_session_by_id(db, settings, here)
+    assert find_session_by_id(db, settings, of_bob)
+    assert find_session_by_id(db, settings, elsewhere) is None
 
 
 def test_the_new_password_obeys_the_policy(db, settings, visitor, ada, here):
@@ -247,7 +248,7 @@ def test_an_account_without_a_password_has_none_to_change(db, settings, visitor,
 def test_an_operator_sets_a_password_and_ends_every_session(db, settings, visitor, ada, here):
     passwords.set_password(db, settings, visitor, ada.id, NEW)
     db.commit()
-    assert sessions.find_session_by_id(db, settings, here) is None
+    assert find_session_by_id(db, settings, here) is None
     assert sign_in.sign_in(db, settings, visitor, "ada", NEW)
     with pytest.raises(PasswordRefused):
         passwords.set_password(db, settings, visitor, ada.id, "lovelace01")
@@ -271,12 +272,12 @@ def test_a_refused_change_is_told_to_nobody(db, settings, visitor, ada, here, ma
 
 
 def test_a_temporary_password_says_so_in_every_session_until_it_is_changed(db, settings, visitor, stranger, ada, here):
-    assert not sessions.find_session_by_id(db, settings, here).must_change_password
+    assert not find_session_by_id(db, settings, here).must_change_password
     passwords.set_password(db, settings, visitor, ada.id, NEW, is_temporary=True)
     ids = [sign_in.sign_in(db, settings, who, "ada", NEW)[1] for who in (visitor, stranger)]
-    assert all(sessions.find_session_by_id(db, settings, each).must_change_password for each in ids)
+    assert all(find_session_by_id(db, settings, each).must_change_password for each in ids)
     passwords.change_password(db, settings, visitor, ada.id, NEW, PASSWORD, keep_session=ids[0])
-    assert not sessions.find_session_by_id(db, settings, ids[0]).must_change_password
+    assert not find_session_by_id(db, settings, ids[0]).must_change_password
 
 
 # -- Hashes of another making ---------------------------------------------------------

@@ -14,6 +14,7 @@ from idp.errors import ExpiredError, InvalidInputError, PasswordRefused, SignInR
 from idp.models import OneTimeLink, User
 from tests.accounts.conftest import at_once, outline
 from tests.factories import PASSWORD
+from tests.living_session import find_session_by_id
 
 NEW = "seven purple elephants dancing"
 
@@ -67,7 +68,7 @@ def test_after_it_all_sessions_end_and_every_link_is_dead(db, settings, visitor,
         request(db, settings, Visitor(f"203.0.113.{number}"))
         tokens.append(mailbox.last("reset_password").token)
     reset(db, settings, visitor, tokens[1])
-    assert not any(sessions.find_session_by_id(db, settings, session_id) for session_id in here)
+    assert not any(find_session_by_id(db, settings, session_id) for session_id in here)
     for token in tokens:
         with pytest.raises(ExpiredError):
             reset(db, settings, visitor, token)
@@ -228,7 +229,7 @@ def test_a_temporary_password_must_be_changed(db, settings, visitor, ada, mailbo
     username, email, password = recovery.issue_temporary_password(db, settings, visitor, "ADA")
     db.commit()
     assert (username, email) == ("ada", "ada@example.org")
-    assert sessions.find_session_by_id(db, settings, before) is None
+    assert find_session_by_id(db, settings, before) is None
     assert mailbox.last("password_changed").recipient == "ada@example.org"
     assert password not in repr(mailbox.all())
     token, session_id = sign_in.sign_in(db, settings, visitor, "ada", password)

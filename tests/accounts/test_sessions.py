@@ -9,6 +9,7 @@ from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.models import AuthorizationGrant, BrowserSession, User
 from tests.factories import PASSWORD
+from tests.living_session import find_session_by_id
 
 MINUTE, DAY = 60, 86_400
 
@@ -45,7 +46,7 @@ def heard(monkeypatch):
 def test_a_session_says_who_since_when_and_how(db, settings, visitor, ada, start, clock):
     token, session_id = start()
     session = sessions.find_session(db, settings, token)
-    assert session == sessions.find_session_by_id(db, settings, session_id)
+    assert session == find_session_by_id(db, settings, session_id)
     assert (session.user_id, session.username, session.display_name) == (ada.id, "ada", "Ada Lovelace")
     assert (session.auth_time, session.acr, session.amr) == (int(clock.time), "aal1", ["pwd"])
     row = db.get(BrowserSession, session_id)
@@ -176,13 +177,13 @@ def test_all_sessions_end_or_all_but_one(db, settings, visitor, ada, start, make
     assert [session.id for session in sessions.list_sessions(db, settings, ada.id)] == [kept]
     assert sessions.end_sessions(db, visitor, ada.id, reason="ended_by_user") == 1
     assert sessions.list_sessions(db, settings, ada.id) == []
-    assert sessions.find_session_by_id(db, settings, of_bob)
+    assert find_session_by_id(db, settings, of_bob)
 
 
 def test_a_session_of_another_user_cannot_be_ended_by_its_id(db, settings, visitor, ada, start, make_user, heard):
     of_bob = start(make_user("bob"))[1]
     assert not sessions.end_session(db, visitor, of_bob, reason="ended_by_user", user_id=ada.id)
-    assert sessions.find_session_by_id(db, settings, of_bob)
+    assert find_session_by_id(db, settings, of_bob)
     assert heard == []
     assert list_events(db, event="account:session:end") == []
 
@@ -255,7 +256,7 @@ def test_a_session_is_dead_at_once_however_the_user_was_disabled(db, settings, a
     ada.disabled_at = 1
     db.commit()
     assert sessions.find_session(db, settings, token) is None
-    assert sessions.find_session_by_id(db, settings, session_id) is None
+    assert find_session_by_id(db, settings, session_id) is None
     assert sessions.list_sessions(db, settings, ada.id) == []
 
 

@@ -15,6 +15,7 @@ from idp.cli import output
 from idp.errors import SignInRefused
 from idp.models import AuthorizationGrant, BrowserSession, MailMessage
 from tests.cli.conftest import PASSWORD, Run
+from tests.living_session import find_session_by_id
 
 NEW_PASSWORD = "another quite unguessable phrase"
 
@@ -217,7 +218,7 @@ def test_a_temporary_password_must_be_changed(ada: str, succeed: Run, database: 
     assert "Set a temporary password for ada" in result.stderr
     assert json.loads(succeed("user", "show", "ada", "--json").stdout)["must_change_password"] is True
     session_id = _sign_in(database, NEW_PASSWORD)
-    found = sessions.find_session_by_id(database, settings.load(), session_id)
+    found = find_session_by_id(database, settings.load(), session_id)
     assert found is not None
     assert found.must_change_password
     succeed("user", "set-password", "ada", "--password-stdin", stdin=PASSWORD)

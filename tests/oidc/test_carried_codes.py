@@ -16,6 +16,7 @@ from idp.oidc import carried_codes, client_store, codes, consents, session_polic
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.storage import database
 from tests.factories import PASSWORD
+from tests.living_session import find_session_by_id
 from tests.relying_party import decode, error_of, shown_error
 from tests.waiting import at_that_moment
 
@@ -241,7 +242,7 @@ def under_way(what, settings, app, make_client, make_user, db):
     ada, (client, _) = make_user("ada"), make_client()
     session_id = sessions.start_session(db, settings, OPERATOR, ada.id)[1]
     db.commit()
-    session = sessions.find_session_by_id(db, settings, session_id)
+    session = find_session_by_id(db, settings, session_id)
     provider = app.extensions["idp_provider"]
     # What outlives the session ends with password and account all the same.
     scopes = ("openid", "offline_access") if what in ("the password", "the account") else ("openid",)

@@ -27,6 +27,7 @@ from idp.settings import Settings
 from idp.storage import database
 from tests.conftest import Clock
 from tests.factories import PASSWORD
+from tests.living_session import find_session_by_id
 from tests.oidc.test_races import assert_one_wins, post_at_once
 from tests.relying_party import RelyingParty, Tokens, error_of
 from tests.web.page_driver import press, sign_in
@@ -361,8 +362,7 @@ def test_who_answers_while_the_device_is_being_allowed_hears_how_it_ended(
 ) -> None:
     provider, code = app.extensions["idp_provider"], device.answer["user_code"]
     allowing, other = (
-        sessions.find_session_by_id(db, settings, sessions.start_session(db, settings, OPERATOR, ada.id)[1])
-        for _ in range(2)
+        find_session_by_id(db, settings, sessions.start_session(db, settings, OPERATOR, ada.id)[1]) for _ in range(2)
     )
     assert allowing is not None
     assert other is not None
@@ -377,7 +377,7 @@ def test_a_code_that_expires_while_others_are_waited_for_allows_nothing(
 ) -> None:
     provider = app.extensions["idp_provider"]
     session_id = sessions.start_session(db, settings, OPERATOR, ada.id)[1]
-    session = sessions.find_session_by_id(db, settings, session_id)
+    session = find_session_by_id(db, settings, session_id)
     assert session is not None
     seen = device_approval.find_waiting(db, provider, OPERATOR, session, device.answer["user_code"])
     assert isinstance(seen, device_approval.WaitingDevice)
@@ -392,7 +392,7 @@ def test_a_device_waits_still_where_something_ended_while_it_was_being_allowed(
 ) -> None:
     provider, client = app.extensions["idp_provider"], device.rp.metadata
     session_id = sessions.start_session(db, settings, OPERATOR, ada.id)[1]
-    session = sessions.find_session_by_id(db, settings, session_id)
+    session = find_session_by_id(db, settings, session_id)
     assert session is not None
     seen = device_approval.find_waiting(db, provider, OPERATOR, session, device.answer["user_code"])
     assert isinstance(seen, device_approval.WaitingDevice)

@@ -14,6 +14,7 @@ from idp.oidc.codes import issue_code
 from idp.oidc.session_policy import TOO_MANY_USERS
 from idp.storage import database
 from tests.accounts.conftest import at_once
+from tests.living_session import find_session_by_id
 from tests.relying_party import RelyingParty
 from tests.waiting import at_that_moment
 
@@ -128,7 +129,7 @@ def test_who_comes_while_another_is_let_in_waits_to_be_counted(settings, app, ma
     people = [make_user(name) for name in ("ada", "bob")]
     ids = [sessions.start_session(db, settings, OPERATOR, person.id)[1] for person in people]
     db.commit()
-    ada, bob = (sessions.find_session_by_id(db, settings, session_id) for session_id in ids)
+    ada, bob = (find_session_by_id(db, settings, session_id) for session_id in ids)
     asked = AuthorizationRequest(client=client, redirect_uri=client.redirect_uris[0], scopes=("openid",))
     answers = []
 
@@ -200,7 +201,7 @@ def test_of_two_browsers_of_one_person_that_come_at_once_one_is_in(settings, app
     person = make_user("ada")
     ids = [sessions.start_session(db, settings, OPERATOR, person.id)[1] for _ in range(2)]
     db.commit()
-    here, there = (sessions.find_session_by_id(db, settings, session_id) for session_id in ids)
+    here, there = (find_session_by_id(db, settings, session_id) for session_id in ids)
     asked = AuthorizationRequest(client=client, redirect_uri=client.redirect_uris[0], scopes=("openid",))
 
     def come(own, session):
