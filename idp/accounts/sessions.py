@@ -97,14 +97,7 @@ _INSERT = Prepared(
 
 
 def start_session(
-    db: Session,
-    settings: Settings,
-    visitor: Visitor,
-    user_id: str,
-    *,
-    acr: str = PASSWORD_ACR,
-    amr: Sequence[str] = PASSWORD_AMR,
-    replaces: str | None = None,
+    db: Session, settings: Settings, visitor: Visitor, user_id: str, *, replaces: str | None = None
 ) -> tuple[str, str]:
     """Start a session after somebody proved who they are.
 
@@ -120,8 +113,8 @@ def start_session(
         "token_digest": crypto.digest(token),
         "browser_digest": visitor.browser_digest,
         "auth_time": now,
-        "acr": acr,
-        "amr": list(amr),
+        "acr": PASSWORD_ACR,
+        "amr": list(PASSWORD_AMR),
         "user_agent": visitor.user_agent,
         "address": visitor.address,
         "last_seen_at": now,
