@@ -32,16 +32,7 @@ PAGES: Mapping[str, str] = {
 PARAMETER = "token"
 SIGN_IN_PAGE, RECOVERY_PAGE, PASSWORD_PAGE = "/sign-in", "/forgot-password", "/account/password"
 
-_COLUMNS = (
-    OneTimeLink.id,
-    OneTimeLink.purpose,
-    OneTimeLink.user_id,
-    OneTimeLink.email_key,
-    OneTimeLink.binding,
-    OneTimeLink.data,
-    OneTimeLink.created_at,
-    OneTimeLink.expires_at,
-)
+_COLUMNS = OneTimeLink.user_id, OneTimeLink.email_key, OneTimeLink.binding, OneTimeLink.data
 
 
 @dataclass(frozen=True)
@@ -49,22 +40,14 @@ class LinkInfo:
     """What a link that is good says.
 
     Attributes:
-        id: of its row.
-        purpose: one of the constants above.
         user_id: whose it is; None for somebody who has no account yet.
         email_key: whom it was mailed to.
         data: what it carries out.
-        created_at: when it was made.
-        expires_at: when it dies at the latest.
     """
 
-    id: str
-    purpose: str
     user_id: str | None
     email_key: str
     data: Mapping[str, Any]
-    created_at: int
-    expires_at: int
 
 
 def make_link(
@@ -180,4 +163,4 @@ def _is_bound(db: Session, row: RowMapping, *, lock: bool = False) -> bool:
 
 
 def _info(row: RowMapping) -> LinkInfo:
-    return LinkInfo(**{name: row[name] for name in LinkInfo.__dataclass_fields__})
+    return LinkInfo(row["user_id"], row["email_key"], row["data"])

@@ -50,9 +50,7 @@ def is_good(db, token, purpose=PURPOSE):
 
 def test_a_link_says_what_it_was_made_for(db, ada, token):
     link = peek_link(db, token, PURPOSE)
-    assert (link.purpose, link.user_id, link.email_key) == (PURPOSE, ada.id, "ada@example.org")
-    assert link.data == {"email": "new@example.org"}
-    assert link.expires_at - link.created_at == HOUR
+    assert link == LinkInfo(ada.id, "ada@example.org", {"email": "new@example.org"})
     assert claim_link(db, token, PURPOSE) == link
 
 
