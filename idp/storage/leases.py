@@ -88,7 +88,7 @@ class Leases:
                 return row._mapping
         return None
 
-    def ours(self, claimed: ClaimedRow) -> Update:
+    def _ours(self, claimed: ClaimedRow) -> Update:
         """Begin an UPDATE of a claimed row that does nothing when the claim does not hold any more."""
         return update(self.table).where(
             self.table.id == claimed.id,
@@ -103,7 +103,7 @@ class Leases:
             reason: why the attempt came to nothing.
         """
         db.execute(
-            self.ours(claimed).values(
+            self._ours(claimed).values(
                 attempts=claimed.attempts + 1,
                 next_attempt_at=clock.now() + self.wait_after(claimed.attempts),
                 claimed_until=None,
@@ -121,7 +121,7 @@ class Leases:
         Returns:
             Whether the claim still held.
         """
-        change = self.ours(claimed).values(
+        change = self._ours(claimed).values(
             state=state,
             attempts=claimed.attempts + 1,
             claimed_until=None,
