@@ -55,7 +55,6 @@ class KeyRing:
 
     active: Mapping[str, Key]
     public: tuple[Mapping[str, Any], ...]
-    loaded_at: int = field(default_factory=clock.now)
 
     @cached_property
     def jwks(self) -> bytes:
