@@ -82,6 +82,19 @@ class PasswordRefused(InvalidInputError):
         self.unmet = tuple(unmet)
 
 
+def refuse_faults(faults: Mapping[str, Sequence[str]]) -> None:
+    """Raise one error for all fields that have faults.
+
+    Args:
+        faults: field name to sentences; none where there is nothing to say.
+
+    Raises:
+        InvalidInputError: when any field has one.
+    """
+    if found := {name: told for name, told in faults.items() if told}:
+        raise InvalidInputError(found)
+
+
 class SignInRefused(Refusal):
     """Unknown name, wrong password or disabled account: one message for all (OWASP authentication)."""
 

@@ -17,7 +17,7 @@ from idp.accounts.email_verification import already_registered_message
 from idp.accounts.one_time_links import LinkInfo
 from idp.accounts.same_work import trial
 from idp.accounts.visitor import Visitor
-from idp.errors import ExpiredError, InvalidInputError
+from idp.errors import ExpiredError, InvalidInputError, refuse_faults
 from idp.mail import messages, outbox
 from idp.models import OneTimeLink, User
 from idp.settings import Settings
@@ -49,7 +49,7 @@ def request_change(
         Throttled: too many wrong passwords, or too many mails.
     """
     email, faults = names.check_email(new_email)
-    names.refuse({"email": faults})
+    refuse_faults({"email": faults})
     user = passwords.require_password(
         db, settings, visitor, user_id, current_password, refused=Event.ADDRESS_CHANGE_REFUSED
     )

@@ -7,7 +7,7 @@ one (UTS #39 section 4), so that nobody can pass for somebody else with a Cyrill
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
 
@@ -16,7 +16,6 @@ import idna
 from email_validator import EmailNotValidError, validate_email
 
 from idp import sentences
-from idp.errors import InvalidInputError
 from idp.sentences import Sentence
 
 USERNAME_MOST = 64
@@ -155,16 +154,6 @@ def is_showable(text: str) -> bool:
 def full_name(given_name: str | None, family_name: str | None) -> str:
     """Return what a mail calls a person; empty for who gave no name."""
     return " ".join(filter(None, (given_name, family_name)))
-
-
-def refuse(faults: Mapping[str, Sequence[str]]) -> None:
-    """Raise one error for all fields with faults.
-
-    Raises:
-        InvalidInputError: when any field has one.
-    """
-    if found := {name: told for name, told in faults.items() if told}:
-        raise InvalidInputError(found)
 
 
 def _lowered(text: str) -> str:

@@ -13,6 +13,7 @@ from idp.accounts import audit, names, throttle
 from idp.accounts.audit import Event
 from idp.accounts.same_work import NOBODY, trial
 from idp.accounts.visitor import Visitor
+from idp.errors import refuse_faults
 from idp.mail import messages, outbox
 from idp.models import OneTimeCode, User
 from idp.settings import Settings
@@ -56,7 +57,7 @@ def send_code(
     """
     if purpose == REGISTRATION:
         email, faults = names.check_email(email)
-        names.refuse({"email": faults})
+        refuse_faults({"email": faults})
     key = names.email_key(email)
     # The name as typed: one bucket for a name and the address behind it would betray that they belong together.
     account = f"{purpose} {names.username_key(typed or email)}"

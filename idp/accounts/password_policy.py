@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from math import prod
 
 from idp import sentences
-from idp.accounts import names
 from idp.accounts.users import Person
-from idp.errors import InvalidInputError, PasswordRefused
+from idp.errors import InvalidInputError, PasswordRefused, refuse_faults
 from idp.models import User
 from idp.settings import Settings
 
@@ -69,7 +68,7 @@ def check_newcomer(settings: Settings, person: Person, password: str) -> Person:
         if not faults:
             raise
         faults |= refusal.faults
-    names.refuse(faults)
+    refuse_faults(faults)
     return person
 
 

@@ -19,7 +19,7 @@ from idp.accounts.audit import Event
 from idp.accounts.roles import fault_of_role
 from idp.accounts.visitor import Visitor
 from idp.clock import DAY
-from idp.errors import ExpiredError
+from idp.errors import ExpiredError, refuse_faults
 from idp.mail import messages, outbox
 from idp.models import Preauthorization, User
 from idp.settings import Settings
@@ -104,7 +104,7 @@ def preauthorize(
     """
     email, faults = names.check_email(email)
     given = sorted(set(roles))
-    names.refuse({"email": faults, "role": [fault for role in given if (fault := fault_of_role(role))]})
+    refuse_faults({"email": faults, "role": [fault for role in given if (fault := fault_of_role(role))]})
     row = _LIST.first(
         db,
         id=crypto.new_id(),

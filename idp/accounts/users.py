@@ -12,7 +12,7 @@ from idp import clock, crypto, sentences
 from idp.accounts import audit, names, sessions
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
-from idp.errors import AlreadyExistsError, NotFoundError
+from idp.errors import AlreadyExistsError, NotFoundError, refuse_faults
 from idp.models import User
 from idp.storage.changes import count_changed
 from idp.storage.database import insert_into
@@ -38,7 +38,7 @@ class Person:
         given_name, given_name_faults = names.check_person_name(self.given_name, sentences.GIVEN_NAME())
         family_name, family_name_faults = names.check_person_name(self.family_name, sentences.FAMILY_NAME())
         username = names.tidy_username(self.username)
-        names.refuse(
+        refuse_faults(
             {
                 "given_name": given_name_faults,
                 "family_name": family_name_faults,

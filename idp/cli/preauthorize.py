@@ -14,7 +14,7 @@ from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import open_ready
 from idp.cli.moments import read_expiry
-from idp.errors import InvalidInputError
+from idp.errors import InvalidInputError, refuse_faults
 from idp.mail import wording
 from idp.settings import Settings
 
@@ -150,7 +150,7 @@ def _read_lines() -> Iterator[str]:
 def _checked(wanted: Sequence[str]) -> list[str]:
     """Return the addresses in their normal form; all that are none are named at once."""
     checked = [(given, *names.check_email(given)) for given in wanted]
-    names.refuse({"address": [f"{given!r} is no e-mail address." for given, _, faults in checked if faults]})
+    refuse_faults({"address": [f"{given!r} is no e-mail address." for given, _, faults in checked if faults]})
     return [email for _, email, _ in checked]
 
 
@@ -158,7 +158,7 @@ def _withdraw(db: Session, emails: Sequence[str], client_id: str) -> list[dict[s
     """Take addresses off the list, or none of them; all that are not listed are named at once."""
     missing = [email for email in emails if not preauthorization.withdraw(db, OPERATOR, email, client_id=client_id)]
     where = " for this app" if client_id else ""
-    names.refuse({"address": [f"{email!r} is not listed{where}." for email in missing]})
+    refuse_faults({"address": [f"{email!r} is not listed{where}." for email in missing]})
     return [{"email": email, "client_id": client_id} for email in emails]
 
 

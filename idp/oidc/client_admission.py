@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from idp.accounts import names
+from idp.errors import refuse_faults
 from idp.oidc.client_rules import check_metadata
 from idp.oidc.clients import IMPLICIT, ClientMetadata
 from idp.oidc.outgoing import OutgoingError, fetch
@@ -20,14 +20,14 @@ def admit_client(settings: Settings, metadata: ClientMetadata, secret: str | Non
     if settings.response_types != "all":
         told = "is turned off at this provider (setting response_types)"
         hybrid = [each for each in metadata.response_types if each != "code"]
-        names.refuse(
+        refuse_faults(
             {
                 "response_types": [f"The response type {each!r} {told}." for each in hybrid],
                 "grant_types": [f"implicit {told}."] if IMPLICIT in metadata.grant_types else [],
             }
         )
     if metadata.sector_identifier_uri:
-        names.refuse({"sector_identifier_uri": faults_of_sector(settings, metadata, metadata.sector_identifier_uri)})
+        refuse_faults({"sector_identifier_uri": faults_of_sector(settings, metadata, metadata.sector_identifier_uri)})
 
 
 def faults_of_sector(settings: Settings, metadata: ClientMetadata, uri: str) -> list[str]:

@@ -13,8 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 from idp import strict_json
-from idp.accounts import names
-from idp.errors import InvalidInputError
+from idp.errors import InvalidInputError, refuse_faults
 from idp.oidc import scopes as known_scopes
 from idp.oidc.authorization_response import in_order
 from idp.oidc.clients import GRANTS_OF_RESPONSE_TYPES, IMPLICIT, ClientMetadata
@@ -78,7 +77,7 @@ def read(document: Mapping[str, Any], base: ClientMetadata, members: Collection[
             faults[name] = [f"Must be {what}."]
         else:
             given[field] = as_field(value)
-    names.refuse(faults)
+    refuse_faults(faults)
     return replace(base, **_completed(given, base))
 
 

@@ -6,9 +6,9 @@ beside the rules, at this provider and on the wire, is for `client_admission`.
 
 from collections.abc import Sequence
 
-from idp.accounts import names
 from idp.accounts.registration import POLICIES
 from idp.clock import DAY
+from idp.errors import refuse_faults
 from idp.oidc import client_field_rules as own
 from idp.oidc import client_uris as uris
 from idp.oidc.client_rule_kinds import Rule, between, each, one_of, text
@@ -32,7 +32,7 @@ def check_metadata(metadata: ClientMetadata, secret: str | None = None) -> None:
             faults[field] = [f"At most {LIST_MOST} entries."]
             continue
         faults.setdefault(field, []).extend(rule(metadata, value))
-    names.refuse(faults)
+    refuse_faults(faults)
 
 
 _lifetime = between(10, 366 * DAY, "A lifetime is 10 seconds to 366 days.")

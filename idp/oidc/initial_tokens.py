@@ -7,7 +7,7 @@ from idp import clock, crypto
 from idp.accounts import audit, names
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
-from idp.errors import NotFoundError
+from idp.errors import NotFoundError, refuse_faults
 from idp.models import InitialAccessToken
 from idp.storage.changes import count_changed
 
@@ -30,7 +30,7 @@ def create_token(db: Session, visitor: Visitor, name: str, *, uses: int | None, 
         InvalidInputError: the name cannot be shown, or the number is none.
     """
     is_name = 0 < len(name.strip()) <= 100 and len(name) <= 100 and names.is_showable(name)
-    names.refuse(
+    refuse_faults(
         {
             "name": [] if is_name else ["A name of 1 to 100 characters that can be shown is needed."],
             "uses": [] if uses is None or 1 <= uses <= USES_MOST else [f"A token has 1 to {USES_MOST} uses."],

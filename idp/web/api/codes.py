@@ -9,7 +9,7 @@ from flask import Response, jsonify
 
 from idp import crypto
 from idp.accounts import names, one_time_codes, recovery, throttle
-from idp.errors import InvalidInputError
+from idp.errors import InvalidInputError, refuse_faults
 from idp.oidc.presented_token import AccessRefused
 from idp.web import context
 from idp.web.api import schemas
@@ -100,7 +100,7 @@ def send_code() -> Response:
         message = f"A code for {members['purpose']} needs the scope {' or '.join(needed)}."
         raise TokenRefused(AccessRefused(403, "insufficient_scope", message, " ".join(needed)))
     wanted, other = ("username", "email") if members["purpose"] == one_time_codes.PASSWORD else ("email", "username")
-    names.refuse(
+    refuse_faults(
         {
             wanted: [] if members.get(wanted) else [f"A code for {members['purpose']} needs this member."],
             other: [f"A code for {members['purpose']} has no use for this member."] if other in members else [],

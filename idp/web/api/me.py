@@ -6,6 +6,7 @@ from typing import Any
 from flask import Response, jsonify, request
 
 from idp.accounts import email_change, names, passwords, profile
+from idp.errors import refuse_faults
 from idp.oidc import claims, token_status
 from idp.oidc import scopes as known_scopes
 from idp.oidc.presented_token import AccessRefused
@@ -42,7 +43,7 @@ def change_me() -> Response:
     faults = {_member_of(name): [fault] for name, fault in checked.items() if fault}
     if "email" in members:
         faults["email"] = names.check_email(members["email"])[1]
-    names.refuse(faults)
+    refuse_faults(faults)
     pending = ""
     if "email" in members:  # before the rest: a wrong password must leave all as it is
         pending = email_change.request_change(
