@@ -1,11 +1,11 @@
 """`idp client`: the apps that people sign in to."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from idp import crypto
 from idp.accounts.visitor import OPERATOR
 from idp.cli import client_token, output, secret_input
 from idp.cli.client_explained import explain
@@ -78,13 +78,14 @@ def add(
         document["client_name"] = name
     if not document.get("client_name"):
         raise click.UsageError("A NAME is needed, or a document that has a client_name.")
-    wanted = client_document.read(_with_defaults(document), ClientMetadata(client_id=client_id, client_name=""), FIELDS)
+    base = ClientMetadata(client_id=client_id or crypto.new_id(), client_name="")
+    wanted = client_document.read(_with_defaults(document), base, FIELDS)
     if secret_stdin and not wanted.needs_secret:
         reason = "a public client has none" if wanted.is_public else "this one proves itself by its keys"
         raise click.UsageError(f"--secret-stdin is for clients that keep a secret; {reason}.")
     settings = load_ready()  # before a secret is read for nothing
     secret = secret_input.read_stdin("client_secret") if secret_stdin else None
-    admit_client(settings, wanted if client_id else replace(wanted, client_id="new"), secret)
+    admit_client(settings, wanted, secret)
     with open_ready() as (settings, db):
         client, secret = client_store.register_client(db, settings, OPERATOR, wanted, secret=secret)
     output.note(f"Registered {client.client_name}." + (" Keep the secret: it is shown this once." if secret else ""))
