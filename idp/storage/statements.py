@@ -69,7 +69,7 @@ class Prepared:
         """
         return self._statement[engine] if isinstance(self._statement, Mapping) else self._statement
 
-    def _run(self, db: Session, values: Mapping[str, Any]) -> tuple[int, list[Row]]:
+    def _run(self, db: Session, values: Mapping[str, Any]) -> tuple[int, Sequence[Row]]:
         if isinstance(db, LeanSession) and not db.in_transaction():
             connection = db.lean_connection()
         else:  # SQLAlchemy has begun a transaction of its own: there may be objects to write, or a savepoint to make
@@ -98,7 +98,7 @@ class _Compiled:
         self._names: Sequence[str] = tuple(name for name, _ in found)
         self._out_of: Sequence[tuple[str, _Process]] = tuple((name, process) for name, process in found if process)
 
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> tuple[int, list[Row]]:
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> tuple[int, Sequence[Row]]:
         """Send it to the driver; returns how many rows it changed, and those that it gave."""
         sent = {**self._values, **values}
         if len(sent) != len(self._values):
@@ -117,10 +117,10 @@ class _Compiled:
         finally:
             count = cursor.rowcount
             cursor.close()
-        rows: list[Row] = [dict(zip(self._names, each)) for each in given]  # noqa: B905 - as many as were asked for
+        rows = [dict(zip(self._names, each)) for each in given]  # noqa: B905 - as many as were asked for
         for name, process in self._out_of:
             for row in rows:
-                row[name] = process(row[name])  # type: ignore[index]
+                row[name] = process(row[name])
         return count, rows
 
 
