@@ -12,12 +12,13 @@ from streamlit_bridge import texts
 from streamlit_bridge.account_widgets import AccountWidgets
 from streamlit_bridge.call_style import OldArguments, read_call_style, read_fields
 from streamlit_bridge.events import Callback
+from streamlit_bridge.hosted_pages import HostedPage, find_hosted_page
 from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.navigation import PageLike, RunnablePage, guard_pages
 from streamlit_bridge.results import LoginResult
 from streamlit_bridge.session import end_run, initialise_state, synchronise
 from streamlit_bridge.watching import watch_session
-from streamlit_bridge.widgets.account_menu import find_account_url, show_account_menu
+from streamlit_bridge.widgets.account_menu import show_account_menu
 from streamlit_bridge.widgets.forbidden import show_forbidden_card
 from streamlit_bridge.widgets.login import (
     CardTexts,
@@ -227,4 +228,4 @@ class Authenticate(AccountWidgets):
 
     def account_url(self) -> str | None:
         """Return the address of the provider's account page, None while the provider does not answer."""
-        return find_account_url()
+        return find_hosted_page(HostedPage.ACCOUNT)

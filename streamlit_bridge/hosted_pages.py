@@ -11,9 +11,9 @@ from streamlit_bridge.session import read_metadata_url
 
 
 class HostedPage(Enum):
-    """A page of the provider: the member of the discovery document that names it, and where it is otherwise."""
+    """A page of the provider: the member of the discovery document that names it, and where it may be otherwise."""
 
-    ACCOUNT = ("account_management_uri", "/account")
+    ACCOUNT = ("account_management_uri", "")
     REGISTER = ("registration_page", "/register")
     FORGOT_PASSWORD = ("forgot_password_page", "/forgot-password")
     FORGOT_USERNAME = ("forgot_username_page", "/forgot-username")
@@ -38,7 +38,7 @@ def find_hosted_page(page: HostedPage) -> str | None:
     member, path = page.value
     if member in metadata:
         return _check_address(metadata[member])
-    if page is not HostedPage.ACCOUNT and any(other.value[0] in metadata for other in VISITORS_PAGES):
+    if not path or any(other.value[0] in metadata for other in VISITORS_PAGES):
         # A provider that names its pages leaves out those that are closed.
         return None
     issuer = _check_address(metadata.get("issuer"))

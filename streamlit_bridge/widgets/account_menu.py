@@ -5,10 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from streamlit_bridge import texts
-from streamlit_bridge.errors import ProviderUnavailable
+from streamlit_bridge.hosted_pages import HostedPage, find_hosted_page
 from streamlit_bridge.identity import Identity
-from streamlit_bridge.memory import open_shared_memory
-from streamlit_bridge.session import read_metadata_url
 from streamlit_bridge.widgets.forbidden import escape_markdown
 from streamlit_bridge.widgets.login import read_notice, start_sign_in
 from streamlit_bridge.widgets.logout import sign_out
@@ -38,25 +36,9 @@ def show_account_menu(identity: Identity | None) -> None:
             st.text(identity.email)
         if identity.roles:
             st.caption(texts.ACCOUNT_ROLES.format(roles=escape_markdown(", ".join(identity.roles))))
-        account_url = find_account_url()
-        if account_url is not None:
+        if account_url := find_hosted_page(HostedPage.ACCOUNT):
             st.link_button(texts.ACCOUNT_LINK, account_url, icon=":material/manage_accounts:", width="stretch")
         if st.button(
             texts.SIGN_OUT_BUTTON, key="streamlit_bridge_menu_sign_out", icon=":material/logout:", width="stretch"
         ):
             sign_out()
-
-
-def find_account_url() -> str | None:
-    """Return the address of the hosted account page, None while the provider does not tell.
-
-    Source: ``account_management_uri`` in the provider's discovery document.
-    """
-    metadata_url = read_metadata_url()
-    if metadata_url is None:
-        return None
-    try:
-        url = open_shared_memory().read_metadata(metadata_url).get("account_management_uri")
-    except ProviderUnavailable:
-        return None
-    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else None
