@@ -36,18 +36,18 @@ class Identity:
 
         Source: OpenID Connect Core 1.0, section 5.1 (standard claims).
         """
-        subject = _read_text(claims, "sub")
+        subject = read_text(claims, "sub")
         if subject is None:
             raise ValueError("The claims name no subject.")
-        username = _read_text(claims, "preferred_username") or _read_text(claims, "email") or subject
-        parts = [_read_text(claims, "given_name"), _read_text(claims, "family_name")]
-        name = _read_text(claims, "name") or " ".join(part for part in parts if part) or username
+        username = read_text(claims, "preferred_username") or read_text(claims, "email") or subject
+        parts = [read_text(claims, "given_name"), read_text(claims, "family_name")]
+        name = read_text(claims, "name") or " ".join(part for part in parts if part) or username
         roles = claims.get("roles")
         return cls(
             subject=subject,
             username=username,
             name=name,
-            email=_read_text(claims, "email"),
+            email=read_text(claims, "email"),
             roles=tuple(role for role in roles if isinstance(role, str)) if isinstance(roles, list | tuple) else (),
         )
 
@@ -56,6 +56,7 @@ class Identity:
         return not roles or not set(roles).isdisjoint(self.roles)
 
 
-def _read_text(claims: Mapping[str, object], name: str) -> str | None:
+def read_text(claims: Mapping[str, object], name: str) -> str | None:
+    """Return a claim that is a text and not empty, or None."""
     value = claims.get(name)
     return value if isinstance(value, str) and value else None

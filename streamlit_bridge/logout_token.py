@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+
+from streamlit_bridge.identity import read_text
 
 EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 ALGORITHMS: Final = ["RS256", "ES256", "EdDSA", "Ed25519", "PS256", "ES384", "ES512", "RS384", "RS512"]
@@ -65,21 +67,21 @@ def read_logout_token(
     if client_id not in (audience if isinstance(audience, list) else [audience]):
         raise LogoutTokenRefused("it is for another app")
     issued_at, expires_at = claims.get("iat"), claims.get("exp")
-    if not _is_number(issued_at) or not now - LONGEST_AGE <= float(str(issued_at)) <= now + CLOCK_DIFFERENCE:
+    if not _is_number(issued_at) or not now - LONGEST_AGE <= issued_at <= now + CLOCK_DIFFERENCE:
         raise LogoutTokenRefused("it was not made just now, if the clocks of app and provider agree")
-    if expires_at is not None and (not _is_number(expires_at) or float(str(expires_at)) <= now - CLOCK_DIFFERENCE):
+    if expires_at is not None and (not _is_number(expires_at) or expires_at <= now - CLOCK_DIFFERENCE):
         raise LogoutTokenRefused("it has expired")
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(EVENT), dict):
         raise LogoutTokenRefused("it tells of no logout")
     if "nonce" in claims:
         raise LogoutTokenRefused("it has a nonce, as an ID token would")
-    token_id, session_id, subject = (_read_text(claims, name) for name in ("jti", "sid", "sub"))
+    token_id, session_id, subject = (read_text(claims, name) for name in ("jti", "sid", "sub"))
     if token_id is None:
         raise LogoutTokenRefused("it has no identifier")
     if session_id is None and subject is None:
         raise LogoutTokenRefused("it names neither a session nor a person")
-    return LogoutNotice(token_id, session_id, subject, float(str(issued_at)))
+    return LogoutNotice(token_id, session_id, subject, issued_at)
 
 
 def _check_signature(token: str, keys: Mapping[str, object]) -> Mapping[str, object]:
@@ -94,10 +96,5 @@ def _check_signature(token: str, keys: Mapping[str, object]) -> Mapping[str, obj
     return decoded.claims
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _read_text(claims: Mapping[str, object], name: str) -> str | None:
-    value = claims.get(name)
-    return value if isinstance(value, str) and value else None
