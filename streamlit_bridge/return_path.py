@@ -27,9 +27,14 @@ def read_current_place() -> Destination:
 def find_address() -> str:
     """Write the address of the page and query string that the browser shows now, as a tab of its own would open it."""
     parts = urlsplit(st.context.url or "")
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    base = read_base_path()
     root = f"{parts.scheme}://{parts.netloc}/{base}/" if base else f"{parts.scheme}://{parts.netloc}/"
     return f"{root}{build_relative_address(read_current_place())}" if parts.netloc else "/"
+
+
+def read_base_path() -> str:
+    """Return the path under which the whole app is served, without slashes at its ends; empty for most."""
+    return str(st.get_option("server.baseUrlPath") or "").strip("/")
 
 
 def build_relative_address(destination: Destination) -> str:
@@ -87,7 +92,7 @@ def _show_nothing() -> None:
 def _read_page(url: str | None) -> str:
     """Return the page's URL path, without the path under which the whole app is served."""
     path = unquote(urlsplit(url or "").path).strip("/")
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    base = read_base_path()
     if base and (path == base or path.startswith(f"{base}/")):
         path = path[len(base) :].strip("/")
     # Streamlit says a page twice whose path has to be escaped in an address.

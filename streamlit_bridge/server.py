@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypedDict
 
-import streamlit as st
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
@@ -23,6 +22,7 @@ from streamlit_bridge import texts
 from streamlit_bridge.backchannel import receive_logout
 from streamlit_bridge.errors import AuthenticateError
 from streamlit_bridge.exact_return import ExactReturn
+from streamlit_bridge.return_path import read_base_path
 
 LOGOUT_ROUTE: Final = "/backchannel-logout"
 PREFIX: Final = "STREAMLIT_IDP_"
@@ -54,7 +54,7 @@ def asgi(environment: Mapping[str, str] | None = None) -> AsgiSettings:
     Raises:
         AuthenticateError: some of the settings are there and others are missing, or a file cannot be read.
     """
-    base = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    base = read_base_path()
     path = f"/{base}{LOGOUT_ROUTE}" if base else LOGOUT_ROUTE
     settings = AsgiSettings(
         routes=[Route(path, receive_logout, methods=["POST"])], middleware=[Middleware(ExactReturn)]
