@@ -64,9 +64,6 @@ class Device:
         assert done.headers["Location"].endswith(f"/device/done?outcome={outcome}")
 
 
-MakeDevice = Callable[..., Device]
-
-
 @pytest.fixture
 def television(relying_party: Callable[..., RelyingParty], ada: Any) -> RelyingParty:
     """An app for devices: public, as what everybody can buy keeps no secret."""

@@ -116,7 +116,6 @@ def test_notices_that_went_are_forgotten_and_uris_come_later(worked, db, clock):
     assert broken(db, clock) == {}
 
 
-FIRST_SESSION = "(SELECT id FROM browser_session WHERE ended_at IS NULL ORDER BY id LIMIT 1)"
 BOBS = "(SELECT id FROM \"user\" WHERE username = 'bob')"
 OFFLINE = "(SELECT id FROM authorization_grant WHERE is_offline AND revoked_at IS NULL)"
 COPY = (

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import cast
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -55,11 +55,6 @@ def location(response: TestResponse) -> str:
     assert response.status_code == 303, f"{response.status_code}: {response.text[:1500]}"
     target = urlsplit(response.headers["Location"])
     return target.path + (f"?{target.query}" if target.query else "")
-
-
-def interaction_of(response: TestResponse) -> str:
-    """Return the parked request's id from a redirect to a page."""
-    return parse_qs(urlsplit(response.headers["Location"]).query)["i"][0]
 
 
 class Words(HTMLParser):
