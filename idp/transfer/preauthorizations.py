@@ -31,6 +31,13 @@ def write_preauthorizations(
         invitees: as the file has them.
         accounts_in_file: keys of the addresses of the file's own accounts.
     """
+    rows = _make_rows(report, invitees)
+    for begin in range(0, len(rows), BATCH):
+        _write_batch(engine, report, rows[begin : begin + BATCH], accounts_in_file)
+
+
+def _make_rows(report: Report, invitees: Iterable[Invitee]) -> Sequence[dict[str, Any]]:
+    """Make a row for each address and app; tell of those that can have none."""
     seen: set[tuple[str, str]] = set()
     rows: list[dict[str, Any]] = []
     for invitee in invitees:
@@ -54,32 +61,30 @@ def write_preauthorizations(
                 "expires_at": invitee.expires_at,
             }
         )
-    for begin in range(0, len(rows), BATCH):
-        batch = rows[begin : begin + BATCH]
-        keys = [row["email_key"] for row in batch]
-        with Session(engine) as db, db.begin():
-            owned = _owned(db, keys) | accounts_in_file
-            for row in batch:
-                if row["email_key"] in owned:
-                    report.tell(Kind.PREAUTHORIZATION_USED, row["email"])
-            fresh = [row for row in batch if row["email_key"] not in owned]
-            standing = {
-                tuple(each)
-                for each in db.execute(
-                    select(Preauthorization.email_key, Preauthorization.client_id).where(
-                        Preauthorization.email_key.in_(keys)
-                    )
-                )
-            }
-            missing = [row for row in fresh if (row["email_key"], row["client_id"]) not in standing]
-            if missing and not report.is_dry_run:
-                statement = insert_into(db, Preauthorization).on_conflict_do_nothing().returning(Preauthorization.id)
-                written = set(db.execute(statement, missing).scalars())
-                missing = [row for row in missing if row["id"] in written]
-                if missing:
-                    db.execute(insert(AuditEvent), [_evidence(row) for row in missing])
-        report.preauthorizations_created += len(missing)
-        report.preauthorizations_unchanged += len(fresh) - len(missing)
+    return rows
+
+
+def _write_batch(engine: Engine, report: Report, batch: Sequence[dict[str, Any]], accounts_in_file: set[str]) -> None:
+    """Write the rows of those who have neither an account nor such a preauthorization yet."""
+    keys = [row["email_key"] for row in batch]
+    with Session(engine) as db, db.begin():
+        owned = _owned(db, keys) | accounts_in_file
+        for row in batch:
+            if row["email_key"] in owned:
+                report.tell(Kind.PREAUTHORIZATION_USED, row["email"])
+        fresh = [row for row in batch if row["email_key"] not in owned]
+        of_address = Preauthorization.email_key.in_(keys)
+        pairs = db.execute(select(Preauthorization.email_key, Preauthorization.client_id).where(of_address))
+        standing = {tuple(each) for each in pairs}
+        missing = [row for row in fresh if (row["email_key"], row["client_id"]) not in standing]
+        if missing and not report.is_dry_run:
+            statement = insert_into(db, Preauthorization).on_conflict_do_nothing().returning(Preauthorization.id)
+            written = set(db.execute(statement, missing).scalars())
+            missing = [row for row in missing if row["id"] in written]
+            if missing:
+                db.execute(insert(AuditEvent), [_evidence(row) for row in missing])
+    report.preauthorizations_created += len(missing)
+    report.preauthorizations_unchanged += len(fresh) - len(missing)
 
 
 def _evidence(row: dict[str, Any]) -> dict[str, Any]:
