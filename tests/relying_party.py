@@ -129,6 +129,11 @@ class RelyingParty:
         self.discovery = self.fetch(urlsplit(issuer).path + "/.well-known/openid-configuration")
         assert self.discovery["issuer"] == issuer
 
+    def in_another_browser(self) -> "RelyingParty":
+        """Return the same app in front of the same provider, in a browser that shares nothing with this one."""
+        browser = self.browser.application.test_client()  # type: ignore[attr-defined]
+        return RelyingParty(browser, self.issuer, self.metadata, self.secret, self.key)
+
     # -- HTTP -------------------------------------------------------------------
 
     def path(self, endpoint: str) -> str:

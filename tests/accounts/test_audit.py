@@ -38,7 +38,6 @@ from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.keys import ALGORITHMS
 from tests import postgresql
 from tests.factories import PASSWORD
-from tests.relying_party import RelyingParty
 from tests.web import page_driver
 
 NEW = "seven purple elephants dancing"
@@ -275,14 +274,14 @@ def exceed_concurrent_users(stage):
     stage.make_user("bob")
     party = stage.party(max_concurrent_users=1)
     party.log_in()
-    other = RelyingParty(party.browser.application.test_client(), party.issuer, party.metadata, party.secret)
+    other = party.in_another_browser()
     assert other.authorize(username="bob").error == "access_denied"
 
 
 def sign_in_elsewhere(stage):
     party = stage.party(is_single_session=True)
     party.log_in()
-    RelyingParty(party.browser.application.test_client(), party.issuer, party.metadata, party.secret).log_in()
+    party.in_another_browser().log_in()
 
 
 def withdraw_consent(stage):

@@ -15,7 +15,7 @@ from idp.oidc.authorization_response import (
 )
 from idp.oidc.requests import Parameters
 from idp.web.inline_scripts import inline_script
-from tests.relying_party import RelyingParty, is_posted_to_app
+from tests.relying_party import is_posted_to_app
 
 ISSUER = "https://login.example.org"
 APP = "https://app.example.org/callback"
@@ -127,7 +127,7 @@ def test_too_many_people_in_every_mode(relying_party, make_user, mode):
     make_user("bob")
     first = relying_party(max_concurrent_users=1)
     first.log_in()
-    second = RelyingParty(first.browser.application.test_client(), first.issuer, first.metadata, first.secret)
+    second = first.in_another_browser()
     assert second.authorize("bob", response_mode=mode).error == "access_denied"
 
 

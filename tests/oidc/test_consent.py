@@ -142,7 +142,7 @@ def test_claims_that_tell_nothing_about_the_person_are_not_asked_for(stranger, n
 def test_one_person_s_consent_is_not_another_s(stranger, make_user, app):
     make_user("bob")
     stranger.log_in()
-    elsewhere = RelyingParty(app.test_client(), stranger.issuer, stranger.metadata, stranger.secret)
+    elsewhere = stranger.in_another_browser()
     consent_page(elsewhere, "bob")
 
 

@@ -503,7 +503,7 @@ def test_an_app_that_is_full_takes_no_device(device: Device, db: Session, make_u
     make_user("grace")
     db.execute(update(Client).values(max_concurrent_users=1, version=Client.version + 1))
     db.commit()
-    grace = RelyingParty(device.rp.browser.application.test_client(), device.rp.issuer, device.rp.metadata, None)  # type: ignore[attr-defined]
+    grace = device.rp.in_another_browser()
     sign_in(grace.browser, "grace", PASSWORD)  # type: ignore[arg-type]
     hers = begin(grace)
     hers.answered()

@@ -121,7 +121,7 @@ def test_of_many_who_show_it_at_once_one_gets_a_token(service, app):
     start, statuses = threading.Barrier(5), []
 
     def race():
-        own = RelyingParty(app.test_client(), service.issuer, service.metadata, service.secret)
+        own = service.in_another_browser()
         start.wait()
         statuses.append(ask(own, proof).status_code)
 

@@ -12,7 +12,7 @@ from idp.models import AuthorizationGrant, BrowserSession
 from idp.oidc import authorization_issuer, consents
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.authorization_response import WITH_TOKENS
-from tests.relying_party import RelyingParty, Tokens, decode, error_of
+from tests.relying_party import Tokens, decode, error_of
 
 
 def without_pkce(party, response_type):
@@ -169,7 +169,7 @@ def test_who_got_an_id_token_counts_as_being_in_the_app(relying_party_of_every_t
     bob = make_user("bob")
     rp = relying_party_of_every_type(max_concurrent_users=1)
     assert rp.authorize(response_type="id_token").claims
-    second = RelyingParty(rp.browser.application.test_client(), rp.issuer, rp.metadata, rp.secret)
+    second = rp.in_another_browser()
     assert second.authorize("bob", response_type="id_token").error == "access_denied"
     session = db.scalars(select(BrowserSession.id).where(BrowserSession.user_id != bob.id)).one()
     sessions.end_session(db, OPERATOR, session, reason="signed_out")

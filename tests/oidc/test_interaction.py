@@ -10,7 +10,7 @@ from idp.models import AuthorizationGrant, ParkedRequest
 from idp.oidc.client_store import register_client, remove_client
 from idp.oidc.clients import ClientMetadata
 from tests.factories import PASSWORD
-from tests.relying_party import RelyingParty, the_form
+from tests.relying_party import the_form
 
 
 def parked(db):
@@ -79,7 +79,7 @@ def test_another_browser_cannot_resume_it(rp, other_browser, db):
 def test_another_browser_that_is_signed_in_gets_no_code_for_it(rp, app, db):
     """Login fixation: an attacker begins, the victim would finish."""
     rp.send()
-    victim = RelyingParty(app.test_client(), rp.issuer, rp.metadata, rp.secret)
+    victim = rp.in_another_browser()
     victim.log_in()
     grants = select(func.count()).select_from(AuthorizationGrant)
     before = db.scalar(grants)

@@ -47,10 +47,6 @@ def work(db, settings):
     return lambda: dict(worker.run_once(db.get_bind(), settings))
 
 
-def in_another_browser(party) -> RelyingParty:
-    return RelyingParty(party.browser.application.test_client(), party.issuer, party.metadata, party.secret)
-
-
 def post_page_form(party, path, **fields) -> None:
     """Send a page's form as the person does."""
     form = the_form(party.browser.get(path).text)
@@ -71,14 +67,14 @@ def at_our_own_page(party, **_):
 
 
 def from_another_browser(party, **_):
-    other = in_another_browser(party)
+    other = party.in_another_browser()
     other.metadata = party.metadata
     other.log_in()
     post_page_form(other, "/account/sessions", end="others")
 
 
 def by_a_changed_password(party, **_):
-    other = in_another_browser(party)
+    other = party.in_another_browser()
     other.log_in()
     post_page_form(
         other,
@@ -177,10 +173,10 @@ def test_many_old_sessions_end_in_small_batches(told, db, settings, clock, work,
     make_user("bob")
     monkeypatch.setattr(batches, "BATCH", 2)
     people = ["ada", "bob", "ada", "bob", "ada"]
-    parties = [in_another_browser(told) for _ in people]
+    parties = [told.in_another_browser() for _ in people]
     tokens = [party.log_in(name) for party, name in zip(parties, people, strict=True)]
     clock.advance(settings.session_idle_lifetime)
-    fresh = in_another_browser(told)
+    fresh = told.in_another_browser()
     fresh.log_in()
     done = work()
     assert (done["session_expired"], done["notice_sent"]) == (5, 5)
@@ -203,7 +199,7 @@ def test_grants_wait_for_their_session_s_end_before_they_are_swept(told, db, set
 
 def test_workers_at_once_end_each_session_once(told, db, settings, clock):
     for _ in range(12):
-        in_another_browser(told).log_in()
+        told.in_another_browser().log_in()
     clock.advance(settings.session_idle_lifetime)
 
     def end_all(own, _number):
@@ -282,8 +278,8 @@ def test_an_app_whose_consent_is_withdrawn_is_told_and_no_other(told, relying_pa
 
 
 def test_it_is_told_for_each_session_that_goes_on(told, ada, db, work, listening_app):
-    here, elsewhere = told.log_in(), in_another_browser(told).log_in()
-    gone = in_another_browser(told).log_in(scope="openid offline_access")
+    here, elsewhere = told.log_in(), told.in_another_browser().log_in()
+    gone = told.in_another_browser().log_in(scope="openid offline_access")
     sessions.end_session(db, OPERATOR, gone.claims["sid"], reason="ended_by_user")
     db.commit()
     assert work()["notice_sent"] == 1
@@ -304,7 +300,7 @@ def test_an_app_without_a_uri_is_not_told_of_withdrawn_consent(rp, ada, db, work
 def test_an_app_that_takes_each_person_once_is_told_of_the_place_that_is_left(relying_party, ada, listening_app, work):
     party = relying_party(is_single_session=True, backchannel_logout_uri=listening_app.url)
     before = party.log_in()
-    after = in_another_browser(party).log_in()
+    after = party.in_another_browser().log_in()
     assert work()["notice_sent"] == 1
     claims = read_logout_token(listening_app.tokens[0], party)
     assert claims["sid"] == before.claims["sid"] != after.claims["sid"]
@@ -316,7 +312,7 @@ def test_who_signs_in_again_before_the_notice_goes_stays_signed_in(way, relying_
     party = relying_party(is_single_session=way.startswith("the person"), backchannel_logout_uri=listening_app.url)
     before = party.log_in()
     if party.metadata.is_single_session:
-        elsewhere = in_another_browser(party).log_in()
+        elsewhere = party.in_another_browser().log_in()
     else:
         consents.withdraw_consent(db, OPERATOR, ada.id, party.metadata.client_id)
         db.commit()
@@ -402,7 +398,7 @@ def test_an_app_that_is_away_holds_up_its_own_notices_only(
     dead = f"http://127.0.0.1:{free_port()}/x"
     away = relying_party(backchannel_logout_uri=dead)
     for _ in range(4):
-        in_another_browser(away).log_in()
+        away.in_another_browser().log_in()
     clock.advance(1)
     told.log_in()
     sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
@@ -419,7 +415,7 @@ def test_nobody_waits_for_an_app_that_does_not_answer(
     for limit in ("STEP_TIMEOUT", "WHOLE_TIMEOUT"):
         monkeypatch.setattr(outgoing, limit, 100)
     told.log_in()
-    later = in_another_browser(told).log_in()
+    later = told.in_another_browser().log_in()
     with listening() as silent:
         silent.answers.clear()
         for _ in range(3):
@@ -446,7 +442,7 @@ def test_an_app_whose_notices_do_not_end_keeps_nobody_from_hearing(
         busy.answers.clear()
         other = relying_party(backchannel_logout_uri=busy.url)
         for _ in range(3):
-            in_another_browser(other).log_in()
+            other.in_another_browser().log_in()
         sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator", except_session=later.claims["sid"])
         db.commit()
         with ThreadPoolExecutor() as threads:
@@ -530,7 +526,7 @@ def test_an_app_that_failed_once_is_told_though_the_notices_of_others_do_not_end
     with listening() as busy:
         other = relying_party(backchannel_logout_uri=busy.url)
         for _ in range(3):
-            in_another_browser(other).log_in()
+            other.in_another_browser().log_in()
         sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
         db.commit()
         order = [other.metadata.client_id, told.metadata.client_id]
@@ -555,7 +551,7 @@ def test_an_address_that_can_be_none_is_a_fault_of_that_app_only(relying_party, 
 
 def test_a_worker_that_is_told_to_stop_begins_no_other_notice(told, ada, listening_app, settings, db):
     for _ in range(3):
-        in_another_browser(told).log_in()
+        told.in_another_browser().log_in()
     listening_app.answers.clear()
     sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
     db.commit()

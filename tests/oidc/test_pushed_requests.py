@@ -201,7 +201,7 @@ def test_of_many_at_once_one_gets_it(rp, app):
     found, barrier = [], threading.Barrier(6)
 
     def bring():
-        party = RelyingParty(app.test_client(), rp.issuer, rp.metadata, rp.secret)
+        party = rp.in_another_browser()
         barrier.wait()
         found.append(party.send_pushed(uri).status_code)
 
@@ -262,7 +262,7 @@ def test_a_reload_is_good_for_as_long_as_the_page_is(rp, settings, clock):
 def test_a_reload_in_another_browser_finds_nothing(rp, app):
     uri = rp.push()
     rp.follow(rp.send_pushed(uri))
-    other = RelyingParty(app.test_client(), rp.issuer, rp.metadata, rp.secret)
+    other = rp.in_another_browser()
     other.browser.get("/sign-in")
     assert refused(other.send_pushed(uri))
 

@@ -21,10 +21,6 @@ from tests.waiting import at_that_moment
 MESSAGE = "Maximum number of concurrent users exceeded"
 
 
-def in_another_browser(party):
-    return RelyingParty(party.browser.application.test_client(), party.issuer, party.metadata, party.secret)
-
-
 def test_the_words_are_those_that_apps_know():
     assert TOO_MANY_USERS.description == MESSAGE
 
@@ -36,7 +32,7 @@ def test_one_person_more_is_refused_and_comes_in_when_another_goes(relying_party
     ada, bob = make_user("ada"), make_user("bob")
     first = relying_party(max_concurrent_users=1)
     tokens = first.log_in()
-    second = in_another_browser(first)
+    second = first.in_another_browser()
     answer = second.authorize(username="bob")
     assert (answer.error, answer.parameters["error_description"]) == ("access_denied", MESSAGE)
     event = list_events(db, event="client:session:refuse")[0]
@@ -53,7 +49,7 @@ def test_the_same_person_may_come_in_twice(relying_party, make_user):
     first = relying_party(max_concurrent_users=1)
     first.log_in()
     assert first.ask().code
-    assert in_another_browser(first).log_in()
+    assert first.in_another_browser().log_in()
 
 
 def test_a_code_that_was_never_redeemed_counts_only_while_it_could_be(relying_party, make_user, clock, settings):
@@ -61,7 +57,7 @@ def test_a_code_that_was_never_redeemed_counts_only_while_it_could_be(relying_pa
     make_user("bob")
     first = relying_party(max_concurrent_users=1)
     assert first.authorize().code
-    second = in_another_browser(first)
+    second = first.in_another_browser()
     assert second.authorize(username="bob").error == "access_denied"
     clock.advance(settings.authorization_code_lifetime)
     assert second.ask().code
@@ -74,12 +70,12 @@ def test_sessions_that_are_idle_or_of_disabled_people_do_not_count(relying_party
     party = relying_party(max_concurrent_users=1)
     party.log_in()
     clock.advance(settings.session_idle_lifetime)
-    bobs = in_another_browser(party)
+    bobs = party.in_another_browser()
     assert bobs.log_in("bob")
     users.disable_user(db, OPERATOR, users.get_user(db, "bob").id)
     users.disable_user(db, OPERATOR, ada.id)
     db.commit()
-    assert in_another_browser(party).log_in("carol")
+    assert party.in_another_browser().log_in("carol")
 
 
 def test_who_took_back_what_they_allowed_is_in_the_app_no_longer(relying_party, make_user, db):
@@ -87,7 +83,7 @@ def test_who_took_back_what_they_allowed_is_in_the_app_no_longer(relying_party, 
     make_user("bob")
     first = relying_party(max_concurrent_users=1)
     first.log_in()
-    second = in_another_browser(first)
+    second = first.in_another_browser()
     assert second.authorize(username="bob").error == "access_denied"
     assert consents.withdraw_consent(db, OPERATOR, ada.id, first.metadata.client_id)
     db.commit()
@@ -106,7 +102,7 @@ def test_who_waits_for_a_silent_answer_is_told_too(relying_party, make_user):
     make_user("bob")
     first = relying_party(max_concurrent_users=1)
     first.log_in()
-    second = in_another_browser(first)
+    second = first.in_another_browser()
     second.authorize(username="bob")
     assert second.ask(prompt="none").error == "access_denied"
 
@@ -164,7 +160,7 @@ def test_signing_in_elsewhere_ends_what_one_had_here(relying_party, make_user, d
     make_user("ada")
     first = relying_party(is_single_session=True)
     here = first.log_in(scope="openid offline_access")
-    second = in_another_browser(first)
+    second = first.in_another_browser()
     there = second.log_in()
     assert not first.is_good(here)
     assert first.request_refresh(here.refresh_token).status_code == 400
@@ -180,9 +176,9 @@ def test_other_people_and_other_apps_are_left_alone(relying_party, make_user):
     other_app = relying_party(first.browser, client_name="Another")
     first.log_in()
     elsewhere = other_app.redeem(other_app.ask().code)
-    of_bob = in_another_browser(first)
+    of_bob = first.in_another_browser()
     bobs = of_bob.log_in("bob")
-    in_another_browser(first).log_in()
+    first.in_another_browser().log_in()
     assert other_app.is_good(elsewhere)
     assert of_bob.is_good(bobs)
 

@@ -25,7 +25,7 @@ def bound(relying_party, ada):
 @pytest.fixture
 def elsewhere(rp, app):
     """The same app in a second browser of the same person."""
-    return RelyingParty(app.test_client(), rp.issuer, rp.metadata, rp.secret)
+    return rp.in_another_browser()
 
 
 def is_signed_in(rp: RelyingParty) -> bool:

@@ -23,7 +23,6 @@ from idp.oidc.backchannel import KEPT_AFTER_END
 from tests import postgresql
 from tests.accounts.conftest import Mailbox
 from tests.factories import PASSWORD
-from tests.relying_party import RelyingParty
 
 
 @pytest.fixture
@@ -37,10 +36,10 @@ def worked(app, db, settings, relying_party, make_user, clock):
     tokens = party.refresh(tokens.refresh_token)
     party.refresh(tokens.refresh_token)
     party.request_refresh(tokens.refresh_token)  # a thief's second use
-    kept = RelyingParty(app.test_client(), party.issuer, party.metadata, party.secret)
+    kept = party.in_another_browser()
     kept.refresh(kept.log_in(username="bob", scope="openid offline_access").refresh_token)
     for username in ("bob", "eve"):
-        other = RelyingParty(app.test_client(), party.issuer, party.metadata, party.secret)
+        other = party.in_another_browser()
         other.log_in(username=username, scope="openid")
     clock.advance(CLOCK_SLACK + 10)
     for username in ("ada", "eve"):
@@ -79,7 +78,7 @@ def test_accounts_and_registrations_that_went_honestly_break_nothing(worked, db,
 
 def test_lifetimes_may_become_shorter(app, db, settings, worked, clock):
     """The last token of a chain goes earlier than those before it would have gone."""
-    party = RelyingParty(app.test_client(), worked.issuer, worked.metadata, worked.secret)
+    party = worked.in_another_browser()
     tokens = party.log_in(username="bob", scope="openid offline_access")
     tokens = party.refresh(tokens.refresh_token)
     before = client_store.get_client(db, worked.metadata.client_id)

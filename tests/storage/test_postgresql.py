@@ -102,7 +102,7 @@ def test_old_sessions_end_once_though_many_workers_and_their_owners_are_at_it(
 ) -> None:
     make_user()
     party = relying_party(backchannel_logout_uri="https://app.example.org/back")
-    browsers = [RelyingParty(app.test_client(), party.issuer, party.metadata, party.secret) for _ in range(16)]
+    browsers = [party.in_another_browser() for _ in range(16)]
     sids = [each.log_in().claims["sid"] for each in browsers]
     clock.advance(settings.session_idle_lifetime)
     start, counts = threading.Barrier(5), []
@@ -143,7 +143,7 @@ def test_a_code_redeemed_by_many_at_once_has_one_winner(
         start, statuses = threading.Barrier(8), []
 
         def redeem(code: str = code, start: threading.Barrier = start, statuses: list[int] = statuses) -> None:
-            mine = RelyingParty(app.test_client(), party.issuer, party.metadata, party.secret)
+            mine = party.in_another_browser()
             mine.verifier = party.verifier
             start.wait()
             statuses.append(mine.request_tokens(code).status_code)
@@ -165,7 +165,7 @@ def test_a_pushed_request_brought_by_many_at_once_has_one_winner(
     start, statuses = threading.Barrier(6), []
 
     def bring() -> None:
-        mine = RelyingParty(app.test_client(), party.issuer, party.metadata, party.secret)
+        mine = party.in_another_browser()
         start.wait()
         statuses.append(mine.send_pushed(request_uri).status_code)
 

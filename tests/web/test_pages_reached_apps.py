@@ -8,11 +8,7 @@ from idp.accounts import sessions
 from idp.accounts.visitor import OPERATOR
 from idp.oidc.client_store import remove_client
 from tests.factories import PASSWORD
-from tests.relying_party import RelyingParty, the_form
-
-
-def in_another_browser(party) -> RelyingParty:
-    return RelyingParty(party.browser.application.test_client(), party.issuer, party.metadata, party.secret)
+from tests.relying_party import the_form
 
 
 @pytest.fixture
@@ -33,7 +29,7 @@ def test_each_session_names_its_apps_and_when(relying_party, ada, clock):
     clock.advance(7_200)
     ledger.log_in()
     clock.advance(600)
-    elsewhere = in_another_browser(wiki)
+    elsewhere = wiki.in_another_browser()
     elsewhere.log_in()
     relying_party(client_name="Never reached")
     page = wiki.browser.get("/account/sessions").text
@@ -68,7 +64,7 @@ def test_an_app_that_was_removed_is_gone_from_it(relying_party, ada, db):
 def test_ending_a_session_ends_its_apps_and_no_other_s(relying_party, ada):
     wiki = relying_party(client_name="Wiki")
     here = wiki.log_in()
-    elsewhere = in_another_browser(wiki)
+    elsewhere = wiki.in_another_browser()
     there = elsewhere.log_in()
     form = the_form(wiki.browser.get("/account/sessions").text)
     token = form["fields"]["csrf_token"]
@@ -82,7 +78,7 @@ def test_apps_of_other_people_are_not_shown(relying_party, ada, make_user, db, s
     bob = make_user("bob")
     wiki = relying_party(client_name="Wiki")
     wiki.log_in()
-    of_bob = in_another_browser(relying_party(client_name="Bob's own"))
+    of_bob = relying_party(client_name="Bob's own").in_another_browser()
     of_bob.log_in("bob")
     assert len(sessions.list_sessions(db, settings, bob.id)) == 1
     page = wiki.browser.get("/account/sessions").text
