@@ -1,7 +1,6 @@
 """What tests of accounts share: visitors, and a count of the work that a function does."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,6 @@ from idp.errors import Refusal
 from idp.mail import outbox
 from idp.models import MailMessage
 from idp.settings import Settings
-from idp.storage import database
 
 
 @dataclass
@@ -128,28 +126,3 @@ def outline(work: Work) -> list[str]:
         "END OF SAVEPOINT" if statement.startswith(("RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT")) else statement
         for statement in work.statements
     ]
-
-
-def at_once(settings: Settings, count: int, do: Callable[[Session, int], Any]) -> list[Any]:
-    """Do the same in many threads at one moment, each in a transaction of its own; return results and refusals."""
-    barrier, outcomes = threading.Barrier(count), []
-
-    def run(number: int) -> None:
-        engine = database.open_engine(settings)
-        with Session(engine, expire_on_commit=False) as own:
-            barrier.wait()
-            try:
-                outcome = do(own, number)
-            except Refusal as refusal:
-                outcome = refusal
-            own.commit()
-        engine.dispose()
-        outcomes.append(outcome)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(outcomes) == count
-    return outcomes

@@ -22,7 +22,8 @@ from idp.accounts.throttle import MAIL_BURST, MAIL_KEPT
 from idp.accounts.users import Person
 from idp.errors import ExpiredError, InvalidInputError, Throttled
 from idp.models import User
-from tests.accounts.conftest import at_once, outline
+from tests.accounts.conftest import outline
+from tests.at_once import transactions_at_once
 from tests.factories import PASSWORD
 from tests.living_session import find_session_by_id
 
@@ -157,7 +158,7 @@ def test_a_link_stays_good_while_its_mailbox_has_no_room_for_another(
 
 def test_of_several_requests_at_once_one_link_is_good(settings, db, visitor, ada, mailbox):
     emails = [f"countess{number}@example.org" for number in range(MAIL_BURST)]
-    at_once(
+    transactions_at_once(
         settings,
         len(emails),
         lambda own, number: email_change.request_change(own, settings, visitor, ada.id, emails[number], PASSWORD),
@@ -194,7 +195,7 @@ def test_asking_anew_and_confirming_at_once_do_not_wait_for_each_other(
 
     asking = None
     monkeypatch.setattr(one_time_links, "binding_digest", hold_first_who_asks)
-    at_once(settings, 2, act)  # and both come through
+    transactions_at_once(settings, 2, act)  # and both come through
 
 
 def test_it_can_be_called_off(db, settings, visitor, ada, make_user, mailbox):
@@ -250,7 +251,7 @@ def test_two_accounts_that_move_to_one_address_at_once(settings, db, visitor, ad
     for user in (ada, bob):
         request(db, settings, visitor, user)
         tokens.append(mailbox.last("confirm_new_address").token)
-    outcomes = at_once(
+    outcomes = transactions_at_once(
         settings, 2, lambda own, number: email_change.confirm_change(own, settings, visitor, tokens[number])
     )
     assert sum(isinstance(outcome, str) for outcome in outcomes) == 1

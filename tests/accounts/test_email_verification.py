@@ -10,7 +10,8 @@ from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.errors import ExpiredError, Throttled
 from idp.models import MailMessage, OneTimeLink, User
-from tests.accounts.conftest import at_once, outline
+from tests.accounts.conftest import outline
+from tests.at_once import transactions_at_once
 from tests.factories import PASSWORD
 
 
@@ -109,7 +110,7 @@ def test_unknown_names_slow_down_as_known_ones_do(db, settings, clock):
 
 def test_of_many_clicks_at_once_one_counts(settings, zoe, mailbox):
     token = mailbox.last("verify_address").token
-    outcomes = at_once(
+    outcomes = transactions_at_once(
         settings, 6, lambda own, _number: email_verification.verify_address(own, OPERATOR, token)
     )
     assert outcomes.count(zoe.id) == 1

@@ -9,7 +9,8 @@ from idp.accounts.throttle import MAIL_BURST, MAIL_INTERVAL, MAIL_KEPT
 from idp.accounts.users import Person
 from idp.accounts.visitor import Visitor
 from idp.errors import Throttled
-from tests.accounts.conftest import at_once, outline
+from tests.accounts.conftest import outline
+from tests.at_once import transactions_at_once
 from tests.factories import PASSWORD
 
 ADA, FREE = "ada@example.org", "free@example.org"
@@ -174,5 +175,5 @@ def test_many_who_ask_at_once_cause_no_more(settings, ada, count):
     def attempt(own, number):
         recovery.request_password_reset(own, settings, Visitor(f"203.0.113.{number}"), (ADA, "ada")[number % 2])
 
-    at_once(settings, 8, attempt)
+    transactions_at_once(settings, 8, attempt)
     assert count(ADA).total() == MOST

@@ -14,7 +14,8 @@ from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.errors import InvalidInputError, Throttled
 from idp.models import OneTimeCode
-from tests.accounts.conftest import at_once, outline
+from tests.accounts.conftest import outline
+from tests.at_once import transactions_at_once
 
 EMAIL = "ada@example.org"
 
@@ -173,12 +174,14 @@ def test_of_many_who_claim_it_at_once_one_does(settings, ada, send, visitor):
     def attempt(own, _number):
         return one_time_codes.claim_code(own, sent.handle, sent.digits, PASSWORD, "shop", EMAIL)
 
-    assert at_once(settings, 8, attempt).count(True) == 1
+    assert transactions_at_once(settings, 8, attempt).count(True) == 1
 
 
 def test_many_who_guess_at_once_have_no_more_guesses(settings, db, ada, send, visitor):
     sent = send()
-    at_once(settings, 8, lambda own, _n: one_time_codes.check_code(own, visitor, sent.handle, sent.wrong, "shop"))
+    transactions_at_once(
+        settings, 8, lambda own, _n: one_time_codes.check_code(own, visitor, sent.handle, sent.wrong, "shop")
+    )
     assert db.scalar(select(OneTimeCode.guesses_left)) == 0
     assert not sent.claim()
 

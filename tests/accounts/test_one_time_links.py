@@ -9,7 +9,7 @@ from idp.accounts.one_time_links import LinkInfo, binding_of, claim_link, make_l
 from idp.accounts.visitor import OPERATOR
 from idp.errors import ExpiredError
 from idp.models import OneTimeLink, User
-from tests.accounts.conftest import at_once
+from tests.at_once import transactions_at_once
 
 PURPOSE = one_time_links.RESET_PASSWORD
 HOUR = 3_600
@@ -128,7 +128,7 @@ def test_the_secret_is_stored_nowhere(db, token):
 
 
 def test_of_many_who_claim_it_at_once_one_gets_it(settings, token):
-    outcomes = at_once(settings, 8, lambda db, _number: claim_link(db, token, PURPOSE))
+    outcomes = transactions_at_once(settings, 8, lambda db, _number: claim_link(db, token, PURPOSE))
     assert sum(isinstance(outcome, LinkInfo) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, ExpiredError) for outcome in outcomes) == 7
 

@@ -12,7 +12,7 @@ from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.errors import ExpiredError, InvalidInputError, Refusal, RegistrationRefused
 from idp.models import Preauthorization, User
-from tests.accounts.conftest import at_once
+from tests.at_once import transactions_at_once
 from tests.factories import PASSWORD
 
 DAY = 86_400
@@ -213,7 +213,7 @@ def test_of_parallel_registrations_with_one_listing_one_account_comes_out(db, se
         return "done"
 
     settings_of_many = replace(settings)
-    outcomes = at_once(settings_of_many, 5, register_at_once)
+    outcomes = transactions_at_once(settings_of_many, 5, register_at_once)
     assert set(outcomes) == {"done"}  # the same person, or none of them can tell
     assert db.scalar(select(func.count()).select_from(User)) == 1
     assert db.scalar(select(func.count()).select_from(Preauthorization)) == 0
@@ -238,7 +238,7 @@ def test_of_parallel_registrations_with_one_invitation_one_wins(db, settings, ma
         own.commit()
         return person.username
 
-    outcomes = at_once(settings, 5, register_at_once)
+    outcomes = transactions_at_once(settings, 5, register_at_once)
     winners = [outcome for outcome in outcomes if isinstance(outcome, str)]
     assert winners == db.scalars(select(User.username)).all()
     assert len(winners) == 1

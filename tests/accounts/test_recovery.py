@@ -12,7 +12,8 @@ from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, Visitor
 from idp.errors import ExpiredError, InvalidInputError, PasswordRefused, SignInRefused, Throttled
 from idp.models import OneTimeLink, User
-from tests.accounts.conftest import at_once, outline
+from tests.accounts.conftest import outline
+from tests.at_once import transactions_at_once
 from tests.factories import PASSWORD
 from tests.living_session import find_session_by_id
 
@@ -166,7 +167,7 @@ def test_of_many_who_use_a_link_at_once_one_does(settings, db, ada, token):
     def attempt(own, number):
         return recovery.reset_password(own, settings, OPERATOR, token, f"{NEW} number {number}")
 
-    outcomes = at_once(settings, 6, attempt)
+    outcomes = transactions_at_once(settings, 6, attempt)
     assert outcomes.count(ada.id) == 1
     assert sum(isinstance(outcome, ExpiredError) for outcome in outcomes) == 5
 

@@ -24,7 +24,8 @@ from idp.errors import (
 )
 from idp.models import Throttle, User
 from idp.storage import database
-from tests.accounts.conftest import at_once, outline
+from tests.accounts.conftest import outline
+from tests.at_once import transactions_at_once
 from tests.factories import PASSWORD
 
 ZOE = Person("zoe", "zoe@example.org", "Zoë", "O'Neil")
@@ -245,7 +246,7 @@ def test_many_at_once_with_one_address_make_one_account(settings, db):
         person = replace(ZOE, username=f"name{number}of")
         registration.register(own, settings, Visitor(f"203.0.113.{number}"), person, PASSWORD)
 
-    assert at_once(settings, 5, attempt) == [None] * 5
+    assert transactions_at_once(settings, 5, attempt) == [None] * 5
     assert db.scalar(select(func.count()).select_from(User)) == 1
 
 
@@ -253,7 +254,7 @@ def test_one_form_sent_many_times_at_once_mails_one_link_that_is_good(settings, 
     def attempt(own, _number):
         registration.register(own, settings, visitor, ZOE, PASSWORD, form="as it was sent")
 
-    assert at_once(settings, 3, attempt) == [None] * 3
+    assert transactions_at_once(settings, 3, attempt) == [None] * 3
     assert mailbox.kinds() == ["verify_address"]
     assert verify(db, settings, visitor, mailbox)
 
@@ -270,7 +271,7 @@ def test_many_at_once_with_one_name_make_one_account(settings, db):
         person = replace(ZOE, email=f"zoe{number}@example.org")
         registration.register(own, settings, Visitor(f"203.0.113.{number}"), person, PASSWORD)
 
-    outcomes = at_once(settings, 5, attempt)
+    outcomes = transactions_at_once(settings, 5, attempt)
     assert outcomes.count(None) == 1
     assert sum(isinstance(outcome, InvalidInputError) for outcome in outcomes) == 4
     assert db.scalar(select(func.count()).select_from(User)) == 1

@@ -23,7 +23,7 @@ from idp.oidc import backchannel, consents, outgoing
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.token_status import revoke_grant
 from idp.storage import batches
-from tests.accounts.conftest import at_once
+from tests.at_once import transactions_at_once
 from tests.conftest import SECRET_KEY
 from tests.factories import PASSWORD
 from tests.oidc.listening import listening, read_logout_token
@@ -209,7 +209,7 @@ def test_workers_at_once_end_each_session_once(told, db, settings, clock):
             count += ended
         return count
 
-    counts = at_once(settings, 4, end_all)
+    counts = transactions_at_once(settings, 4, end_all)
     assert sum(counts) == 12
     assert db.scalar(select(func.count()).select_from(LogoutNotice)) == 12
     assert len(list_events(db, event="account:session:end")) == 12

@@ -1,10 +1,10 @@
 """Whatever may be used once is used once, however many try at the same moment."""
 
 import multiprocessing
-import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +18,7 @@ from idp.errors import Throttled
 from idp.models import AuthorizationGrant, ParkedRequest
 from idp.oidc import client_store, interaction, logout_notices, token_status
 from idp.storage import database
+from tests.at_once import at_once
 from tests.oidc import redeeming
 from tests.relying_party import error_of
 
@@ -25,32 +26,10 @@ THREADS = 8
 ROUNDS = 4
 
 
-def at_once(act, count=THREADS):
-    """Run `act` in so many threads, released together; returns what each returned."""
-    barrier = threading.Barrier(count)
-    results, faults = [None] * count, []
-
-    def run(number):
-        try:
-            barrier.wait(timeout=120)
-            results[number] = act(number)
-        except BaseException as fault:
-            faults.append(fault)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if faults:
-        raise faults[0]
-    return results
-
-
 def post_at_once(app, path, form):
     """Send one form in many browsers of their own."""
     browsers = [app.test_client() for _ in range(THREADS)]
-    return at_once(lambda number: browsers[number].post(path, data=form))
+    return at_once(lambda number: browsers[number].post(path, data=form), THREADS)
 
 
 def assert_one_wins(responses):
@@ -156,7 +135,7 @@ def test_a_parked_request_is_finished_by_one_of_many_threads(rp, settings, db):
         rp.send()
         db.rollback()
         parked_id = db.scalars(select(ParkedRequest.id).where(ParkedRequest.finished_at.is_(None))).one()
-        assert sorted(at_once(lambda number, i=parked_id: finish(number, i))) == [False] * (THREADS - 1) + [True]
+        assert sorted(at_once(partial(finish, interaction_id=parked_id), THREADS)) == [False] * (THREADS - 1) + [True]
     engine.dispose()
 
 
@@ -178,9 +157,9 @@ def test_a_throttle_never_admits_more_than_its_burst(settings, clock):
         return admitted
 
     for attempt in range(ROUNDS):
-        assert sum(at_once(lambda number, who=f"somebody {attempt}": spend(number, who))) == 5
+        assert sum(at_once(partial(spend, subject=f"somebody {attempt}"), THREADS)) == 5
         clock.advance(60)
-        assert sum(at_once(lambda number, who=f"somebody {attempt}": spend(number, who))) == 2
+        assert sum(at_once(partial(spend, subject=f"somebody {attempt}"), THREADS)) == 2
     assert waits == {30}
     engine.dispose()
 

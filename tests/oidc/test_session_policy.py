@@ -13,7 +13,7 @@ from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.codes import issue_code
 from idp.oidc.session_policy import TOO_MANY_USERS
 from idp.storage import database
-from tests.accounts.conftest import at_once
+from tests.at_once import at_once
 from tests.living_session import find_session_by_id
 from tests.relying_party import RelyingParty
 from tests.waiting import at_that_moment
@@ -116,7 +116,7 @@ def test_two_at_once_cannot_both_be_the_last(relying_party, make_user, app, sett
         each = relying_party(app.test_client(), client_name=f"App of {name}")
         each.log_in(name)
         browsers.append(RelyingParty(each.browser, party.issuer, party.metadata, party.secret))
-    answers = at_once(settings, 2, lambda _db, number: browsers[number].ask())
+    answers = at_once(lambda number: browsers[number].ask(), 2)
     assert sorted(str(answer.error) for answer in answers) == ["None", "access_denied"]
 
 
