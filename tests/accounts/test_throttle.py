@@ -1,6 +1,5 @@
 """Attempts that slow down and come back."""
 
-import threading
 from dataclasses import replace
 
 import pytest
@@ -15,7 +14,7 @@ from idp.accounts.same_work import NOBODY
 from idp.accounts.visitor import Visitor
 from idp.errors import Throttled
 from idp.models import Throttle
-from idp.storage import database
+from tests.at_once import transactions_at_once
 
 KIND = throttle.SIGN_IN_ACCOUNT
 
@@ -159,25 +158,16 @@ def test_no_window_ever_admits_more_than_the_burst_and_what_has_trickled_in(wait
 def test_threads_at_once_never_exceed_the_burst(settings, clock):
     settings = replace(settings, throttle_account_burst=7)
     admitted, refused = [], []
-    barrier = threading.Barrier(8)
 
-    def hammer():
-        engine = database.open_engine(settings)
-        with Session(engine) as own:
-            barrier.wait()
-            for _ in range(5):
-                try:
-                    throttle.spend(own, settings, KIND, "ada")
-                    admitted.append(1)
-                except Throttled:
-                    refused.append(1)
-        engine.dispose()
+    def hammer(own, _number):
+        for _ in range(5):
+            try:
+                throttle.spend(own, settings, KIND, "ada")
+                admitted.append(1)
+            except Throttled:
+                refused.append(1)
 
-    threads = [threading.Thread(target=hammer) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    transactions_at_once(settings, 8, hammer)
     assert (len(admitted), len(refused)) == (7, 33)
 
 

@@ -1,7 +1,5 @@
 """A retry gets the same answer, and nothing happens twice: one after the other, and many at once."""
 
-import threading
-
 import pytest
 from sqlalchemy import event, select
 from sqlalchemy.exc import OperationalError
@@ -13,6 +11,7 @@ from idp.web import context
 from idp.web.api import idempotency
 from idp.worker import sweep_all
 from tests.api.conftest import PASSPHRASE, refusal
+from tests.at_once import at_once
 
 EVE = {"email": "eve@example.org", "username": "eve", "password": PASSPHRASE}
 BUSY = '"status": 503, "code": "busy"'  # the driver refuses what is above 499
@@ -202,18 +201,7 @@ def test_many_at_once(registrar, trusted, ada, mailbox, path, db):
         "/recovery/username": (trusted, {"email": "ada@example.org"}),
         "/codes": (registrar, {"purpose": "registration", "email": "eve@example.org"}),
     }[path]
-    barrier, answers = threading.Barrier(6), []
-
-    def race():
-        barrier.wait()
-        answers.append(caller.call("POST", path, body, Idempotency_Key="k1"))
-
-    threads = [threading.Thread(target=race) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(answers) == 6
+    answers = at_once(lambda _: caller.call("POST", path, body, Idempotency_Key="k1"), 6)
     assert len({(answer.status_code, answer.data) for answer in answers}) == 1, [a.text for a in answers]
     assert answers[0].status_code in (200, 202)
     assert len(mailbox()) == (0 if path == "/recovery/username" else 1)

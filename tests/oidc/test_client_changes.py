@@ -1,6 +1,5 @@
 """A client that is changed while people use it: what counts at once, what ends, and what stays."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,7 @@ from idp.oidc import client_store
 from idp.oidc.client_keys import SECRET_PURPOSE
 from idp.oidc.clients import TOKEN_EXCHANGE_GRANT, ClientMetadata
 from idp.settings import Settings
-from idp.storage import database
+from tests.at_once import transactions_at_once
 from tests.relying_party import RelyingParty
 
 API = "https://api.example.org/"
@@ -203,23 +202,10 @@ def test_of_two_at_once_the_second_looks_again(rp: RelyingParty, settings: Setti
     """Neither change is lost: whoever read an older client is told so."""
     before = client_store.get_client(db, rp.metadata.client_id)
     db.rollback()
-    barrier = threading.Barrier(4)
-    told: list[str] = []
 
-    def race(n: int) -> None:
-        barrier.wait()
-        with database.open_session(settings) as session:
-            try:
-                client_store.update_client(session, settings, OPERATOR, before, replace(before, client_name=f"N{n}"))
-            except AlreadyExistsError as refused:
-                told.append(refused.message)
-            else:
-                told.append("")
+    def change(own: Session, number: int) -> None:
+        client_store.update_client(own, settings, OPERATOR, before, replace(before, client_name=f"N{number}"))
 
-    threads = [threading.Thread(target=race, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(map(bool, told)) == [False, True, True, True]
+    outcomes = transactions_at_once(settings, 4, change)
+    assert sorted(isinstance(each, AlreadyExistsError) for each in outcomes) == [False, True, True, True]
     assert client_store.get_client(db, rp.metadata.client_id).version == before.version + 1

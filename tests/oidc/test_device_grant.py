@@ -1,7 +1,6 @@
 """The device authorization grant (RFC 8628): a device gets tokens when somebody has typed its code elsewhere."""
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from idp.oidc.device_authorization import INTERVAL
 from idp.oidc.user_codes import ALPHABET
 from idp.settings import Settings
 from idp.storage import database
+from tests.at_once import at_once
 from tests.conftest import Clock
 from tests.factories import PASSWORD
 from tests.living_session import find_session_by_id
@@ -333,22 +333,13 @@ def test_of_two_answers_the_first_counts(device: Device, db: Session) -> None:
 def test_of_many_answers_at_once_one_counts(device: Device, app: Flask, db: Session) -> None:
     browser = device.rp.browser
     page = browser.get("/device", query_string={"user_code": device.answer["user_code"]})
-    start, outcomes = threading.Barrier(4), Counter[str]()
     cookies = {name: browser.get_cookie(name).value for name in ("idp_session", "idp_browser")}  # type: ignore[union-attr]
-
-    def answer() -> None:
-        mine = app.test_client()
+    tabs = [app.test_client() for _ in range(4)]
+    for tab in tabs:
         for name, value in cookies.items():
-            mine.set_cookie(name, value)
-        start.wait(timeout=120)
-        outcomes[press(mine, page, "device-allow").headers["Location"]] += 1
-
-    threads = [threading.Thread(target=answer) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert outcomes == {"/device/done?outcome=allowed": 4}
+            tab.set_cookie(name, value)
+    answers = at_once(lambda number: press(tabs[number], page, "device-allow"), len(tabs))
+    assert {each.headers["Location"] for each in answers} == {"/device/done?outcome=allowed"}
     assert db.scalar(select(AuditEvent).where(AuditEvent.event == "account:device:refuse")) is None
     assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 1
     assert device.tokens()

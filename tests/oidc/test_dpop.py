@@ -1,13 +1,13 @@
 """Tokens that are bound to a key, and proofs of it (RFC 9449)."""
 
 import json
-import threading
 from dataclasses import replace
 
 import pytest
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from idp.oidc import dpop, dpop_nonces
+from tests.at_once import at_once
 from tests.relying_party import RelyingParty, base64url, error_of, sign
 
 KEY = ECKey.generate_key("P-256")
@@ -118,18 +118,8 @@ def test_a_proof_is_used_once(service):
 
 def test_of_many_who_show_it_at_once_one_gets_a_token(service, app):
     proof = service.proof("POST", service.discovery["token_endpoint"])
-    start, statuses = threading.Barrier(5), []
-
-    def race():
-        own = service.in_another_browser()
-        start.wait()
-        statuses.append(ask(own, proof).status_code)
-
-    threads = [threading.Thread(target=race) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    parties = [service.in_another_browser() for _ in range(5)]
+    statuses = at_once(lambda number: ask(parties[number], proof).status_code, 5)
     assert sorted(statuses) == [200, 400, 400, 400, 400]
 
 

@@ -1,7 +1,6 @@
 """Software that registers itself: what it gets, what it is refused, what it never reaches (RFC 7591, RFC 7592)."""
 
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ from idp.oidc import client_store, initial_tokens
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.self_description import SCOPES
 from idp.settings import Settings
+from tests.at_once import at_once
 from tests.oidc.registering import (
     CALLBACK,
     ENDPOINT,
@@ -287,18 +287,7 @@ def test_a_token_of_any_number_ends_in_time(token_app: Flask, initial_token: Any
 def test_a_token_for_one_use_registers_one_of_many_at_once(token_app: Flask, initial_token: Any, db: Session) -> None:
     """The use is claimed in one statement: of those who come at the same moment, one wins."""
     token = initial_token(uses=1)
-    barrier = threading.Barrier(6)
-    statuses: list[int] = []
-
-    def race() -> None:
-        barrier.wait()
-        statuses.append(ask_to_register(token_app, token).status_code)
-
-    threads = [threading.Thread(target=race) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    statuses = at_once(lambda _: ask_to_register(token_app, token).status_code, 6)
     assert sorted(statuses) == [201, 401, 401, 401, 401, 401]
     assert count_of_clients(db) == 1
     assert db.scalar(select(InitialAccessToken.uses_left)) == 0
@@ -610,18 +599,7 @@ def test_another_method_of_authentication_brings_or_takes_the_secret(open_app: F
 
 def test_of_two_changes_at_once_none_is_lost_unseen(open_app: Flask, db: Session) -> None:
     told = registered(open_app)
-    barrier = threading.Barrier(4)
-    statuses: list[int] = []
-
-    def race(n: int) -> None:
-        barrier.wait()
-        statuses.append(manage(open_app, told, "PUT", client_name=f"Name {n}").status_code)
-
-    threads = [threading.Thread(target=race, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    statuses = at_once(lambda n: manage(open_app, told, "PUT", client_name=f"Name {n}").status_code, 4)
     assert set(statuses) <= {200, 400}
     changes = db.scalar(select(func.count()).where(AuditEvent.event == "client:registration:change"))
     assert changes == statuses.count(200) >= 1

@@ -1,7 +1,6 @@
 """One signing key follows another: published before it signs and after it did, once, and without a restart."""
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +16,7 @@ from idp.models import AuditEvent, SigningKey
 from idp.oidc import key_rotation, keys
 from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY
 from idp.settings import Settings
+from tests.at_once import at_once
 from tests.conftest import Clock
 from tests.relying_party import RelyingParty, Tokens, base64url, decode, shown_error
 
@@ -337,34 +337,20 @@ def test_a_new_key_is_imported_alone(rp, db, rotate, work, clock, settings, monk
 # -- Many workers at once --------------------------------------------------------------------------
 
 
-def at_once(engine: Engine, settings: Settings, workers: int = 6) -> Counter[str]:
+def rotate_at_once(engine: Engine, settings: Settings, workers: int = 6) -> Counter[str]:
     """Let many workers do the same round at the same moment; returns what they did together."""
-    start, done, faults = threading.Barrier(workers), Counter[str](), []
-
-    def run() -> None:
-        try:
-            start.wait(timeout=120)
-            done.update(key_rotation.rotate_due(engine, settings))
-        except Exception as fault:
-            faults.append(fault)
-
-    threads = [threading.Thread(target=run) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not faults
-    return +done
+    done = at_once(lambda _: Counter(key_rotation.rotate_due(engine, settings)), workers)
+    return +sum(done, Counter[str]())
 
 
 def rotated_once(engine: Engine, settings: Settings, clock: Clock) -> None:
     """Drive a whole rotation by many workers at once: each step is taken once."""
     clock.advance(settings.key_rotation_interval)
-    assert at_once(engine, settings) == {"key_published": 4}
+    assert rotate_at_once(engine, settings) == {"key_published": 4}
     clock.advance(settings.key_publish_lead)
-    assert at_once(engine, settings) == {"key_activated": 4}
+    assert rotate_at_once(engine, settings) == {"key_activated": 4}
     clock.advance(settings.session_lifetime + 2 * RELOAD_EVERY + 1)
-    assert at_once(engine, settings) == {"key_removed": 4}
+    assert rotate_at_once(engine, settings) == {"key_removed": 4}
 
 
 def test_of_many_workers_one_does_it(engine, settings, clock, db) -> None:

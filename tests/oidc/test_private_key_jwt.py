@@ -3,7 +3,6 @@
 import base64
 import hmac
 import json
-import threading
 from dataclasses import replace
 
 import pytest
@@ -16,6 +15,7 @@ from idp.models import AuditEvent, Client, SeenAssertion
 from idp.oidc import client_assertions, client_keys
 from idp.oidc.client_store import get_client, rotate_secret, update_client
 from idp.worker import sweep_all
+from tests.at_once import at_once
 from tests.document_server import DocumentServer
 from tests.relying_party import ASSERTION_TYPE, base64url, error_of
 
@@ -233,19 +233,8 @@ def test_of_many_who_show_it_at_once_one_is_let_in(service, app):
     assertion = service.assertion()
     path = service.path("token_endpoint")
     data = {**FORM, "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
-    start = threading.Barrier(6)
-    statuses = []
-
-    def show():
-        browser = app.test_client()
-        start.wait()
-        statuses.append(browser.post(path, data=data).status_code)
-
-    threads = [threading.Thread(target=show) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    browsers = [app.test_client() for _ in range(6)]
+    statuses = at_once(lambda number: browsers[number].post(path, data=data).status_code, 6)
     assert sorted(statuses) == [200, 401, 401, 401, 401, 401]
 
 

@@ -1,6 +1,5 @@
 """Pushed authorization requests (RFC 9126)."""
 
-import threading
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,7 +8,8 @@ from sqlalchemy import func, select
 
 from idp import crypto
 from idp.models import ParkedRequest, PushedRequest
-from tests.relying_party import RelyingParty, error_of, shown_error
+from tests.at_once import at_once
+from tests.relying_party import error_of, shown_error
 from tests.request_objects import public_jwks, signed
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
@@ -198,18 +198,8 @@ def test_without_a_client_id_it_is_shown(rp):
 def test_of_many_at_once_one_gets_it(rp, app):
     """Browsers that share nothing: a copy of the reference is worth nothing once it was used."""
     uri = rp.push()
-    found, barrier = [], threading.Barrier(6)
-
-    def bring():
-        party = rp.in_another_browser()
-        barrier.wait()
-        found.append(party.send_pushed(uri).status_code)
-
-    threads = [threading.Thread(target=bring) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    parties = [rp.in_another_browser() for _ in range(6)]
+    found = at_once(lambda number: parties[number].send_pushed(uri).status_code, 6)
     assert sorted(found) == [303, 400, 400, 400, 400, 400]
 
 
@@ -231,22 +221,11 @@ def test_a_button_pressed_twice_parks_once(rp, app, db):
     rp.browser.get("/sign-in")
     cookie = rp.browser.get_cookie("idp_browser").value
     uri = rp.push()
-    found, barrier = [], threading.Barrier(2)
-
-    def press():
-        browser = app.test_client()
-        browser.set_cookie("idp_browser", cookie)
-        party = RelyingParty(browser, rp.issuer, rp.metadata, rp.secret)
-        barrier.wait()
-        found.append(party.follow(party.send_pushed(uri)).request.args.get("i"))
-
-    threads = [threading.Thread(target=press) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 2
-    assert len(set(found)) == 1
+    tabs = [rp.in_another_browser() for _ in range(2)]
+    for tab in tabs:
+        tab.browser.set_cookie("idp_browser", cookie)
+    pages = at_once(lambda number: tabs[number].follow(tabs[number].send_pushed(uri)), 2)
+    assert len({page.request.args["i"] for page in pages}) == 1
     assert db.scalar(select(func.count()).select_from(ParkedRequest)) == 1
 
 

@@ -4,7 +4,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from idp.settings import Settings
 from idp.storage import database, postgresql, write_lock
 from idp.storage.database import open_engine, open_session, prepare_engine
 from idp.storage.sqlite import keep_to_file
+from tests.at_once import at_once
 from tests.house.pages import read
 
 
@@ -34,25 +35,6 @@ def counter(sqlite: Engine) -> Engine:
 def _count(engine: Engine) -> int:
     with engine.connect() as connection:
         return int(connection.scalar(text("SELECT n FROM counter")) or 0)
-
-
-def _at_once(work: Callable[[], None], threads: int) -> list[Exception]:
-    errors: list[Exception] = []
-    barrier = threading.Barrier(threads)
-
-    def run() -> None:
-        barrier.wait()
-        try:
-            work()
-        except Exception as error:
-            errors.append(error)
-
-    running = [threading.Thread(target=run) for _ in range(threads)]
-    for thread in running:
-        thread.start()
-    for thread in running:
-        thread.join()
-    return errors
 
 
 @pytest.mark.parametrize(
@@ -137,7 +119,7 @@ def test_foreign_keys_hold(sqlite: Engine) -> None:
 
 
 def test_reading_then_writing_at_once_never_finds_the_database_locked(counter: Engine) -> None:
-    def read_then_write() -> None:
+    def read_then_write(_number: int) -> None:
         for _ in range(10):
             with Session(counter) as session, session.begin():
                 session.scalar(text("SELECT n FROM counter"))
@@ -145,21 +127,17 @@ def test_reading_then_writing_at_once_never_finds_the_database_locked(counter: E
                 session.execute(text("UPDATE counter SET n = n + 1"))
                 session.scalar(text("SELECT n FROM counter"))
 
-    assert _at_once(read_then_write, 4) == []
+    at_once(read_then_write, 4)
     assert _count(counter) == 40
 
 
 def test_a_row_is_claimed_once(counter: Engine) -> None:
-    won = []
-
-    def claim() -> None:
+    def claim(_number: int) -> int:
         with Session(counter) as session, session.begin():
             session.scalar(text("SELECT n FROM counter"))
-            if session.execute(text("UPDATE counter SET n = 1 WHERE n = 0")).rowcount:  # type: ignore[attr-defined]
-                won.append(threading.get_ident())
+            return session.execute(text("UPDATE counter SET n = 1 WHERE n = 0")).rowcount  # type: ignore[attr-defined]
 
-    assert _at_once(claim, 8) == []
-    assert len(won) == 1
+    assert sum(at_once(claim, 8)) == 1
 
 
 def test_a_reader_before_its_first_write_holds_nothing(counter: Engine) -> None:
@@ -198,14 +176,14 @@ def test_a_savepoint_that_fails_spares_the_rest(counter: Engine) -> None:
 
 
 def test_savepoints_at_once_wait_for_each_other(counter: Engine) -> None:
-    def write() -> None:
+    def write(_number: int) -> None:
         for _ in range(10):
             with Session(counter) as session, session.begin():
                 session.scalar(text("SELECT n FROM counter"))
                 with session.begin_nested():
                     session.execute(text("UPDATE counter SET n = n + 1"))
 
-    assert _at_once(write, 4) == []
+    at_once(write, 4)
     assert _count(counter) == 40
 
 

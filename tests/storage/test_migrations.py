@@ -1,7 +1,6 @@
 """Models and migrations agree, and upgrading is safe: from nothing, twice, and many at once."""
 
 import re
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from idp.models import Base
 from idp.settings import Settings
 from idp.storage.database import open_engine
 from tests import postgresql
+from tests.at_once import at_once
 from tests.house import pages
 
 Shape = dict[str, Any]
@@ -80,21 +80,7 @@ def test_upgrading_from_nothing_and_twice(empty_database: Settings, engine: Engi
 def test_many_at_once(empty_database: Settings, engine: Engine) -> None:
     with engine.connect():  # SQLite's journal mode is set by the first who comes
         pass
-    results: list[Any] = []
-
-    def upgrade() -> None:
-        barrier.wait()
-        try:
-            results.append(runner.upgrade(empty_database)[0])
-        except Exception as error:
-            results.append(error)
-
-    barrier = threading.Barrier(4)
-    threads = [threading.Thread(target=upgrade) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    results = at_once(lambda _: runner.upgrade(empty_database)[0], 4)
     assert sorted(map(str, results)) == [*[migrations.newest_revision()] * 3, "None"]
     assert migrations.is_current(engine)
 

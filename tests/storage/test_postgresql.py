@@ -1,6 +1,5 @@
 """The provider on PostgreSQL: the same journeys, the same guarantees."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,7 @@ from joserfc.jwk import ECKey
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from idp import clock, crypto
+from idp import clock
 from idp.accounts import sessions, throttle, users
 from idp.accounts.visitor import OPERATOR
 from idp.cli.init import initialise
@@ -24,6 +23,7 @@ from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.settings import Settings
 from idp.storage import database
 from tests import postgresql
+from tests.at_once import at_once
 from tests.conftest import Clock
 from tests.document_server import DocumentServer
 from tests.oidc.registering import ask_to_register, manage, registered
@@ -93,7 +93,6 @@ def test_an_assertion_is_used_by_one_of_many(relying_party: MakeRelyingParty, ap
 
 
 def test_old_sessions_end_once_though_many_workers_and_their_owners_are_at_it(
-    app: Flask,
     relying_party: MakeRelyingParty,
     make_user: Callable[..., Any],
     settings: Settings,
@@ -105,28 +104,22 @@ def test_old_sessions_end_once_though_many_workers_and_their_owners_are_at_it(
     browsers = [party.in_another_browser() for _ in range(16)]
     sids = [each.log_in().claims["sid"] for each in browsers]
     clock.advance(settings.session_idle_lifetime)
-    start, counts = threading.Barrier(5), []
+    counts = []
     engine = database.open_engine(settings)
 
     def work() -> None:
-        start.wait()
         with Session(engine) as own:
             while ended := sessions.end_expired(own, settings, most=3):
                 own.commit()
                 counts.append(ended)
 
     def leave() -> None:
-        start.wait()
         with Session(engine) as own:
             for sid in sids:
                 counts.append(int(bool(sessions.end_session(own, OPERATOR, sid, reason="ended_by_operator"))))
                 own.commit()
 
-    threads = [threading.Thread(target=work) for _ in range(4)] + [threading.Thread(target=leave)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(lambda number: work() if number else leave(), 5)
     engine.dispose()
     assert sum(counts) == 16
     told = db.scalars(select(LogoutNotice.session_id)).all()
@@ -134,81 +127,45 @@ def test_old_sessions_end_once_though_many_workers_and_their_owners_are_at_it(
 
 
 def test_a_code_redeemed_by_many_at_once_has_one_winner(
-    app: Flask, relying_party: MakeRelyingParty, make_user: Callable[..., Any]
+    relying_party: MakeRelyingParty, make_user: Callable[..., Any]
 ) -> None:
     make_user()
     party = relying_party()
+    many = [party.in_another_browser() for _ in range(8)]
     for _ in range(3):
         code = party.authorize().code
-        start, statuses = threading.Barrier(8), []
-
-        def redeem(code: str = code, start: threading.Barrier = start, statuses: list[int] = statuses) -> None:
-            mine = party.in_another_browser()
-            mine.verifier = party.verifier
-            start.wait()
-            statuses.append(mine.request_tokens(code).status_code)
-
-        threads = [threading.Thread(target=redeem) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        for each in many:
+            each.verifier = party.verifier
+        statuses = at_once(lambda number, code=code: many[number].request_tokens(code).status_code, len(many))
         assert sorted(statuses) == [200] + [400] * 7
 
 
 def test_a_pushed_request_brought_by_many_at_once_has_one_winner(
-    app: Flask, relying_party: MakeRelyingParty, make_user: Callable[..., Any]
+    relying_party: MakeRelyingParty, make_user: Callable[..., Any]
 ) -> None:
     make_user()
     party = relying_party(resources=("https://api.example.org/",))
     request_uri = party.push(resource="https://api.example.org/")
-    start, statuses = threading.Barrier(6), []
-
-    def bring() -> None:
-        mine = party.in_another_browser()
-        start.wait()
-        statuses.append(mine.send_pushed(request_uri).status_code)
-
-    threads = [threading.Thread(target=bring) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    many = [party.in_another_browser() for _ in range(6)]
+    statuses = at_once(lambda number: many[number].send_pushed(request_uri).status_code, len(many))
     assert sorted(statuses) == [303] + [400] * 5
     assert party.redeem(party.authorize(sent=party.send_pushed(party.push())).code)
 
 
 def test_a_pushed_request_brought_twice_at_once_by_one_browser_is_parked_once(
-    app: Flask, relying_party: MakeRelyingParty
+    relying_party: MakeRelyingParty,
 ) -> None:
     party = relying_party()
     party.browser.get("/sign-in")
     cookie = party.browser.get_cookie("idp_browser")
     assert cookie is not None
+    tabs = [party.in_another_browser() for _ in range(2)]
+    for tab in tabs:
+        tab.browser.set_cookie("idp_browser", cookie.value)
     for _ in range(5):
         request_uri = party.push()
-        start, pages = threading.Barrier(2), []
-
-        def bring(
-            request_uri: str = request_uri,
-            start: threading.Barrier = start,
-            pages: list[str | None] = pages,
-            secret: str = cookie.value,
-        ) -> None:
-            browser = app.test_client()
-            browser.set_cookie("idp_browser", secret)
-            mine = RelyingParty(browser, party.issuer, party.metadata, party.secret)
-            start.wait()
-            pages.append(mine.follow(mine.send_pushed(request_uri)).request.args.get("i"))
-
-        threads = [threading.Thread(target=bring) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(pages) == 2
-        assert len(set(pages)) == 1
-        assert pages[0]
+        pages = at_once(lambda number, uri=request_uri: tabs[number].follow(tabs[number].send_pushed(uri)), len(tabs))
+        assert len({page.request.args["i"] for page in pages}) == 1
 
 
 def test_a_wrong_password_is_refused_and_its_evidence_is_kept(
@@ -245,22 +202,6 @@ def test_of_many_workers_one_rotates_the_keys(settings: Settings, clock: Clock) 
     engine.dispose()
 
 
-def at_once(work: Callable[[], int], count: int = 6) -> list[int]:
-    """Do the same from many threads at the same moment; returns what came of each, in order."""
-    start, statuses = threading.Barrier(count), []
-
-    def run() -> None:
-        start.wait()
-        statuses.append(work())
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(statuses)
-
-
 def test_an_initial_token_for_one_use_registers_one_of_many_at_once(
     settings: Settings, make_app: Callable[[Settings], Flask], db: Session
 ) -> None:
@@ -268,7 +209,7 @@ def test_an_initial_token_for_one_use_registers_one_of_many_at_once(
     expires_at = clock.now() + 60
     _, token = initial_tokens.create_token(db, OPERATOR, "Partner", uses=1, expires_at=expires_at)
     db.commit()
-    assert at_once(lambda: ask_to_register(app, token).status_code) == [201] + [401] * 5
+    assert sorted(at_once(lambda _: ask_to_register(app, token).status_code, 6)) == [201] + [401] * 5
 
 
 def test_of_many_changes_of_a_registration_at_once_none_is_lost_unseen(
@@ -276,7 +217,7 @@ def test_of_many_changes_of_a_registration_at_once_none_is_lost_unseen(
 ) -> None:
     app = make_app(replace(settings, dynamic_registration="open"))
     told = registered(app)
-    statuses = at_once(lambda: manage(app, told, "PUT", client_name=crypto.new_id()).status_code)
+    statuses = at_once(lambda n: manage(app, told, "PUT", client_name=f"Name {n}").status_code, 6)
     assert set(statuses) <= {200, 400}
     event = AuditEvent.event == "client:registration:change"
     assert len(db.scalars(select(AuditEvent.id).where(event)).all()) == statuses.count(200) >= 1
@@ -308,17 +249,7 @@ def test_a_logo_is_fetched_by_one_of_many_workers(relying_party: MakeRelyingPart
     with DocumentServer() as host:
         relying_party(logo_uri=host.put("/logo", PNG))
         engine = database.open_engine(settings)
-        done, start = Counter[str](), threading.Barrier(4)
-
-        def fetch() -> None:
-            start.wait(timeout=120)
-            done.update(client_logos.fetch_due(engine, settings))
-
-        threads = [threading.Thread(target=fetch) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        done = at_once(lambda _: Counter(client_logos.fetch_due(engine, settings)), 4)
         engine.dispose()
         assert host.asked == ["/logo"]
-    assert +done == {"logo_fetched": 1}
+    assert +sum(done, Counter[str]()) == {"logo_fetched": 1}

@@ -2,7 +2,6 @@
 
 import re
 import struct
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -19,6 +18,7 @@ from idp.oidc import client_logos
 from idp.oidc.client_logos import LOGO_MOST, REFETCH_AFTER, TRY_AGAIN_AFTER
 from idp.oidc.pictures import SIDE_MOST, Picture, recognise
 from idp.settings import Settings
+from tests.at_once import at_once
 from tests.conftest import Clock
 from tests.document_server import DocumentServer
 from tests.relying_party import RelyingParty
@@ -297,18 +297,8 @@ def test_of_many_workers_one_fetches_each(
 ) -> None:
     for number in range(3):
         relying_party(logo_uri=host.put(f"/{number}", PNG))
-    start, done = threading.Barrier(4), Counter[str]()
-
-    def run() -> None:
-        start.wait(timeout=120)
-        done.update(client_logos.fetch_due(engine, settings))
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert +done == {"logo_fetched": 3}
+    done = at_once(lambda _: Counter(client_logos.fetch_due(engine, settings)), 4)
+    assert +sum(done, Counter[str]()) == {"logo_fetched": 3}
     assert sorted(host.asked) == ["/0", "/1", "/2"]
 
 
