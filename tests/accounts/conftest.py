@@ -14,7 +14,7 @@ from idp import crypto
 from idp.accounts.visitor import Visitor
 from idp.errors import Refusal
 from idp.mail import outbox
-from idp.models import MailMessage
+from idp.models import MailMessage, User
 from idp.settings import Settings
 
 
@@ -112,6 +112,12 @@ class Mailbox:
     def kinds(self) -> list[str]:
         """Return what was sent."""
         return [mail.kind for mail in self.all()]
+
+
+@pytest.fixture
+def ada(make_user: Callable[..., User]) -> User:
+    """Somebody with an account, where a test file has nobody of its own."""
+    return make_user()
 
 
 @pytest.fixture

@@ -30,11 +30,6 @@ from tests.living_session import find_session_by_id
 NEW = "countess@example.org"
 
 
-@pytest.fixture
-def ada(make_user):
-    return make_user()
-
-
 def request(db, settings, visitor, ada, email=NEW, password=PASSWORD):
     email = email_change.request_change(db, settings, visitor, ada.id, email, password)
     db.commit()

@@ -20,11 +20,6 @@ from tests.at_once import transactions_at_once
 EMAIL = "ada@example.org"
 
 
-@pytest.fixture
-def ada(make_user):
-    return make_user()
-
-
 class Sent:
     """A code that was sent, and what can be done with it."""
 

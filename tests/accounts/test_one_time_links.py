@@ -16,11 +16,6 @@ HOUR = 3_600
 
 
 @pytest.fixture
-def ada(make_user):
-    return make_user()
-
-
-@pytest.fixture
 def token(db, ada):
     """A link of Ada's that is good for an hour."""
     return made(db, ada)

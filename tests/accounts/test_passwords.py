@@ -113,11 +113,6 @@ def test_the_policy_never_crashes(password, own):
 
 
 @pytest.fixture
-def ada(make_user):
-    return make_user()
-
-
-@pytest.fixture
 def here(db, settings, visitor, ada):
     """The session in which the password is changed."""
     _, session_id = sessions.start_session(db, settings, visitor, ada.id)

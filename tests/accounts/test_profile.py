@@ -15,11 +15,6 @@ ANY_TEXT = st.text(st.characters(codec=None), max_size=120)
 FAR = 5_000
 
 
-@pytest.fixture
-def ada(make_user):
-    return make_user()
-
-
 def update(db, visitor, ada, **changes):
     whole = profile.update_profile(db, visitor, ada.id, changes)
     db.commit()

@@ -21,11 +21,6 @@ NEW = "seven purple elephants dancing"
 
 
 @pytest.fixture
-def ada(make_user):
-    return make_user()
-
-
-@pytest.fixture
 def token(db, settings, visitor, ada, mailbox):
     """A link to set a new password."""
     request(db, settings, visitor)

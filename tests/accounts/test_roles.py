@@ -8,11 +8,6 @@ from idp.accounts.visitor import OPERATOR
 from idp.errors import InvalidInputError
 
 
-@pytest.fixture
-def ada(make_user):
-    return make_user()
-
-
 def test_roles_are_given_and_taken_away(db, ada):
     assert roles.change_roles(db, OPERATOR, ada.id, add=["editor", "admin"]) == ["admin", "editor"]
     assert roles.change_roles(db, OPERATOR, ada.id, add=["viewer"], remove=["admin", "never-had"]) == [

@@ -15,11 +15,6 @@ MINUTE, DAY = 60, 86_400
 
 
 @pytest.fixture
-def ada(make_user):
-    return make_user()
-
-
-@pytest.fixture
 def start(db, settings, visitor, ada):
     """Start a session; gives its secret and its id."""
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -130,3 +131,12 @@ def ada(instance: Path, succeed: Run) -> str:
     arguments = ("--email", "ada@example.org", "--first-name", "Ada", "--last-name", "Lovelace", "--role", "admin")
     succeed("user", "add", "ada", *arguments, "--password-stdin", stdin=PASSWORD)
     return "ada"
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port that somebody listens at."""
+    with contextlib.closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]

@@ -21,8 +21,9 @@ from idp.settings import Settings
 from tests import factories
 from tests.cli.conftest import Run
 from tests.cli.test_serve import get_when_ready
+from tests.oidc.test_key_rotation import kid_of
 from tests.ports import free_port
-from tests.relying_party import RelyingParty, Tokens, decode
+from tests.relying_party import RelyingParty
 from tests.waiting import until
 
 BROWSERS = 3
@@ -66,11 +67,6 @@ class Load:
         self._stop.set()
         for thread in self._threads:
             thread.join()
-
-
-def kid_of(tokens: Tokens) -> str:
-    """Return the key that signed an ID token."""
-    return str(json.loads(decode(tokens.id_token.partition(".")[0]))["kid"])
 
 
 def relay(url: str) -> Client:

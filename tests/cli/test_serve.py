@@ -9,8 +9,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 from typing import Any
@@ -25,15 +24,6 @@ from idp.settings import Settings
 from tests.cli.conftest import Run
 from tests.ports import free_port
 from tests.waiting import until
-
-
-@pytest.fixture
-def taken_port() -> Iterator[int]:
-    """A port that somebody listens at."""
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
 
 
 def get_when_ready(url: str, process: Popen[str]) -> Any:

@@ -5,7 +5,7 @@ waiting or fill our memory (RFC 7591 section 5, OIDC Registration section 5).
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,12 +19,6 @@ from idp.settings import Settings
 from tests.document_server import DocumentServer
 
 CALLBACKS = ("https://app.example.org/callback", "https://other.example.org/callback")
-
-
-@pytest.fixture
-def documents() -> Iterator[DocumentServer]:
-    with DocumentServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -51,11 +45,11 @@ def fault_of(settings: Settings) -> Callable[..., str]:
     return ask
 
 
-def test_a_sector_that_lists_every_redirect_uri(documents: DocumentServer, fault_of: Callable[..., str]) -> None:
-    uri = documents.put("/sector", json.dumps([*CALLBACKS, "https://third.example.org/"]), "application/json")
+def test_a_sector_that_lists_every_redirect_uri(document_server: DocumentServer, fault_of: Callable[..., str]) -> None:
+    uri = document_server.put("/sector", json.dumps([*CALLBACKS, "https://third.example.org/"]), "application/json")
     assert fault_of(uri) == ""
     assert fault_of(uri, subject_type="public") == ""
-    assert documents.asked == ["/sector", "/sector"]
+    assert document_server.asked == ["/sector", "/sector"]
 
 
 @pytest.mark.parametrize(
@@ -75,32 +69,32 @@ def test_a_sector_that_lists_every_redirect_uri(documents: DocumentServer, fault
     ids=lambda value: value[:12],
 )
 def test_a_sector_that_does_not(
-    documents: DocumentServer, fault_of: Callable[..., str], content: str, said: str
+    document_server: DocumentServer, fault_of: Callable[..., str], content: str, said: str
 ) -> None:
-    assert said in fault_of(documents.put("/sector", content, "application/json"))
+    assert said in fault_of(document_server.put("/sector", content, "application/json"))
 
 
-def test_a_sector_that_is_not_there(documents: DocumentServer, fault_of: Callable[..., str]) -> None:
-    assert "404" in fault_of(documents.url("/nothing"))
+def test_a_sector_that_is_not_there(document_server: DocumentServer, fault_of: Callable[..., str]) -> None:
+    assert "404" in fault_of(document_server.url("/nothing"))
 
 
-def test_a_sector_that_leads_elsewhere(documents: DocumentServer, fault_of: Callable[..., str]) -> None:
+def test_a_sector_that_leads_elsewhere(document_server: DocumentServer, fault_of: Callable[..., str]) -> None:
     """A redirect would be a way around the judgement of the first address."""
-    documents.put("/inside", json.dumps(CALLBACKS), "application/json")
-    assert "302" in fault_of(documents.redirect("/sector", documents.url("/inside")))
-    assert documents.asked == ["/sector"]
+    document_server.put("/inside", json.dumps(CALLBACKS), "application/json")
+    assert "302" in fault_of(document_server.redirect("/sector", document_server.url("/inside")))
+    assert document_server.asked == ["/sector"]
 
 
-def test_a_sector_without_end(documents: DocumentServer, fault_of: Callable[..., str]) -> None:
+def test_a_sector_without_end(document_server: DocumentServer, fault_of: Callable[..., str]) -> None:
     content = json.dumps([*CALLBACKS, "x" * outgoing.ANSWER_MOST])
-    assert "too long" in fault_of(documents.put("/sector", content, "application/json"))
+    assert "too long" in fault_of(document_server.put("/sector", content, "application/json"))
 
 
 def test_a_sector_that_keeps_us_waiting(
-    documents: DocumentServer, fault_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+    document_server: DocumentServer, fault_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outgoing, "WHOLE_TIMEOUT", 0.5)
-    assert "it takes too long" in fault_of(documents.drip("/sector", every=0.05))
+    assert "it takes too long" in fault_of(document_server.drip("/sector", every=0.05))
 
 
 @pytest.mark.parametrize(
@@ -122,14 +116,14 @@ def test_a_sector_inside_our_network(fault_of: Callable[..., str], settings: Set
     assert "private network" in fault_of(uri, public)
 
 
-def test_the_rules_come_before_any_request(documents: DocumentServer, settings: Settings) -> None:
-    uri = documents.put("/sector", json.dumps(CALLBACKS), "application/json")
+def test_the_rules_come_before_any_request(document_server: DocumentServer, settings: Settings) -> None:
+    uri = document_server.put("/sector", json.dumps(CALLBACKS), "application/json")
     client = ClientMetadata(
         client_id="app", client_name="", redirect_uris=CALLBACKS, sector_identifier_uri=uri, subject_type="pairwise"
     )
     with pytest.raises(InvalidInputError):
         admit_client(settings, client)
-    assert documents.asked == []
+    assert document_server.asked == []
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from idp.oidc import client_keys
 from idp.oidc.encryption import CONTENT_ALGORITHMS, KEY_ALGORITHMS
 from idp.oidc.outgoing import Answer
 from idp.oidc.signatures import registry
-from tests.document_server import DocumentServer
 from tests.oidc.listening import read_logout_token
 from tests.relying_party import base64url, decode, error_of
 
@@ -176,22 +175,15 @@ def test_front_channel_id_tokens_are_encrypted_too(relying_party_of_every_type, 
 # -- Keys that are not to be had ----------------------------------------------------------
 
 
-@pytest.fixture
-def published():
-    """A host that serves an app's keys."""
-    with DocumentServer() as server:
-        yield server
-
-
-def test_a_new_key_is_fetched(encrypted, published, monkeypatch):
+def test_a_new_key_is_fetched(encrypted, document_server, monkeypatch):
     monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
-    uri = published.put("/keys", json.dumps(jwks(SIGNING_KEY)), "application/json")
+    uri = document_server.put("/keys", json.dumps(jwks(SIGNING_KEY)), "application/json")
     rp = encrypted("id_token", "ECDH-ES", jwks_uri=uri)
     code = rp.authorize().code
     response = rp.request_tokens(code)
     assert response.status_code == 400
     assert error_of(response) == "invalid_request"
-    published.put("/keys", json.dumps(jwks(SIGNING_KEY, EC_KEY)), "application/json")
+    document_server.put("/keys", json.dumps(jwks(SIGNING_KEY, EC_KEY)), "application/json")
     assert rp.redeem(code)  # nothing was claimed for what could not be encrypted
 
 
@@ -206,16 +198,16 @@ def test_a_key_that_was_accepted_once_is_no_fault_of_ours(encrypted, db):
     assert error_of(response) == "invalid_request"
 
 
-def test_keys_that_cannot_be_fetched_mean_no_tokens(encrypted, published):
-    rp = encrypted("id_token", "ECDH-ES", jwks_uri=published.url("/nowhere"))
+def test_keys_that_cannot_be_fetched_mean_no_tokens(encrypted, document_server):
+    rp = encrypted("id_token", "ECDH-ES", jwks_uri=document_server.url("/nowhere"))
     assert error_of(rp.request_tokens(rp.authorize().code)) == "invalid_request"
 
 
-def test_the_front_channel_says_so_too(relying_party_of_every_type, published, ada):
+def test_the_front_channel_says_so_too(relying_party_of_every_type, document_server, ada):
     rp = relying_party_of_every_type(
         id_token_encrypted_response_alg="ECDH-ES",
         id_token_encrypted_response_enc="A256GCM",
-        jwks_uri=published.url("/nowhere"),
+        jwks_uri=document_server.url("/nowhere"),
     )
     assert rp.authorize(response_type="code id_token").error == "invalid_request"
 
@@ -250,8 +242,8 @@ def test_userinfo_may_be_encrypted_alone(encrypted):
     assert claims["iss"] == rp.issuer
 
 
-def test_userinfo_that_cannot_be_encrypted_is_not_sent(encrypted, published):
-    rp = encrypted("userinfo", "ECDH-ES", jwks_uri=published.url("/nowhere"))
+def test_userinfo_that_cannot_be_encrypted_is_not_sent(encrypted, document_server):
+    rp = encrypted("userinfo", "ECDH-ES", jwks_uri=document_server.url("/nowhere"))
     response = rp.request_userinfo(rp.log_in().access_token)
     assert response.status_code == 400
     assert error_of(response) == "invalid_request"

@@ -16,7 +16,6 @@ from idp.oidc import client_assertions, client_keys
 from idp.oidc.client_store import get_client, rotate_secret, update_client
 from idp.worker import sweep_all
 from tests.at_once import at_once
-from tests.document_server import DocumentServer
 from tests.relying_party import ASSERTION_TYPE, base64url, error_of
 
 ENDPOINTS = ("token_endpoint", "introspection_endpoint", "revocation_endpoint")
@@ -395,31 +394,24 @@ def test_refusals_are_audited(service, db):
 # -- jwks_uri -----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def published():
-    """A host that serves an app's keys."""
-    with DocumentServer() as server:
-        yield server
-
-
 def publish(server, *keys, headers=()):
     """Serve a JWK Set; returns its address."""
     content = json.dumps({"keys": [key.as_dict(private=False) for key in keys]})
     return server.put("/keys", content, "application/json", headers=headers)
 
 
-def test_keys_are_fetched_once_and_again_for_an_unknown_kid(relying_party, published, monkeypatch):
-    uri = publish(published, KEY)
+def test_keys_are_fetched_once_and_again_for_an_unknown_kid(relying_party, document_server, monkeypatch):
+    uri = publish(document_server, KEY)
     rp = relying_party(key=KEY, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
     for _ in range(3):
         assert call(rp, rp.assertion()).status_code == 200
-    assert published.asked == ["/keys"]
+    assert document_server.asked == ["/keys"]
     fresh = ECKey.generate_key("P-256", {"kid": "service-2"})
-    publish(published, KEY, fresh)
+    publish(document_server, KEY, fresh)
     refused(call(rp, rp.assertion(key=fresh)), "none of the client")  # it was asked a moment ago
     monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
     assert call(rp, rp.assertion(key=fresh)).status_code == 200
-    assert published.asked == ["/keys", "/keys"]
+    assert document_server.asked == ["/keys", "/keys"]
 
 
 @pytest.mark.parametrize("other", [{"use": "enc"}, {"alg": "ES384"}, {"kid": "service-2"}], ids=str)
@@ -429,16 +421,16 @@ def test_a_key_for_something_else_signs_nothing(relying_party, other):
     refused(call(rp, rp.assertion()), "none of the client")
 
 
-def test_a_key_without_a_kid_is_followed_by_another(relying_party, published, monkeypatch):
+def test_a_key_without_a_kid_is_followed_by_another(relying_party, document_server, monkeypatch):
     """Who publishes one key need not name it; that it was exchanged shows by its signature only."""
     first, second = ECKey.generate_key("P-256"), ECKey.generate_key("P-256")
-    uri = publish(published, first)
+    uri = publish(document_server, first)
     rp = relying_party(key=first, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
     assert call(rp, rp.assertion()).status_code == 200
-    publish(published, second)
+    publish(document_server, second)
     monkeypatch.setattr(client_keys, "REFETCH_AFTER", 0)
     assert call(rp, rp.assertion(key=second)).status_code == 200
-    assert published.asked == ["/keys", "/keys"]
+    assert document_server.asked == ["/keys", "/keys"]
     refused(call(rp, rp.assertion(key=first)), "none of the client")
 
 
@@ -455,45 +447,45 @@ def test_a_key_without_a_kid_is_followed_by_another(relying_party, published, mo
         ((), 1),
     ],
 )
-def test_an_app_says_for_how_long_its_keys_are_good(relying_party, published, monkeypatch, said, asked):
+def test_an_app_says_for_how_long_its_keys_are_good(relying_party, document_server, monkeypatch, said, asked):
     """A key that it takes away is refused when they are asked for again."""
     headers = [("Age", each[5:]) if each.startswith("age: ") else ("Cache-Control", each) for each in said]
-    uri = publish(published, KEY, headers=headers)
+    uri = publish(document_server, KEY, headers=headers)
     rp = relying_party(key=KEY, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
     assert call(rp, rp.assertion()).status_code == 200
-    publish(published, RSA_KEY)
+    publish(document_server, RSA_KEY)
     now = client_keys.clock.ticks()
     monkeypatch.setattr(client_keys.clock, "ticks", lambda: now + 61)
     response = call(rp, rp.assertion())
-    assert published.asked == ["/keys"] * asked
+    assert document_server.asked == ["/keys"] * asked
     assert response.status_code == (200 if asked == 1 else 401)
 
 
-def test_an_hour_is_the_most(relying_party, published, monkeypatch):
-    uri = publish(published, KEY, headers=[("Cache-Control", "max-age=86400")])
+def test_an_hour_is_the_most(relying_party, document_server, monkeypatch):
+    uri = publish(document_server, KEY, headers=[("Cache-Control", "max-age=86400")])
     rp = relying_party(key=KEY, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
     assert call(rp, rp.assertion()).status_code == 200
-    publish(published, RSA_KEY)
+    publish(document_server, RSA_KEY)
     now = client_keys.clock.ticks()
     monkeypatch.setattr(client_keys.clock, "ticks", lambda: now + client_keys.KEPT_FOR)
     refused(call(rp, rp.assertion()), "none of the client")
 
 
-def test_keys_at_another_address_count_at_once(relying_party, published, db, settings):
+def test_keys_at_another_address_count_at_once(relying_party, document_server, db, settings):
     """Whoever has a key at the address before may be why the app has moved."""
-    uri = publish(published, KEY)
+    uri = publish(document_server, KEY)
     rp = relying_party(key=KEY, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
     assert call(rp, rp.assertion()).status_code == 200
-    moved = published.put("/moved", json.dumps({"keys": [RSA_KEY.as_dict(private=False)]}), "application/json")
+    moved = document_server.put("/moved", json.dumps({"keys": [RSA_KEY.as_dict(private=False)]}), "application/json")
     before = get_client(db, rp.metadata.client_id)
     update_client(db, settings, OPERATOR, before, replace(before, jwks_uri=moved))
     db.commit()
     refused(call(rp, rp.assertion()), "none of the client")
-    assert published.asked == ["/keys", "/moved"]
+    assert document_server.asked == ["/keys", "/moved"]
 
 
-def test_keys_that_cannot_be_fetched_are_a_refusal(relying_party, published):
-    uri = published.url("/nowhere")
+def test_keys_that_cannot_be_fetched_are_a_refusal(relying_party, document_server):
+    uri = document_server.url("/nowhere")
     rp = relying_party(key=KEY, jwks_uri=uri, token_endpoint_auth_method="private_key_jwt", **SERVICE)
     refused(call(rp, rp.assertion()), "jwks_uri does not help")
 
