@@ -178,13 +178,14 @@ def _check_claims(_provider: "Provider", parameters: Parameters, client: ClientM
     return {"claims": asked.within(known_scopes.claims_of(client.scopes)) if asked.names else asked}
 
 
-def _check_hints(_provider: "Provider", parameters: Parameters, client: ClientMetadata) -> dict[str, Any]:
-    """What is taken into account where it helps, and never an error."""
+def _check_hints(_provider: "Provider", parameters: Parameters, _client: ClientMetadata) -> dict[str, Any]:
+    """What is taken into account where it helps, and never an error.
+
+    Neither `acr_values` nor `display` helps: there is one way to sign in, and each page suits every screen.
+    """
     return {
         "login_hint": (parameters.get("login_hint") or "")[:320] or None,
-        "acr_values": known_scopes.split(parameters.get("acr_values")) or tuple(client.default_acr_values),
         "ui_locales": (parameters.get("ui_locales") or "")[:200] or None,
-        "display": parameters.get("display"),
     }
 
 

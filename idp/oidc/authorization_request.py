@@ -41,9 +41,7 @@ class AuthorizationRequest:
     max_age: int | None = None
     login_hint: str | None = None
     id_token_hint: IdTokenHint | None = None
-    acr_values: tuple[str, ...] = ()
     ui_locales: str | None = None
-    display: str | None = None
     claims: ClaimsRequest = NO_CLAIMS
     resources: tuple[str, ...] = ()
     dpop_jkt: str | None = None

@@ -120,7 +120,6 @@ CASES = [
     (request(claims=acr("aal3", "aal1")), ADA, Facts(), False, Issue()),
     (request(claims=acr("aal3")), ADA, Facts(), False, Refuse),
     (request(claims=acr("aal3", essential=False)), ADA, Facts(), False, Issue()),
-    (request(acr_values=("aal3",)), ADA, Facts(), False, Issue()),
 ]
 
 
