@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from string import Formatter
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -36,11 +35,6 @@ def sentences(language: str) -> Mapping[str, str]:
     if language == FALLBACK:
         own |= {f"{SAID}.{key}": wording.english for key, wording in wordings.ALL.items()}
     return own
-
-
-def gaps(sentence: str) -> set[str]:
-    """Return the names of a sentence's gaps."""
-    return {name for _, name, _, _ in Formatter().parse(sentence) if name}
 
 
 def choose_language(ui_locales: str | None, accepted: list[str]) -> str:
