@@ -28,7 +28,7 @@ def resend(db, settings, visitor, identifier):
     db.commit()
 
 
-def test_the_link_proves_the_address(db, settings, visitor, zoe, mailbox):
+def test_the_link_proves_the_address(db, visitor, zoe, mailbox):
     token = mailbox.last("verify_address").token
     assert email_verification.peek_verification(db, token).user_id == zoe.id
     assert email_verification.verify_address(db, visitor, token) == zoe.id

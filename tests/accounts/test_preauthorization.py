@@ -185,7 +185,7 @@ def test_withdrawing_undoes_a_registration_that_waits(db, settings, visitor, mai
         email_verification.verify_address(db, visitor, mailbox.last("verify_address").token)
 
 
-def test_withdrawing_leaves_accounts_alone(db, settings, visitor, make_user):
+def test_withdrawing_leaves_accounts_alone(db, visitor, make_user):
     make_user("zoe")
     assert not preauthorization.withdraw(db, OPERATOR, "zoe@example.org")
     assert db.scalar(select(func.count()).select_from(User)) == 1

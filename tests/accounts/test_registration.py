@@ -37,7 +37,7 @@ def register(db, settings, visitor, person=ZOE, password=PASSWORD, **how):
     db.commit()
 
 
-def verify(db, settings, visitor, mailbox):
+def verify(db, visitor, mailbox):
     user_id = email_verification.verify_address(db, visitor, mailbox.last("verify_address").token)
     db.commit()
     return user_id
@@ -54,7 +54,7 @@ def test_it_waits_until_the_address_is_confirmed(db, settings, visitor, mailbox)
     with pytest.raises(AddressUnverified):
         sign_in.sign_in(db, settings, visitor, "zoe", PASSWORD)
     db.commit()
-    user_id = verify(db, settings, visitor, mailbox)
+    user_id = verify(db, visitor, mailbox)
     assert sign_in.sign_in(db, settings, visitor, "zoe", PASSWORD)
     user = db.get_one(User, user_id, populate_existing=True)
     assert user.email_verified_at is not None
@@ -168,7 +168,7 @@ def test_registering_again_makes_it_over_and_kills_the_links_before(db, settings
     register(db, settings, visitor, replace(ZOE, username="zoey", given_name="Z"), OTHER)
     with pytest.raises(ExpiredError):
         email_verification.verify_address(db, visitor, first)
-    verify(db, settings, visitor, mailbox)
+    verify(db, visitor, mailbox)
     assert db.scalars(select(User.username)).all() == ["zoey"]
     assert sign_in.sign_in(db, settings, visitor, "zoey", OTHER)
     with pytest.raises(SignInRefused):
@@ -200,7 +200,7 @@ def test_a_password_that_somebody_chose_is_not_temporary(db, settings, visitor, 
     passwords.set_password(db, settings, OPERATOR, pending, OTHER, is_temporary=True)
     db.commit()
     register(db, settings, visitor)
-    verify(db, settings, visitor, mailbox)
+    verify(db, visitor, mailbox)
     assert db.scalar(select(User.is_password_temporary)) is False
 
 
@@ -208,7 +208,7 @@ def test_roles_of_the_registration_before_do_not_stay(db, settings, visitor, mai
     rules = RegistrationRules(roles=("reader", "writer"))
     register(db, settings, visitor, rules=rules, roles=("reader",))
     register(db, settings, visitor, rules=rules, roles=("writer",))
-    assert roles.roles_of(db, verify(db, settings, visitor, mailbox)) == ["writer"]
+    assert roles.roles_of(db, verify(db, visitor, mailbox)) == ["writer"]
 
 
 def test_it_keeps_no_operator_away(db, settings, visitor):
@@ -236,7 +236,7 @@ def test_it_is_swept_after_a_week(db, settings, visitor, clock, make_user):
 
 def test_a_confirmed_account_is_not_swept(db, settings, visitor, clock, mailbox):
     register(db, settings, visitor)
-    verify(db, settings, visitor, mailbox)
+    verify(db, visitor, mailbox)
     clock.advance(2 * registration.PENDING_LIFETIME)
     assert registration.sweep_pending(db, most=10) == 0
 
@@ -256,7 +256,7 @@ def test_one_form_sent_many_times_at_once_mails_one_link_that_is_good(settings, 
 
     assert transactions_at_once(settings, 3, attempt) == [None] * 3
     assert mailbox.kinds() == ["verify_address"]
-    assert verify(db, settings, visitor, mailbox)
+    assert verify(db, visitor, mailbox)
 
 
 def test_a_form_that_came_to_nothing_is_tried_anew(settings, db, visitor, mailbox):

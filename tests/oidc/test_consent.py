@@ -139,7 +139,7 @@ def test_claims_that_tell_nothing_about_the_person_are_not_asked_for(stranger, n
     assert not is_asked(stranger, claims=json.dumps({"id_token": {name: None}}))
 
 
-def test_one_person_s_consent_is_not_another_s(stranger, make_user, app):
+def test_one_person_s_consent_is_not_another_s(stranger, make_user):
     make_user("bob")
     stranger.log_in()
     elsewhere = stranger.in_another_browser()

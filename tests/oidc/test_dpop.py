@@ -116,7 +116,7 @@ def test_a_proof_is_used_once(service):
     refused(ask(service, proof), "used before")
 
 
-def test_of_many_who_show_it_at_once_one_gets_a_token(service, app):
+def test_of_many_who_show_it_at_once_one_gets_a_token(service):
     proof = service.proof("POST", service.discovery["token_endpoint"])
     parties = [service.in_another_browser() for _ in range(5)]
     statuses = at_once(lambda number: ask(parties[number], proof).status_code, 5)

@@ -76,7 +76,7 @@ def test_another_browser_cannot_resume_it(rp, other_browser, db):
     assert rp.follow(resume(rp.browser, interaction_id)).status_code == 200
 
 
-def test_another_browser_that_is_signed_in_gets_no_code_for_it(rp, app, db):
+def test_another_browser_that_is_signed_in_gets_no_code_for_it(rp, db):
     """Login fixation: an attacker begins, the victim would finish."""
     rp.send()
     victim = rp.in_another_browser()

@@ -195,7 +195,7 @@ def test_without_a_client_id_it_is_shown(rp):
     assert rp.authorize(sent=rp.send_pushed(uri)).code
 
 
-def test_of_many_at_once_one_gets_it(rp, app):
+def test_of_many_at_once_one_gets_it(rp):
     """Browsers that share nothing: a copy of the reference is worth nothing once it was used."""
     uri = rp.push()
     parties = [rp.in_another_browser() for _ in range(6)]
@@ -216,7 +216,7 @@ def test_a_reload_before_sign_in_finds_the_same_page(rp, db):
     assert refused(rp.send_pushed(uri))
 
 
-def test_a_button_pressed_twice_parks_once(rp, app, db):
+def test_a_button_pressed_twice_parks_once(rp, db):
     """Both requests of one browser are on their way at the same moment: each finds the same page."""
     rp.browser.get("/sign-in")
     cookie = rp.browser.get_cookie("idp_browser").value
@@ -238,7 +238,7 @@ def test_a_reload_is_good_for_as_long_as_the_page_is(rp, settings, clock):
     assert refused(rp.send_pushed(uri))
 
 
-def test_a_reload_in_another_browser_finds_nothing(rp, app):
+def test_a_reload_in_another_browser_finds_nothing(rp):
     uri = rp.push()
     rp.follow(rp.send_pushed(uri))
     other = rp.in_another_browser()

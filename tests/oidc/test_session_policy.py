@@ -107,7 +107,7 @@ def test_who_waits_for_a_silent_answer_is_told_too(relying_party, make_user):
     assert second.ask(prompt="none").error == "access_denied"
 
 
-def test_two_at_once_cannot_both_be_the_last(relying_party, make_user, app, settings, db):
+def test_two_at_once_cannot_both_be_the_last(relying_party, make_user, app):
     make_user("ada")
     make_user("bob")
     party = relying_party(max_concurrent_users=1)

@@ -23,7 +23,7 @@ def bound(relying_party, ada):
 
 
 @pytest.fixture
-def elsewhere(rp, app):
+def elsewhere(rp):
     """The same app in a second browser of the same person."""
     return rp.in_another_browser()
 

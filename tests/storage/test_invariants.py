@@ -26,7 +26,7 @@ from tests.factories import PASSWORD
 
 
 @pytest.fixture
-def worked(app, db, settings, relying_party, make_user, clock):
+def worked(db, settings, relying_party, make_user, clock):
     """A provider at which much has happened: gives the app and the clock."""
     make_user()
     make_user("bob")
@@ -76,7 +76,7 @@ def test_accounts_and_registrations_that_went_honestly_break_nothing(worked, db,
     assert broken(db, clock) == {}
 
 
-def test_lifetimes_may_become_shorter(app, db, settings, worked, clock):
+def test_lifetimes_may_become_shorter(db, settings, worked, clock):
     """The last token of a chain goes earlier than those before it would have gone."""
     party = worked.in_another_browser()
     tokens = party.log_in(username="bob", scope="openid offline_access")
