@@ -73,6 +73,16 @@ def test_lines_for_people_show_the_id():
     logs.request_id.reset(token)
 
 
+def test_lines_for_people_tell_the_time_in_utc():
+    record = a_record("told")
+    record.created = 0
+    assert UtcFormatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%SZ").format(record) == "1970-01-01T00:00:00Z told"
+
+
+def test_the_level_is_the_one_that_was_set():
+    assert logs.configuration("debug")["root"]["level"] == "DEBUG"
+
+
 def test_a_chosen_configuration_is_left_alone(monkeypatch):
     root = logging.getLogger()
     before = root.handlers[:]

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from idp import logs
 from idp.cli import serve
 from idp.errors import NotReadyError
 from idp.serving.start import Serving
@@ -327,13 +326,3 @@ def test_a_request_at_hand_is_finished_first(
     assert b"</html>" in answer
     process.communicate(timeout=120)
     assert process.returncode == 0
-
-
-def test_the_log_keeps_to_stderr_and_to_utc(capsys: pytest.CaptureFixture[str]) -> None:
-    import logging
-
-    formatter = logs.UtcFormatter("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    record = logging.LogRecord("x", logging.INFO, "", 0, "told", None, None)
-    record.created = 0
-    assert formatter.format(record) == "1970-01-01T00:00:00Z told"
-    assert logs.configuration("debug")["root"]["level"] == "DEBUG"
