@@ -53,8 +53,3 @@ class RedisServer:
         """Have it answer nobody, and close no connection."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Have it go on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
