@@ -227,5 +227,5 @@ class Authenticate(AccountWidgets):
         show_account_menu(synchronise(self._check_interval))
 
     def account_url(self) -> str | None:
-        """Return the address of the provider's account page, None while the provider does not answer."""
+        """Return the address of the provider's account page, None where it names none or does not answer."""
         return find_hosted_page(HostedPage.ACCOUNT)

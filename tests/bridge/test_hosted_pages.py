@@ -79,6 +79,16 @@ def test_discovery_names_the_pages(open_app: OpenApp, provider: FakeProvider) ->
     assert set(shown) == {"Create an account"}
 
 
+def test_own_account_where_discovery_names_no_page(open_app: OpenApp, provider: FakeProvider) -> None:
+    """Nothing is guessed: another provider may have its page anywhere."""
+    named = provider.describe()
+    del named["account_management_uri"]
+    provider.metadata_reply = Reply(body=named)
+    app = open_app("seed_widgets", make_user(token=None)).run()
+    assert not links(app)
+    assert texts.HOSTED_UNKNOWN in [element.value for element in app.info]
+
+
 def test_language_of_mails(open_app: OpenApp, provider: FakeProvider) -> None:
     app = open_app("seed_widgets")
     app.context = {"locale": "de-AT", "url": "http://localhost:8501/"}
