@@ -7,7 +7,7 @@ It follows NIST SP 800-63B section 3.1.1: length, no rules of composition, and a
 from collections.abc import Iterable, Sequence
 from math import prod
 
-from idp import sentences
+from idp import crypto, sentences
 from idp.accounts.users import Person
 from idp.errors import InvalidInputError, PasswordRefused, refuse_faults
 from idp.models import User
@@ -31,13 +31,13 @@ def check_new_password(
     Raises:
         PasswordRefused: names every unmet rule.
     """
-    words = [part for datum in own_data if datum for part in _words(datum)]
+    if len(password) > MOST:
+        raise PasswordRefused([sentences.PASSWORD_LONG(most=MOST)], field)
+    password = crypto.normal_form(password)  # what is hashed: wide letters open an account as plain ones do
+    words = _words(own_data)
     unmet = []
     if len(password) < settings.password_min_length:
         unmet.append(sentences.PASSWORD_SHORT(least=settings.password_min_length))
-    if len(password) > MOST:
-        unmet.append(sentences.PASSWORD_LONG(most=MOST))
-        raise PasswordRefused(unmet, field)
     folded = password.casefold()
     if any(len(word) >= 4 and word in folded and len(word) * 2 > len(folded) for word in words) or folded in words:
         unmet.append(sentences.PASSWORD_OWN())
@@ -103,8 +103,11 @@ def _estimated(password: str) -> str:
     return part
 
 
-def _words(datum: str) -> list[str]:
-    """What somebody's datum offers for guessing: itself and its parts."""
-    folded = datum.casefold()
-    parts = folded.replace("@", " ").replace(".", " ").replace("-", " ").replace("_", " ").split()
-    return [folded, *(part for part in parts if len(part) >= 3)]
+def _words(data: Iterable[str | None]) -> list[str]:
+    """What data offer for guessing: each of them, and its parts."""
+    words = []
+    for datum in filter(None, data):
+        folded = crypto.normal_form(datum[:MOST]).casefold()
+        parts = folded.replace("@", " ").replace(".", " ").replace("-", " ").replace("_", " ").split()
+        words += [folded, *(part for part in parts if len(part) >= 3)]
+    return words

@@ -76,6 +76,20 @@ def test_the_least_score_is_a_setting():
     assert unmet("eleven moons", Settings(password_min_score=4))
 
 
+WIDE = str.maketrans({code: code + 0xFEE0 for code in range(0x21, 0x7F)})  # as keyboards for Chinese and Japanese write
+
+
+@pytest.mark.parametrize("password", ["password123", "P@ssw0rd!!", "LoveLace!1"])
+def test_a_password_is_judged_as_it_is_hashed(password):
+    wide = password.translate(WIDE)
+    assert crypto.verify_password(password, crypto.hash_password(wide, 4))
+    assert unmet(wide) == unmet(password) == unmet(password, own=[datum.translate(WIDE) for datum in OWN])
+
+
+def test_length_is_that_of_what_is_hashed():
+    assert "at least 10" in unmet("e\u0301" * 5, Settings(password_min_score=0))[0]
+
+
 @pytest.mark.parametrize(
     "password",
     ["augustalovelace"[7:] + "12", "ada.byron@example.org", "ADA.BYRON@EXAMPLE.ORG", "LoveLace!1", "Augusta-01"],
