@@ -4,6 +4,7 @@ It follows NIST SP 800-63B section 3.1.1: length, no rules of composition, and a
 (zxcvbn), the person's own data among it.
 """
 
+import threading
 from collections.abc import Iterable, Sequence
 from math import prod
 
@@ -16,6 +17,7 @@ from idp.settings import Settings
 MOST = 1024  # characters
 _ESTIMATED = 32  # zxcvbn takes time that grows faster than the length: the first characters say enough
 _SPELLINGS_MOST = 32  # in which it looks for words: it takes the whole time for each, and made-up ones have hundreds
+_estimating = threading.Lock()  # zxcvbn keeps a person's words where all threads see them
 
 
 def check_new_password(
@@ -87,7 +89,8 @@ def _score(password: str, words: list[str]) -> int:
 
     beginning = _estimated(password)
     rest = _estimated(password[len(beginning) : _ESTIMATED])  # where the beginning was cut
-    return max(int(zxcvbn(part, user_inputs=words)["score"]) for part in (beginning, rest) if part)
+    with _estimating:
+        return max(int(zxcvbn(part, user_inputs=words)["score"]) for part in (beginning, rest) if part)
 
 
 def _estimated(password: str) -> str:

@@ -1,5 +1,8 @@
 """What a password must be, and what happens when it changes."""
 
+import string
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import bcrypt
@@ -8,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zxcvbn import matching
 
-from idp import crypto, hashing
+from idp import crypto, hashing, sentences
 from idp.accounts import deletion, email_change, password_policy, passwords, sessions, sign_in
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
@@ -88,6 +91,19 @@ def test_a_password_is_judged_as_it_is_hashed(password):
 
 def test_length_is_that_of_what_is_hashed():
     assert "at least 10" in unmet("e\u0301" * 5, Settings(password_min_score=0))[0]
+
+
+def test_each_thread_estimates_by_its_own_persons_data():
+    """zxcvbn has one place for them in a process."""
+    people = [(f"qorvath{letter}", f"zemblin{letter}") for letter in string.ascii_lowercase]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            judged = [threads.submit(unmet, "".join(own), STRICT, own) for own in people]
+            assert {each.result() for each in judged} == {(sentences.PASSWORD_EASY(),)}
+    finally:
+        sys.setswitchinterval(before)
 
 
 @pytest.mark.parametrize(
