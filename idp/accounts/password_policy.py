@@ -1,12 +1,13 @@
 """What a new password must be.
 
 It follows NIST SP 800-63B section 3.1.1: length, no rules of composition, and a list of what attackers try first
-(zxcvbn), the person's own data among it.
+(zxcvbn), the person's own data and the provider's own name and address among it.
 """
 
 import threading
 from collections.abc import Iterable, Sequence
 from math import prod
+from urllib.parse import urlsplit
 
 from idp import crypto, sentences
 from idp.accounts.users import Person
@@ -43,7 +44,7 @@ def check_new_password(
     folded = password.casefold()
     if any(len(word) >= 4 and word in folded and len(word) * 2 > len(folded) for word in words) or folded in words:
         unmet.append(sentences.PASSWORD_OWN())
-    elif password and _score(password, words) < settings.password_min_score:
+    elif password and _score(password, words + _words(_our_names(settings))) < settings.password_min_score:
         unmet.append(sentences.PASSWORD_EASY())
     if unmet:
         raise PasswordRefused(unmet, field)
@@ -104,6 +105,11 @@ def _estimated(password: str) -> str:
     while prod(map(len, relevant_l33t_subtable(part, L33T_TABLE).values())) > _SPELLINGS_MOST:
         part = part[:-1]
     return part
+
+
+def _our_names(settings: Settings) -> tuple[str | None, ...]:
+    """What attackers know of the provider: words of this context (NIST SP 800-63B section 3.1.1.2)."""
+    return settings.brand_name, urlsplit(settings.issuer).hostname
 
 
 def _words(data: Iterable[str | None]) -> list[str]:

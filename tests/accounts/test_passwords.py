@@ -93,6 +93,15 @@ def test_length_is_that_of_what_is_hashed():
     assert "at least 10" in unmet("e\u0301" * 5, Settings(password_min_score=0))[0]
 
 
+@pytest.mark.parametrize(
+    "password", ["Brimsdale Quorn", "brimsdale-2026", "qu0rnbr1msdale", "login.brimsdale.example", "brimsdalelogin"]
+)
+def test_the_providers_own_name_and_address_are_easy_to_guess(password):
+    assert unmet(password) == ()
+    ours = Settings(brand_name="Brimsdale Quorn", issuer="https://login.brimsdale.example/auth")
+    assert any("easy to guess" in sentence for sentence in unmet(password, ours))
+
+
 def test_each_thread_estimates_by_its_own_persons_data():
     """zxcvbn has one place for them in a process."""
     people = [(f"qorvath{letter}", f"zemblin{letter}") for letter in string.ascii_lowercase]
