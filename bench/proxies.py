@@ -94,6 +94,7 @@ def write_caddy(
         (EXAMPLES / "Caddyfile").read_text(),
         {
             "\tservers {": f"\tadmin off\n\thttps_port {ports[0]}\n\thttp_port {ports[1]}\n\tservers {{",
+            "http://login.example.org {": f"http://{address} {{",
             "login.example.org {": f"https://{address} {{\n\ttls {certificate} {key}",
             "127.0.0.1:8000 {": "{",
             "# to 10.0.0.11:8000 10.0.0.12:8000": f"to {' '.join(hosts)}  ",

@@ -53,7 +53,7 @@ class Provider(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-Ask = Callable[[str, bytes], ssl.SSLSocket]
+Ask = Callable[..., socket.socket]
 
 
 @pytest.fixture
@@ -75,19 +75,21 @@ def start(
     monkeypatch.syspath_prepend(ROOT / "bench")
     proxies, places = importlib.import_module("proxies"), importlib.import_module("places")
     certificate, key = importlib.import_module("certificate").write_certificate(tmp_path, "proxy", "127.0.0.1")
-    port = free_port()
+    port, unencrypted_port = free_port(), free_port()
     behind = [f"127.0.0.1:{provider.server_port}"]
-    trust = ssl.create_default_context(cafile=certificate)
     with ExitStack() as opened:
 
-        def send(address: str, request: bytes) -> ssl.SSLSocket:
-            plain = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(address, 0))
-            connection = opened.enter_context(trust.wrap_socket(plain, server_hostname="127.0.0.1"))
+        def send(address: str, request: bytes, *, is_encrypted: bool = True) -> socket.socket:
+            at = "127.0.0.1", port if is_encrypted else unencrypted_port
+            connection = opened.enter_context(socket.create_connection(at, timeout=20, source_address=(address, 0)))
+            if is_encrypted:
+                trust = ssl.create_default_context(cafile=certificate)
+                connection = opened.enter_context(trust.wrap_socket(connection, server_hostname="127.0.0.1"))
             connection.sendall(request)
             return connection
 
         def start(name: str) -> Ask:
-            command = proxies.PROXIES[name](tmp_path, "127.0.0.1", behind, certificate, key, (port, free_port()))
+            command = proxies.PROXIES[name](tmp_path, "127.0.0.1", behind, certificate, key, (port, unencrypted_port))
             if name == "nginx":
                 checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
                 assert checked.returncode == 0, checked.stderr
@@ -122,7 +124,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def head(connection: ssl.SSLSocket) -> tuple[int, list[str]]:
+def head(connection: socket.socket) -> tuple[int, list[str]]:
     """Return status and what `Retry-After` says, each time."""
     told = b""
     while b"\r\n\r\n" not in told and (more := connection.recv(4096)):
@@ -156,7 +158,7 @@ def test_nginx_leaves_the_provider_s_own_answers_as_they_are(ask, status, after)
     assert head(ask("127.9.0.1", PAGE.replace(b"/sign-in", f"/{status}".encode()))) == (status, after)
 
 
-def arrived(connection: ssl.SSLSocket) -> list[tuple[str, str]]:
+def arrived(connection: socket.socket) -> list[tuple[str, str]]:
     """Return the headers with which the provider was asked."""
     told = b"".join(iter(lambda: connection.recv(4096), b"")).decode()
     names_and_values = (line.partition(": ") for line in told.partition("\r\n\r\n")[2].splitlines())
@@ -191,6 +193,17 @@ def test_what_is_for_the_machine_itself_is_kept_from_visitors_at_the_root_and_be
             assert status(path) == 404, path
         assert status(f"/login/x{name}") == status(f"/{name}/x") == 200
         assert status(f"/brand/client/{name}") == status(f"/login/brand/client/{name}") == 200  # an app of that name
+
+
+def test_from_http_people_are_led_to_https_and_apps_are_not(ask_either):
+    def status(path: str) -> int:
+        return head(ask_either("127.9.0.1", PAGE.replace(b"/sign-in", path.encode()), is_encrypted=False))[0]
+
+    for below in ("", "/login", "/auth/login"):
+        for path in ("/", "/sign-in", "/oauth/authorize?client_id=wiki", "/oauth/authorize/4711", "/oauth/end-session"):
+            assert status(below + path) == 301, path
+        for path in ("/oauth/token", "/oauth/par", "/oauth/userinfo", "/oauth/register/4711", "/api/v1/me"):
+            assert status(below + path) == 403, path
 
 
 @pytest.mark.skipif(not CADDY, reason="Caddy is not installed")
