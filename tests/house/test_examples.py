@@ -79,11 +79,14 @@ def start(
     behind = [f"127.0.0.1:{provider.server_port}"]
     with ExitStack() as opened:
 
-        def send(address: str, request: bytes, *, is_encrypted: bool = True) -> socket.socket:
+        def send(address: str, request: bytes, *, is_encrypted: bool = True, ciphers: str = "") -> socket.socket:
             at = "127.0.0.1", port if is_encrypted else unencrypted_port
             connection = opened.enter_context(socket.create_connection(at, timeout=20, source_address=(address, 0)))
             if is_encrypted:
                 trust = ssl.create_default_context(cafile=certificate)
+                if ciphers:
+                    trust.set_ciphers(ciphers)
+                    trust.maximum_version = ssl.TLSVersion.TLSv1_2  # 1.3 has others, and none to choose
                 connection = opened.enter_context(trust.wrap_socket(connection, server_hostname="127.0.0.1"))
             connection.sendall(request)
             return connection
@@ -204,6 +207,12 @@ def test_from_http_people_are_led_to_https_and_apps_are_not(ask_either):
             assert status(below + path) == 301, path
         for path in ("/oauth/token", "/oauth/par", "/oauth/userinfo", "/oauth/register/4711", "/api/v1/me"):
             assert status(below + path) == 403, path
+
+
+def test_no_encryption_is_agreed_on_whose_padding_could_be_attacked(ask_either):
+    assert head(ask_either("127.9.0.1", PAGE, ciphers="ECDHE+AESGCM")) == (200, [])
+    with pytest.raises(ssl.SSLError):
+        ask_either("127.9.0.1", PAGE, ciphers="ECDHE+AES:!AESGCM:!AESCCM")
 
 
 @pytest.mark.skipif(not CADDY, reason="Caddy is not installed")
