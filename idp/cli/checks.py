@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import false, text, update
+from sqlalchemy import Connection, false, text, update
 from sqlalchemy.orm import Session
 
 from idp import clock, migrations
@@ -19,6 +20,7 @@ from idp.cli.invariants import INVARIANTS, Invariant
 from idp.clock import DAY
 from idp.models import User
 from idp.oidc import keys
+from idp.setting_rules import is_loopback
 from idp.settings import SECRET_KEY_NAME, Settings
 from idp.storage.database import engine_of
 from idp.storage.sqlite import LOG_KEPT
@@ -89,8 +91,21 @@ def _database(loaded: Settings) -> Finding:
         with engine.connect() as connection:  # of no row; a standby, and who may only read, refuse it all the same
             connection.execute(update(User).where(false()).values(updated_at=0))
             connection.rollback()
+            unproven = "" if loaded.is_sqlite else _unproven_host(connection)
         newer = "" if migrations.is_known(schema) else ", newer than this program, and made to serve it too"
-        return Finding("ok", f"{engine.dialect.name}, schema {schema}{newer}")
+        told = f"{engine.dialect.name}, schema {schema}{newer}"
+    if unproven:
+        advice = "Whoever stands between may read and change everything: say sslmode=verify-full in IDP_DATABASE_URL."
+        return Finding("warning", f"{told}; {unproven} need not prove that it is the server", advice)
+    return Finding("ok", told)
+
+
+def _unproven_host(connection: Connection) -> str:
+    """Return the host of a PostgreSQL server that need not prove who it is, unless it is on this machine."""
+    driver: Any = connection.connection.driver_connection
+    host, asked = driver.info.host, driver.info.get_parameters()
+    is_here = host.startswith("/") or is_loopback(host)  # a socket's folder
+    return "" if is_here or asked.get("sslmode", "").startswith("verify-") else host
 
 
 def _foreign_files(file: Path) -> list[str]:

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, event, text, update
 from sqlalchemy.orm import Session
@@ -31,6 +32,7 @@ from idp.models import LogoutNotice, Throttle
 from idp.oidc import keys
 from idp.settings import Settings
 from idp.storage import database as database_module
+from tests import postgresql
 from tests.cli.conftest import Run
 from tests.redis_server import BINARY, RedisServer
 from tests.serving import serving
@@ -374,6 +376,24 @@ def test_a_database_that_takes_no_writes(instance: Path, run: Run, monkeypatch: 
     assert (found["verdict"], "attempt to write a readonly database" in found["told"]) == ("fault", True)
     assert found["advice"]
     assert "idp doctor" not in found["told"], "it runs already"
+
+
+@postgresql.needed
+@pytest.mark.parametrize(
+    ("is_here", "mode", "verdict"),
+    [(True, "prefer", "ok"), (False, "prefer", "warning"), (False, "require", "warning"), (False, "verify-full", "ok")],
+)
+def test_a_database_elsewhere_that_need_not_prove_who_it_is(
+    empty: Path, run: Run, succeed: Run, monkeypatch: pytest.MonkeyPatch, is_here: bool, mode: str, verdict: str
+) -> None:
+    monkeypatch.setattr(checks, "is_loopback", lambda _host: is_here)
+    monkeypatch.setattr(psycopg.ConnectionInfo, "get_parameters", lambda _info: {"sslmode": mode})
+    with postgresql.new_database() as url:
+        monkeypatch.setenv("IDP_DATABASE_URL", url)
+        succeed("init")
+        found = _findings(run)["database"]
+    assert found["verdict"] == verdict
+    assert ("need not prove" in found["told"], "sslmode=verify-full" in found["advice"]) == (verdict == "warning",) * 2
 
 
 ENDLESS = """
