@@ -142,7 +142,7 @@ def test_list_of_audiences_and_no_expiry(app: Starlette, provider: FakeProvider)
     assert log_out(app, make_token(provider, aud=["other", "tea"], exp=None)).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["at+jwt", "id_token", 5])
+@pytest.mark.parametrize("kind", ["at+jwt", "id_token", "JWT", 5])
 def test_token_of_another_kind(app: Starlette, provider: FakeProvider, kind: object) -> None:
     assert (
         log_out(app, make_token(provider, {"typ": kind} if kind != 5 else {"typ": "secevent+jwt"})).status_code == 400
