@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 from idp import crypto
 from idp.errors import Busy
 from idp.models import KeptAnswer, User
+from idp.storage.lean_session import LeanSession
 from idp.web import context
 from idp.web.api import idempotency
 from idp.worker import sweep_all
@@ -17,8 +18,9 @@ EVE = {"email": "eve@example.org", "username": "eve", "password": PASSPHRASE}
 BUSY = '"status": 503, "code": "busy"'  # the driver refuses what is above 499
 
 
-def test_a_retry_gets_the_same_answer(registrar, mailbox):
+def test_a_retry_gets_the_same_answer(registrar, mailbox, clock):
     first = registrar.call("POST", "/users", EVE, Idempotency_Key="k1")
+    clock.advance(idempotency.CLAIM_LIFETIME)  # nobody is at the work any more, for it is done
     again = registrar.call("POST", "/users", EVE, Idempotency_Key="k1")
     assert (first.status_code, first.data, first.mimetype) == (again.status_code, again.data, again.mimetype)
     assert first.status_code == 202
@@ -140,6 +142,24 @@ def test_what_cannot_be_committed_lets_go_of_the_key(registrar, app, db, mailbox
     assert db.scalars(select(KeptAnswer)).all() == []
     assert mailbox() == []
     assert registrar.call("POST", "/users", EVE, Idempotency_Key="k1").status_code == 202
+
+
+def test_what_was_committed_although_nobody_heard_of_it_is_not_done_again(registrar, db, monkeypatch, mailbox):
+    commit, unheard = LeanSession.commit, []
+
+    def lose_connection(session):
+        commit(session)
+        db.rollback()
+        if not unheard and db.scalar(select(KeptAnswer.status)):
+            unheard.append("the answer")
+            raise OperationalError("COMMIT", {}, Exception("the connection is lost"))
+
+    monkeypatch.setattr(LeanSession, "commit", lose_connection)
+    with pytest.raises(AssertionError, match=BUSY):
+        registrar.call("POST", "/users", EVE, Idempotency_Key="k1")
+    assert unheard == ["the answer"]
+    assert registrar.call("POST", "/users", EVE, Idempotency_Key="k1").status_code == 202
+    assert len(mailbox()) == 1
 
 
 def test_the_answer_is_forgotten_after_a_day(registrar, clock, settings, db, mailbox):
