@@ -225,6 +225,17 @@ def test_an_address_that_was_taken_meanwhile_is_not_stolen(db, settings, visitor
     assert ada.email == "ada@example.org"
 
 
+def test_nor_is_one_that_has_stayed_somebodys_user_name(db, settings, visitor, ada, make_user, mailbox):
+    """Who moves to an address that is too long for a user name keeps the old one."""
+    request(db, settings, visitor, ada)
+    link = mailbox.last("confirm_new_address").token
+    bob = make_user(NEW, email=NEW)
+    request(db, settings, visitor, bob, f"{'b' * 60}@example.org")
+    confirm(db, settings, visitor, mailbox.last("confirm_new_address").token)
+    with pytest.raises(ExpiredError, match="belongs to another account"):
+        confirm(db, settings, visitor, link)
+
+
 def test_a_registration_that_only_waits_gives_way(db, settings, visitor, ada, mailbox):
     registration.register(db, settings, visitor, Person("mallory", NEW), PASSWORD)
     request(db, settings, visitor, ada)

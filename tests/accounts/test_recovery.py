@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from idp.accounts import passwords, recovery, registration, sessions, sign_in, users
+from idp.accounts import known_browsers, passwords, recovery, registration, sessions, sign_in, users
 from idp.accounts.audit import list_events
 from idp.accounts.throttle import MAIL_BURST, MAIL_INTERVAL
 from idp.accounts.users import Person
@@ -70,6 +70,12 @@ def test_after_it_all_sessions_end_and_every_link_is_dead(db, settings, visitor,
             reset(db, settings, visitor, token)
     assert mailbox.last("password_changed").recipient == "ada@example.org"
     assert list_events(db, event="account:password")[0].event == "account:password:reset"
+
+
+def test_the_account_knows_the_browser_without_a_session_that_would_have_to_end(db, settings, visitor, ada, token):
+    reset(db, settings, visitor, token)
+    assert known_browsers.is_known(db, ada.id, visitor.browser_digest)
+    assert sessions.end_expired(db, settings, most=10) == 0
 
 
 @pytest.mark.parametrize("change", ["by_owner", "by_operator", "by_app", "address"])
