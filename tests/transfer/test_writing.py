@@ -19,7 +19,7 @@ from idp.cli.invariants import INVARIANTS, find_offenders
 from idp.models import AuditEvent, Base, Preauthorization, User, UserRole
 from idp.settings import Settings
 from idp.storage import database
-from idp.transfer import exporting
+from idp.transfer import exporting, writing
 from idp.transfer.report import Kind
 from tests.storage.conftest import empty_database
 from tests.traffic import counting
@@ -172,6 +172,24 @@ def test_two_imports_at_once(stored: Settings) -> None:
     with Session(engine) as db:
         assert (_count(db, User), _count(db, UserRole), _count(db, Preauthorization)) == (2_000, 4_000, 1)
     engine.dispose()
+
+
+def test_a_name_that_somebody_takes_while_passwords_are_hashed(
+    import_: Import, db: Session, make_user: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hash_passwords = writing._hash_passwords
+
+    def be_slow(*given: Any) -> None:
+        if users.find_user(db, "user0") is None:
+            make_user("user0", email="somebody.else@example.org")
+        hash_passwords(*given)
+
+    monkeypatch.setattr(writing, "_hash_passwords", be_slow)
+    report = import_(_people(2))
+    assert (report.created, report.left_out) == (1, 1)
+    assert [(each.kind, each.subject) for each in report.findings] == [(Kind.USERNAME_TAKEN, "user0")]
+    created = select(func.count()).select_from(AuditEvent).where(AuditEvent.event == "account:user:create")
+    assert (_count(db, User), _count(db, UserRole), db.scalars(created).one()) == (2, 2, 2)
 
 
 def _export(db: Session) -> str:
