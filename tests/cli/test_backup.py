@@ -256,7 +256,9 @@ def test_a_foreign_secret_key_is_noticed_first(instance: Path, succeed: Run, run
     assert result.exit_code == 1
     assert "does not belong to this backup" in result.stderr
     assert "use --with-secret-key" in result.stderr
-    assert run("restore", str(file), "--with-secret-key").exit_code == 2
+    result = run("restore", str(file), "--with-secret-key")
+    assert result.exit_code == 2
+    assert "holds another secret key" in result.stderr
     assert (folder / "secret_key").read_text() == own
     succeed("restore", str(file), "--with-secret-key", "--force")
     assert (folder / "secret_key").read_text() == (instance / "secret_key").read_text()
