@@ -142,9 +142,9 @@ class Checker:
             names.username_skeleton(username),
             names.email_key(email),
         )
-        if key in self._usernames or (key != email_key and key in self.email_keys):
+        if key in self._usernames:
             kind = Kind.DUPLICATE_USERNAME
-        elif email_key in self.email_keys or email_key in self._usernames:
+        elif email_key in self.email_keys:  # a user name that is an address is the account's own
             kind = Kind.DUPLICATE_ADDRESS
         elif skeleton in self._skeletons:
             kind = Kind.LOOK_ALIKE

@@ -88,6 +88,17 @@ def test_accounts_that_were_there_first(import_: Import, db: Session, make_user:
     assert users.get_user(db, "bob").email == "bob@elsewhere.example"
 
 
+def test_names_and_addresses_are_compared_with_each_other(import_: Import, db: Session, make_user: Any) -> None:
+    """Who moves to an address that is too long for a user name keeps the old one as such."""
+    make_user("ada")
+    eve = make_user("eve@example.org", email="eve@example.org")
+    eve.email = eve.email_key = "eve@elsewhere.example"
+    db.commit()
+    report = import_(_file(**{"ada@example.org": {"email": "ada@example.org"}, "eva": {"email": "eve@example.org"}}))
+    assert (report.unchanged, report.created, report.left_out) == (1, 0, 1)
+    assert _told(report) == [(Kind.ADDRESS_TAKEN, "eva")]
+
+
 def test_a_registration_that_waits_is_in_the_way(import_: Import, db: Session, make_user: Any) -> None:
     """Whoever registers with a stranger's name and address must not keep the stranger's account out unseen."""
     make_user("ada", is_email_verified=False, is_registration_pending=True)
@@ -149,6 +160,7 @@ def test_plain_text_passwords_are_hashed_and_never_shown(import_: Import, db: Se
     stored = users.get_user(db, "ada").password_hash
     assert stored is not None
     assert stored.startswith("sha256$2b$04$")
+    assert None not in db.scalars(select(User.password_changed_at)).all()
     assert report.is_complete
     assert PASSWORD not in json.dumps(report.as_dict()) + repr(report)
     assert HASH not in json.dumps(report.as_dict()) + repr(report)

@@ -257,6 +257,18 @@ def test_an_id_that_is_somebody_elses(import_: Import, db: Session, make_user: A
     assert users.get_user(db, "bob").id != ada.id
 
 
+def test_an_id_that_the_file_has_twice(import_: Import, db: Session) -> None:
+    """Two people are two accounts, and neither gets the other's roles."""
+    people = ("ada", "bob")
+    accounts = [
+        {"id": "a" * 32, "username": name, "email": f"{name}@example.org", "password": HASH, "roles": [name]}
+        for name in people
+    ]
+    report = import_(json.dumps({"format": exporting.FORMAT, "version": 1, "accounts": accounts}), is_export=True)
+    assert report.created == 2
+    assert [roles.roles_of(db, users.get_user(db, name).id) for name in people] == [["ada"], ["bob"]]
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
