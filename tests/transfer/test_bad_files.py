@@ -137,6 +137,13 @@ def test_an_export_that_was_cut_is_refused_wherever_that_was(form: str) -> None:
         accounts_file.read("file", io.BytesIO(whole + b"\n" + whole), Report())
 
 
+def test_an_export_that_lost_a_line_is_refused() -> None:
+    head, first, *rest = an_export("lines", 3).splitlines(keepends=True)
+    for lines in ([head, *rest], [head, first, first, *rest]):
+        with pytest.raises(InvalidInputError, match="Lines are missing, or too many"):
+            accounts_file.read("file", io.BytesIO(b"".join(lines)), Report())
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [

@@ -272,6 +272,7 @@ def test_an_id_that_the_file_has_twice(import_: Import, db: Session) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("id", "no id"),
         ("updated_at", None),
         ("created_at", -1),
         ("created_at", True),
