@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from idp.accounts import email_verification, one_time_links, preauthorization, registration, roles, sign_in
+from idp.accounts import (
+    email_verification,
+    one_time_links,
+    passwords,
+    preauthorization,
+    registration,
+    roles,
+    sign_in,
+)
 from idp.accounts.audit import list_events
 from idp.accounts.registration import RegistrationRules
 from idp.accounts.users import Person
@@ -183,6 +191,31 @@ def test_withdrawing_undoes_a_registration_that_waits(db, settings, visitor, mai
     assert db.scalars(select(User)).all() == []
     with pytest.raises(ExpiredError):
         email_verification.verify_address(db, visitor, mailbox.last("verify_address").token)
+
+
+def test_withdrawing_for_one_app_takes_nothing_from_the_others(db, settings, visitor):
+    listed(db)
+    listed(db, client_id="wiki")
+    register(db, settings, visitor, rules=RegistrationRules(client_id="wiki"))
+    assert not preauthorization.withdraw(db, OPERATOR, "zoe@example.org", client_id="shop")
+    assert db.scalars(select(User.username)).all() == ["zoe"]
+    assert preauthorization.withdraw(db, OPERATOR, "zoe@example.org", client_id="wiki")
+    assert db.scalars(select(User)).all() == []
+    assert emails(db) == [("zoe@example.org", "")]
+
+
+def test_an_address_that_is_withdrawn_while_a_password_is_hashed_admits_nobody(db, settings, visitor, monkeypatch):
+    listed(db)
+    hash_new = passwords.hash_new
+
+    def be_slow(*given):
+        preauthorization.withdraw(db, OPERATOR, "zoe@example.org")
+        return hash_new(*given)
+
+    monkeypatch.setattr(passwords, "hash_new", be_slow)
+    with pytest.raises(RegistrationRefused, match="not pre-authorized"):
+        register(db, settings, visitor)
+    assert db.scalars(select(User)).all() == []
 
 
 def test_withdrawing_leaves_accounts_alone(db, visitor, make_user):
