@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+from idp import crypto
 from idp.accounts import audit, data_export, deletion, recovery, sign_in
 from idp.accounts.audit import Event
 from idp.accounts.profile import FIELDS
 from idp.errors import NotFoundError
-from idp.models import Base, User
+from idp.models import AuthorizationGrant, Base, User
+from idp.oidc import consents
 from tests.factories import EVERY_CLAIM, PASSWORD
 
 # Tables with rows about a person, and the part of the export that shows them.
@@ -22,14 +24,24 @@ SHOWN = {
 }
 
 
+def grant_of(user, client, session_id):
+    proof = {"auth_time": 0, "acr": "", "amr": []}
+    times = {"created_at": 0, "expires_at": 2**31}
+    held = {"client_id": client.client_id, "user_id": user.id, "session_id": session_id}
+    return AuthorizationGrant(id=crypto.new_id(), scope="openid", is_offline=False, **held, **proof, **times)
+
+
 @pytest.fixture
-def whole(db, settings, visitor, stranger, make_user):
-    """What Ada gets, after this and that happened; and Bob's address, who is not her."""
+def whole(db, settings, visitor, stranger, make_user, make_client):
+    """What Ada gets, after this and that happened, to Bob as well, who is not her."""
     ada = make_user(roles=("admin", "member"), **EVERY_CLAIM)
-    make_user("bob", email="bob.is.secret@example.org")
-    sign_in.sign_in(db, settings, visitor, "ada", PASSWORD)
-    sign_in.sign_in(db, settings, stranger, "bob", PASSWORD)
-    recovery.request_password_reset(db, settings, visitor, "ada")
+    bob = make_user("bob", email="bob.is.secret@example.org")
+    for user, who in ((ada, visitor), (bob, stranger)):
+        _, session_id = sign_in.sign_in(db, settings, who, user.username, PASSWORD)
+        recovery.request_password_reset(db, settings, who, user.username)
+        client, _ = make_client(client_name=f"App of {user.username}")
+        consents.give_consent(db, who, user.id, client.client_id, ("openid",))
+        db.add(grant_of(user, client, session_id))
     deletion.request_deletion(db, settings, visitor, ada.id, PASSWORD)
     db.commit()
     return data_export.export_account(db, ada.id)
@@ -43,7 +55,8 @@ def test_it_holds_everything_and_is_json(whole):
     assert set(whole["profile"]) == set(FIELDS)
     assert whole["roles"] == ["admin", "member"]
     assert [each["address"] for each in whole["sessions"]] == ["192.0.2.7"]
-    assert {each["kind"] for each in whole["mails"]} == {"reset_password", "account_deletion"}
+    assert [each["client_name"] for each in (*whole["apps"], *whole["consents"])] == ["App of ada"] * 2
+    assert sorted(each["kind"] for each in whole["mails"]) == ["account_deletion", "reset_password"]
     assert {"account:session:start", "account:recovery:request"} <= {each["event"] for each in whole["events"]}
     assert [each["purpose"] for each in whole["links"]] == ["reset_password"]
     assert whole["older_attempts"] == 0
