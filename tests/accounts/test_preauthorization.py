@@ -95,6 +95,7 @@ def test_one_of_an_app_counts_only_there_and_adds_to_the_one_for_all(db):
     assert preauthorization.find(db, "zoe@example.org") is None
     assert preauthorization.claim(db, "zoe@example.org", "shop") == []
     listed(db, roles=("b",))
+    assert preauthorization.find(db, "zoe@example.org", "wiki").client_id == "wiki"
     claimed = preauthorization.claim(db, "zoe@example.org", "wiki")
     assert {role for each in claimed for role in each.roles} == {"a", "b"}
     assert emails(db) == []
@@ -295,6 +296,7 @@ def test_an_invitation_proves_the_address(db, settings, visitor, token, mailbox)
     register(db, settings, visitor, invitation_token=token)
     user = db.scalars(select(User)).one()
     assert user.email_verified_at is not None
+    assert user.claimed_preauthorization is None, "it would be listed again with the account's end"
     assert roles.roles_of(db, user.id) == ["editor"]
     assert sign_in.sign_in(db, settings, visitor, "zoe", PASSWORD)
     assert mailbox.kinds() == ["invitation"]

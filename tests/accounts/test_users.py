@@ -5,7 +5,7 @@ import pytest
 from idp.accounts import users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
-from idp.errors import NotFoundError
+from idp.errors import AlreadyExistsError, NotFoundError
 
 
 @pytest.mark.parametrize("identifier", ["Ada", "ada", "ADA@example.org", " ada@EXAMPLE.org "])
@@ -34,6 +34,15 @@ def test_users_are_listed_by_name_in_pages(db, make_user):
     second = users.list_users(db, after=first[-1].username, limit=2)
     third = users.list_users(db, after=second[-1].username, limit=2)
     assert [user.username for user in (*first, *second, *third)] == ["ada", "Bob", "carl", "Dan", "eve"]
+
+
+def test_of_two_who_take_a_name_at_once_one_is_refused(db, make_user, monkeypatch):
+    make_user()
+    for look in ("is_username_taken", "owner_of_address"):  # each looked before the other had written
+        monkeypatch.setattr(users, look, lambda *_: None)
+    with pytest.raises(AlreadyExistsError, match="Username or email already taken"):
+        make_user()
+    assert [user.username for user in users.list_users(db)] == ["ada"]
 
 
 def test_disabling_ends_sessions_and_tokens_at_once(db, make_user, relying_party):
