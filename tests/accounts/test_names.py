@@ -73,6 +73,7 @@ def test_different_names_stay_different(one, other):
     [
         ("paypal", "раураl"),  # Cyrillic letters
         ("paypal", "paypaI"),  # a capital i
+        ("Paypal", "paypaI"),  # which is seen before capitals and small letters are the same
         ("paypal", "paypa1"),
         ("oscar", "οscar"),  # Greek omicron
         ("BOBA", "ВОВА"),  # Latin and Cyrillic capitals
@@ -133,6 +134,7 @@ def test_user_names_of_one_writing_are_welcome(username):
         ("pаypal", "mixes alphabets"),  # one Cyrillic letter
         ("micrоsoft", "mixes alphabets"),
         ("a" * 65, "more than 64"),
+        ("ß" * 33, "more than 64"),  # under its key, where they are two letters each
         ("e\u0301" * 64 + "x", "more than 64"),
         ("another@example.org", "your own e-mail address"),
     ],
