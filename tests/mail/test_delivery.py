@@ -2,13 +2,14 @@
 
 import logging
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from idp import crypto
@@ -288,13 +289,13 @@ def test_a_server_that_dies_while_it_takes_a_mail(
     assert len(arrived) == (2 if when == "in the middle" else 4)  # it had them already, but never said so
 
 
-def fail_to_note(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def fail_to_note(times: int, monkeypatch: pytest.MonkeyPatch, kind: type[DBAPIError] = OperationalError) -> None:
     """Have the database be away, so many times, when a mail has gone."""
     mark_sent, left = queue.mark_sent, iter(range(times))
 
     def mark(db: Session, claimed: queue.Claimed) -> None:
         if next(left, None) is not None:
-            raise OperationalError("UPDATE", {}, Exception("the server was restarted"))
+            raise kind("UPDATE", {}, Exception("the server was restarted"))
         mark_sent(db, claimed)
 
     monkeypatch.setattr(queue, "mark_sent", mark)
@@ -318,6 +319,32 @@ def test_a_database_that_stays_away_is_not_waited_for_beyond_the_claim(
     monkeypatch.setattr(delivery, "longest_step", lambda _settings: 0)
     post()
     with pytest.raises(OperationalError):
+        deliver_due(engine, by_smtp(serve()))
+
+
+class Stopping(threading.Event):
+    """A worker is told to stop while it waits."""
+
+    def wait(self, _timeout: float | None = None) -> bool:
+        self.set()
+        return True
+
+
+def test_nor_does_a_worker_wait_for_it_that_stops(
+    engine: Engine, post: Post, serve: Serve, by_smtp: BySmtp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_to_note(3, monkeypatch)
+    post()
+    with pytest.raises(OperationalError):
+        deliver_due(engine, by_smtp(serve()), Stopping())
+
+
+def test_nor_where_it_is_no_fault_of_the_database(
+    engine: Engine, post: Post, serve: Serve, by_smtp: BySmtp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_to_note(1, monkeypatch, IntegrityError)
+    post()
+    with pytest.raises(IntegrityError):
         deliver_due(engine, by_smtp(serve()))
 
 
