@@ -220,6 +220,7 @@ def test_a_refusal_that_goes_on_and_on_is_cut_between_two_words() -> None:
         ("<Nobody@example.org>: Recipient address rejected", "<(...)>: Recipient address rejected"),
         ("Mailbox nobody@example.org, unknown.", "Mailbox (...) unknown."),
         ("no <mailto:nobody%40example.org> here", "no <(...)> here"),
+        ("see?u=https%3A%2F%2Flogin.example.org%2Fr for why", "(...) for why"),
         ('"no body"@example.org and nobody+' + "x" * 30 + "@example.org", '"no (...) and (...)'),
     ],
 )
@@ -271,6 +272,13 @@ def test_a_content_that_is_refused(
     assert deliver_due(engine, by_smtp(serve())) == counted(failed=1)
     assert row_of(engine, mail_id).last_error == "554 5.7.1 looks like spam: (...) and (...)"
     assert "t=secret" not in caplog.text
+
+
+def test_a_content_that_is_put_off(engine: Engine, post: Post, serve: Serve, by_smtp: BySmtp, manners: Manners) -> None:
+    manners.answer = "452 4.3.1 insufficient system storage"
+    mail_id = post()
+    assert deliver_due(engine, by_smtp(serve())) == counted(put_off=1)
+    assert row_of(engine, mail_id).state == "waiting"
 
 
 @pytest.mark.parametrize("when", ["in the middle", "before its answer"])

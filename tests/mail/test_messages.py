@@ -133,7 +133,7 @@ def _greetings(name: str) -> Iterator[str]:
         "",
         " ",
         "x\\y",
-        "a\u200d.\u200db.co",
+        "spam\u200d.\u200dexample",
     ],
 )
 def test_a_name_that_advertises_is_left_out(name: str) -> None:
@@ -143,6 +143,10 @@ def test_a_name_that_advertises_is_left_out(name: str) -> None:
 @pytest.mark.parametrize("name", ["Ada", "J. R. R. Tolkien", "Żółć O'Neill-Smith", "李小龍", "علی\u200cرضا"])
 def test_a_name_of_a_person_is_not(name: str) -> None:
     assert list(_greetings(name)) == [f"Hello {name},"]
+
+
+def test_a_name_turns_nothing_around() -> None:
+    assert list(_greetings("Ada\u202eecalevoL")) == ["Hello Ada ecalevoL,"]
 
 
 @settings(deadline=None)
