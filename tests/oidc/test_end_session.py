@@ -37,6 +37,14 @@ def test_tokens_and_session_are_gone(rp):
     assert rp.ask(prompt="none").error == "login_required"
 
 
+def test_who_is_out_meanwhile_need_not_prove_to_want_that(rp):
+    """They signed out in another tab, and the form was of the session that ended."""
+    rp.log_in()
+    page = rp.request_logout(client_id=rp.metadata.client_id, post_logout_redirect_uri=BACK)
+    rp.log_out(rp.log_in().id_token)
+    assert query_of(rp.submit(page, "logout-confirm")) == {"from": ["idp"]}
+
+
 def test_the_cookie_is_taken_back(rp):
     rp.log_in()
     assert rp.browser.get_cookie("idp_session") is not None
