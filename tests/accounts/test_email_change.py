@@ -234,6 +234,8 @@ def test_nor_is_one_that_has_stayed_somebodys_user_name(db, settings, visitor, a
     confirm(db, settings, visitor, mailbox.last("confirm_new_address").token)
     with pytest.raises(ExpiredError, match="belongs to another account"):
         confirm(db, settings, visitor, link)
+    request(db, settings, visitor, bob, NEW)
+    assert mailbox.last("confirm_new_address").recipient == NEW, "it is bob's own, who may go back to it"
 
 
 def test_a_registration_that_only_waits_gives_way(db, settings, visitor, ada, mailbox):

@@ -13,7 +13,7 @@ from zxcvbn import matching
 
 from idp import crypto, hashing, sentences
 from idp.accounts import deletion, email_change, password_policy, passwords, sessions, sign_in
-from idp.accounts.audit import list_events
+from idp.accounts.audit import Event, list_events
 from idp.accounts.visitor import OPERATOR
 from idp.errors import InvalidInputError, NotFoundError, PasswordRefused, SignInRefused, Throttled
 from idp.models import User
@@ -261,6 +261,11 @@ def test_guesses_at_the_current_password_slow_down(db, settings, visitor, ada, h
         change(db, settings, visitor, ada, here)
     clock.advance(settings.throttle_account_interval)
     change(db, settings, visitor, ada, here)
+
+
+def test_right_ones_are_not_charged(db, settings, visitor, ada, clock):
+    for _ in range(settings.throttle_account_burst + 1):
+        passwords.require_password(db, settings, visitor, ada.id, PASSWORD, refused=Event.PASSWORD_CHANGE_REFUSED)
 
 
 def test_one_network_has_so_many_new_ones_estimated(db, settings, visitor, ada, here, clock):
