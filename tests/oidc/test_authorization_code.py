@@ -154,6 +154,13 @@ def test_reuse_counts_for_some_minutes_after_the_code_has_expired(rp, clock, set
     assert rp.request_refresh(tokens.refresh_token).status_code == status
 
 
+def test_a_code_that_comes_too_late_betrays_nobody(rp, db, clock, settings):
+    code = rp.authorize().code
+    clock.advance(settings.authorization_code_lifetime)
+    refused(rp.request_tokens(code))
+    assert not db.scalars(select(AuditEvent).where(AuditEvent.event == "client:code:reuse")).all()
+
+
 def test_reuse_spares_other_sign_ins_of_the_same_person(rp):
     other = rp.log_in()
     code = rp.authorize().code
@@ -168,7 +175,9 @@ def test_another_client_neither_redeems_nor_burns_a_code(rp, relying_party):
     thief.verifier = rp.verifier
     refused(thief.request_tokens(code))
     refused(thief.request_tokens(code))
-    assert rp.is_good(rp.redeem(code))
+    tokens = rp.redeem(code)
+    refused(thief.request_tokens(code))
+    assert rp.is_good(tokens)
 
 
 def test_a_client_that_fails_to_authenticate_does_not_burn_a_code(rp):

@@ -170,6 +170,26 @@ def test_an_old_secret_is_refused_though_this_process_remembers_it(rp, db, setti
     assert count_grants(db) == 0
 
 
+def test_an_old_secret_is_refused_where_only_another_process_has_heard_of_the_new_one(rp, db, settings, app):
+    remembered = app.extensions["idp_provider"].clients._kept
+    rp.authorize()
+    before = dict(remembered)
+    client_store.rotate_secret(db, settings, OPERATOR, rp.metadata.client_id)
+    db.commit()
+    code = rp.ask().code  # of the other one
+    remembered.update(before)
+    assert rp.request_tokens(code).status_code == 401
+
+
+def test_an_old_secret_ends_nothing_with_a_used_code(rp, db, settings):
+    code = rp.authorize().code
+    tokens = rp.redeem(code)
+    client_store.rotate_secret(db, settings, OPERATOR, rp.metadata.client_id)
+    db.commit()
+    assert rp.request_tokens(code).status_code == 401
+    assert rp.is_good(tokens)
+
+
 @pytest.mark.parametrize("fault", [{"redirect_uri": None}, {"code_verifier": "short"}, {"DPoP": "nonsense"}])
 def test_an_old_secret_learns_nothing_else_that_is_wrong(rp, db, settings, fault):
     code = rp.authorize().code
