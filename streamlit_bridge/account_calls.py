@@ -10,7 +10,7 @@ from typing import Final
 import streamlit as st
 
 from streamlit_bridge import texts
-from streamlit_bridge.api import Answer, call_account_api, fetch_client_token
+from streamlit_bridge.api import call_account_api, fetch_client_token
 from streamlit_bridge.errors import AccountApiAbsent, ProviderUnavailable, ScopeMissing, SessionEnded
 from streamlit_bridge.memory import ClientGrant, open_shared_memory
 from streamlit_bridge.session import read_access_token, read_auth_setting, read_metadata_url
@@ -39,7 +39,7 @@ def may_change_account() -> bool:
     return state.is_checkable and not state.lacks_scope
 
 
-def call_as_user(method: str, path: str, body: Mapping[str, object] | None = None) -> Answer:
+def call_as_user(method: str, path: str, body: Mapping[str, object] | None = None) -> Mapping[str, object]:
     """Make a call with the signed-in user's token; what it has mailed is in the browser's language.
 
     Parameters:
@@ -94,7 +94,7 @@ def call_as_app(
     *,
     idempotency_key: str | None = None,
     is_mailed: bool = True,
-) -> Answer:
+) -> Mapping[str, object]:
     """Make a POST call with a token of the app itself.
 
     Parameters:

@@ -47,13 +47,6 @@ REFUSED_GRANTS: Final = {
 }
 
 
-class Answer(NamedTuple):
-    """What the account API answered to a call that it accepted."""
-
-    status: int
-    document: Mapping[str, object]
-
-
 class ClientToken(NamedTuple):
     """An access token of the app itself, and for how many seconds it is good."""
 
@@ -108,8 +101,8 @@ def fetch_profile(
         ProviderUnavailable: anything else; the session's state is unknown.
     """
     try:
-        answer = call_account_api(client, metadata, access_token, "GET", "/me", is_passive=is_passive)
-        return Identity.from_claims(answer.document)
+        document = call_account_api(client, metadata, access_token, "GET", "/me", is_passive=is_passive)
+        return Identity.from_claims(document)
     except CallRefused as refusal:
         raise ProviderUnavailable(str(refusal), refusal.retry_after) from refusal
     except ValueError as error:
@@ -125,7 +118,7 @@ def call_account_api(
     body: Mapping[str, object] | None = None,
     idempotency_key: str | None = None,
     is_passive: bool = False,
-) -> Answer:
+) -> Mapping[str, object]:
     """Make one call of the account API.
 
     Parameters:
@@ -137,6 +130,9 @@ def call_account_api(
         body: the JSON object to send, if any.
         idempotency_key: makes the call repeatable: after a broken connection it is sent once more under the same key.
         is_passive: the call is no activity of the user's.
+
+    Returns:
+        The JSON object that it was answered with, an empty one where that has no content.
 
     Raises:
         AccountApiAbsent: the discovery document announces no account API.
@@ -163,7 +159,7 @@ def call_account_api(
     if response.status_code == 401:
         raise SessionEnded("the provider refused the access token")
     if 200 <= response.status_code < 300:
-        return Answer(response.status_code, _read_object(response) if response.content else {})
+        return _read_object(response) if response.content else {}
     if response.status_code < 400 or response.status_code >= 500:
         raise _describe_trouble(response)
     refusal = _read_refusal(response)

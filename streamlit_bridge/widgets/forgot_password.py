@@ -66,21 +66,17 @@ def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> For
     """Ask for the recovery. An app that may know gets the truth; any other gets the same answer for every name."""
     with last_step(form) as key, refusals_raised_as(ForgotError):
         try:
-            answer = call_as_app(scope, "/recovery/password", values, idempotency_key=key)
+            document = call_as_app(scope, "/recovery/password", values, idempotency_key=key)
         except CallRefused as refusal:
             if refusal.status == 404:
                 return UNKNOWN
             raise
-    typed = str(values["username"])
-    if answer.status == 202:
-        result = ForgotPasswordResult(typed, None, None)
-    else:
-        username, email, password = (answer.document.get(name) for name in ("username", "email", "password"))
-        result = ForgotPasswordResult(
-            username if isinstance(username, str) else typed,
-            email if isinstance(email, str) else None,
-            password if isinstance(password, str) else None,
-        )
+    username, email, password = (document.get(name) for name in ("username", "email", "password"))
+    result = ForgotPasswordResult(
+        username if isinstance(username, str) else str(values["username"]),
+        email if isinstance(email, str) else None,
+        password if isinstance(password, str) else None,
+    )
     event = describe_event(form.widget, result.username, result.email, None, None)
     form.tell(event | {"random_password": result.new_random_password})
     return result

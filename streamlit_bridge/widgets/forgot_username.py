@@ -63,15 +63,15 @@ def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> For
     email = str(values["email"])
     with last_step(form) as key, refusals_raised_as(ForgotError):
         try:
-            answer = call_as_app(scope, "/recovery/username", values, idempotency_key=key)
+            document = call_as_app(scope, "/recovery/username", values, idempotency_key=key)
         except CallRefused as refusal:
             if refusal.status == 404:
                 return ForgotUsernameResult(False, email)
             raise
-    usernames = answer.document.get("usernames")
-    if answer.status == 202 or not isinstance(usernames, list):
-        result = ForgotUsernameResult(True, email)
-    else:
+    usernames = document.get("usernames")
+    if isinstance(usernames, list):
         result = ForgotUsernameResult(", ".join(str(username) for username in usernames) or False, email)
+    else:
+        result = ForgotUsernameResult(True, email)
     form.tell(describe_event(form.widget, result.username, email, None, None))
     return result

@@ -63,7 +63,7 @@ def ask_for_code(
         BridgeError: of the given class.
     """
     with refusals_raised_as(error_class):
-        code_id = call_as_app(scope, "/codes", request).document.get("id")
+        code_id = call_as_app(scope, "/codes", request).get("id")
         if not isinstance(code_id, str):
             raise ProviderUnavailable("a code without an identifier")
     typed = {} if form.clears else form.typed

@@ -148,7 +148,7 @@ def _register(form: AccountForm, rules: RegistrationRules, scope: str, values: M
         return RegisterError(texts.NOT_PREAUTHORIZED_CLASSIC if is_respelled else sentence)
 
     with last_step(form) as key, refusals_raised_as(error, {"already_exists": texts.USERNAME_TAKEN}):
-        document = call_as_app(scope, "/users", values, idempotency_key=key).document
+        document = call_as_app(scope, "/users", values, idempotency_key=key)
     result = RegisterResult(
         str(document.get("email") or values["email"]),
         str(document.get("username") or values["username"]),

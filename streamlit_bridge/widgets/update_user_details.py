@@ -72,12 +72,12 @@ def _update(form: AccountForm, field: str, value: str, password: str) -> bool:
     if field == "Email" and not password:
         raise UpdateError(texts.CURRENT_IS_MISSING)
     with refusals_raised_as(UpdateError):
-        if call_as_user("GET", "/me").document.get(claim) == value:
+        if call_as_user("GET", "/me").get(claim) == value:
             raise UpdateError(texts.VALUE_UNCHANGED)
         changes: dict[str, object] = {claim: value}
         if field == "Email":
             changes["current_password"] = password
-        document = call_as_user("PATCH", "/me", changes).document
+        document = call_as_user("PATCH", "/me", changes)
     token = read_access_token()
     if token is not None and "sub" in document:
         remember_profile(token, Identity.from_claims(document))
