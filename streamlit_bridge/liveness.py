@@ -60,7 +60,7 @@ def find_live_identity(
         if state.is_ended or (not state.is_checkable and _is_id_token_expired(claims)):
             return None
         is_confirmed = state.profile is not None or state.lacks_scope
-        if state.failures and not is_confirmed and _is_id_token_expired(claims):
+        if not is_confirmed and _is_id_token_expired(claims):
             raise ProviderUnavailable("the sign-in was never confirmed, and its ID token has expired")
         return state.profile or claimed
 

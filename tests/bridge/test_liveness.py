@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from streamlit_bridge import api, liveness, texts
 from streamlit_bridge import memory as memory_module
+from streamlit_bridge.errors import ProviderUnavailable
 from streamlit_bridge.identity import Identity
 from streamlit_bridge.memory import SharedMemory
 
@@ -32,6 +33,21 @@ def test_asks_once_a_minute_for_all_tabs(open_app: OpenApp, provider: FakeProvid
         assert is_inside(tab.run())
         assert is_inside(tab.run())
     assert provider.count(ME) == 1
+
+
+def test_all_others_wait_for_the_answer_of_whoever_asks(
+    open_app: OpenApp, memory: SharedMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine_fetch = liveness.fetch_profile
+    has_to_wait: list[bool] = []
+
+    def ask(*arguments: Any) -> Identity:
+        has_to_wait.append(memory.recall_token("at_ada").lock.locked())
+        return genuine_fetch(*arguments)
+
+    monkeypatch.setattr(liveness, "fetch_profile", ask)
+    assert is_inside(open_app("smallest", make_user()).run())
+    assert has_to_wait == [True]
 
 
 def test_asks_again_when_due(open_app: OpenApp, provider: FakeProvider) -> None:
@@ -208,7 +224,15 @@ def test_discovery_in_trouble_keeps_the_user(open_app: OpenApp, provider: FakePr
 
 @pytest.mark.parametrize(
     ("failures", "retry_after", "expected"),
-    [(1, None, 60), (2, None, 120), (3, None, 240), (4, None, 300), (50, None, 300), (1, "90", 90), (1, "9999", 300)],
+    [
+        (1, None, 60),
+        (2, None, 120),
+        (3, None, 240),
+        (4, None, 300),
+        (1, "90", 90),
+        (1, "9999", 300),
+        (1, "30", 60),
+    ],
 )
 def test_pause_grows(
     open_app: OpenApp,
@@ -230,6 +254,57 @@ def test_pause_grows(
     assert caplog.messages[-1].endswith(f"asking again in {expected} s.")
 
 
+def test_pause_after_a_long_outage(
+    open_app: OpenApp, provider: FakeProvider, memory: SharedMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.refuse(503, "unavailable")
+    memory.recall_token("at_ada").failures = 5_000
+    assert is_inside(open_app("smallest", make_user()).run())
+    assert caplog.messages[-1].endswith("asking again in 300 s.")
+
+
+def test_pause_begins_once_the_waiting_is_over(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1_000_000.0]
+    asked: list[float] = []
+    monkeypatch.setattr(liveness, "monotonic", lambda: clock[0])
+
+    def wait_in_vain(*_: object) -> Identity:
+        asked.append(clock[0])
+        clock[0] += 10
+        raise ProviderUnavailable("ReadTimeout")
+
+    monkeypatch.setattr(liveness, "fetch_profile", wait_in_vain)
+    app = open_app("smallest", make_user()).run()
+    clock[0] += 55
+    app.run()
+    assert asked == [1_000_000.0]
+
+
+def test_pause_is_short_again_after_an_answer(
+    open_app: OpenApp,
+    provider: FakeProvider,
+    memory: SharedMemory,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = [1_000_000.0]
+    monkeypatch.setattr(liveness, "monotonic", lambda: clock[0])
+    memory.recall_token("at_ada").failures = 3
+    app = open_app("smallest", make_user()).run()
+    clock[0] += 61
+    provider.refuse(503, "unavailable")
+    app.run()
+    assert caplog.messages[-1].endswith("asking again in 60 s.")
+
+
+def test_throttled_question_waits_for_as_long_as_it_is_told(
+    open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.refuse(429, "throttled", **{"Retry-After": "90"})
+    assert is_inside(open_app("smallest", make_user()).run())
+    assert caplog.messages[-1].endswith("asking again in 90 s.")
+
+
 def test_recovered_provider_is_believed(
     open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +317,20 @@ def test_recovered_provider_is_believed(
     assert is_inside(app.run())
     clock[0] += 61
     assert not is_inside(app.run())
+
+
+def test_recovered_provider_is_asked_as_often_as_before(
+    open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1_000_000.0]
+    monkeypatch.setattr(liveness, "monotonic", lambda: clock[0])
+    provider.refuse(503, "unavailable", **{"Retry-After": "300"})
+    app = open_app("smallest", make_user()).run()
+    provider.reply = Reply(body=dict(ADA))
+    for seconds in (301, 61):
+        clock[0] += seconds
+        app.run()
+    assert provider.count(ME) == 3
 
 
 @pytest.mark.parametrize(("seconds_left", "expected"), [(600, True), (-1, False)])
@@ -273,3 +362,8 @@ def test_token_is_never_logged(open_app: OpenApp, provider: FakeProvider, caplog
     provider.refuse(500, "broken")
     open_app("smallest", make_user()).run()
     assert "at_ada" not in caplog.text
+
+
+def test_token_is_not_kept(open_app: OpenApp, memory: SharedMemory) -> None:
+    open_app("smallest", make_user()).run()
+    assert "at_ada" not in str(vars(memory._tokens))
