@@ -71,8 +71,11 @@ def test_older_generation_signed_in_and_out(open_app: OpenApp, recorded: Recorde
     assert not app.exception
     assert recorded.logouts == 1
     assert app.session_state["logout"] is True
+    assert app.session_state["authentication_status"] is None  # for what the next run reads before it calls anything
     app.run()
     assert app.warning[0].value == "Please enter your username and password"
+    app.button[0].click().run()
+    assert app.session_state["logout"] is None
 
 
 def test_newer_generation_signed_out(open_app: OpenApp, recorded: RecordedAuth) -> None:
@@ -177,13 +180,16 @@ def test_logout_callback_may_clear_the_state(open_app: OpenApp, recorded: Record
     assert app.run().subheader[0].value == "Login"
 
 
-def test_logout_without_user(open_app: OpenApp) -> None:
-    script = """
+@pytest.mark.parametrize("cleared", ["pass", "st.session_state.clear()"])
+def test_logout_without_user(open_app: OpenApp, cleared: str) -> None:
+    script = f"""
     import streamlit as st
     from streamlit_bridge import Authenticate
     from streamlit_bridge.utilities.exceptions import LogoutError
+    auth = Authenticate()
+    {cleared}
     try:
-        Authenticate().logout()
+        auth.logout()
     except LogoutError as error:
         st.text(error)
     """

@@ -51,3 +51,4 @@ def test_roles_are_compared_exactly() -> None:
 
 def test_markdown_is_escaped() -> None:
     assert escape_markdown("a*b [c](d) :red[e]") == r"a\*b \[c\]\(d\) \:red\[e\]"
+    assert escape_markdown("<b> `c` $x$ ~~d~~ &amp; e_f") == r"\<b\> \`c\` \$x\$ \~\~d\~\~ \&amp; e\_f"

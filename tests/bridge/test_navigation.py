@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from conftest import OpenApp, make_user
+from conftest import OpenApp, RecordedAuth, make_user
 from fake_provider import ADA, FakeProvider, Reply
 from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
@@ -87,6 +87,8 @@ def test_first_page_is_the_start_page_under_both_names(open_app: OpenApp) -> Non
         assert app.caption[0].value == "home '' ''"
         admin = open_app(script.replace("NAME", name), make_user(token=None, roles=["admin"])).run()
         assert shown(admin)[-1] == "home"
+    both = script.replace("NAME", '"": ["editor"], "home"')
+    assert texts.FORBIDDEN_TITLE in open_app(both, make_user()).run().subheader[0].value
 
 
 def test_one_name_needs_no_list(open_app: OpenApp) -> None:
@@ -115,6 +117,41 @@ def test_visitor_without_any_public_page(open_app: OpenApp) -> None:
     app = open_app(script).run()
     assert app.subheader[0].value == texts.SIGN_IN_TITLE
     assert shown(app) == [texts.SIGN_IN_TEXT]
+
+
+def test_page_that_needs_a_role_is_not_public(open_app: OpenApp) -> None:
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    def home(): st.write("home")
+    Authenticate().pages([home], roles={"home": "admin"}, public=[""]).run()
+    """
+    assert open_app(script).run().subheader[0].value == texts.SIGN_IN_TITLE
+
+
+def test_pages_stay_as_the_app_made_them(open_app: OpenApp) -> None:
+    """An app may keep them for all sessions: who may open one decides nothing for the next person."""
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    def home(): st.write("home")
+    def office(): st.write("office")
+    pages = [st.Page(home), st.Page(office)]
+    Authenticate().pages(pages, roles={"office": "admin"})
+    st.write([page.visibility for page in pages])
+    """
+    assert open_app(script, make_user()).run().json[0].value == '["visible", "visible"]'
+
+
+def test_visitor_is_sent_to_sign_in_without_a_click(open_app: OpenApp, recorded: RecordedAuth) -> None:
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    def home(): st.write("home")
+    Authenticate().pages([home], automatic=True).run()
+    """
+    open_app(script).run()
+    assert recorded.logins == 1
 
 
 def test_menu_names_only_what_opens(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:

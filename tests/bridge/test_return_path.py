@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit_bridge import memory as memory_module
 from streamlit_bridge import session, texts
 from streamlit_bridge.memory import BoundedTable, Destination, SharedMemory
-from streamlit_bridge.return_path import _read_page
+from streamlit_bridge.return_path import LONGEST_QUERY, _read_page
 
 BASE = "http://localhost:8501"
 BROWSER = b"0123456789abcdef".hex()
@@ -50,6 +50,12 @@ def test_back_to_the_query_of_the_start_page(open_app: OpenApp) -> None:
     assert back.markdown[-1].value == "home"
 
 
+def test_a_query_that_is_too_long_is_left_behind(open_app: OpenApp) -> None:
+    start_at(open_app, "report.py", {"tag": "x" * LONGEST_QUERY})
+    back = open_app("several/main", make_user()).run()
+    assert back.markdown[-1].value == "report []"
+
+
 def test_happens_once(open_app: OpenApp) -> None:
     start_at(open_app, "report.py", {})
     open_app("several/main", make_user()).run()
@@ -64,6 +70,9 @@ def test_other_browsers_stay_where_they_are(open_app: OpenApp, cookies: dict[str
 
 def test_a_tab_elsewhere_does_not_take_the_path(open_app: OpenApp, memory: SharedMemory) -> None:
     start_at(open_app, "report.py", {})
+    assert (
+        not open_app("smallest", url=f"{BASE}/report").run().info
+    )  # without the optional layer nobody comes back there
     open_app("smallest", make_user(), url=f"{BASE}/elsewhere").run()
     assert open_app("several/main", make_user()).run().markdown[-1].value.startswith("report")
 
@@ -97,15 +106,40 @@ def test_page_that_is_gone_leads_to_the_start_page(open_app: OpenApp, memory: Sh
     assert back.markdown[-1].value == "home"
 
 
+def test_back_to_a_page_that_is_a_function(open_app: OpenApp, memory: SharedMemory) -> None:
+    memory.begin_attempt(BROWSER, Destination("extra", (("tag", ("x",)),)))
+    back = open_app("several/main", make_user()).run()
+    assert not back.exception
+    assert back.query_params == {"tag": "x"}
+
+
 def test_unfinished_sign_in_is_mentioned_once_and_still_leads_back(open_app: OpenApp) -> None:
     app = open_app("smallest", url=f"{BASE}/")
     app.query_params = {"tag": "green"}
     app.run().button[0].click().run()
+    assert not app.run().info  # the browser has not even left yet
     back = open_app("smallest").run()
     assert back.info[0].value == texts.SIGN_IN_UNFINISHED
     assert not open_app("smallest").run().info
     back.button[0].click().run()
     assert open_app("smallest", make_user()).run().query_params == {"tag": "green"}
+
+
+def test_cancelled_sign_in_stays_at_the_start_until_the_next_one_leads_back(open_app: OpenApp) -> None:
+    start_at(open_app, "report.py", {"tag": "green"})
+    back = open_app("several/main").run()
+    assert back.markdown[-1].value == "home"
+    back.button(key="streamlit_bridge_menu_sign_in").click().run()
+    assert open_app("several/main", make_user()).run().markdown[-1].value == "report ['green']"
+
+
+def test_page_that_was_opened_after_a_cancelled_sign_in_counts(open_app: OpenApp) -> None:
+    start_at(open_app, "report.py", {})
+    back = open_app("several/main").run()
+    back.context = {"url": f"{BASE}/extra"}
+    back.query_params = {"tag": "x"}
+    back.run().button(key="streamlit_bridge_menu_sign_in").click().run()
+    assert open_app("several/main", make_user()).run().query_params == {"tag": "x"}
 
 
 def test_sign_out_forgets_the_attempt(open_app: OpenApp) -> None:
@@ -274,6 +308,24 @@ def test_page_below_a_base_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streamlit, "get_option", lambda name: "/tea/house/")
     assert _read_page(f"{BASE}/tea/house/report") == "report"
     assert _read_page(f"{BASE}/tea/house") == ""
+    assert _read_page(f"{BASE}/tea/housekeeping") == ""
+    monkeypatch.setattr(streamlit, "get_option", lambda name: "/tea")
+    assert _read_page(f"{BASE}/tea") == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "address"), [(f"{BASE}/tea/house/report", f"{BASE}/tea/house/report?tag=x"), (None, "/")]
+)
+def test_address_below_a_base_path(
+    open_app: OpenApp, monkeypatch: pytest.MonkeyPatch, url: str | None, address: str
+) -> None:
+    monkeypatch.setattr(streamlit, "get_option", lambda name: "/tea/house/")
+    app = open_app(
+        "import streamlit as st\nfrom streamlit_bridge.return_path import find_address\nst.text(find_address())"
+    )
+    app.context = {"url": url}
+    app.query_params = {"tag": "x"}
+    assert app.run().text[0].value == address
 
 
 def test_attempts_grow_old(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,6 +341,9 @@ def test_memory_is_bounded() -> None:
     for number, name in enumerate("abc"):
         table.put(name, number)
     assert [table.get(name) for name in "abc"] == [None, 1, 2]
+    table.put("b", 3)  # the newest by now
+    table.put("d", 4)
+    assert [table.get(name) for name in "bcd"] == [3, None, 4]
 
 
 def test_embed_parameters_do_not_break_the_way_back(open_app: OpenApp, provider: FakeProvider) -> None:

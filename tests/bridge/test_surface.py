@@ -21,6 +21,7 @@ from streamlit_bridge import texts
 from streamlit_bridge.demo import find_main_script
 from streamlit_bridge.fake_account_api import FakeAccountApi
 from streamlit_bridge.testing import OpenSignedInApp, connect, open_signed_in_app, sign_in, sign_out, signed_in_app
+from streamlit_bridge.widgets.forbidden import escape_markdown
 
 __all__ = ["signed_in_app"]
 
@@ -83,6 +84,13 @@ def test_account_menu_leaves_out_a_strange_address(open_app: OpenApp, provider: 
     app = open_app("several/main", make_user()).run()
     assert not app.exception
     assert not app.get("link_button")
+
+
+def test_account_menu_shows_names_as_they_are_written(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.reply.body |= {"name": "[Ada](https://evil.example)", "roles": [":red[editor]"]}
+    app = open_app("several/main", make_user()).run()
+    assert app.sidebar.get("popover")[0].proto.popover.label == escape_markdown("[Ada](https://evil.example)")
+    assert app.caption[0].value == texts.ACCOUNT_ROLES.format(roles=escape_markdown(":red[editor]"))
 
 
 def test_account_menu_while_the_provider_is_down(open_app: OpenApp, provider: FakeProvider) -> None:
