@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 from conftest import OpenApp, make_user
@@ -10,7 +11,9 @@ from fake_provider import FakeProvider, Reply, read_basic_credentials
 from streamlit.testing.v1 import AppTest
 from test_seed_widgets import fill, refuse, successes
 
-from streamlit_bridge import account_calls, texts
+from streamlit_bridge import account_calls, liveness, texts
+from streamlit_bridge import memory as memory_module
+from streamlit_bridge.api import ClientToken
 from streamlit_bridge.fake_answers import FakeAnswer
 from streamlit_bridge.memory import SharedMemory
 from streamlit_bridge.refusals import describe_wait
@@ -91,11 +94,11 @@ def test_own_account_where_discovery_names_no_page(open_app: OpenApp, provider: 
 
 def test_language_of_mails(open_app: OpenApp, provider: FakeProvider) -> None:
     app = open_app("seed_widgets")
-    app.context = {"locale": "de-AT", "url": "http://localhost:8501/"}
+    app.context = {"locale": "de-AT" + "-x" * 50, "url": "http://localhost:8501/"}
     fill(app.run(), "Forgot password", "submit", Username="ada")
-    assert provider.account_api.calls[-1][2]["language"] == "de-AT"
+    assert provider.account_api.calls[-1][2]["language"] == "de-AT" + "-x" * 15  # no provider takes a longer one
     user = open_app("seed_widgets", make_user())
-    user.context = app.context
+    user.context = {"locale": "de-AT", "url": "http://localhost:8501/"}
     values = {
         "Current password": "correct horse",
         "New password": "a new password",
@@ -208,14 +211,48 @@ def test_own_account_without_the_scope(
     assert caplog.messages.count(texts.ACCOUNT_NOT_CHANGEABLE % "Reset password") == 1
 
 
+def test_own_account_without_the_scope_while_the_provider_is_down(open_app: OpenApp, provider: FakeProvider) -> None:
+    provider.metadata_reply = Reply(503, {})
+    app = open_app("seed_widgets", make_user(token=None)).run()
+    assert not links(app)
+    assert [element.value for element in app.info] == [texts.HOSTED_UNKNOWN] * 2
+
+
+def test_own_account_whose_token_may_only_read(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("seed_widgets", make_user()).run()
+    refuse(provider, "POST", "/me/password", 403, code="insufficient_scope")
+    values = {"Current password": "x", "New password": "a new password", "Repeat password": "a new password"}
+    fill(app, "Reset password", "submit", **values)
+    assert texts.NOT_OFFERED_HERE in [element.value for element in app.error]
+    assert "Change my password" in links(app.run())
+
+
+@pytest.mark.parametrize("reason", ["no scope", "no account API"])
+def test_own_account_that_can_be_changed_from_now_on(
+    open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    clock = [1000.0]
+    for module in (liveness, memory_module):
+        monkeypatch.setattr(module, "monotonic", lambda: clock[0])
+    person = provider.reply
+    provider.refuse(403, "insufficient_scope")
+    provider.has_account_api = reason == "no scope"
+    app = open_app("seed_widgets", make_user()).run()
+    assert "Change my password" in links(app)
+    provider.reply, provider.has_account_api = person, True
+    clock[0] += memory_module.METADATA_LIFETIME
+    assert "Change my password" not in links(app.run())
+
+
 def test_secrets_without_a_client(open_app: OpenApp, provider: FakeProvider) -> None:
     app = open_app("seed_widgets")
     app.secrets = {"auth": {"server_metadata_url": provider.metadata_url}}
     assert len(links(app.run())) == 3
-    app.secrets = {}
-    app.run()
-    assert not links(app)
-    assert [element.value for element in app.info] == [texts.HOSTED_UNKNOWN] * 3
+    for secrets in ({}, {"auth": "tea"}, {"auth": {"server_metadata_url": 5}}):
+        app.secrets = secrets
+        app.run()
+        assert not links(app)
+        assert [element.value for element in app.info] == [texts.HOSTED_UNKNOWN] * 3
 
 
 @pytest.mark.parametrize(
@@ -224,6 +261,11 @@ def test_secrets_without_a_client(open_app: OpenApp, provider: FakeProvider) -> 
         (Reply(400, {"error": "unauthorized_client"}), False),
         (Reply(401, {"error": "invalid_client"}), False),
         (Reply(200, {"access_token": "x", "expires_in": 60, "scope": "other"}), False),
+        (Reply(200, {"access_token": "x", "expires_in": 60, "scope": "pre-registration recovery:password2"}), False),
+        (Reply(200, {"access_token": "x", "expires_in": 60, "scope": 5}), False),
+        (Reply(200, {"access_token": "x", "expires_in": 60}), True),
+        (Reply(200, {"access_token": "x", "expires_in": "soon"}), True),
+        (Reply(500, {"error": "invalid_client"}), True),
         (Reply(400, {"error": "invalid_request"}), True),
         (Reply(500, raw=b"oops"), True),
         (Reply(200, {"token_type": "Bearer"}), True),
@@ -233,7 +275,26 @@ def test_answers_of_the_token_endpoint(
     open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, reply: Reply, shows_form: bool
 ) -> None:
     monkeypatch.setattr(provider.account_api, "grant", lambda scope: reply_as_answer(reply))
-    assert bool(links(open_app("seed_widgets").run())) is not shows_form
+    app = open_app("seed_widgets").run()
+    assert (bool(links(app)), bool(app.text_input)) == (not shows_form, shows_form)
+
+
+@pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:9/token"])
+def test_token_endpoint_out_of_reach(open_app: OpenApp, provider: FakeProvider, endpoint: str | None) -> None:
+    provider.metadata_reply = Reply(body={**provider.describe(), "token_endpoint": endpoint})
+    app = open_app("seed_widgets").run()
+    assert not links(app)
+    fill(app, "Forgot password", "submit", Username="ada")
+    assert texts.TRY_LATER in [element.value for element in app.error]
+
+
+def test_credentials_of_any_letters(open_app: OpenApp, provider: FakeProvider) -> None:
+    """RFC 6749, section 2.3.1."""
+    app = open_app("seed_widgets")
+    app.secrets["auth"] |= {"client_id": "tea:house", "client_secret": "a+b %\N{SNOWMAN}"}
+    app.run()
+    request = next(headers for path, headers, _ in provider.requests if path == "/token")
+    assert read_basic_credentials(request) == "tea%3Ahouse:a%2Bb+%25%E2%98%83"
 
 
 def reply_as_answer(reply: Reply) -> object:
@@ -245,6 +306,21 @@ def reply_as_answer(reply: Reply) -> object:
 def test_token_is_asked_for_once_by_many(memory: SharedMemory) -> None:
     assert memory.recall_grant("tea", "registration") is memory.recall_grant("tea", "registration")
     assert memory.recall_grant("tea", "registration") is not memory.recall_grant("tea", "recovery")
+
+
+def test_all_others_wait_for_the_token_that_somebody_asks_for(
+    open_app: OpenApp, memory: SharedMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    genuine_fetch = account_calls.fetch_client_token
+    has_to_wait: list[bool] = []
+
+    def ask(*arguments: Any) -> ClientToken:
+        has_to_wait.append(memory.recall_grant("tea", arguments[-1]).lock.locked())
+        return genuine_fetch(*arguments)
+
+    monkeypatch.setattr(account_calls, "fetch_client_token", ask)
+    open_app("seed_widgets").run()
+    assert set(has_to_wait) == {True}
 
 
 @pytest.mark.parametrize(

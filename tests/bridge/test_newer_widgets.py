@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from test_seed_widgets import FRESH, RIGHT, errors, fill, refuse, successes
 
 from streamlit_bridge import texts
+from streamlit_bridge.fake_answers import FakeAnswer
 from streamlit_bridge.results import ForgotPasswordResult, ForgotUsernameResult, RegisterResult
 
 JOIN_WITH_CODE = """
@@ -36,7 +37,7 @@ def solve(app: AppTest, form: str) -> str:
 
 def join(app: AppTest, **changes: str) -> AppTest:
     values = {"First_name": "Grace", "Last_name": "Hopper", "Email": "Grace@Example.org", "Username": "grace"}
-    values |= {"Password": FRESH, "Repeat_password": FRESH, "captcha": solve(app, "Register user").lower()}
+    values |= {"Password": FRESH, "Repeat_password": FRESH, "captcha": f" {solve(app, 'Register user').lower()} "}
     return fill(app, "Register user", "submit", **{**values, **changes})
 
 
@@ -149,9 +150,10 @@ def test_register_lists_unmet_rules(visitor: AppTest) -> None:
     assert message.count("\n- ") == 2
 
 
-def test_wrong_captcha_brings_a_new_one(visitor: AppTest, provider: FakeProvider) -> None:
+@pytest.mark.parametrize("typed", ["wrong", ""])
+def test_wrong_captcha_brings_a_new_one(visitor: AppTest, provider: FakeProvider, typed: str) -> None:
     before = solve(visitor, "Register user")
-    assert errors(join(visitor, captcha="wrong")) == ["Captcha entered incorrectly"]
+    assert errors(join(visitor, captcha=typed)) == ["Captcha entered incorrectly"]
     assert solve(visitor, "Register user") != before
     assert visitor.text_input(key="Register user captcha").value == ""
     assert not provider.account_api.calls
@@ -315,13 +317,21 @@ def test_lost_look_at_a_code_changed_nothing(visitor: AppTest, provider: FakePro
     assert errors(visitor) == [texts.TRY_LATER]
 
 
+def test_a_look_at_a_code_has_nothing_mailed(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app("widgets_0_4")
+    app.context = {"locale": "de-AT", "url": "http://localhost:8501/"}
+    fill(app.run(), "Forgot password", "submit", Username="ada", captcha=solve(app, "Forgot password"))
+    fill(app, "Forgot password", "check", digits=provider.account_api.mails[-1].code)
+    assert [body.get("language") for _, _, body in provider.account_api.calls] == ["de-AT", None, "de-AT"]
+
+
 def test_waiting_too_long_leads_back(visitor: AppTest, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     from streamlit_bridge.widgets import one_time_code
 
     fill(visitor, "Forgot password", "submit", Username="ada", captcha=solve(visitor, "Forgot password"))
     monkeypatch.setattr(one_time_code, "STEP_LIFETIME", 0.0)
     visitor.run()
-    assert visitor.text_input(key="Forgot password Username")
+    assert not visitor.text_input(key="Forgot password Username").value  # somebody else may sit there by now
     assert (
         "_streamlit_bridge_codes" not in visitor.session_state or not visitor.session_state["_streamlit_bridge_codes"]
     )
@@ -336,7 +346,11 @@ def test_registration_after_a_code(open_app: OpenApp, provider: FakeProvider) ->
         fields={"Dialog name": "Prove it"}))
     """
     app = open_app(script).run()
-    fill(app, "join", "submit", First_name="Grace", Email="grace@example.org", Password=FRESH, Repeat_password=FRESH)
+    joining = {"First_name": "Grace", "Email": "grace@example.org", "Password": FRESH, "Repeat_password": FRESH}
+    fill(app, "join", "submit", **joining)
+    fill(app, "join", "cancel")
+    assert not app.text_input(key="join Email").value
+    fill(app, "join", "submit", **joining)
     assert app.subheader[0].value == "Prove it"
     assert app.session_state["result"] == (None, None, None)
     fill(app, "join", "check", digits=provider.account_api.mails[-1].code)
@@ -346,11 +360,34 @@ def test_registration_after_a_code(open_app: OpenApp, provider: FakeProvider) ->
     assert not app.text_input
 
 
-def test_send_email_leaves_the_sending_to_the_provider(visitor: AppTest, provider: FakeProvider) -> None:
+def test_code_without_an_identifier(visitor: AppTest, provider: FakeProvider) -> None:
+    provider.account_api.next_answers["POST", "/codes"] = [FakeAnswer(202, {})]
+    fill(visitor, "Forgot password", "submit", Username="ada", captcha=solve(visitor, "Forgot password"))
+    assert errors(visitor) == [texts.TRY_LATER]
+    assert visitor.text_input(key="Forgot password Username")
+
+
+def test_several_names_for_one_address(open_app: OpenApp, provider: FakeProvider) -> None:
+    answer = FakeAnswer(200, {"usernames": ["ada", "countess"], "email": "ada@example.org"})
+    provider.account_api.next_answers["POST", "/recovery/username"] = [answer]
+    app = open_app(CALL.format(call='forgot_username(callback=lambda event: st.text(event["username"]))')).run()
+    assert fill(app, "Forgot username", "submit", Email="ada@example.org").text[0].value == "ada, countess"
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "field", "value", "mailed"),
+    [
+        ("password", "Username", "ada", "reset_password"),
+        ("username", "Email", "ada@example.org", "forgotten_usernames"),
+    ],
+)
+def test_send_email_leaves_the_sending_to_the_provider(
+    open_app: OpenApp, provider: FakeProvider, forgotten: str, field: str, value: str, mailed: str
+) -> None:
     provider.account_api.granted_scopes.add("recovery:password")
-    fill(visitor, "Forgot username", "submit", Email="ada@example.org")
-    assert successes(visitor) == ["Username to be sent securely"]
-    assert provider.account_api.mails[-1].kind == "forgotten_usernames"
+    app = open_app(CALL.format(call=f"forgot_{forgotten}(send_email=True)")).run()
+    fill(app, f"Forgot {forgotten}", "submit", **{field: value})
+    assert [mail.kind for mail in provider.account_api.mails] == [mailed]
 
 
 def test_signed_in_widgets_and_their_events(open_app: OpenApp) -> None:
@@ -433,7 +470,9 @@ def test_calls_that_are_refused(open_app: OpenApp, call: str, message: str) -> N
     assert message in app.exception[0].message
 
 
-@pytest.mark.parametrize("call", ["reset_password(None)", 'update_user_details("ada", "Update")'])
+@pytest.mark.parametrize(
+    "call", ["reset_password(None)", 'update_user_details("ada", "Update")', "reset_password(st.session_state.clear())"]
+)
 def test_nobody_signed_in(open_app: OpenApp, call: str) -> None:
     app = open_app(CALL.format(call=call)).run()
     assert app.exception[0].message == texts.NOBODY_SIGNED_IN

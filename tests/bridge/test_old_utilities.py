@@ -40,6 +40,7 @@ def test_hashes() -> None:
     assert not Hasher.check_pw("tea for two", "no hash")
     assert not Hasher.check_pw("x" * 73, hashed)
     assert not Hasher.is_hash("tea for two")
+    assert not Hasher.is_hash(f"{hashed}x")
     with pytest.raises(ValueError, match="72 bytes"):
         Hasher.hash("ü" * 37)
 
@@ -50,10 +51,14 @@ def test_several_hashes() -> None:
         True,
     ]
     old = Hasher.hash("grace")
-    credentials = {"usernames": {"ada": {"password": "ada"}, "grace": {"password": old}, "alan": {}}}
+    credentials = {
+        "usernames": {"ada": {"password": "ada"}, "grace": {"password": old}, "alan": {}, "pin": {"password": 1234}}
+    }
     assert Hasher.hash_passwords(credentials) is credentials
     assert Hasher.check_pw("ada", credentials["usernames"]["ada"]["password"])
     assert credentials["usernames"]["grace"]["password"] == old
+    assert credentials["usernames"]["alan"] == {}
+    assert Hasher.check_pw("1234", credentials["usernames"]["pin"]["password"])
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 from conftest import OpenApp, make_user
-from fake_provider import FakeProvider
+from fake_provider import FakeProvider, Reply
 from streamlit.testing.v1 import AppTest
 
-from streamlit_bridge import texts
+from streamlit_bridge import api, texts
 from streamlit_bridge.fake_answers import FakeAnswer
 from streamlit_bridge.memory import SharedMemory
 
@@ -120,8 +120,15 @@ def test_reset_password_throttled(user: AppTest, provider: FakeProvider) -> None
     assert errors(reset(user, RIGHT, FRESH, FRESH)) == [texts.THROTTLED.format(wait="40 seconds")]
 
 
-def test_reset_password_while_the_provider_is_down(user: AppTest, provider: FakeProvider) -> None:
-    refuse(provider, "POST", "/me/password", 503)
+@pytest.mark.parametrize("wait", ["Wed, 21 Oct 2026 07:28:00 GMT", "\N{SUPERSCRIPT TWO}"])
+def test_reset_password_throttled_for_no_number_of_seconds(user: AppTest, provider: FakeProvider, wait: str) -> None:
+    refuse(provider, "POST", "/me/password", 429, code="throttled", wait=wait)
+    assert errors(reset(user, RIGHT, FRESH, FRESH)) == [texts.THROTTLED.format(wait=texts.WAIT_A_MOMENT)]
+
+
+@pytest.mark.parametrize("status", [302, 500, 503])
+def test_reset_password_while_the_provider_is_down(user: AppTest, provider: FakeProvider, status: int) -> None:
+    refuse(provider, "POST", "/me/password", status)
     assert errors(reset(user, RIGHT, FRESH, FRESH)) == [texts.TRY_LATER]
 
 
@@ -157,6 +164,28 @@ def test_what_is_known_of_a_call_that_broke_off(
 
     memory.client = httpx.Client(transport=httpx.MockTransport(break_off))
     assert errors(reset(user, RIGHT, FRESH, FRESH)) == [message]
+
+
+def test_a_change_has_the_time_that_it_takes(user: AppTest, memory: SharedMemory) -> None:
+    waits: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        waits.append(request.extensions["timeout"]["read"])
+        return httpx.Response(204)
+
+    memory.client = httpx.Client(transport=httpx.MockTransport(answer))
+    reset(user, RIGHT, FRESH, FRESH)
+    assert waits == [api.CHANGE_TIMEOUT.read]
+
+
+def test_reset_password_refused_without_a_word(user: AppTest, provider: FakeProvider) -> None:
+    refuse(provider, "POST", "/me/password", 422, code=["x"], detail=5, faults=["y"])
+    assert errors(reset(user, RIGHT, FRESH, FRESH)) == [texts.REFUSED_WITHOUT_REASON]
+
+
+def test_reset_password_refused_in_strange_words(user: AppTest, provider: FakeProvider) -> None:
+    refuse(provider, "POST", "/me/password", 422, faults={"a": "One.", "b": ["Two.", 3], "c": 4})
+    assert errors(reset(user, RIGHT, FRESH, FRESH)) == [f"{texts.SEVERAL_FAULTS}\n\n- One.\n- Two."]
 
 
 def test_reset_password_with_a_session_that_has_just_ended(user: AppTest, provider: FakeProvider) -> None:
@@ -224,6 +253,24 @@ def test_register_user_stays_unknown_when_only_the_first_answer_was_lost(
     provider.drops_connection = 1
     refuse(provider, "POST", "/users", 503)
     assert errors(register(visitor)) == [texts.ANSWER_LOST]
+
+
+def test_register_user_is_told_what_the_second_answer_says(visitor: AppTest, provider: FakeProvider) -> None:
+    provider.drops_connection = 1
+    assert errors(register(visitor, Username="ada")) == ["Username/email already taken"]
+
+
+def test_register_user_stays_unknown_when_the_second_try_is_not_even_sent(
+    visitor: AppTest, memory: SharedMemory
+) -> None:
+    troubles = [httpx.ReadError, httpx.ConnectError]
+
+    def break_off(request: httpx.Request) -> httpx.Response:
+        raise troubles.pop(0)("", request=request)
+
+    memory.client = httpx.Client(transport=httpx.MockTransport(break_off))
+    assert errors(register(visitor)) == [texts.ANSWER_LOST]
+    assert not troubles
 
 
 def test_register_user_on_the_providers_list_only(open_app: OpenApp, provider: FakeProvider) -> None:
@@ -356,3 +403,20 @@ def test_update_refused(user: AppTest, field: str, value: str, password: str | N
     values = {f"New_{field}": value} | ({} if password is None else {"Current_password": password})
     assert errors(fill(user, "Update user details", "submit", **values)) == [message]
     assert successes(user) == []
+
+
+@pytest.mark.parametrize("trouble", [httpx.ReadTimeout, httpx.ConnectError])
+def test_update_whose_first_question_is_lost_changed_nothing(
+    user: AppTest, memory: SharedMemory, trouble: type[httpx.TransportError]
+) -> None:
+    def break_off(request: httpx.Request) -> httpx.Response:
+        raise trouble("", request=request)
+
+    memory.client = httpx.Client(transport=httpx.MockTransport(break_off))
+    assert errors(fill(user, "Update user details", "submit", New_First_name="Augusta")) == [texts.TRY_LATER]
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_update_whose_first_question_a_proxy_cannot_pass_on(user: AppTest, provider: FakeProvider, status: int) -> None:
+    provider.reply = Reply(status, {})
+    assert errors(fill(user, "Update user details", "submit", New_First_name="Augusta")) == [texts.TRY_LATER]
