@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, func, insert, select
+from sqlalchemy import Engine, event, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, worker
@@ -105,6 +105,56 @@ def old_grants(relying_party: Callable[..., RelyingParty], make_user: Callable[.
 
 def _walk() -> Walk:
     return Walk(AuthorizationGrant.id, AuthorizationGrant.expires_at, unless=worker._HAS_LIVING_SESSION)
+
+
+@pytest.fixture
+def before_deletion(engine: Engine) -> Iterator[list[str]]:
+    """What others do once it was looked for what may go: statements."""
+    meanwhile: list[str] = []
+
+    def change(_connection: Any, cursor: Any, sql: str, *_: Any) -> None:
+        while sql.startswith("DELETE") and meanwhile:
+            cursor.execute(meanwhile.pop())
+
+    event.listen(engine, "before_cursor_execute", change)
+    yield meanwhile
+    event.remove(engine, "before_cursor_execute", change)
+
+
+def test_what_is_of_use_again_when_it_is_to_go_stays(engine: Engine, db: Session, before_deletion: list[str]) -> None:
+    db.execute(insert(Throttle), [{"bucket": name, "available_at": 1} for name in "ab"])
+    db.commit()
+    before_deletion.append("UPDATE throttle SET available_at = 2000000000 WHERE bucket = 'a'")
+    with Session(engine) as own, own.begin():
+        assert batches.delete_expired(Throttle.bucket, Throttle.available_at, own, most=10) == 1
+    assert db.scalars(select(Throttle.bucket)).all() == ["a"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"UPDATE {BrowserSession.__tablename__} SET ended_at = NULL",
+        f"UPDATE {AuthorizationGrant.__tablename__} SET expires_at = 2000000000",
+    ],
+)
+def test_what_is_held_again_when_it_is_to_go_stays(
+    old_grants: list[str], engine: Engine, db: Session, before_deletion: list[str], change: str
+) -> None:
+    db.scalars(select(BrowserSession)).one().ended_at = 1
+    db.commit()
+    before_deletion.append(change)
+    assert in_batches(engine, None, lambda own: _walk().delete_some(own, most=20)) == 0
+    assert not before_deletion
+
+
+def test_rows_of_the_same_second_are_all_looked_at(
+    old_grants: list[str], engine: Engine, db: Session, asked: list[tuple[str, int]]
+) -> None:
+    db.execute(update(AuthorizationGrant).where(AuthorizationGrant.id.in_(old_grants)).values(expires_at=1))
+    db.commit()
+    walk = _walk()
+    in_batches(engine, None, lambda own: walk.delete_some(own, most=2))
+    assert sum("ORDER BY" in sql for sql, _ in asked) == 5
 
 
 def test_what_has_to_stay_is_looked_at_once_a_round(
