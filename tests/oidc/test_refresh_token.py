@@ -225,6 +225,12 @@ def test_one_whose_grant_ends_while_it_is_being_used_is_refused(rp, db, meanwhil
     assert len(db.scalars(select(RefreshToken)).all()) == 1
 
 
+def test_one_that_somebody_else_uses_while_it_is_being_used_is_refused(rp, meanwhile):
+    first = rp.log_in(scope=OFFLINE)
+    meanwhile(lambda db: db.execute(update(RefreshToken).values(claimed_at=1)))
+    refused(rp.request_refresh(first.refresh_token))
+
+
 def test_one_whose_grant_goes_while_it_is_being_used_is_refused(rp, meanwhile):
     first = rp.log_in(scope=OFFLINE)
     meanwhile(lambda db: db.execute(delete(AuthorizationGrant)))
