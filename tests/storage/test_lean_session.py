@@ -181,6 +181,26 @@ def test_what_a_burst_has_opened_is_closed_again(make_session, engine):
     assert {session_pool.take() for _ in burst} == set(burst)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_the_next_request_finds_nothing_of_what_was_not_committed(make_session, engine, way):
+    session_pool = SessionPool(make_session)
+    session = session_pool.take()
+    way(session, "lost")
+    session_pool.give_back(session)
+    session_pool.take().commit()
+    assert others_see(engine) == 0
+
+
+def test_one_that_waits_lets_go_of_a_pool_that_was_put_away(make_session, engine):
+    session_pool = SessionPool(make_session)
+    session = session_pool.take()
+    add_prepared(session, "a")
+    session.commit()
+    session_pool.give_back(session)
+    engine.dispose()
+    assert not session_pool.take().has_connection
+
+
 def test_reading_alone_is_no_commit(lean, engine):
     told = []
     event.listen(engine, "commit", told.append)
