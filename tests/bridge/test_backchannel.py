@@ -311,6 +311,19 @@ def test_other_routes_are_none_of_its_business(app: Starlette, memory: SharedMem
     assert not attempt.is_brought_back
 
 
+def test_what_is_no_request_passes_untouched(app: Starlette) -> None:
+    waiting, said = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]), []
+
+    async def receive() -> dict[str, str]:
+        return next(waiting)
+
+    async def answer(message: dict[str, str]) -> None:
+        said.append(message["type"])
+
+    asyncio.run(app({"type": "lifespan"}, receive, answer))
+    assert said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
 def test_address_never_leads_elsewhere() -> None:
     assert build_relative_address(Destination("\\evil.example", ())) == "%5Cevil.example"
 
