@@ -36,10 +36,11 @@ def check_new_password(
     """
     if len(password) > MOST:
         raise PasswordRefused([sentences.PASSWORD_LONG(most=MOST)], field)
+    typed = len(password)  # one letter may be hashed as 18
     password = crypto.normal_form(password)  # what is hashed: wide letters open an account as plain ones do
     words = _words(own_data)
     unmet = []
-    if len(password) < settings.password_min_length:
+    if min(typed, len(password)) < settings.password_min_length:
         unmet.append(sentences.PASSWORD_SHORT(least=settings.password_min_length))
     folded = password.casefold()
     if any(len(word) >= 4 and word in folded and len(word) * 2 > len(folded) for word in words) or folded in words:

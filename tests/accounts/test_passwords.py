@@ -89,8 +89,9 @@ def test_a_password_is_judged_as_it_is_hashed(password):
     assert unmet(wide) == unmet(password) == unmet(password, own=[datum.translate(WIDE) for datum in OWN])
 
 
-def test_length_is_that_of_what_is_hashed():
-    assert "at least 10" in unmet("e\u0301" * 5, Settings(password_min_score=0))[0]
+@pytest.mark.parametrize("password", ["e\u0301" * 5, "\ufdfa"], ids=["fewer are hashed", "one, hashed as 18"])
+def test_length_is_that_of_what_is_typed_and_of_what_is_hashed(password):
+    assert "at least 10" in unmet(password, Settings(password_min_score=0))[0]
 
 
 @pytest.mark.parametrize(
