@@ -197,7 +197,8 @@ def admits_mail(db: Session, settings: Settings, recipient: str, *, typed: str =
 def is_sent_again(db: Session, form: str) -> bool:
     """Tell whether a form did its work just now, because its button was pressed twice; and note that it does.
 
-    That is committed with the work, so of several at once the others wait, and what came to nothing is tried anew.
+    That is committed with the work, so of several at once the others wait. What failed is tried anew, but not what was
+    refused.
 
     Args:
         form: names it as it was sent; only its digest is stored.
