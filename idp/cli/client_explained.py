@@ -62,7 +62,7 @@ def _sign_in(client: ClientMetadata) -> Iterator[str]:
     if client.require_auth_time:
         yield "Each ID token says when the person signed in."
     if client.default_acr_values:
-        yield f"Unless it says otherwise, people prove themselves by {', '.join(client.default_acr_values)}."
+        yield f"It prefers proofs of {', '.join(client.default_acr_values)}, which decides nothing: there is one way."
 
 
 def _subject(client: ClientMetadata) -> str:

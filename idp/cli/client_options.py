@@ -91,7 +91,7 @@ GROUPS: Mapping[str, Sequence[Choice]] = {
         Choice(
             "--default-acr-value",
             "default_acr_values",
-            "How people should prove themselves; may be repeated.",
+            "How people should prove themselves, which decides nothing here; may be repeated.",
             LIST,
             "ACR",
         ),
