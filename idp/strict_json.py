@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+_LEVELS_MOST = 50  # of lists and objects within each other; honest documents have five
 _NAME_MOST = 64  # characters of a stranger's member name that are repeated to them
 
 
@@ -27,6 +28,8 @@ def read_object(raw: bytes, what: str) -> dict[str, Any]:
         raise
     except ValueError:
         raise ValueError(f"The {what} is no JSON in UTF-8.") from None
+    if _is_deep(read):  # how much the reader itself bears depends on Python's release, and databases bear less
+        raise ValueError(f"The {what} is nested too deeply.")
     if not isinstance(read, dict):
         raise ValueError(f"The {what} must be a JSON object.")  # noqa: TRY004 - one kind of fault for the caller
     return read
@@ -35,6 +38,14 @@ def read_object(raw: bytes, what: str) -> dict[str, Any]:
 def shown(name: str) -> str:
     """Make a stranger's member name fit to be repeated."""
     return "".join(c if c.isprintable() else "?" for c in name[:_NAME_MOST])
+
+
+def _is_deep(read: Any) -> bool:
+    level = [read]
+    for _ in range(_LEVELS_MOST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        level = [each for values in inner for each in values]
+    return any(isinstance(each, dict | list) for each in level)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
