@@ -4,6 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from flask import Flask
+from sqlalchemy import event
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from idp import crypto, logs, metrics, settings
@@ -77,6 +78,7 @@ def create_app(in_force: Settings | None = None) -> Flask:
     endpoints = {**ENDPOINTS, **DIRECT}
     way: WSGIApplication = Direct(app.wsgi_app, in_force, endpoints, BELOW, cross_origin_headers)
     databases = SessionPool(partial(context.extension.session.session_factory, on=engine))
+    event.listen(engine, "engine_disposed", lambda _: databases.disconnect())  # it closes what nobody has borrowed
     site = Site(in_force, provider, databases, cookie_names(in_force))
     way = FrontDoor(Exchanges(way, site), in_force)
     if in_force.is_sqlite:  # another database is waited for, and meanwhile other requests go on

@@ -133,8 +133,10 @@ class LeanSession(Session):
         return self._borrowed is not None
 
     def let_go_of_connection(self) -> None:
-        """Give the connection back to the pool."""
+        """Give the connection back to the pool; close it, if that was put away and closes nothing any more."""
         if self._borrowed is not None:
+            if self.engine.pool is not self._lender:
+                self._borrowed.invalidate()
             self._borrowed.close()
             self._borrowed = None
 
@@ -189,3 +191,11 @@ class SessionPool:
         else:
             session.let_go_of_connection()
             self._bare.append(session)
+
+    def disconnect(self) -> None:
+        """Have sessions that wait let go of their connections."""
+        with contextlib.suppress(IndexError):
+            while True:
+                session = self._connected.pop()
+                session.let_go_of_connection()
+                self._bare.append(session)

@@ -1,6 +1,6 @@
 """A request's session: prepared statements and all else run in one transaction, whichever comes first."""
 
-from functools import cached_property, partial
+from functools import cached_property
 
 import pytest
 from sqlalchemy import Engine, event, func, insert, select
@@ -29,14 +29,21 @@ def make_session(empty_database: Settings, engine: Engine):
         def engine(self):
             return engine
 
-    return partial(TestedSession, expire_on_commit=False)
+    made = []
+
+    def make():
+        made.append(TestedSession(expire_on_commit=False))
+        return made[-1]
+
+    yield make
+    for session in made:
+        session.close()
+        session.let_go_of_connection()
 
 
 @pytest.fixture
 def lean(make_session):
-    session = make_session()
-    yield session
-    session.close()
+    return make_session()
 
 
 def others_see(engine):
@@ -135,12 +142,16 @@ def test_what_was_not_committed_is_undone_at_the_end(lean, engine, add):
     assert set(lean.scalars(select(RevokedAccessToken.token_id))) == {"b"}
 
 
-def test_a_connection_of_a_pool_that_was_put_away_is_given_back(lean, engine):
+def test_a_connection_of_a_pool_that_was_put_away_is_closed(lean, engine):
     add_prepared(lean, "a")
     lean.commit()
+    closed = []
+    event.listen(engine, "close", lambda *_: closed.append(1))
     lean.close()
     engine.dispose()
+    assert len(closed) == (engine.dialect.name == "postgresql")  # the pool has what was given back to it
     lean.close()
+    assert len(closed) == 1
     assert COUNT.scalar(lean, now=0) == 1
     assert engine.pool.checkedout() == 1
 
@@ -199,6 +210,18 @@ def test_one_that_waits_lets_go_of_a_pool_that_was_put_away(make_session, engine
     session_pool.give_back(session)
     engine.dispose()
     assert not session_pool.take().has_connection
+
+
+def test_those_that_wait_let_go_when_told(make_session, engine):
+    session_pool = SessionPool(make_session)
+    burst = [session_pool.take() for _ in range(IDLE_MOST)]
+    for each in burst:
+        COUNT.scalar(each, now=0)
+    for each in burst:
+        session_pool.give_back(each)
+    session_pool.disconnect()
+    assert engine.pool.checkedout() == 0
+    assert {session_pool.take() for _ in burst} == set(burst)
 
 
 def test_reading_alone_is_no_commit(lean, engine):
