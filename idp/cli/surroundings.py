@@ -191,6 +191,7 @@ def check_issuer(loaded: Settings) -> Finding:
         with urllib.request.build_opener(*direct).open(url, timeout=ANSWER_WITHIN) as answer:
             issuer = json.loads(answer.read(100_000)).get("issuer")
     except HTTPError as fault:
+        fault.close()
         told = f"{url} answers {fault.code} ({fault.reason})"
         return Finding(
             "warning", told, "Run `idp serve`, if it should be running. Does the proxy lead there, path and all?"
