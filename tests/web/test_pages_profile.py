@@ -75,6 +75,7 @@ def test_fields_are_cleared_and_left_out_ones_stay(
     sign_in(client)
     token = form_with(client.get("/account/profile"), "sign-out")[1]
     assert client.post("/account/profile", data={**token, "nickname": "  "}).status_code == 303
+    db.expire_all()
     user = db.scalars(select(User)).one()
     assert user.nickname is None
     assert user.website == EVERY_CLAIM["website"]
