@@ -115,7 +115,8 @@ def readiness(port: int) -> int:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refusal:
-        return refusal.code
+        with refusal:
+            return int(refusal.code)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="web processes share no memory with the server here")
