@@ -200,6 +200,20 @@ def test_a_read_only_database(app, stage, settings):
 
 
 @pytest.mark.sqlite
+def test_an_engine_that_is_put_away_leaves_nothing_open(app, stage):
+    with app.app_context():
+        engine = context.extension.engine
+    closed = []
+    event.listen(engine, "close", lambda *_: closed.append(1))
+    kept = engine.pool.checkedout()  # by sessions that wait for their next request
+    assert kept
+    opened = kept + engine.pool.checkedin()
+    engine.dispose()
+    assert len(closed) == opened
+    assert stage[0].browser.get("/account").status_code == 200
+
+
+@pytest.mark.sqlite
 def test_a_database_that_is_no_database(app, stage, sqlite_file, tmp_path):
     party, browser, token, tokens = stage
     with app.app_context():
