@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page
 
 from tests.factories import PASSWORD
+from tests.waiting import until
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ AXE = {
     "resultTypes": ["violations"],  # what passes is only counted: carrying it here takes longer than finding it
 }
 # Not the page's "load", which waits for frames: those of an app that hangs as well.
-TEXT_AND_STYLE = """document.readyState !== "loading"
+TEXT_AND_STYLE = """() => document.readyState !== "loading"
     && [...document.querySelectorAll("link[rel=stylesheet]")].every(each => each.sheet)"""
 BUTTONS = "button, .button"
 FOR_FINGERS = f"{BUTTONS}, .tabs a, .ways a, .doors a, .links a, .facts a"  # but no links within a sentence
@@ -64,7 +65,7 @@ def sign_in(page: Page, username: str = "ada", password: str = PASSWORD) -> None
 
 def wait_for_focus(page: Page, element: str) -> None:
     """Wait until what a page gives the focus has it: a busy browser does that a moment after all has loaded."""
-    page.wait_for_function("element => document.activeElement.id === element", arg=element)
+    _wait_until(page, "element => document.activeElement.id === element", element)
 
 
 def open_page(open_context: Callable[..., BrowserContext], window: str) -> Page:
@@ -79,7 +80,7 @@ def check(page: Page, what: str) -> None:
 
     What was pressed before may have brought the page's address, and not all of its text and style yet.
     """
-    page.wait_for_function(TEXT_AND_STYLE)
+    _wait_until(page, TEXT_AND_STYLE)
     looks = next(
         looks for looks in LOOKS.values() if page.viewport_size and looks[0].width == page.viewport_size["width"]
     )
@@ -88,6 +89,11 @@ def check(page: Page, what: str) -> None:
         look.show(page)
         _check_look(page, f"{what} ({look.name})")
     looks[0].show(page)
+
+
+def _wait_until(page: Page, holds: str, about: str | None = None) -> None:
+    """Ask again and again from here: the pages' policy lets no script of the page itself be asked for anything."""
+    until(lambda: page.evaluate(holds, about), f"{page.url} never came to {holds}")
 
 
 def _check_look(page: Page, what: str) -> None:
