@@ -23,6 +23,7 @@ from idp.oidc import keys
 from idp.setting_rules import is_loopback
 from idp.settings import SECRET_KEY_NAME, Settings
 from idp.storage.database import engine_of
+from idp.storage.postgresql import lift_time_limit
 from idp.storage.sqlite import LOG_KEPT
 
 EARLIEST, LATEST = 1_767_225_600, 4_102_444_800  # 2026 and 2100: a clock outside of them is not set
@@ -186,7 +187,7 @@ def _all_of_database(loaded: Settings) -> Iterator[Session]:
     """Open the database for statements that read all there is."""
     with database_of(loaded) as db:
         if not loaded.is_sqlite:
-            db.execute(text("SET LOCAL statement_timeout = 0"))  # a server's own is meant for requests
+            lift_time_limit(db.connection())
         yield db
 
 

@@ -16,6 +16,7 @@ from idp.migrations import runner
 from idp.models import Base
 from idp.settings import Settings, sqlite_url
 from idp.storage.database import engine_of
+from idp.storage.postgresql import lift_time_limit
 
 _AT_ONCE = 1_000  # rows
 
@@ -39,7 +40,7 @@ def move_to_postgresql(loaded: Settings, copy: Path) -> None:
     with closing(sqlite3.connect(copy)) as source, engine_of(loaded) as engine:
         count = sum(source.execute(f"SELECT count(*) FROM {_quoted([each.name])}").fetchone()[0] for each in tables)  # noqa: S608 - our own names
         with progress.shown("rows", count) as advance, engine.begin() as target:
-            target.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a server's own is meant for requests
+            lift_time_limit(target)
             # With new counters: `setval` on those that are there would outlast a rollback.
             target.exec_driver_sql(f"TRUNCATE {_quoted(each.name for each in tables)} RESTART IDENTITY")
             for table in tables:

@@ -10,8 +10,9 @@ from idp import clock, crypto
 from idp.accounts import names
 from idp.cli import output
 from idp.cli.instance import load_ready, open_ready
+from idp.cli.mail_language import language_option
 from idp.errors import InvalidInputError, NotFoundError, NotReadyError
-from idp.mail import messages, outbox_folder, queue, wording
+from idp.mail import messages, outbox_folder, queue
 from idp.mail.delivery import file_name, transport_of
 from idp.mail.envelope import compose
 from idp.mail.transport import TransportError
@@ -25,13 +26,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("address")
-@click.option(
-    "--language",
-    type=click.Choice(wording.languages()),
-    default=wording.FALLBACK,
-    show_default=True,
-    help="The message's language.",
-)
+@language_option
 def test(address: str, language: str) -> None:
     """Send a test message, now, and say what became of it.
 

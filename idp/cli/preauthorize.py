@@ -13,9 +13,9 @@ from idp.accounts.preauthorization import Preauthorized
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output
 from idp.cli.instance import open_ready
+from idp.cli.mail_language import language_option
 from idp.cli.moments import read_expiry
 from idp.errors import InvalidInputError, refuse_faults
-from idp.mail import wording
 from idp.settings import Settings
 
 STDIN = "-"
@@ -37,13 +37,7 @@ Examples:
 @click.option("--client", "client_id", default="", metavar="CLIENT_ID", help="Only for who registers at this app.")
 @click.option("--expires", "expires_at", callback=read_expiry, metavar="TIME", help="Until then: 30d, or ISO 8601.")
 @click.option("--invite", is_flag=True, help="Mail each a link to register with, which proves the address.")
-@click.option(
-    "--language",
-    type=click.Choice(wording.languages()),
-    default=wording.FALLBACK,
-    show_default=True,
-    help="Of the mail.",
-)
+@language_option
 @click.option("--withdraw", is_flag=True, help="Take the addresses off the list.")
 @click.option("--list", "is_list", is_flag=True, help="Print the list.")
 @output.json_option

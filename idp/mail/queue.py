@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, case, func, insert, select, update
 from sqlalchemy.orm import Session
@@ -127,17 +128,7 @@ def give_up_waiting(db: Session, reason: str) -> int:
     Returns:
         How many.
     """
-    statement = (
-        update(MailMessage)
-        .where(MailMessage.state == "waiting")
-        .values(state="failed", claimed_until=None, finished_at=clock.now(), last_error=reason)
-        .returning(MailMessage.id, MailMessage.kind)
-        .execution_options(synchronize_session=False)
-    )
-    given_up = db.execute(statement).all()
-    for each in given_up:
-        _write_down(db, each.id, each.kind, reason)
-    return len(given_up)
+    return len(_give_up_all(db, MailMessage.state == "waiting", claimed_until=None, last_error=reason))
 
 
 def give_up_old(db: Session, *, most: int, least_attempts: int = LEAST_ATTEMPTS) -> Sequence[tuple[str, str, str]]:
@@ -158,10 +149,14 @@ def give_up_old(db: Session, *, most: int, least_attempts: int = LEAST_ATTEMPTS)
     found = db.scalars(select(MailMessage.id).where(*are_old).order_by(MailMessage.created_at).limit(most)).all()
     if not found:
         return ()  # the common case takes no write lock
+    return _give_up_all(db, MailMessage.id.in_(found), *are_old)
+
+
+def _give_up_all(db: Session, *which: ColumnElement[bool], **also: Any) -> Sequence[tuple[str, str, str]]:
     statement = (
         update(MailMessage)
-        .where(MailMessage.id.in_(found), *are_old)
-        .values(state="failed", finished_at=clock.now())
+        .where(*which)
+        .values(state="failed", finished_at=clock.now(), **also)
         .returning(MailMessage.id, MailMessage.kind, MailMessage.last_error)
         .execution_options(synchronize_session=False)
     )

@@ -12,7 +12,7 @@ from idp.migrations import revisions
 from idp.migrations.revisions import FOLDER
 from idp.settings import Settings
 from idp.storage.database import engine_of
-from idp.storage.postgresql import LOCK_WITHIN
+from idp.storage.postgresql import LOCK_WITHIN, lift_time_limit
 
 _ADVISORY_LOCK = 0x1D9_0001  # any number, as long as every release of this project takes the same
 
@@ -64,7 +64,7 @@ def _lock(connection: Connection) -> None:
     else:
         # Whoever is at it takes as long as it takes. For a table nobody waits long: all requests would queue behind.
         connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a server's own is meant for requests
+        lift_time_limit(connection)
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WITHIN}s'")
 

@@ -64,6 +64,11 @@ def prepare_engine(engine: Engine) -> None:
         event.listen(engine, "handle_error", _leave_read_only)
 
 
+def lift_time_limit(connection: Connection) -> None:
+    """Let the statements of a transaction take as long as they take: a server's own limit is meant for requests."""
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+
+
 def is_of_standby(fault: BaseException | None) -> bool:
     """Tell whether a driver's error says that the server takes no writes: it is a standby, or was told to be one.
 

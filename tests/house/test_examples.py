@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from idp.serving import companion, server
+from tests.environment import without_settings
 from tests.house.pages import DOCS, ROOT
 from tests.ports import free_port
 from tests.waiting import until
@@ -267,7 +268,7 @@ def test_what_an_image_runs_is_a_container_s_first_process(tmp_path):
     port = free_port()
     lines = dict(re.findall(r"^([A-Z]+) (.+)$", (EXAMPLES / "Dockerfile").read_text("utf-8"), re.MULTILINE))
     check = json.loads(lines["HEALTHCHECK"].partition("CMD ")[2].replace("8000", str(port)))
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+    environ = without_settings()
     environ |= {"IDP_INSTANCE": str(tmp_path / "idp"), "IDP_ISSUER": "https://login.example.org"}
     environ["PATH"] = f"{Path(sys.executable).parent}:{environ['PATH']}"
     first = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "--"]
@@ -294,7 +295,7 @@ def test_no_page_puts_the_settings_on_a_command_line():
 
 def test_a_platform_makes_the_schema_before_it_starts_anything(tmp_path):
     lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines())
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+    environ = without_settings()
     environ |= {"IDP_INSTANCE": str(tmp_path), "IDP_ISSUER": "https://login.example.org", "PYTHONPATH": str(ROOT)}
 
     def run(line: str) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,5 @@
 """Several workers, and workers that die: each mail goes once, and none is lost."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from idp.models import MailMessage
 from idp.settings import Settings
 from idp.storage import database
 from tests.conftest import SECRET_KEY, Clock
+from tests.environment import without_settings
 from tests.mail.conftest import HOST, Manners
 
 Post = Callable[..., str]
@@ -85,7 +85,7 @@ def test_a_worker_that_is_killed_loses_nothing(
 
 def start_worker(settings: Settings, port: int) -> subprocess.Popen[bytes]:
     """Start `idp worker` as a process of its own."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")} | {
+    environ = without_settings() | {
         "IDP_INSTANCE": str(settings.instance),
         "IDP_SECRET_KEY": SECRET_KEY,
         "IDP_SMTP_HOST": HOST,

@@ -1,7 +1,6 @@
 """Every end of a session tells every app that it reached, whoever ended it and however; and nobody else."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from idp.oidc.token_status import revoke_grant
 from idp.storage import batches
 from tests.at_once import transactions_at_once
 from tests.conftest import SECRET_KEY
+from tests.environment import without_settings
 from tests.factories import PASSWORD
 from tests.oidc.listening import listening, read_logout_token
 from tests.oidc.test_device_grant import begin
@@ -591,7 +591,7 @@ def test_a_worker_that_is_killed_in_the_middle_loses_no_notice(
     listening_app.answers.clear()
     sessions.end_sessions(db, OPERATOR, ada.id, reason="ended_by_operator")
     db.commit()
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+    environ = without_settings()
     environ |= {"IDP_INSTANCE": str(settings.instance), "IDP_SECRET_KEY": SECRET_KEY}
     if settings.database_url:
         environ["IDP_DATABASE_URL"] = settings.database_url

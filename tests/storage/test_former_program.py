@@ -1,7 +1,6 @@
 """A program goes on while the schema is upgraded under it: the one of before on today's, today's on the next."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 from idp.storage.database import open_engine
 from tests import postgresql
+from tests.environment import without_settings
 from tests.factories import PASSWORD
 from tests.house.pages import ROOT
 from tests.relying_party import RelyingParty, Tokens, error_of
@@ -35,9 +35,8 @@ Start = Callable[..., Program]
 @pytest.fixture
 def start(empty_database: Settings, tmp_path: Path) -> Iterator[Start]:
     """Give programs that work on one instance; what runs at the end is killed."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
     environment = {
-        **kept,
+        **without_settings(),
         "IDP_INSTANCE": str(empty_database.instance),
         "IDP_ISSUER": ISSUER,
         "IDP_SECRET_KEY": empty_database.secret_key,

@@ -1,7 +1,6 @@
 """Writing is repeatable, may be interrupted, may run twice at once, and asks the database a few things a batch."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from idp.settings import Settings
 from idp.storage import database
 from idp.transfer import exporting, writing
 from idp.transfer.report import Kind
+from tests.environment import without_settings
 from tests.storage.conftest import empty_database
 from tests.traffic import counting
 from tests.transfer.conftest import HASH, PASSWORD, Import, import_text
@@ -126,7 +126,7 @@ def test_killed_in_the_middle_and_run_again(settings: Settings, db: Session) -> 
     file = settings.instance / "config.json"
     file.write_text(text)
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("IDP_")},
+        **without_settings(),
         "IDP_INSTANCE": str(settings.instance),
         "IDP_SECRET_KEY": settings.secret_key,
         "IDP_DATABASE_URL": settings.database_url,
