@@ -12,6 +12,7 @@ again and again, do not keep out who comes now and then.
 import contextlib
 import math
 import os
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -195,8 +196,9 @@ def _queue() -> HashingQueue:
 
 
 def _give_way() -> None:
-    with contextlib.suppress(OSError, AttributeError):  # a thread has a priority of its own on Linux
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own, and its number may be a process's
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _refusal() -> Busy:

@@ -7,13 +7,14 @@ or where no file can be had, counts stay in the process itself and nobody else s
 """
 
 import contextlib
-import fcntl
 import logging
 import mmap
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from idp import files
 
 SUFFIX = ".counts"
 SLOTS = 4096  # series a process may have: routes times statuses, and the buckets of each route
@@ -77,9 +78,9 @@ class Counters:
             return
         try:
             folder.mkdir(0o700, exist_ok=True)
-            with _locked(folder, fcntl.LOCK_EX):
+            with files.locked(folder):
                 path = folder / f"{process}{SUFFIX}"
-                dead = next((each for each in folder.glob(f"*{SUFFIX}") if not _is_alive(each)), None)
+                dead = next((each for each in folder.glob(f"*{SUFFIX}") if not files.is_held(each)), None)
                 if dead is not None:
                     dead.rename(path)
                 self._map(path, is_new=dead is None)
@@ -93,10 +94,11 @@ class Counters:
 
         Its space is allocated at once: a page that finds the disk full would end the process.
         """
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | (os.O_CREAT | os.O_EXCL if is_new else 0), 0o600)
+        handle = files.private(path, os.O_RDWR | os.O_APPEND | (os.O_CREAT | os.O_EXCL if is_new else 0))
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            os.posix_fallocate(handle, 0, _BYTES)
+            files.hold(handle)
+            while (missing := _BYTES - os.fstat(handle).st_size) > 0:
+                os.write(handle, bytes(missing))
             content = path.read_bytes()
             os.ftruncate(handle, max(_BYTES, content.rfind(b"\n", _BYTES) + 1))  # the last name may have no end
             values = memoryview(mmap.mmap(handle, _BYTES)).cast("d")
@@ -157,9 +159,9 @@ def read_all(folder: Path) -> tuple[Mapping[str, float], int]:
     """
     sums: dict[str, float] = {}
     living = 0
-    with _locked(folder, fcntl.LOCK_SH):
+    with files.locked(folder, is_shared=True):
         for path in folder.glob(f"*{SUFFIX}"):
-            is_alive = _is_alive(path)
+            is_alive = files.is_held(path)
             living += is_alive
             for series, amount in _read(path):
                 if is_alive or series not in GAUGES:
@@ -178,25 +180,3 @@ def _read(path: Path) -> Iterator[tuple[str, float]]:
 def _names(content: bytes) -> list[str]:
     """Return the names of a file's series, a line each; a last line without its end is none yet."""
     return content[_BYTES:].decode("utf-8", "replace").split("\n")[:-1]
-
-
-def _is_alive(path: Path) -> bool:
-    """Tell whether a file's process lives: it holds a lock for as long."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, how: int) -> Iterator[None]:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, how)
-        yield
-    finally:
-        os.close(handle)

@@ -45,7 +45,8 @@ def use_all() -> None:
 
 
 def _move_to(processors: Set[int]) -> bool:
-    with contextlib.suppress(OSError):  # not permitted here
-        os.sched_setaffinity(0, processors)
-        return True
+    if hasattr(os, "sched_setaffinity"):
+        with contextlib.suppress(OSError):  # not permitted here
+            os.sched_setaffinity(0, processors)
+            return True
     return False

@@ -165,7 +165,7 @@ def test_a_full_disk_ends_no_process(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    monkeypatch.setattr(os, "write", refuse)
     counters = Counters()
     counters.open_shared(tmp_path / "metrics", "one")
     counters.add(SERIES)

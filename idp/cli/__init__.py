@@ -98,11 +98,12 @@ class CommandLine(click.Group):
 
 def _mend_streams() -> None:
     """Let a stream that is closed be an empty one, and write a letter that a terminal has not as its number."""
+    fails = "surrogateescape" if sys.platform == "win32" else "strict"  # as Python has streams fail at such a letter
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:  # as some supervisors, and `<&-`, leave it
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for as long as we live
-        elif mode == "w" and isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper) and stream.errors == fails:
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from idp.cli.private_files import PRIVATE_FILE, created, written
+from idp.cli.private_files import created, written
 from idp.errors import NotReadyError
+from idp.files import PRIVATE_FILE
 from idp.settings import SECRET_KEY_NAME
 
 FORMAT, VERSION = "streamlit-idp backup", 1

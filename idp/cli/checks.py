@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -40,7 +41,7 @@ def _instance_folder(loaded: Settings) -> Finding:
         elsewhere = "" if "instance" in loaded.origins else " Or set IDP_INSTANCE, where it is another folder."
         return Finding("fault", f"{folder} does not exist", f"Run `idp init`.{elsewhere}")
     mode = stat.S_IMODE(folder.stat().st_mode)
-    if mode & 0o077:
+    if _is_open(mode):
         return Finding("warning", f"{folder} is open to other accounts (mode {mode:04o})", "Run `idp init`.")
     return Finding("ok", f"{folder} (mode {mode:04o})")
 
@@ -73,9 +74,13 @@ def _secret_key(loaded: Settings) -> Finding:
     if loaded.origins.get("secret_key") != str(path):
         return Finding("ok", f"from {loaded.origins.get('secret_key', 'the settings')}")
     mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
+    if _is_open(mode):
         return Finding("fault", f"{path} may be read by other accounts (mode {mode:04o})", f"Run `chmod 600 {path}`.")
     return Finding("ok", f"{path} (mode {mode:04o})")
+
+
+def _is_open(mode: int) -> bool:
+    return sys.platform != "win32" and bool(mode & 0o077)  # on Windows modes say nothing of other accounts
 
 
 def _database(loaded: Settings) -> Finding:
@@ -116,6 +121,8 @@ def _foreign_files(file: Path) -> list[str]:
 
 
 def _whose(file: Path) -> str:
+    if sys.platform == "win32":  # which tells neither so easily
+        return str(file)
     status = file.stat()
     try:
         owner = file.owner()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -11,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from idp import clock
+from idp import clock, signals
 from idp.errors import IdpError
 
 START_WITHIN = 90  # seconds; a cold Streamlit on a slow disk takes a while
 STOP_WITHIN = 10
 LOOK_EVERY = 0.2
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPING = (signal.SIGINT, *signals.TO_END)
 TAIL = 15  # lines of a failed child's output to show
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine is not behind a proxy
@@ -104,13 +105,13 @@ class Children:
         before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING}
         try:
             for _, process in self._running.values():
-                _tell_group(process, signal.SIGTERM)
+                _tell_group(process, is_asked=True)
             give_up_at = clock.ticks() + STOP_WITHIN
             for _, process in self._running.values():
                 try:
                     process.wait(max(0.1, give_up_at - clock.ticks()))
                 except subprocess.TimeoutExpired:
-                    _tell_group(process, signal.SIGKILL)
+                    _tell_group(process, is_asked=False)
                     process.wait()
             self._running.clear()
         finally:
@@ -131,9 +132,13 @@ class Children:
         return "".join(f"\n  | {line}" for line in lines)
 
 
-def _tell_group(process: subprocess.Popen[bytes], number: int) -> None:
+def _tell_group(process: subprocess.Popen[bytes], *, is_asked: bool) -> None:
+    """Ask a child and what it started to end, or kill it. Windows knows the latter only; what is below it follows."""
+    if sys.platform == "win32":
+        process.kill()
+        return
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
+        os.killpg(process.pid, signal.SIGTERM if is_asked else signal.SIGKILL)
 
 
 def _answers(url: str) -> bool:

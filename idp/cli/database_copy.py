@@ -13,8 +13,9 @@ from sqlalchemy import inspect, make_url, text
 from idp import migrations
 from idp.cli import damage, output, progress, sqlite_work
 from idp.cli.instance import SIDE_NAMES
-from idp.cli.private_files import PRIVATE_FILE, sync, sync_folder
+from idp.cli.private_files import sync, sync_folder
 from idp.errors import NotReadyError
+from idp.files import PRIVATE_FILE
 from idp.settings import Settings
 from idp.storage.database import engine_of
 

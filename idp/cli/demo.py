@@ -1,11 +1,14 @@
 """`idp demo`: provider and demo app side by side, thrown away when they stop."""
 
+import contextlib
 import importlib.util
 import os
+import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -13,7 +16,7 @@ from typing import NoReturn
 
 import click
 
-from idp import crypto, settings
+from idp import clock, crypto, settings, signals
 from idp.accounts import registration
 from idp.accounts.roles import fault_of_role
 from idp.accounts.users import Person
@@ -30,6 +33,7 @@ from idp.storage.database import open_session
 
 HOST = "127.0.0.1"
 PORT = click.IntRange(1, 65535)
+REMOVED_WITHIN = 10  # seconds
 SECRETS = Path(".streamlit", "secrets.toml")
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 
@@ -121,15 +125,28 @@ def command(
         raise click.UsageError("Users are called as their role is, and two would have one name: leave out a --role.")
     for each in ports:
         check_free(HOST, each)
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, _stop) for number in signals.TO_END}
     try:
-        with tempfile.TemporaryDirectory(prefix="idp-demo-") as folder:
-            _run(Path(folder), port, apps, users, script or demo_script, is_own=script is not None)
+        with _throw_away_folder() as folder:
+            _run(folder, port, apps, users, script or demo_script, is_own=script is not None)
     except KeyboardInterrupt:
         output.note("\nStopped; nothing is left of it.")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _throw_away_folder() -> Iterator[Path]:
+    """Give a folder, and remove it: on Windows that has to wait until nobody has its files open any more."""
+    folder = Path(tempfile.mkdtemp(prefix="idp-demo-"))
+    try:
+        yield folder
+    finally:
+        give_up_at = clock.ticks() + REMOVED_WITHIN
+        while folder.exists():
+            shutil.rmtree(folder, ignore_errors=clock.ticks() < give_up_at)
+            time.sleep(0.1)
 
 
 def find_demo_script() -> Path:

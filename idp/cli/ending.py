@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-ENDING = (signal.SIGTERM, signal.SIGHUP)
+from idp import signals
 
 
 class _Ended(SystemExit):
@@ -33,12 +33,12 @@ def tidied() -> Iterator[None]:
         return
 
     def end(number: int, _frame: FrameType | None) -> None:
-        for each in ENDING:
+        for each in signals.TO_END:
             if signal.getsignal(each) is end:
                 signal.signal(each, signal.SIG_IGN)
         raise _Ended(number)
 
-    heeded = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    heeded = [number for number in signals.TO_END if signal.getsignal(number) is signal.SIG_DFL]
     for number in heeded:
         signal.signal(number, end)
     try:

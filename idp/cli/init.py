@@ -1,12 +1,11 @@
 """`idp init`: makes an instance ready, step by step; each step leaves alone what is there."""
 
-import fcntl
 import glob
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ from idp.cli import output
 from idp.cli.instance import SIDE_NAMES, database_file
 from idp.cli.private_files import created, sync_folder
 from idp.errors import NotReadyError
+from idp.files import locked
 from idp.migrations import runner
 from idp.oidc import keys
 from idp.settings import SECRET_KEY_NAME, Settings
@@ -81,21 +81,11 @@ def make_folder(folder: Path) -> list[str]:
         done.append(f"Made the instance folder {folder}.")
     status = folder.stat()
     is_shared = status.st_mode & stat.S_ISVTX  # such as /tmp: not ours to close
-    if status.st_mode & 0o077 and status.st_uid == os.geteuid() and not is_shared:
+    is_ours = sys.platform != "win32" and status.st_uid == os.geteuid()  # Windows has no such modes
+    if status.st_mode & 0o077 and is_ours and not is_shared:
         folder.chmod(PRIVATE_FOLDER)
         done.append(f"Closed the instance folder {folder} to other accounts (mode 0700).")
     return done
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Let one `idp init` at a time work on a folder; the system drops the lock when a process dies."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _check_not_lost(loaded: Settings) -> None:

@@ -2,13 +2,12 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from idp import crypto
-
-PRIVATE_FILE = 0o600
+from idp import crypto, files
 
 
 @contextlib.contextmanager
@@ -40,9 +39,9 @@ def created(path: Path) -> Iterator[BinaryIO]:
         FileExistsError: it does.
         OSError: the disk does not take it; nothing is left of it then.
     """
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
+    stream = open(path, "xb", opener=files.private)  # noqa: SIM115 - what exists is not ours to take away
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -53,7 +52,7 @@ def created(path: Path) -> Iterator[BinaryIO]:
 
 def sync(path: Path) -> None:
     """Have a file reach the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -9,9 +9,10 @@ from idp import clock, crypto, migrations, settings
 from idp.accounts.audit import Event
 from idp.cli import backup_file, database_copy, output
 from idp.cli.backup_file import Manifest
-from idp.cli.init import locked, make_folder, write_new
+from idp.cli.init import make_folder, write_new
 from idp.cli.instance import database_file, record_done
 from idp.errors import NotReadyError
+from idp.files import locked
 from idp.settings import SECRET_KEY_NAME, Settings
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import sys
 from urllib.parse import urlsplit
 
 import click
@@ -83,7 +84,8 @@ def check_free(host: str, port: int) -> None:
     except socket.gaierror:
         raise NotReadyError(f"There is no host {host!r}: use an address of this machine, such as 127.0.0.1.") from None
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform != "win32":  # there it would let two listen at once
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)
         except PermissionError:

@@ -10,7 +10,7 @@ from types import FrameType
 
 import click
 
-from idp import crypto, logs, metrics, settings, worker
+from idp import crypto, logs, metrics, settings, signals, worker
 from idp.cli import output
 from idp.cli.instance import load_ready, wire
 from idp.storage.database import engine_of
@@ -67,8 +67,8 @@ def _stopped_by_signals() -> threading.Event:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask_to_stop)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as below `nohup`
-        signal.signal(signal.SIGHUP, ask_to_stop)
+    if signal.getsignal(signals.HANGUP) is not signal.SIG_IGN:  # as below `nohup`
+        signal.signal(signals.HANGUP, ask_to_stop)
     return stop
 
 

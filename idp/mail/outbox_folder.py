@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import cast
 
+from idp import files
 from idp.mail.envelope import Envelope
 from idp.mail.transport import Unreachable
 from idp.settings import Settings
@@ -73,8 +74,7 @@ class OutboxFolder:
         """
         partial = self._folder / f".{name}.part"
         try:
-            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "wb") as file:
+            with open(partial, "wb", opener=files.private) as file:
                 file.write(envelope.content)
                 file.flush()
                 os.fsync(file.fileno())

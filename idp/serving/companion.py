@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -20,7 +21,7 @@ class Companion:
 
     A process, because the server forks, and threads do not survive that. It reads from a pipe, whose other
     end this process and the server's own hold: when all of them are gone, however suddenly, the pipe closes and the
-    worker ends by itself. When the worker dies, it is started again.
+    worker ends by itself. When the worker dies, it is started again, except on Windows, which has no signals for that.
     """
 
     def __init__(self) -> None:
@@ -30,21 +31,23 @@ class Companion:
 
     def __enter__(self) -> "Companion":
         self._start()
-        for number, handler in ((signal.SIGCHLD, self._look_after), (signal.SIGALRM, self._start_again)):
-            self._handlers_before[number] = signal.signal(number, handler)
+        if sys.platform != "win32":
+            for number, handler in ((signal.SIGCHLD, self._look_after), (signal.SIGALRM, self._start_again)):
+                self._handlers_before[number] = signal.signal(number, handler)
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        signal.alarm(0)
+        _wake_up_after(0)
         for number, handler in self._handlers_before.items():
             signal.signal(number, handler)
         if self._process is None:
             return
         if self._process.stdin:
             self._process.stdin.close()
-        self._process.terminate()
+        if sys.platform != "win32":  # where it would be a kill
+            self._process.terminate()
         try:
             self._process.wait(STOP_WITHIN)
         except subprocess.TimeoutExpired:
@@ -69,7 +72,7 @@ class Companion:
         if self._process.stdin:
             self._process.stdin.close()
         self._process = None
-        signal.alarm(START_AGAIN_AFTER)
+        _wake_up_after(START_AGAIN_AFTER)
 
     def _start_again(self, _number: int, _frame: FrameType | None) -> None:
         if self._process is None and os.getpid() == self._owner:
@@ -78,4 +81,9 @@ class Companion:
             except OSError as fault:  # no process is to be had just now; raised from here it would end the server
                 again = START_AGAIN_AFTER
                 log.error("The worker cannot be started (%s); the next try is in %d seconds.", fault.strerror, again)  # noqa: TRY400
-                signal.alarm(again)
+                _wake_up_after(again)
+
+
+def _wake_up_after(seconds: int) -> None:
+    if sys.platform != "win32":
+        signal.alarm(seconds)

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import struct
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def watch(capacity: int, *, are_peers_visitors: bool) -> None:
         capacity: how many the server accepts at once.
         are_peers_visitors: whether connections come from visitors themselves; a proxy may have any number.
     """
-    if hasattr(socket, "TCP_INFO") and _OPEN_FILES.is_dir():
+    if _OPEN_FILES.is_dir():
         arguments = (capacity, are_peers_visitors)
         threading.Thread(target=_watch, args=arguments, name="connections", daemon=True).start()
 
@@ -99,6 +100,8 @@ def _watch(capacity: int, are_peers_visitors: bool) -> None:
 
 def _connections(handles: contextlib.ExitStack) -> Iterator[Connection]:
     """Find the connections that somebody else opened: their own end is that of a listening socket."""
+    if sys.platform != "linux":
+        return
     sockets = [each for each in map(_socket_at, os.listdir(_OPEN_FILES)) if each is not None]
     for each in sockets:
         handles.enter_context(each)

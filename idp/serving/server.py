@@ -2,7 +2,6 @@
 
 import logging.config
 import multiprocessing
-import resource
 import signal
 import socket
 import sys
@@ -16,11 +15,14 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from idp import logs
+from idp import logs, signals
 from idp.serving import draining, threads, web_process
 from idp.serving.companion import Companion
 from idp.serving.start import Serving
 from idp.storage import write_turns
+
+if sys.platform != "win32":
+    import resource
 
 THREADS = threads.AT_HAND + threads.SPARE  # of a web process, at most
 CONNECTIONS = 2048  # that a web process has open at once
@@ -42,7 +44,7 @@ class _Server(Granian):  # type: ignore[misc,valid-type]  # a class or another, 
     def __init__(self, application: str, *, drain: int, **options: Any) -> None:
         super().__init__(application, **options)
         self._drain = drain
-        self._ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # below `nohup`
+        self._ignores_hangup = signal.getsignal(signals.HANGUP) is signal.SIG_IGN  # below `nohup`
 
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any, **more: Any) -> Any:
         """Start a web process; it hears which one it is, also when it takes another one's place."""
@@ -50,7 +52,8 @@ class _Server(Granian):  # type: ignore[misc,valid-type]  # a class or another, 
 
     def signal_handler_interrupt(self, *signalled: Any, **more: Any) -> None:
         """Stop, or say that this server stops soon."""
-        if self._drain and signalled[:1] in ((signal.SIGTERM,), (signal.SIGHUP,)) and not draining.has_begun():
+        is_asked = bool(signalled) and signalled[0] in signals.TO_END
+        if self._drain and is_asked and not draining.has_begun():
             draining.begin()
             log.info("Stopping in %d seconds: /readyz says so, everything else is answered.", self._drain)
             last = threading.Timer(self._drain, super().signal_handler_interrupt)
@@ -117,10 +120,11 @@ def _have_processes_forked() -> None:
 
 def _room_for_connections() -> int:
     """Ask for as many open files as connections need; returns how many connections there is room for."""
-    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = CONNECTIONS + OTHER_FILES
-    if now == resource.RLIM_INFINITY or now >= needed:
-        return CONNECTIONS
-    now = needed if most == resource.RLIM_INFINITY else min(most, needed)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (now, most))
-    return max(CONNECTIONS // 16, now - OTHER_FILES)
+    if sys.platform != "win32":  # which has no such bound
+        now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        needed = CONNECTIONS + OTHER_FILES
+        if now != resource.RLIM_INFINITY and now < needed:
+            now = needed if most == resource.RLIM_INFINITY else min(most, needed)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (now, most))
+            return max(CONNECTIONS // 16, now - OTHER_FILES)
+    return CONNECTIONS

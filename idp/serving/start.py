@@ -56,9 +56,17 @@ class Serving(NamedTuple):
 
 
 def become_server(serving: Serving) -> NoReturn:
-    """Go on as the server, under the same process id: whatever this process has loaded so far is gone."""
+    """Go on as the server, under the same process id: whatever this process has loaded so far is gone.
+
+    On Windows, where no process becomes another program, it keeps all that.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
+    if sys.platform == "win32":
+        from idp.serving.server import serve  # noqa: PLC0415 - which no other process of ours is to load
+
+        serve(serving)
+        sys.exit()
     command = interpreter("idp.serving", *serving.words())
     os.execve(command[0], command, {**ALLOCATOR, **os.environ})  # noqa: S606 - without a shell
 

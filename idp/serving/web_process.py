@@ -9,16 +9,18 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from idp import processors
+from idp import processors, signals
 from idp.serving import connections
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 APPLICATION = "idp.app"  # a name only: the server lies below the application, and never loads it
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+STOPPING = (signal.SIGINT, *signals.TO_END)
 GONE_WITHIN = 3  # seconds that running requests have once the server itself was killed
 
 log = logging.getLogger(__name__)
@@ -31,8 +33,10 @@ def hold_signals_while_forking() -> None:
     begins with the system's: SIGTERM ends it. SIGINT and SIGHUP, which a terminal sends to all, it leaves to the
     server, which then tells it to stop. The server's library sets handlers of its own once the application is loaded.
     """
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_begin_anew)
+    if sys.platform != "win32":  # which forks nothing
+        hold = partial(signal.pthread_sigmask, signal.SIG_BLOCK, STOPPING)
+        release = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, STOPPING)
+        os.register_at_fork(before=hold, after_in_parent=release, after_in_child=partial(_begin_anew, release))
 
 
 def load_application(capacity: int, index: int, processes: int) -> "WSGIApplication":
@@ -80,21 +84,13 @@ def _let_threads_finish() -> None:
     The other one holds the interpreter, so that both would only have been put to sleep and woken again: that costs
     as much as a token check does.
     """
-    if hasattr(os, "sched_setscheduler"):
+    if sys.platform == "linux":
         with contextlib.suppress(OSError):  # not permitted here
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-def _hold() -> None:
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-
-
-def _release() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-
-
-def _begin_anew() -> None:
+def _begin_anew(release: Callable[[], object]) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    _release()
+    signal.signal(signals.HANGUP, signal.SIG_IGN)
+    release()

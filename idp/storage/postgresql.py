@@ -6,6 +6,7 @@ isolation PostgreSQL gives by default (READ COMMITTED), without a BEGIN and a CO
 """
 
 import select
+import sys
 from typing import Any
 
 from sqlalchemy import Connection, Engine, ExceptionContext, event, exc
@@ -129,6 +130,8 @@ def _leave_dead(connection: Any, record: Any, _proxy: Any) -> None:
 
 def _has_news(connection: Any) -> bool:
     """Tell whether the server has sent something that nobody asked for: that it ends, most often."""
+    if sys.platform == "win32":  # whose `select` takes any number
+        return bool(select.select([connection.fileno()], [], [], 0)[0])
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))

@@ -12,6 +12,7 @@ then wrote; one that was given back twice is still one.
 import contextlib
 import os
 import select
+import sys
 
 from idp import clock
 
@@ -23,8 +24,8 @@ class WriteTurns:
         self._counter: int | None = None
 
     def share(self) -> None:
-        """Begin to take turns: in the process that will fork the others. Nothing happens where no eventfd is."""
-        if self._counter is None and hasattr(os, "eventfd"):
+        """Begin to take turns: in the process that will fork the others. Only Linux has an eventfd."""
+        if self._counter is None and sys.platform == "linux":
             self._counter = os.eventfd(1, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     @property
@@ -41,7 +42,7 @@ class WriteTurns:
         Returns:
             Whether it came.
         """
-        if self._counter is None:
+        if sys.platform != "linux" or self._counter is None:
             return False
         if self._has_taken(self._counter):
             return True
@@ -55,14 +56,15 @@ class WriteTurns:
 
     def give_back(self) -> None:
         """Let others have their turn."""
-        if self._counter is not None:
+        if sys.platform == "linux" and self._counter is not None:
             os.eventfd_write(self._counter, 1)
 
     @staticmethod
     def _has_taken(counter: int) -> bool:
         with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(counter)
-            return True
+            if sys.platform == "linux":
+                os.eventfd_read(counter)
+                return True
         return False
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from idp.errors import InvalidInputError
 
@@ -31,7 +31,7 @@ def rereadable(name: str, stream: BinaryIO) -> Iterator[BinaryIO]:
             copy.write(chunk)
             if copy.tell() > MOST_BYTES:
                 raise _too_large(name, "What comes through the pipe", ": put it into a file, and name that")
-        yield copy
+        yield cast("BinaryIO", copy)  # Windows' is of a class of its own
 
 
 def read_text(name: str, stream: BinaryIO) -> str:

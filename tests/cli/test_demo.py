@@ -1,6 +1,7 @@
 """`idp demo`: what it refuses, and the whole of it with real processes."""
 
 import importlib.util
+import shutil
 import signal
 import socket
 import sys
@@ -129,6 +130,32 @@ def test_a_child_that_will_not_stop_is_killed(tmp_path: Path, monkeypatch: pytes
             time.sleep(0.02)
         process = running._running["child"][1]
     assert process.returncode == -signal.SIGKILL
+
+
+def test_the_folder_goes_as_soon_as_its_files_are_closed(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Windows files stay as long as somebody has them open."""
+    remove, tries = shutil.rmtree, []
+
+    def refuse_at_first(folder: Path, *, ignore_errors: bool) -> None:
+        tries.append(ignore_errors)
+        if len(tries) > 2:
+            remove(folder)
+
+    monkeypatch.setattr("shutil.rmtree", refuse_at_first)
+    with demo._throw_away_folder() as folder:
+        (folder / "file").touch()
+    assert list(temporary.iterdir()) == []
+    assert tries == [True, True, True]
+
+
+def test_a_folder_that_stays_is_told(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = shutil.rmtree
+    monkeypatch.setattr(demo, "REMOVED_WITHIN", -1)
+    monkeypatch.setattr(
+        "shutil.rmtree", lambda folder, *, ignore_errors: remove(folder / "nowhere", ignore_errors=ignore_errors)
+    )
+    with pytest.raises(FileNotFoundError), demo._throw_away_folder():
+        pass
 
 
 @pytest.mark.parametrize(("number", "is_own"), [(signal.SIGINT, False), (signal.SIGTERM, True)])

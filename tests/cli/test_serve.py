@@ -109,6 +109,41 @@ def test_serves_and_stops(
     assert "Python threads" not in stderr  # the server's advice, which does not fit a server that waits
 
 
+# As macOS is: without what only Linux has, and with processes started anew. What Python itself has of the system is
+# loaded before.
+LIKE_MACOS = """
+import multiprocessing, os, socket, sys, sysconfig, urllib.request
+sysconfig.get_config_vars()
+multiprocessing.set_start_method("spawn", force=True)
+for module, names in (
+    (os, "posix_fallocate eventfd sched_getaffinity sched_setaffinity sched_setscheduler"), (socket, "TCP_INFO")
+):
+    for name in names.split():
+        vars(module).pop(name, None)
+sys.platform = "darwin"
+"""
+
+
+def test_serves_where_there_is_less_than_on_linux(
+    instance: Path, start: Callable[..., Popen[str]], adjust: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adjust(LIKE_MACOS)
+    monkeypatch.setenv("IDP_METRICS_TOKEN", "whoever-collects-metrics")
+    process, port = start_server(start, monkeypatch, "--workers", "2")
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics")
+    request.add_header("Authorization", "Bearer whoever-collects-metrics")
+
+    def count() -> bool:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return b"\nidp_processes 3\n" in answer.read()
+
+    until(count, "the two web processes and the worker do not count together")
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert "ERROR" not in stderr
+
+
 def readiness(port: int) -> int:
     """Ask whether requests may be sent to a server."""
     try:
