@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import Engine, exists
+from sqlalchemy import Engine, and_, exists
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from idp.accounts import deletion, registration, sessions, throttle
 from idp.mail import delivery, queue
@@ -64,12 +64,19 @@ class Sweep:
 # An app that may act while the person is away goes on after their browser session: its grant names that session.
 _HAS_GRANTS = exists().where(AuthorizationGrant.session_id == BrowserSession.id)
 
-# Who is still to be told of a session's end is read from its grants: they stay until it has ended.
+# Who is still to be told of a session's end is read from its grants: the last ones of each app stay until it has ended.
+# Those before need not: whoever proves now and then that it is still them may have one session for years.
+_LATER = aliased(AuthorizationGrant)
 _HAS_LIVING_SESSION = exists().where(
     BrowserSession.id == AuthorizationGrant.session_id, BrowserSession.ended_at.is_(None)
 )
+_HAS_LATER_ONE = exists().where(
+    _LATER.session_id == AuthorizationGrant.session_id,
+    _LATER.client_id == AuthorizationGrant.client_id,
+    _LATER.created_at > AuthorizationGrant.expires_at + 3_600,  # a code that it carried is none any more
+)
 
-_GRANTS = Walk(AuthorizationGrant.id, AuthorizationGrant.expires_at, unless=_HAS_LIVING_SESSION)
+_GRANTS = Walk(AuthorizationGrant.id, AuthorizationGrant.expires_at, unless=and_(_HAS_LIVING_SESSION, ~_HAS_LATER_ONE))
 _SESSIONS = Walk(BrowserSession.id, BrowserSession.expires_at, unless=_HAS_GRANTS, kept=sessions.KEPT_AFTER_END)
 _DEVICES = partial(delete_expired, DeviceAuthorization.id, DeviceAuthorization.expires_at)
 _SEEN = partial(delete_expired, SeenAssertion.id, SeenAssertion.expires_at)

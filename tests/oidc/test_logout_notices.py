@@ -32,6 +32,7 @@ from tests.ports import free_port
 from tests.relying_party import RelyingParty, the_form
 from tests.waiting import until
 
+DAY = 86_400
 NEW_PASSWORD = "kettle orbit mustard lantern"
 
 
@@ -195,6 +196,21 @@ def test_grants_wait_for_their_session_s_end_before_they_are_swept(told, db, set
     db.commit()
     assert db.scalar(select(func.count()).select_from(LogoutNotice)) == 1
     assert worker.sweep_all(engine)["authorization_grant"] == 1
+
+
+def test_of_a_session_that_goes_on_for_years_the_last_grants_of_each_app_are_kept(told, relying_party, work, db, clock):
+    """Whoever proves now and then that it is still them has one session all the while."""
+    left = relying_party(told.browser, backchannel_logout_uri=told.metadata.backchannel_logout_uri)
+    left.log_in()
+    for _ in range(100):
+        clock.advance(6 * DAY)
+        told.log_in(prompt="login")
+        worker.sweep_all(db.get_bind())
+    assert db.scalar(select(func.count()).select_from(BrowserSession)) == 1
+    found = db.execute(select(AuthorizationGrant.client_id, func.count()).group_by(AuthorizationGrant.client_id)).all()
+    assert dict(map(tuple, found)) == {told.metadata.client_id: 6, left.metadata.client_id: 1}
+    clock.advance(8 * DAY)
+    assert work()["notice_sent"] == 2
 
 
 def test_workers_at_once_end_each_session_once(told, db, settings, clock):
