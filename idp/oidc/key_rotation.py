@@ -3,7 +3,8 @@
 A next key is made `key_publish_lead` seconds before the active one has reached the age of `key_rotation_interval`. When
 it has been published for that lead, it becomes active: by then every process has read it, and every app that keeps a
 JWKS for less than the lead has fetched it. The one before it retires, and is forgotten when nothing that it signed can
-be shown any more. The worker does all of it; `idp keys rotate` begins it early, or at once.
+be shown any more. The worker does all of it; `idp keys rotate` begins it early, or at once. A clock that was ahead and
+is set back puts nothing off for much longer than that.
 """
 
 import threading
@@ -21,6 +22,7 @@ from idp.errors import NotReadyError
 from idp.models import Client, SigningKey
 from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY, generate_key, list_keys, load_keys, store_key
 from idp.settings import Settings
+from idp.storage.leases import CLOCKS_APART
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def rotate_due(engine: Engine, settings: Settings, stop: threading.Event | None 
                 counts[step] += 1
     with Session(engine) as db, db.begin():
         counts["key_removed"] = remove_unneeded(db, settings, SYSTEM)
+        _bring_back(db)
     return counts
 
 
@@ -148,6 +151,16 @@ def remove_unneeded(db: Session, settings: Settings, visitor: Visitor) -> int:
     for kid, algorithm in gone:
         audit.record(db, Event.KEY_REMOVED, visitor, kid=kid, algorithm=algorithm)
     return len(gone)
+
+
+def _bring_back(db: Session) -> None:
+    """Have what happened further ahead than clocks may differ happen now: the clock was set back since.
+
+    A next key would wait for that day, and nothing but an emergency would exchange the active one until then.
+    """
+    now = clock.now()
+    for moment in (SigningKey.created_at, SigningKey.activated_at, SigningKey.retired_at):
+        db.execute(update(SigningKey).where(moment > now + CLOCKS_APART).values({moment: now}))
 
 
 def kept_for(db: Session, settings: Settings) -> int:

@@ -5,7 +5,7 @@ from sqlalchemy import func, select
 
 from idp.mail import messages, outbox, queue
 from idp.models import LogoutNotice, MailMessage
-from idp.oidc import backchannel
+from idp.oidc import backchannel, key_rotation
 
 DAY = 86_400
 
@@ -90,6 +90,25 @@ def test_an_app_that_was_to_be_told_tomorrow_is_told_today(app, db, clock, make_
     assert db.scalar(select(func.count()).where(is_due)) == 0
     backchannel.sweep(db, most=10)
     assert db.scalar(select(func.count()).where(is_due)) == 1
+
+
+@pytest.mark.parametrize("is_one_waiting", [False, True])
+def test_keys_that_were_exchanged_next_year_are_exchanged_this_year(db, settings, clock, is_one_waiting):
+    def work() -> dict[str, int]:
+        return {name: count for name, count in key_rotation.rotate_due(db.get_bind(), settings).items() if count}
+
+    if is_one_waiting:
+        clock.advance(settings.key_rotation_interval - settings.key_publish_lead)
+        assert work() == {"key_published": 4}
+    clock.advance(365 * DAY)
+    assert work() == ({"key_activated": 4} if is_one_waiting else {"key_published": 4})
+    clock.advance(-365 * DAY)
+    assert work() == {}
+    if is_one_waiting:
+        clock.advance(settings.key_rotation_interval - settings.key_publish_lead)
+        assert work() == {"key_published": 4, "key_removed": 4}
+    clock.advance(settings.key_publish_lead)
+    assert work() == {"key_activated": 4}
 
 
 def test_nothing_is_used_twice_and_no_session_lives_for_good(settings, clock, make_user, relying_party):
