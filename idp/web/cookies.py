@@ -29,7 +29,8 @@ def cookies_to_set(status: int) -> list[_Header]:
     exchange = current()
     settings, names = exchange.site.settings, exchange.site.cookies
     headers = []
-    if exchange.has_new_browser and not _is_form_of_another_site(exchange):
+    is_new = exchange.has_new_browser and not _is_form_of_another_site(exchange)
+    if is_new or exchange.session_token:  # anew at each sign-in: else it would end some day in use as well
         headers.append(_http_only(settings, names.browser, exchange.browser_token, BROWSER_COOKIE_LIFETIME))
     if status >= 500:
         return headers

@@ -47,6 +47,18 @@ def test_right_password_leads_to_the_account(client: FlaskClient, make_user: Cal
     assert client.get("/account").status_code == 200
 
 
+def test_a_browser_that_signs_in_goes_on_being_known(client: FlaskClient, make_user: Callable[..., User]) -> None:
+    """The cookie by which accounts know it ends 400 days after it was set last, and no browser keeps one for longer."""
+    make_user()
+    sign_in(client)
+    known = client.get_cookie("idp_browser")
+    assert known is not None
+    client.delete_cookie("idp_session")
+    renewed = [cookie for cookie in sign_in(client).headers.getlist("Set-Cookie") if cookie.startswith("idp_browser=")]
+    assert [cookie.split("; ")[0] for cookie in renewed] == [f"idp_browser={known.value}"]
+    assert "Max-Age=34560000" in renewed[0]
+
+
 def test_unknown_wrong_and_disabled_look_the_same(
     client: FlaskClient, make_user: Callable[..., User], db: Session
 ) -> None:
