@@ -9,7 +9,7 @@ from idp import crypto
 from idp.accounts.sessions import CurrentSession
 from idp.oidc.client_uris import with_parameters
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.id_token_hint import IdTokenHint, read_hint
+from idp.oidc.id_token_hint import IdTokenHint, is_of_gone_key, read_hint
 from idp.oidc.requests import Parameters
 from idp.oidc.subjects import sid_of, subject_of
 from idp.settings import Settings
@@ -25,7 +25,7 @@ class LogoutRequest:
     Attributes:
         client: the app that asks, where it said so credibly.
         return_to: where the browser goes afterwards; None for our own page.
-        hint: the ID token that came along.
+        hint: the ID token that came along, and can be checked.
         logout_hint: whom the app means: a user name, an address, a `sub` or a `sid`.
     """
 
@@ -75,12 +75,14 @@ def validate_logout(db: Session, provider: "Provider", parameters: Parameters) -
     if repeated := parameters.repeated():
         raise LogoutRefused(repeated[0], "was sent more than once")
     # 2. The hint, if there is one, is an ID token of ours; it may have expired long ago.
-    hint = None
+    hint, is_outlived = None, False
     if token := parameters.get("id_token_hint"):
         if token.count(".") == 4:
             raise LogoutRefused("id_token_hint", "is encrypted: the signed ID token inside it is needed (section 2)")
         hint = read_hint(provider, db, token)
-        if hint is None:
+        # An app may keep one for longer than we keep the key: it counts for none then, and the person is asked.
+        is_outlived = hint is None and is_of_gone_key(db, token)
+        if hint is None and not is_outlived:
             raise LogoutRefused("id_token_hint", "is no ID token that this provider issued")
     # 3. The client is known, and is the one that the hint was issued to.
     client_id = parameters.get("client_id") or (hint.client_id if hint else None)
@@ -91,7 +93,7 @@ def validate_logout(db: Session, provider: "Provider", parameters: Parameters) -
         raise LogoutRefused("client_id", "is not the client that the id_token_hint was issued to")
     # 4. The way back is registered for that client, to the letter.
     target, logout_hint = parameters.get("post_logout_redirect_uri"), parameters.get("logout_hint")
-    if target is None:
+    if target is None or (client is None and is_outlived):
         return LogoutRequest(client, None, hint, logout_hint)
     if client is None and hint is not None:
         raise LogoutRefused("id_token_hint", "was issued to an app that is not registered any more")

@@ -9,6 +9,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key
 from sqlalchemy.orm import Session
 
+from idp.oidc import keys
 from idp.oidc.keys import ALGORITHMS
 from idp.oidc.signatures import registry
 
@@ -49,3 +50,12 @@ def read_hint(provider: "Provider", db: Session, token: str) -> IdTokenHint | No
         return IdTokenHint(str(claims["sub"]), str(claims["aud"]), claims.get("sid"))
     except (JoseError, ValueError, KeyError, TypeError):
         return None
+
+
+def is_of_gone_key(db: Session, token: str) -> bool:
+    """Tell whether a hint names a key that is gone: it may be ours, but nobody can tell any more."""
+    try:
+        header = jws.extract_compact(token[:_MOST].encode("ascii")).headers()
+        return keys.is_gone(db, str(header.get("kid")))
+    except (JoseError, ValueError, KeyError, TypeError):
+        return False

@@ -125,6 +125,15 @@ def is_published(db: Session, kid: str) -> bool:
     return _KID.fullmatch(kid) is not None and _IS_PUBLISHED.scalar(db, kid=kid) is not None
 
 
+def is_gone(db: Session, kid: str) -> bool:
+    """Tell whether an id may be that of a key of ours which is published no more.
+
+    Args:
+        kid: whatever somebody sent as its id.
+    """
+    return _KID.fullmatch(kid) is not None and _IS_PUBLISHED.scalar(db, kid=kid) is None
+
+
 def ensure_keys(db: Session, settings: Settings, visitor: Visitor) -> list[str]:
     """Make an active key for every algorithm that has none. Safe to repeat; returns the new keys' ids."""
     have = set(db.scalars(select(SigningKey.algorithm).where(SigningKey.state == "active")))

@@ -211,7 +211,7 @@ def test_what_a_revoked_key_signed_is_refused_at_once(relying_party, ada, db, se
     assert rp.request_userinfo(stolen.access_token).status_code == 401
     assert rp.introspect(stolen.access_token) == {"active": False}
     assert rp.ask(prompt="none", id_token_hint=stolen.id_token).error == "invalid_request"
-    assert shown_error(rp.request_logout(id_token_hint=stolen.id_token)).parameter == "id_token_hint"
+    assert 'id="logout-confirm"' in rp.request_logout(id_token_hint=stolen.id_token).text
 
 
 def test_with_a_foreign_secret_key_no_key_is_revoked(db, settings) -> None:
@@ -279,7 +279,23 @@ def test_a_key_that_is_gone_makes_no_hint(rp, db, rotate, work, clock, settings,
     db.commit()
     minutes()
     assert rp.ask(prompt="none", id_token_hint=first.id_token).error == "invalid_request"
-    assert shown_error(rp.request_logout(id_token_hint=first.id_token)).parameter == "id_token_hint"
+    assert 'id="logout-confirm"' in rp.request_logout(id_token_hint=first.id_token).text
+
+
+@pytest.mark.parametrize("says_who", [True, False])
+def test_an_app_that_outlives_a_key_still_signs_people_out(relying_party, ada, db, settings, minutes, says_who) -> None:
+    """Its hint counts for none: the person is asked, and goes back to an app that says by itself who it is."""
+    back = "https://app.example.org/bye"
+    rp = relying_party(post_logout_redirect_uris=(back,))
+    sent = {"id_token_hint": rp.log_in().id_token, "post_logout_redirect_uri": back}
+    if says_who:
+        sent["client_id"] = rp.metadata.client_id
+    key_rotation.revoke_all(db, settings, OPERATOR)
+    db.commit()
+    minutes()
+    left = rp.submit(rp.request_logout(**sent), "logout-confirm")
+    assert left.headers["Location"] == (back if says_who else f"{rp.issuer}/signed-out")
+    assert rp.ask(prompt="none").error == "login_required"
 
 
 def test_rotation_reaches_a_running_process_within_a_minute(rp, rotate, minutes) -> None:
@@ -315,7 +331,7 @@ def test_a_key_that_only_another_process_knows_is_looked_up_once(settings, make_
     made_up = ".".join((base64url(header), *fresh.id_token.split(".")[1:]))
     with counted() as traffic:
         for _ in range(5):
-            assert rp.request_logout(id_token_hint=made_up).status_code == 400
+            assert rp.ask(prompt="none", id_token_hint=made_up).error == "invalid_request"
     looks = [each for each in traffic.statements if "signing_key" in each]
     assert len(looks) == 5, "a look each"
     assert not [each for each in looks if "private" in each], "all keys are not read for everyone who makes up an id"
