@@ -17,10 +17,10 @@ from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY
 
 HOUR = 3_600
 WARNING = (
-    "Every key is exchanged at once, and whatever the old ones signed is refused: ID tokens, JWT access tokens and "
-    "sign-outs that apps have under way. People stay signed in here. Until an app has fetched the new keys, its "
-    "sign-ins may fail; most apps fetch them when they see a key that they do not know. Do this when a key may be in "
-    "the wrong hands; otherwise `idp keys rotate` disturbs nobody."
+    "Every key is exchanged at once, and whatever the old ones signed is refused: ID tokens and JWT access tokens. "
+    "People stay signed in here, and who signs out of an app is asked first. Until an app has fetched the new keys, "
+    "its sign-ins may fail; most apps fetch them when they see a key that they do not know. Do this when a key may be "
+    "in the wrong hands; otherwise `idp keys rotate` disturbs nobody."
 )
 MORE_WARNING = (
     "The secret key is another one as well: opaque access tokens and mail that waits are lost too. Stop the provider "
