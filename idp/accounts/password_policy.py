@@ -4,8 +4,8 @@ It follows NIST SP 800-63B section 3.1.1: length, no rules of composition, and a
 (zxcvbn), the person's own data and the provider's own name and address among it.
 """
 
-import threading
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from math import prod
 from urllib.parse import urlsplit
 
@@ -17,8 +17,8 @@ from idp.settings import Settings
 
 MOST = 1024  # characters
 _ESTIMATED = 32  # zxcvbn takes time that grows faster than the length: the first characters say enough
+_LATER_YEARS = [str(year) for year in range(2020, 2050)]  # zxcvbn's list of them ends before
 _SPELLINGS_MOST = 32  # in which it looks for words: it takes the whole time for each, and made-up ones have hundreds
-_estimating = threading.Lock()  # zxcvbn keeps a person's words where all threads see them
 
 
 def check_new_password(
@@ -84,15 +84,23 @@ def own_data_of(user: User) -> tuple[str | None, ...]:
 def _score(password: str, words: list[str]) -> int:
     """Return how hard a password is to guess, from 0 to 4.
 
+    What counts is how hard its parts are. zxcvbn's own total grows ten thousandfold with each part after the first,
+    whatever it is: any three would be strong then, as in `Admin@123456`, which attackers have rules for.
+
     Args:
         words: that attackers try first.
     """
-    from zxcvbn import zxcvbn  # noqa: PLC0415 - word lists of 12 MB, which most processes never need
+    from zxcvbn import matching, scoring, time_estimates  # noqa: PLC0415 - 12 MB, which most processes never need
+
+    known = matching.RANKED_DICTIONARIES | {"user_inputs": matching.build_ranked_dict([*words, *_LATER_YEARS])}
+
+    def guesses(part: str) -> Decimal:
+        found = matching.omnimatch(part, known)
+        return Decimal(scoring.most_guessable_match_sequence(part, found, _exclude_additive=True)["guesses"])
 
     beginning = _estimated(password)
     rest = _estimated(password[len(beginning) : _ESTIMATED])  # where the beginning was cut
-    with _estimating:
-        return max(int(zxcvbn(part, user_inputs=words)["score"]) for part in (beginning, rest) if part)
+    return time_estimates.guesses_to_score(max(guesses(part) for part in (beginning, rest) if part))
 
 
 def _estimated(password: str) -> str:

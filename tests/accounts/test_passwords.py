@@ -52,7 +52,11 @@ def test_the_least_length_is_a_setting():
 
 
 @pytest.mark.parametrize(
-    "password", ["password123", "qwertyuiop", "aaaaaaaaaaaa", "1234567890", "P@ssw0rd!!", "\x00" * 20]
+    "password",
+    [
+        *("password123", "qwertyuiop", "aaaaaaaaaaaa", "1234567890", "P@ssw0rd!!", "\x00" * 20),
+        *("Admin@123456", "Qwerty!12345", "Passw0rd!2018#", "Winter@2026!", "blue house"),  # whose parts are all easy
+    ],
 )
 def test_what_attackers_try_first_is_refused(password):
     assert any("easy to guess" in sentence for sentence in unmet(password))
