@@ -33,6 +33,7 @@ def request_change(
     new_email: str,
     current_password: str,
     language: str = "en",
+    form: str = "",
 ) -> str:
     """Ask for another address: a link goes to the new one, and the old one is told.
 
@@ -40,6 +41,9 @@ def request_change(
 
     Whether the new address belongs to another account is told to nobody but its owner; the work is the same. Nothing
     goes to it while its mailbox has no room; a link that it already got stays good then.
+
+    Args:
+        form: names what was sent: who presses the button twice gets one mail, whose link stays good.
 
     Returns:
         The new address in its normal form.
@@ -57,6 +61,9 @@ def request_change(
     if key == user.email_key:
         raise InvalidInputError({"email": [sentences.ADDRESS_SAME()]})
     throttle.spend(db, settings, throttle.EMAIL_CHANGE, user_id)
+    # Who has called it off since, or asked for yet another address, means it.
+    if throttle.is_sent_again(db, form) and pending_change(db, user_id) == email:
+        return email
     owner = users.owner_of_address(db, email)
     is_free = owner is None or owner["is_registration_pending"] or owner["id"] == user_id
     recipient = email if is_free or owner is None else owner["email"]

@@ -98,16 +98,23 @@ def verify_address(db: Session, visitor: Visitor, token: str) -> str:
     return proven
 
 
-def resend(db: Session, settings: Settings, visitor: Visitor, identifier: str, language: str = "en") -> None:
+def resend(
+    db: Session, settings: Settings, visitor: Visitor, identifier: str, language: str = "en", form: str = ""
+) -> None:
     """Mail the link again, if an account has this user name or address and is not confirmed yet.
 
     Returns nothing to tell by; the work is the same for every name, and for a mailbox that has no room.
+
+    Args:
+        form: names what was sent: who presses the button twice gets one mail.
 
     Raises:
         Throttled: too often for this name, or from this network.
     """
     account = names.username_key(identifier)
     throttle.spend_all(db, settings, (throttle.RESEND_ADDRESS, visitor.network), (throttle.RESEND_ACCOUNT, account))
+    if throttle.is_sent_again(db, form):
+        return
     found = db.execute(
         select(User.id, User.email, User.password_hash, User.given_name, User.family_name)
         .where(users.has_sign_in_name(identifier), User.email_verified_at.is_(None), User.disabled_at.is_(None))

@@ -34,16 +34,21 @@ _COLUMNS = (User.id, User.username, User.email, User.email_key, User.password_ha
 
 
 def request_password_reset(
-    db: Session, settings: Settings, visitor: Visitor, identifier: str, language: str = "en"
+    db: Session, settings: Settings, visitor: Visitor, identifier: str, language: str = "en", form: str = ""
 ) -> None:
     """Mail a link to set a new password, if an account has this user name or address, and its mailbox has room.
 
     Returns nothing to tell by; the old password stays good until the link is used.
 
+    Args:
+        form: names what was sent: who presses the button twice gets one mail.
+
     Raises:
         Throttled: too often for this name, or from this network.
     """
     _spend(db, settings, visitor, identifier, throttle.RECOVERY_ACCOUNT)
+    if throttle.is_sent_again(db, form):
+        return
     found = _find(db, users.has_sign_in_name(identifier))
     email = found["email"] if found else NOBODY
     is_admitted = throttle.admits_mail(db, settings, email, typed=identifier, is_awaited=True)
@@ -110,15 +115,22 @@ def reset_password(
     return user.id
 
 
-def remind_usernames(db: Session, settings: Settings, visitor: Visitor, email: str, language: str = "en") -> None:
+def remind_usernames(
+    db: Session, settings: Settings, visitor: Visitor, email: str, language: str = "en", form: str = ""
+) -> None:
     """Mail the user name of the account with this address to it, if that mailbox has room.
 
     Returns nothing to tell by.
+
+    Args:
+        form: as for `request_password_reset`.
 
     Raises:
         Throttled: too often for this address, or from this network.
     """
     _spend(db, settings, visitor, email, throttle.REMINDER_ACCOUNT)
+    if throttle.is_sent_again(db, form):
+        return
     found = _find(db, User.email_key == names.email_key(email))
     username, recipient = (found["username"], found["email"]) if found else ("", NOBODY)
     is_admitted = throttle.admits_mail(db, settings, recipient, typed=email)

@@ -201,9 +201,9 @@ def is_sent_again(db: Session, form: str) -> bool:
     refused.
 
     Args:
-        form: names it as it was sent; only its digest is stored.
+        form: names it as it was sent; only its digest is stored. Empty for what is no form: then it is always new.
     """
-    return _charge(db, _bucket_of(FORM, form), 1, AGAIN_WITHIN, CLOCKS_APART) is None
+    return form != "" and _charge(db, _bucket_of(FORM, form), 1, AGAIN_WITHIN, CLOCKS_APART) is None
 
 
 def _spend(db: Session, settings: Settings, kind: str, subject: str) -> Charge:

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from idp.accounts import throttle
 from idp.accounts.email_change import LINK_LIFETIME
 from idp.models import User
 from tests.factories import PASSWORD
@@ -62,6 +63,26 @@ def test_change_is_called_off_by_one_button(signed_in: FlaskClient, mailbox: Mai
     assert "email-pending" not in page.text
     assert "email-call-off" not in page.text
     assert signed_in.get(mailbox.path("confirm_new_address")).status_code == 400
+
+
+def test_button_pressed_twice_leaves_the_link_good(signed_in: FlaskClient, mailbox: Mailbox, clock: Any) -> None:
+    page = signed_in.get("/account/email")
+
+    def send(email: str = NEW) -> int:
+        done = press(signed_in, page, "email-submit", email=email, current_password=PASSWORD)
+        assert location(done) == "/account/email?notice=address-requested"
+        return len(mailbox.kinds())
+
+    assert send() == 2
+    link = mailbox.path("confirm_new_address")
+    assert send() == 2
+    assert signed_in.get(link).status_code == 200
+    press(signed_in, signed_in.get("/account/email"), "email-call-off")
+    assert send() == 4, "who has called it off meanwhile means it"
+    assert send("duchess@example.org") == 6
+    assert send() == 8, "and so does who has asked for yet another address"
+    clock.advance(throttle.MAIL_INTERVAL)
+    assert send() == 10, "somebody waits for a mail that did not come"
 
 
 def test_link_works_where_nobody_is_signed_in(signed_in: FlaskClient, mailbox: Mailbox, app: Flask) -> None:

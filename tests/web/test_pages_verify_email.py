@@ -153,10 +153,13 @@ def test_resend_says_the_same_to_everybody(
     pages, costs = [], []
     for name in ("zoe", "ada", "nobody", "zoe@example.org"):
         form = registered.get("/verify-email/resend")
-        with counted() as work:
-            response = press(registered, form, "resend-submit", identifier=name)
-        costs.append((len(work.statements), work.hashes))
-        pages.append(registered.get(location(response)).text.replace(f"<strong>{name}</strong>", ""))
+        cost = []
+        for _ in range(2):  # who presses the button twice gets one mail
+            with counted() as work:
+                response = press(registered, form, "resend-submit", identifier=name)
+            cost.append((len(work.statements), work.hashes))
+            pages.append(registered.get(location(response)).text.replace(f"<strong>{name}</strong>", ""))
+        costs.append(tuple(cost))
     assert len(set(costs)) == 1, costs
     assert len({without_seal(page) for page in pages}) == 1
     assert [kind for kind, _ in mailbox.kinds()] == ["verify_address"] * 3

@@ -49,6 +49,7 @@ def submit_email() -> Response:
             new,
             password,
             texts.language(),
+            forms.name_of_sent(),
         )
     except (InvalidInputError, Throttled) as refusal:
         return form_again(refusal, form)

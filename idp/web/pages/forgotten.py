@@ -29,7 +29,9 @@ def submit_forgot_password() -> Response:
         return form(faults, 422)
     db, visitor = context.database(), context.visitor()
     try:
-        recovery.request_password_reset(db, context.settings(), visitor, identifier, texts.language())
+        recovery.request_password_reset(
+            db, context.settings(), visitor, identifier, texts.language(), forms.name_of_sent()
+        )
     except Throttled as refusal:
         return form_again(refusal, form)
     return mail_sent.lead_to_mailbox(mail_sent.RESET, identifier, id_of(parked))
@@ -52,7 +54,7 @@ def submit_forgot_username() -> Response:
         return form(faults, 422)
     db, visitor = context.database(), context.visitor()
     try:
-        recovery.remind_usernames(db, context.settings(), visitor, email, texts.language())
+        recovery.remind_usernames(db, context.settings(), visitor, email, texts.language(), forms.name_of_sent())
     except (InvalidInputError, Throttled) as refusal:
         return form_again(refusal, form)
     return mail_sent.lead_to_mailbox(mail_sent.REMINDER, email, id_of(parked))

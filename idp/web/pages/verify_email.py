@@ -60,7 +60,7 @@ def submit_resend() -> Response:
         return form(faults, 422)
     db, visitor = context.database(), context.visitor()
     try:
-        email_verification.resend(db, context.settings(), visitor, identifier, texts.language())
+        email_verification.resend(db, context.settings(), visitor, identifier, texts.language(), forms.name_of_sent())
     except Throttled as refusal:
         return form_again(refusal, form)
     kind = letter.kind or mail_sent.RESENT
