@@ -125,12 +125,14 @@ def register(
         _refuse(db, visitor, "not_preauthorized", sentences.NOT_PREAUTHORIZED())
     if not (_is_of(person.email, domains) and (listed or _is_of(person.email, rules.domains))):
         _refuse(db, visitor, "domain", sentences.DOMAIN_NOT_ALLOWED())
+    if invitation:
+        _check_address(db, visitor, person)
     _check_username(db, person)
     with throttle.free_when_busy(db, *charges):
         password_hash = passwords.hash_new(
             db, settings, password, passwords.place_of_stranger(visitor, charges[0].lane)
         )
-    if form and throttle.is_sent_again(db, form):
+    if throttle.is_sent_again(db, form):
         return
     # Who has proven the address is no stranger to its mailbox.
     is_admitted = is_proven or throttle.admits_mail(db, settings, person.email)
@@ -166,8 +168,6 @@ def register(
                 db, settings, email_verification.already_registered_message(settings, owner, language), owner["email"]
             )
         audit.record(db, Event.REGISTRATION_REFUSED, visitor, user_id=owner["id"], reason="address_taken")
-        if invitation:  # whoever has the link has the mailbox
-            raise AlreadyExistsError(sentences.ADDRESS_HAS_ACCOUNT())
         return
     if not is_proven:
         with trial(db, is_kept=is_admitted):
@@ -239,6 +239,14 @@ def _check_roles(rules: RegistrationRules, asked: Iterable[str]) -> set[str]:
     if beyond := sorted(given - set(rules.roles)):
         raise InvalidInputError({"roles": [sentences.ROLE_BEYOND_APP(role=repr(role)) for role in beyond]})
     return given
+
+
+def _check_address(db: Session, visitor: Visitor, person: Person) -> None:
+    """Refuse an address that has an account: told only to whoever has an invitation, and thereby the mailbox."""
+    owner = users.owner_of_address(db, person.email)
+    if owner is not None and not owner["is_registration_pending"]:
+        audit.record(db, Event.REGISTRATION_REFUSED, visitor, user_id=owner["id"], reason="address_taken")
+        raise AlreadyExistsError(sentences.ADDRESS_HAS_ACCOUNT())
 
 
 def _check_username(db: Session, person: Person) -> None:
