@@ -168,7 +168,7 @@ class FakeAccountApi:
     def _register(self, body: dict[str, object]) -> FakeAnswer:
         email, username = str(body["email"]).lower(), str(body["username"])
         domains = body.get("domains")
-        if isinstance(domains, list) and email.partition("@")[2] not in domains:
+        if isinstance(domains, list) and domains and email.partition("@")[2] not in map(str.lower, domains):
             return refuse(403, "registration_refused", "Email domain is not allowed to register")
         if body.get("preauthorized") and email not in self.preauthorized:
             detail = "User not pre-authorized to register. Please ask the operator to list your address."

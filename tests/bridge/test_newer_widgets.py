@@ -135,6 +135,17 @@ def test_one_role_domain_or_address_needs_no_list(open_app: OpenApp, provider: F
     assert (sent["domains"], sent["roles"]) == (["example.org"], ["viewer"])
 
 
+@pytest.mark.parametrize("domains", [[], ["Example.ORG"]])
+def test_no_domain_or_one_in_capitals_admits_as_the_provider_does(
+    open_app: OpenApp, provider: FakeProvider, domains: list[str]
+) -> None:
+    app = open_app(CALL.format(call=f"register_user(captcha=False, domains={domains})")).run()
+    values = {"Email": "grace@example.org", "Username": "grace", "Password": FRESH, "Repeat_password": FRESH}
+    app = fill(app, "Register user", "submit", **values)
+    assert errors(app) == []
+    assert "grace" in provider.account_api.people
+
+
 def test_a_section_without_addresses_admits_nobody(open_app: OpenApp, provider: FakeProvider) -> None:
     app = open_app(CALL.format(call='register_user(captcha=False, pre_authorized={"emails": None})')).run()
     values = {"Email": "grace@example.org", "Username": "grace", "Password": FRESH, "Repeat_password": FRESH}
