@@ -5,6 +5,7 @@ committed state and holds nothing, and the first statement that writes or locks 
 isolation PostgreSQL gives by default (READ COMMITTED), without a BEGIN and a COMMIT around what was only read.
 """
 
+import math
 import select
 import sys
 from typing import Any
@@ -82,7 +83,8 @@ def is_of_standby(fault: BaseException | None) -> bool:
 def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
     from idp.storage.patient_connection import PatientConnection  # noqa: PLC0415 - needs the driver
 
-    return PatientConnection.connect(*arguments, **options)
+    within = math.ceil(patience.left(options["connect_timeout"]))  # the driver takes whole seconds, 2 at least
+    return PatientConnection.connect(*arguments, **options | {"connect_timeout": within})
 
 
 def _refuse_other_letters(connection: Any, _record: Any) -> None:

@@ -148,6 +148,23 @@ def test_a_server_that_stands_still(
         engine.dispose()
 
 
+def test_a_server_that_lets_nobody_in(request_begins: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def connect(*_: Any, connect_timeout: int, **__: Any) -> None:
+        asked.append(connect_timeout)
+        raise psycopg.OperationalError("nobody is let in")
+
+    monkeypatch.setattr(patient_connection.PatientConnection, "connect", connect)
+    engine = database.open_engine(Settings(database_url="postgresql://127.0.0.1/idp"))
+    for begin in (lambda: None, request_begins):
+        begin()
+        with pytest.raises(OperationalError):
+            engine.connect()
+    assert asked == [habits.CONNECT_WITHIN, 1]
+    engine.dispose()
+
+
 @postgresql.needed
 def test_a_connection_that_rested_is_not_waited_for_as_long_as_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command waits for its statements for as long as they take, but this one takes no time."""

@@ -1,6 +1,7 @@
 """Alive, ready, counted: what whoever runs the provider can ask it."""
 
 import logging
+import math
 import re
 import shutil
 from dataclasses import replace
@@ -11,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session as OrmSession
 from werkzeug.test import EnvironBuilder
 
-from idp import metrics
+from idp import metrics, migrations, patience
 from idp.accounts import sign_in, throttle
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
@@ -20,6 +21,7 @@ from idp.mail import messages, outbox, queue
 from idp.migrations import revisions
 from idp.models import AuditEvent, MailMessage
 from idp.web.observation import HEADER
+from idp.web.operations import health
 from idp.web.operations.metrics import FAMILIES
 from tests.factories import PASSWORD
 
@@ -112,6 +114,14 @@ def test_not_ready_while_the_database_is_away(client, monkeypatch):
     assert "SELECT" not in answer.text
     assert "connect" not in answer.text
     assert client.get("/readyz").status_code == 200
+
+
+def test_ready_has_little_patience(client, monkeypatch):
+    """Whoever asks gives up after some seconds, and asks again: nothing is to pile up."""
+    found = []
+    monkeypatch.setattr(migrations, "check_ready", lambda _: found.append(patience.left(math.inf)))
+    assert client.get("/readyz").status_code == 200
+    assert 0 < found[0] <= health.PATIENCE
 
 
 def test_not_ready_with_an_older_schema_nor_with_a_newer_one_that_does_not_serve_it(client, db):

@@ -5,7 +5,7 @@ import logging
 from flask import Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
-from idp import migrations
+from idp import migrations, patience
 from idp.errors import NotReadyError
 from idp.serving import draining
 from idp.storage.database import is_fault_of_storage
@@ -13,6 +13,8 @@ from idp.web import context
 from idp.web.error_pages import not_ready
 
 log = logging.getLogger(__name__)
+
+PATIENCE = 1.0  # seconds for the database: whoever asks gives up after a few, and asks again all the while
 
 
 def show_alive() -> Response:
@@ -28,8 +30,9 @@ def show_ready() -> Response:
     if draining.has_begun():
         return not_ready("This server stops in a moment.")
     try:
-        migrations.check_ready(context.extension.engine)
-        context.provider().key_ring  # noqa: B018 - reads the keys, unless this process has them
+        with patience.at_most(PATIENCE):
+            migrations.check_ready(context.extension.engine)
+            context.provider().key_ring  # noqa: B018 - reads the keys, unless this process has them
     except NotReadyError as fault:
         return not_ready(fault.message)
     except SQLAlchemyError as fault:
