@@ -173,8 +173,7 @@ def show_refusal(refusal: Refusal) -> Response:
     if refusal.detail:
         log.info("%s refused as %s: %s", _asked(), refusal.code, refusal.detail)
     if _is_program():
-        faults = refusal.faults if isinstance(refusal, InvalidInputError) else None
-        response = problem(refusal.status, refusal.code, refusal.message, faults)
+        response = _problem_of(refusal)
     elif isinstance(refusal, SessionRequired):
         return make_response(redirect(url_for("show_sign_in", next=request.path), 303))
     else:
@@ -237,6 +236,15 @@ def show_unexpected(error: BaseException) -> Response:
 def _asked() -> str:
     """Say for the log what was asked for: a path may be of any length, and not every one is ours."""
     return f"{request.method} {request.path[:_LOGGED_MOST]}"
+
+
+def _problem_of(refusal: Refusal) -> Response:
+    """Say a refusal in the request's language, which programs have as people do (RFC 9457 section 3.1.3)."""
+    if not isinstance(refusal, InvalidInputError):
+        return problem(refusal.status, refusal.code, texts.said(refusal.message))
+    faults = {name: [texts.said(each) for each in sentences] for name, sentences in refusal.faults.items()}
+    detail = " ".join(each for sentences in faults.values() for each in sentences)
+    return problem(refusal.status, refusal.code, detail, faults)
 
 
 def _come_back(response: Response) -> Response:

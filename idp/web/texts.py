@@ -89,7 +89,7 @@ def _escaped(chosen: str, key: str) -> Markup:
 
 
 def plain(chosen: str, key: str) -> str:
-    """Return a sentence without gaps as it is, for programs."""
+    """Return a sentence as it is, with its gaps, for programs."""
     return sentences(chosen)[key]
 
 
@@ -105,6 +105,14 @@ def told(sentence: str) -> Markup:
     if isinstance(sentence, Markup) or language() == FALLBACK:
         return escape(sentence)
     return Markup('<span lang="en">{}</span>').format(sentence)
+
+
+def said(sentence: str) -> str:
+    """Return what the rooms below say, in the request's language, for programs: as plain text."""
+    if not isinstance(sentence, Sentence):
+        return sentence
+    filling = {name: said(each) if isinstance(each, Sentence) else each for name, each in sentence.filling.items()}
+    return plain(language(), f"{SAID}.{sentence.key}").format(**filling)
 
 
 def wait(seconds: int) -> Markup:

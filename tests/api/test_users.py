@@ -70,6 +70,23 @@ def test_the_language_of_the_mail(registrar, mailbox):
     assert german.split()[0] != english.split()[0]
 
 
+@pytest.mark.parametrize(
+    ("tag", "too_short", "not_admitted"),
+    [
+        ("de-AT, en;q=0.5", "Nehmen Sie mindestens 10 Zeichen.", "Mit einer Adresse dieser Domain"),
+        ("tlh", "Use at least 10 characters:", "Email domain is not allowed"),
+        (None, "Use at least 10 characters:", "Email domain is not allowed"),
+    ],
+)
+def test_the_language_of_a_refusal(registrar, tag, too_short, not_admitted):
+    asked = {} if tag is None else {"Accept_Language": tag}
+    problem = registrar.call("POST", "/users", {**EVE, "password": "x"}, **asked).json
+    assert problem["faults"]["password"][0].startswith(too_short)
+    assert problem["detail"] == " ".join(problem["faults"]["password"])
+    problem = registrar.call("POST", "/users", {**EVE, "domains": ["example.com"]}, **asked).json
+    assert problem["detail"].startswith(not_admitted)
+
+
 def test_names_may_be_missing(registrar):
     response = registrar.call("POST", "/users", {"email": EVE["email"], "username": "eve", "password": PASSPHRASE})
     assert response.json["name"] == "eve"
