@@ -14,6 +14,7 @@ from streamlit_bridge.api import call_account_api, fetch_client_token
 from streamlit_bridge.errors import AccountApiAbsent, ProviderUnavailable, ScopeMissing, SessionEnded
 from streamlit_bridge.memory import ClientGrant, open_shared_memory
 from streamlit_bridge.session import read_access_token, read_auth_setting, read_metadata_url
+from streamlit_bridge.wording import read_language
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,9 @@ def call_as_user(method: str, path: str, body: Mapping[str, object] | None = Non
     if body is not None:
         body = _in_language(body)
     try:
-        return call_account_api(memory.client, memory.read_metadata(metadata_url), token, method, path, body)
+        return call_account_api(
+            memory.client, memory.read_metadata(metadata_url), token, method, path, body, language=read_language()
+        )
     except SessionEnded:
         memory.recall_token(token).is_ended = True
         raise
@@ -112,7 +115,9 @@ def call_as_app(
     for is_last in (False, True):
         token = _find_token(scope)
         try:
-            return call_account_api(memory.client, metadata, token, "POST", path, body, idempotency_key)
+            return call_account_api(
+                memory.client, metadata, token, "POST", path, body, idempotency_key, language=read_language()
+            )
         except SessionEnded:
             # Revoked before its time, perhaps because the secret was changed: a fresh one may do.
             _recall_grant(scope).good_until = 0.0

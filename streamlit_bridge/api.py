@@ -118,6 +118,7 @@ def call_account_api(
     body: Mapping[str, object] | None = None,
     idempotency_key: str | None = None,
     is_passive: bool = False,
+    language: str = "",
 ) -> Mapping[str, object]:
     """Make one call of the account API.
 
@@ -130,6 +131,7 @@ def call_account_api(
         body: the JSON object to send, if any.
         idempotency_key: makes the call repeatable: after a broken connection it is sent once more under the same key.
         is_passive: the call is no activity of the user's.
+        language: in which a refusal is to be said; empty for English.
 
     Returns:
         The JSON object that it was answered with, an empty one where that has no content.
@@ -152,6 +154,8 @@ def call_account_api(
         headers["Idempotency-Key"] = idempotency_key
     if is_passive:
         headers["Idp-Passive"] = "1"
+    if language:
+        headers["Accept-Language"] = language
     url = f"{endpoint.rstrip('/')}{path}"
     attempts = 2 if idempotency_key is not None else 1
     timeout = TIMEOUT if method == "GET" else CHANGE_TIMEOUT

@@ -28,6 +28,7 @@ from streamlit_bridge.widgets.login import (
     start_sign_in,
 )
 from streamlit_bridge.widgets.logout import Width, show_logout
+from streamlit_bridge.wording import choose_wording
 
 logger = logging.getLogger(__name__)
 
@@ -41,16 +42,27 @@ class Authenticate(AccountWidgets):
     settings: create one wherever it is needed, on every page if you like.
     """
 
-    def __init__(self, *old: object, check_interval: float = CHECK_INTERVAL, **old_named: Unpack[OldArguments]) -> None:
+    def __init__(
+        self,
+        *old: object,
+        check_interval: float = CHECK_INTERVAL,
+        language: str | None = None,
+        wording: Mapping[str, str] | None = None,
+        **old_named: Unpack[OldArguments],
+    ) -> None:
         """Prepare signing in through the provider that the ``[auth]`` section of Streamlit's secrets names.
 
         Parameters:
             check_interval: seconds between two questions to the provider whether a session lives.
+            language: in which people are spoken to, a tag such as "de" or what ``st.context.locale`` says. There are
+                English and German; None leaves what another object of this browser session was given, or English.
+            wording: sentences and labels of your own by the English ones, for any other language.
             old, old_named: arguments of the older package, in the order of any of its generations, accepted and not
                 used; a log line says once how to move the accounts over.
 
         Raises:
             TypeError: an unknown keyword, so a mistyped name is never silently ignored.
+            ValueError: ``wording`` has a gap, such as ``{email}``, that the English sentence has not.
         """
         unknown = sorted(old_named.keys() - OldArguments.__annotations__.keys())
         if unknown:
@@ -60,6 +72,7 @@ class Authenticate(AccountWidgets):
             logger.warning(texts.OLD_ARGUMENTS_UNUSED)
         self._check_interval = check_interval
         initialise_state()
+        choose_wording(language, wording)
 
     def require(self, *roles: str, automatic: bool = False) -> None:
         """Let the script go on only for a signed-in user, and only with one of ``roles`` if any are given.

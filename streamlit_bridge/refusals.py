@@ -16,6 +16,7 @@ from streamlit_bridge.errors import (
     ScopeMissing,
     SessionEnded,
 )
+from streamlit_bridge.wording import say
 
 
 @contextmanager
@@ -36,13 +37,13 @@ def refusals_raised_as(
     except CallRefused as refusal:
         raise error((sentences or {}).get(refusal.code) or describe_refusal(refusal)) from refusal
     except AnswerLost as trouble:
-        raise error(texts.ANSWER_LOST) from trouble
+        raise error(say(texts.ANSWER_LOST)) from trouble
     except ProviderUnavailable as trouble:
-        raise error(texts.TRY_LATER) from trouble
+        raise error(say(texts.TRY_LATER)) from trouble
     except SessionEnded as ended:
-        raise error(texts.SESSION_ENDED) from ended
+        raise error(say(texts.SESSION_ENDED)) from ended
     except (ScopeMissing, AccountApiAbsent) as missing:
-        raise error(texts.NOT_OFFERED_HERE) from missing
+        raise error(say(texts.NOT_OFFERED_HERE)) from missing
 
 
 def describe_refusal(refusal: CallRefused) -> str:
@@ -55,24 +56,24 @@ def describe_refusal(refusal: CallRefused) -> str:
         One sentence, or a list of them as Markdown.
     """
     if refusal.code == "idempotency_in_progress":
-        return texts.STILL_AT_IT
+        return say(texts.STILL_AT_IT)
     if refusal.status == 429 or refusal.code == "throttled":
-        return texts.THROTTLED.format(wait=describe_wait(refusal.retry_after))
-    sentences = [_tidy(sentence) for said in refusal.faults.values() for sentence in said]
+        return say(texts.THROTTLED, wait=describe_wait(refusal.retry_after))
+    sentences = [say(_tidy(sentence)) for said in refusal.faults.values() for sentence in said]
     if len(sentences) == 1:
         return sentences[0]
     if sentences:
-        return "\n".join([texts.SEVERAL_FAULTS, "", *(f"- {sentence}" for sentence in sentences)])
-    return _tidy(refusal.detail) or texts.REFUSED_WITHOUT_REASON
+        return "\n".join([say(texts.SEVERAL_FAULTS), "", *(f"- {sentence}" for sentence in sentences)])
+    return say(_tidy(refusal.detail) or texts.REFUSED_WITHOUT_REASON)
 
 
 def describe_wait(seconds: float | None) -> str:
     """Put a delay into words, rounded up: "a moment", "40 seconds", "3 minutes"."""
     if seconds is None or seconds <= 0:
-        return texts.WAIT_A_MOMENT
+        return say(texts.WAIT_A_MOMENT)
     if seconds < 90:
-        return texts.WAIT_SECONDS.format(count=max(2, math.ceil(seconds)))
-    return texts.WAIT_MINUTES.format(count=math.ceil(seconds / 60))
+        return say(texts.WAIT_SECONDS, count=max(2, math.ceil(seconds)))
+    return say(texts.WAIT_MINUTES, count=math.ceil(seconds / 60))
 
 
 def _tidy(sentence: str) -> str:

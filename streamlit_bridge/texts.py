@@ -1,6 +1,7 @@
 """Every sentence that the bridge shows to people or writes for app authors, in one place.
 
-Labels that apps may replace through ``fields=`` keep the keys that they always had ("Form name", "Login").
+Labels that apps may replace through ``fields=`` keep the keys that they always had ("Form name", "Login"). Apps that
+bring their own ``wording`` name the sentences for people by these very texts, gaps included.
 """
 
 from typing import Final
@@ -164,6 +165,7 @@ HOSTED_UNKNOWN: Final = "This is not available just now. Please try again later.
 BAD_LOCATION: Final = "location must be one of 'main', 'sidebar' and 'unrendered', not {location!r}"
 BAD_FORM_LOCATION: Final = "location must be one of 'main' and 'sidebar', not {location!r}"
 BAD_FIELDS: Final = "fields must be a mapping of labels; pass further arguments by name"
+BAD_WORDING: Final = "wording has a gap in {sentence!r} that {english!r} has not"
 ROLES_ARE_TEXTS: Final = 'each role is an argument of its own, as in require("admin", "owner")'
 UNKNOWN_PAGE_IN_ROLES: Final = "roles names pages that do not exist: {pages}. The pages are {known}."
 ENVIRONMENT_INCOMPLETE: Final = "These environment variables are missing or empty: {names}."

@@ -15,6 +15,7 @@ from streamlit_bridge.call_style import LOCATIONS, read_call_style, read_fields
 from streamlit_bridge.events import Callback
 from streamlit_bridge.hosted_pages import HostedPage, find_hosted_page
 from streamlit_bridge.session import initialise_state
+from streamlit_bridge.wording import say
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def read_account_form(
     chosen = {**texts.LABELS[widget], **read_fields(fields)}
     if style.form_name is not None:
         chosen["Form name"] = style.form_name
+    chosen = {name: say(label) for name, label in chosen.items()}
     return AccountForm(
         widget=widget,
         labels=chosen,
@@ -133,7 +135,7 @@ def show_hosted_page(form: AccountForm, page: HostedPage) -> None:
     with form.place().container(border=True):
         st.subheader(form.labels["Form name"], anchor=False)
         if address is None:
-            st.info(texts.HOSTED_UNKNOWN, icon=":material/info:")
+            st.info(say(texts.HOSTED_UNKNOWN), icon=":material/info:")
             return
-        st.write(texts.HOSTED_TEXT)
-        st.link_button(texts.HOSTED_BUTTONS[form.widget], address, icon=":material/open_in_new:", type="primary")
+        st.write(say(texts.HOSTED_TEXT))
+        st.link_button(say(texts.HOSTED_BUTTONS[form.widget]), address, icon=":material/open_in_new:", type="primary")

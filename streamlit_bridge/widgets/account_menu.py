@@ -10,6 +10,7 @@ from streamlit_bridge.identity import Identity
 from streamlit_bridge.widgets.forbidden import escape_markdown
 from streamlit_bridge.widgets.login import read_notice, start_sign_in
 from streamlit_bridge.widgets.logout import sign_out
+from streamlit_bridge.wording import say
 
 
 def show_account_menu(identity: Identity | None) -> None:
@@ -23,7 +24,7 @@ def show_account_menu(identity: Identity | None) -> None:
     """
     if identity is None:
         button = st.sidebar.button(
-            texts.SIGN_IN_BUTTON, key="streamlit_bridge_menu_sign_in", icon=":material/login:", width="stretch"
+            say(texts.SIGN_IN_BUTTON), key="streamlit_bridge_menu_sign_in", icon=":material/login:", width="stretch"
         )
         if notice := read_notice():
             st.sidebar.caption(notice)
@@ -35,10 +36,10 @@ def show_account_menu(identity: Identity | None) -> None:
         if identity.email:
             st.text(identity.email)
         if identity.roles:
-            st.caption(texts.ACCOUNT_ROLES.format(roles=escape_markdown(", ".join(identity.roles))))
+            st.caption(say(texts.ACCOUNT_ROLES, roles=escape_markdown(", ".join(identity.roles))))
         if account_url := find_hosted_page(HostedPage.ACCOUNT):
-            st.link_button(texts.ACCOUNT_LINK, account_url, icon=":material/manage_accounts:", width="stretch")
+            st.link_button(say(texts.ACCOUNT_LINK), account_url, icon=":material/manage_accounts:", width="stretch")
         if st.button(
-            texts.SIGN_OUT_BUTTON, key="streamlit_bridge_menu_sign_out", icon=":material/logout:", width="stretch"
+            say(texts.SIGN_OUT_BUTTON), key="streamlit_bridge_menu_sign_out", icon=":material/logout:", width="stretch"
         ):
             sign_out()

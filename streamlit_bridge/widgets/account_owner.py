@@ -10,6 +10,7 @@ from streamlit_bridge import texts
 from streamlit_bridge.account_calls import may_change_account
 from streamlit_bridge.errors import BridgeError
 from streamlit_bridge.memory import open_shared_memory
+from streamlit_bridge.wording import say
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +26,9 @@ def check_owner(username: object, error_class: type[BridgeError]) -> None:
         BridgeError: of the given class.
     """
     if not st.session_state["authentication_status"]:
-        raise error_class(texts.NOBODY_SIGNED_IN)
+        raise error_class(say(texts.NOBODY_SIGNED_IN))
     if str(username).casefold() != str(st.session_state["username"]).casefold():
-        raise error_class(texts.SOMEBODY_ELSE)
+        raise error_class(say(texts.SOMEBODY_ELSE))
 
 
 def may_change_account_here(widget: str) -> bool:

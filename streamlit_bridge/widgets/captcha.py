@@ -21,6 +21,7 @@ from captcha.image import ImageCaptcha
 from streamlit_bridge import texts
 from streamlit_bridge.errors import BridgeError
 from streamlit_bridge.widgets.account_form import AccountForm
+from streamlit_bridge.wording import say
 
 # Without characters that look or sound alike.
 ALPHABET: Final = "ACEFHJKLMNPRTUVWXY34679"
@@ -74,20 +75,20 @@ class Captcha:
             BridgeError: of the given class; the answer that came with the form was wrong.
         """
         if not _recall_challenge(self._form.key).is_solved:
-            raise error_class(texts.CAPTCHA_WRONG)
+            raise error_class(say(texts.CAPTCHA_WRONG))
         _challenges().pop(self._form.key)
         self._draw()
 
     def _draw(self) -> None:
         key, challenge = self._form.key, _recall_challenge(self._form.key)
         if challenge.is_solved:
-            self._challenge_place.caption(f":material/check: {texts.CAPTCHA_SOLVED}")
+            self._challenge_place.caption(f":material/check: {say(texts.CAPTCHA_SOLVED)}")
             return
         picture = base64.b64encode(challenge.picture).decode()
         with self._challenge_place.container():
             st.html(
-                f'<img alt="{escape(texts.CAPTCHA_ALT)}" src="data:image/png;base64,{picture}" width="240" height="80"'
-                ' style="display:block;max-width:100%;height:auto;border-radius:0.5rem">'
+                f'<img alt="{escape(say(texts.CAPTCHA_ALT))}" src="data:image/png;base64,{picture}"'
+                ' width="240" height="80" style="display:block;max-width:100%;height:auto;border-radius:0.5rem">'
             )
             if challenge.is_heard:
                 st.audio(_speak(challenge.answer), format="audio/wav")
@@ -96,10 +97,10 @@ class Captcha:
                 key=_name_input(key),
                 autocomplete="off",
                 max_chars=20,
-                help=texts.CAPTCHA_HINT,
+                help=say(texts.CAPTCHA_HINT),
             )
         self._listen_place.form_submit_button(
-            texts.CAPTCHA_LISTEN,
+            say(texts.CAPTCHA_LISTEN),
             key=f"{key} listen",
             type="tertiary",
             icon=":material/volume_up:",

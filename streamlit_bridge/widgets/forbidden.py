@@ -6,6 +6,7 @@ import streamlit as st
 
 from streamlit_bridge import texts
 from streamlit_bridge.identity import Identity
+from streamlit_bridge.wording import say
 
 
 def show_forbidden_card(identity: Identity, roles: tuple[str, ...]) -> None:
@@ -17,12 +18,12 @@ def show_forbidden_card(identity: Identity, roles: tuple[str, ...]) -> None:
     """
     names = ", ".join(f"`{role}`" for role in roles)
     if len(roles) == 1:
-        wanted = texts.FORBIDDEN_ONE_ROLE.format(role=names)
+        wanted = say(texts.FORBIDDEN_ONE_ROLE, role=names)
     else:
-        wanted = texts.FORBIDDEN_SEVERAL_ROLES.format(roles=names)
+        wanted = say(texts.FORBIDDEN_SEVERAL_ROLES, roles=names)
     with st.container(border=True):
-        st.subheader(f":material/lock: {texts.FORBIDDEN_TITLE}", anchor=False)
-        st.write(texts.FORBIDDEN_TEXT.format(name=escape_markdown(identity.name), roles=wanted))
+        st.subheader(f":material/lock: {say(texts.FORBIDDEN_TITLE)}", anchor=False)
+        st.write(say(texts.FORBIDDEN_TEXT, name=escape_markdown(identity.name), roles=wanted))
 
 
 def escape_markdown(text: str) -> str:

@@ -16,6 +16,7 @@ from streamlit_bridge.results import ForgotPasswordResult
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.forgotten_form import draw_forgotten_form
 from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, led_back, recall_step, show_code_step
+from streamlit_bridge.wording import say
 
 IDLE: Final = ForgotPasswordResult(None, None, None)
 UNKNOWN: Final = ForgotPasswordResult(False, None, None)
@@ -43,7 +44,7 @@ def show_forgot_password(
         show_hosted_page(form, HostedPage.FORGOT_PASSWORD)
         return IDLE
     place = form.place()
-    draw = partial(draw_forgotten_form, form, place, "Username", texts.USERNAME_MISSING, has_captcha=has_captcha)
+    draw = partial(draw_forgotten_form, form, place, "Username", say(texts.USERNAME_MISSING), has_captcha=has_captcha)
     step = recall_step(form)
     if step is not None:
         with led_back(form, draw):

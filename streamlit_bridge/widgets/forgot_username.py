@@ -15,6 +15,7 @@ from streamlit_bridge.results import ForgotUsernameResult
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.forgotten_form import draw_forgotten_form
 from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, led_back, recall_step, show_code_step
+from streamlit_bridge.wording import say
 
 
 def show_forgot_username(
@@ -39,7 +40,7 @@ def show_forgot_username(
         show_hosted_page(form, HostedPage.FORGOT_USERNAME)
         return ForgotUsernameResult(None, "")
     place = form.place()
-    draw = partial(draw_forgotten_form, form, place, "Email", texts.EMAIL_MISSING, has_captcha=has_captcha)
+    draw = partial(draw_forgotten_form, form, place, "Email", say(texts.EMAIL_MISSING), has_captcha=has_captcha)
     step = recall_step(form)
     if step is not None:
         with led_back(form, draw):

@@ -19,6 +19,7 @@ from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.results import LoginResult
 from streamlit_bridge.return_path import find_address
 from streamlit_bridge.session import begin_sign_in, identify_browser, read_metadata_url, read_notes
+from streamlit_bridge.wording import say
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def show_login(
         refusal, notes["refusal"] = notes["refusal"], None
     show_sign_in_card(st.sidebar if style.location == "sidebar" else None, card, key)
     if refusal is not None:
-        raise LoginError(refusal)
+        raise LoginError(say(refusal))
     return result
 
 
@@ -85,14 +86,14 @@ def show_sign_in_card(place: DeltaGenerator | None, card: CardTexts, key: str) -
         LoginError: the app has no usable ``[auth]`` section.
     """
     with (place or st).container(border=True):
-        st.subheader(card.title, anchor=False)
+        st.subheader(say(card.title), anchor=False)
         if notice := read_notice():
             st.info(notice, icon=":material/info:")
         if _is_shut_in_frame():
             _offer_new_tab()
             return
-        st.write(card.text)
-        if st.button(card.button, key=key, type="primary", icon=":material/login:"):
+        st.write(say(card.text))
+        if st.button(say(card.button), key=key, type="primary", icon=":material/login:"):
             start_sign_in()
 
 
@@ -100,11 +101,11 @@ def read_notice() -> str | None:
     """Return what a visitor should know of their last sign-in or sign-out, if anything."""
     notes = read_notes()
     if message := notes["refusal"] or notes["ending"]:
-        return message
+        return say(message)
     browser = identify_browser()
     if browser is not None and open_shared_memory().is_signed_out_locally(browser):
-        return texts.SIGNED_OUT_LOCALLY
-    return texts.SIGN_IN_UNFINISHED if notes["is_unfinished"] else None
+        return say(texts.SIGNED_OUT_LOCALLY)
+    return say(texts.SIGN_IN_UNFINISHED) if notes["is_unfinished"] else None
 
 
 def start_sign_in() -> bool:
@@ -120,7 +121,7 @@ def start_sign_in() -> bool:
         begin_sign_in()
     except ProviderUnavailable as trouble:
         logger.warning(texts.SIGN_IN_NOT_STARTED, read_metadata_url(), trouble)
-        st.info(texts.SIGN_IN_LATER, icon=":material/info:")
+        st.info(say(texts.SIGN_IN_LATER), icon=":material/info:")
         return False
     except StreamlitAuthError as error:
         raise LoginError(texts.NOT_CONFIGURED.format(reason=" ".join(str(error).split()))) from error
@@ -137,8 +138,8 @@ def may_start_automatically() -> bool:
 
 
 def _offer_new_tab() -> None:
-    st.write(texts.EMBEDDED_TEXT)
-    st.link_button(texts.EMBEDDED_LINK, find_address(), icon=":material/open_in_new:", type="primary")
+    st.write(say(texts.EMBEDDED_TEXT))
+    st.link_button(say(texts.EMBEDDED_LINK), find_address(), icon=":material/open_in_new:", type="primary")
 
 
 def _is_shut_in_frame() -> bool:

@@ -12,6 +12,7 @@ from streamlit_bridge.errors import LogoutError
 from streamlit_bridge.events import Callback, describe_event_of_user
 from streamlit_bridge.hosted_pages import HostedPage, find_hosted_page
 from streamlit_bridge.session import end_run, end_session, initialise_state
+from streamlit_bridge.wording import say
 
 Width: TypeAlias = Literal["content", "stretch"] | int
 
@@ -47,7 +48,7 @@ def show_logout(
         is_pressed = True
     else:
         place = st.sidebar if location == "sidebar" else st
-        is_pressed = place.button(button_name, key=key, width=width, icon=":material/logout:")
+        is_pressed = place.button(say(button_name), key=key, width=width, icon=":material/logout:")
     if is_pressed:
         sign_out(callback)
 
@@ -65,7 +66,7 @@ def sign_out(callback: Callback | None = None) -> None:
     end_session()
     if st.context.is_embedded:
         # A frame stays where it is, and then nobody has told the provider.
-        st.info(texts.EMBEDDED_SIGN_OUT, icon=":material/info:")
+        st.info(say(texts.EMBEDDED_SIGN_OUT), icon=":material/info:")
         if address := find_hosted_page(HostedPage.ACCOUNT):
-            st.link_button(texts.ACCOUNT_LINK, address, icon=":material/manage_accounts:")
+            st.link_button(say(texts.ACCOUNT_LINK), address, icon=":material/manage_accounts:")
     end_run()

@@ -18,6 +18,7 @@ from streamlit_bridge.account_calls import call_as_app
 from streamlit_bridge.errors import AnswerLost, BridgeError, CallRefused, ProviderUnavailable
 from streamlit_bridge.refusals import refusals_raised_as
 from streamlit_bridge.widgets.account_form import AccountForm
+from streamlit_bridge.wording import say
 
 # Longer than the provider's codes live; then what was typed is not kept any longer either.
 STEP_LIFETIME: Final = 15 * 60.0
@@ -119,15 +120,15 @@ def show_code_step(
     Raises:
         BridgeError: of the given class; a wrong code may be tried again, a spent one leads back to the form.
     """
-    labels = {**texts.CODE_LABELS, **form.labels}
+    labels = {name: say(label) for name, label in texts.CODE_LABELS.items()} | dict(form.labels)
     with place.form(key=f"{form.key} code", enter_to_submit=True):
         st.subheader(labels["Dialog name"], anchor=False)
-        st.write(texts.CODE_MAILED)
+        st.write(say(texts.CODE_MAILED))
         typed = st.text_input(labels["Code"], key=f"{form.key} digits", autocomplete="one-time-code", max_chars=12)
         with st.container(horizontal=True):
             is_sent = st.form_submit_button(labels["Submit"], key=f"{form.key} check", type="primary")
             st.form_submit_button(
-                texts.CODE_CANCEL, key=f"{form.key} cancel", type="tertiary", on_click=_leave_step, args=(form,)
+                say(texts.CODE_CANCEL), key=f"{form.key} cancel", type="tertiary", on_click=_leave_step, args=(form,)
             )
     if not is_sent:
         return None
@@ -136,7 +137,7 @@ def show_code_step(
         _check_code(form, step, code, error_class)
         step.right_code = code
     if code != step.right_code:
-        raise error_class(texts.CODE_WRONG)
+        raise error_class(say(texts.CODE_WRONG))
     return {"code_id": step.code_id, "code": code}
 
 
@@ -169,13 +170,13 @@ def _is_for_now(cause: BaseException | None) -> bool:
 
 
 def _check_code(form: AccountForm, step: PendingStep, code: str, error_class: type[BridgeError]) -> None:
-    with refusals_raised_as(error_class, {"wrong_code": texts.CODE_WRONG}):
+    with refusals_raised_as(error_class, {"wrong_code": say(texts.CODE_WRONG)}):
         try:
             call_as_app(step.scope, f"/codes/{step.code_id}", {"code": code}, is_mailed=False)
         except CallRefused as refusal:
             if refusal.code in {"not_found", "expired"}:
                 _leave_step(form)
-                raise error_class(texts.CODE_WRONG) from refusal
+                raise error_class(say(texts.CODE_WRONG)) from refusal
             raise
         except AnswerLost as trouble:
             # A look at a code changes nothing.

@@ -22,6 +22,7 @@ from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.captcha import Captcha
 from streamlit_bridge.widgets.forbidden import escape_markdown
 from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, led_back, recall_step, show_code_step
+from streamlit_bridge.wording import say
 
 logger = logging.getLogger(__name__)
 
@@ -130,24 +131,25 @@ def _draw_form(form: AccountForm, place: DeltaGenerator, rules: RegistrationRule
 
 def _check(email: str, username: str, password: str, repeated: str, rules: RegistrationRules) -> None:
     if not email:
-        raise RegisterError(texts.EMAIL_MISSING)
+        raise RegisterError(say(texts.EMAIL_MISSING))
     if not username:
-        raise RegisterError(texts.USERNAME_MISSING)
+        raise RegisterError(say(texts.USERNAME_MISSING))
     if not password:
-        raise RegisterError(texts.NONE_CHOSEN)
+        raise RegisterError(say(texts.NONE_CHOSEN))
     if password != repeated:
-        raise RegisterError(texts.PASSWORDS_DIFFER)
+        raise RegisterError(say(texts.PASSWORDS_DIFFER))
     if rules.admitted is not None and email.lower() not in {address.lower() for address in rules.admitted}:
-        raise RegisterError(texts.NOT_PREAUTHORIZED_CLASSIC if rules.is_preauthorized_only else texts.NOT_PREAUTHORIZED)
+        refused = texts.NOT_PREAUTHORIZED_CLASSIC if rules.is_preauthorized_only else texts.NOT_PREAUTHORIZED
+        raise RegisterError(say(refused))
 
 
 def _register(form: AccountForm, rules: RegistrationRules, scope: str, values: Mapping[str, object]) -> RegisterResult:
     def error(sentence: str) -> RegisterError:
         # The older generation knows this text with another spelling.
-        is_respelled = form.is_classic and sentence == texts.NOT_PREAUTHORIZED
-        return RegisterError(texts.NOT_PREAUTHORIZED_CLASSIC if is_respelled else sentence)
+        is_respelled = form.is_classic and sentence == say(texts.NOT_PREAUTHORIZED)
+        return RegisterError(say(texts.NOT_PREAUTHORIZED_CLASSIC) if is_respelled else sentence)
 
-    with last_step(form) as key, refusals_raised_as(error, {"already_exists": texts.USERNAME_TAKEN}):
+    with last_step(form) as key, refusals_raised_as(error, {"already_exists": say(texts.USERNAME_TAKEN)}):
         document = call_as_app(scope, "/users", values, idempotency_key=key)
     result = RegisterResult(
         str(document.get("email") or values["email"]),
@@ -156,9 +158,9 @@ def _register(form: AccountForm, rules: RegistrationRules, scope: str, values: M
     )
     _take_off_list(rules.admitted, str(values["email"]))
     if document.get("status") == "account_ready":
-        form.place().info(texts.REGISTER_READY, icon=":material/login:")
+        form.place().info(say(texts.REGISTER_READY), icon=":material/login:")
     else:
-        told = texts.REGISTER_MAILED.format(email=escape_markdown(str(values["email"])))
+        told = say(texts.REGISTER_MAILED, email=escape_markdown(str(values["email"])))
         form.place().info(told, icon=":material/mail:")
     event = describe_event_of_user(form.widget)
     form.tell(

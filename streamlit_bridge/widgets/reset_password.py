@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from streamlit_bridge import texts
 from streamlit_bridge.account_calls import call_as_user
-from streamlit_bridge.errors import PasswordIncorrectError, ResetError
+from streamlit_bridge.errors import CallRefused, PasswordIncorrectError, ResetError
 from streamlit_bridge.events import describe_event_of_user
 from streamlit_bridge.hosted_pages import HostedPage
-from streamlit_bridge.refusals import refusals_raised_as
+from streamlit_bridge.refusals import describe_refusal, refusals_raised_as
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.account_owner import check_owner, may_change_account_here
+from streamlit_bridge.wording import say
 
 
 def show_reset_password(form: AccountForm, username: object) -> bool | None:
@@ -37,18 +38,19 @@ def show_reset_password(form: AccountForm, username: object) -> bool | None:
     if not is_sent:
         return None
     if not new:
-        raise ResetError(texts.NEW_IS_MISSING)
+        raise ResetError(say(texts.NEW_IS_MISSING))
     if new != repeated:
-        raise ResetError(texts.PASSWORDS_DIFFER)
+        raise ResetError(say(texts.PASSWORDS_DIFFER))
     if not current:
-        raise PasswordIncorrectError(texts.CURRENT_IS_WRONG)
+        raise PasswordIncorrectError(say(texts.CURRENT_IS_WRONG))
     if new == current:
-        raise ResetError(texts.NEW_IS_CURRENT)
-    with refusals_raised_as(_error):
-        call_as_user("POST", "/me/password", {"current_password": current, "new_password": new})
+        raise ResetError(say(texts.NEW_IS_CURRENT))
+    with refusals_raised_as(ResetError):
+        try:
+            call_as_user("POST", "/me/password", {"current_password": current, "new_password": new})
+        except CallRefused as refusal:
+            if "current_password" in refusal.faults:
+                raise PasswordIncorrectError(describe_refusal(refusal)) from refusal
+            raise
     form.tell(describe_event_of_user(form.widget))
     return True
-
-
-def _error(sentence: str) -> ResetError:
-    return (PasswordIncorrectError if sentence == texts.CURRENT_IS_WRONG else ResetError)(sentence)

@@ -17,6 +17,7 @@ from streamlit_bridge.session import read_access_token, remember_profile
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.account_owner import check_owner, may_change_account_here
 from streamlit_bridge.widgets.forbidden import escape_markdown
+from streamlit_bridge.wording import say
 
 # Label key: what events call the field, its name in the account API, and what browsers may fill in.
 FIELDS: Final = {
@@ -57,7 +58,7 @@ def show_update_user_details(form: AccountForm, username: object) -> bool | None
         typed = form.input("New value", name=f"New {field}", autocomplete=FIELDS[field][2])
         password = ""
         if field == "Email":
-            st.caption(texts.EMAIL_HINT)
+            st.caption(say(texts.EMAIL_HINT))
             password = form.input("Current password", autocomplete="current-password", is_secret=True)
         is_sent = form.submit("Update")
     if not is_sent:
@@ -68,12 +69,12 @@ def show_update_user_details(form: AccountForm, username: object) -> bool | None
 def _update(form: AccountForm, field: str, value: str, password: str) -> bool:
     event_field, claim, _ = FIELDS[field]
     if not value:
-        raise UpdateError(texts.EMAIL_MISSING if field == "Email" else texts.VALUE_MISSING)
+        raise UpdateError(say(texts.EMAIL_MISSING if field == "Email" else texts.VALUE_MISSING))
     if field == "Email" and not password:
-        raise UpdateError(texts.CURRENT_IS_MISSING)
+        raise UpdateError(say(texts.CURRENT_IS_MISSING))
     with refusals_raised_as(UpdateError):
         if call_as_user("GET", "/me").get(claim) == value:
-            raise UpdateError(texts.VALUE_UNCHANGED)
+            raise UpdateError(say(texts.VALUE_UNCHANGED))
         changes: dict[str, object] = {claim: value}
         if field == "Email":
             changes["current_password"] = password
@@ -82,6 +83,6 @@ def _update(form: AccountForm, field: str, value: str, password: str) -> bool:
     if token is not None and "sub" in document:
         remember_profile(token, Identity.from_claims(document))
     if field == "Email":
-        form.place().info(texts.EMAIL_MAILED.format(email=escape_markdown(value)), icon=":material/mail:")
+        form.place().info(say(texts.EMAIL_MAILED, email=escape_markdown(value)), icon=":material/mail:")
     form.tell(describe_event_of_user(form.widget) | {"field": event_field, "new_value": value})
     return True

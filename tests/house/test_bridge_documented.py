@@ -16,7 +16,7 @@ WIDGETS = list(TOLD)[list(TOLD).index("login") :]
 # What widgets have in common, and what they take and do not use.
 OF_WIDGETS = [line for line in EVERY_CALL.splitlines() if line.startswith("- ")]
 OF_WIDGETS += [row[0] for row in tables(section(PAGE, "## What differs from streamlit-authenticator"))]
-OF_ALL_CALLS = section(PAGE, "## How soon an app notices")
+OF_ALL_CALLS = section(PAGE, "## How soon an app notices") + section(PAGE, "## In another language")
 CALLS = {
     name: call for name, call in inspect.getmembers(Authenticate, inspect.isfunction) if not name.startswith("_")
 } | {"Authenticate": Authenticate.__init__}
