@@ -44,7 +44,8 @@ def has_field(name: str) -> bool:
 def name_of_sent() -> str:
     """Return a name for the form as this browser sent it, to know one that it sends twice.
 
-    Its token is in it, so no other browser can send the same; a MAC, because there may be a password in it as well.
+    Its token is in it, so no other browser can send the same (what an app sends has none, and is told apart by whoever
+    asks); a MAC, because there may be a password in it as well.
     """
     return crypto.mac(context.settings().secret_key, _SENT, current().body()).hex()
 

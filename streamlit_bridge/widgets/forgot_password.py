@@ -65,7 +65,7 @@ def show_forgot_password(
 
 def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> ForgotPasswordResult:
     """Ask for the recovery. An app that may know gets the truth; any other gets the same answer for every name."""
-    with last_step(form) as key, refusals_raised_as(ForgotError):
+    with last_step(form, values) as key, refusals_raised_as(ForgotError):
         try:
             document = call_as_app(scope, "/recovery/password", values, idempotency_key=key)
         except CallRefused as refusal:

@@ -62,7 +62,7 @@ def show_forgot_username(
 def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> ForgotUsernameResult:
     """Ask for the names. An app that may know gets the truth; any other gets the same answer for every address."""
     email = str(values["email"])
-    with last_step(form) as key, refusals_raised_as(ForgotError):
+    with last_step(form, values) as key, refusals_raised_as(ForgotError):
         try:
             document = call_as_app(scope, "/recovery/username", values, idempotency_key=key)
         except CallRefused as refusal:

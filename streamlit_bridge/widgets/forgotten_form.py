@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit_bridge.errors import ForgotError
 from streamlit_bridge.widgets.account_form import AccountForm
 from streamlit_bridge.widgets.captcha import Captcha
+from streamlit_bridge.widgets.sent_form import was_just_sent
 
 
 def draw_forgotten_form(
@@ -17,7 +18,7 @@ def draw_forgotten_form(
     Parameters:
         form: the widget's settings.
         place: where to draw.
-        label: the key of the input's label; in lower case it says what browsers may fill in.
+        label: the key of the input's label; in lower case it says what browsers may fill in, and what is sent.
         missing: the text of the error where nothing was typed.
         has_captcha: ask for a captcha.
 
@@ -35,6 +36,6 @@ def draw_forgotten_form(
         return typed, False
     if not typed:
         raise ForgotError(missing)
-    if captcha:
+    if captcha and not was_just_sent(form.key, {label.lower(): typed}):
         captcha.claim(ForgotError)
     return typed, True

@@ -18,6 +18,7 @@ from streamlit_bridge.account_calls import call_as_app
 from streamlit_bridge.errors import AnswerLost, BridgeError, CallRefused, ProviderUnavailable
 from streamlit_bridge.refusals import refusals_raised_as
 from streamlit_bridge.widgets.account_form import AccountForm
+from streamlit_bridge.widgets.sent_form import forget_sent, name_sent
 from streamlit_bridge.wording import say
 
 # Longer than the provider's codes live; then what was typed is not kept any longer either.
@@ -142,23 +143,26 @@ def show_code_step(
 
 
 @contextmanager
-def last_step(form: AccountForm) -> Iterator[str]:
+def last_step(form: AccountForm, values: Mapping[str, object]) -> Iterator[str]:
     """Forget what waited for its code once the block has done its work, or was refused for good.
 
     While the provider does not answer, or is still at it, the step stays, and the same code can be sent again.
 
     Parameters:
         form: the widget's settings.
+        values: what the block sends.
 
     Yields:
-        The Idempotency-Key of the call that does the work: of a step the same one each time, else a new one.
+        The Idempotency-Key of the call that does the work: of a step the same one each time, and of a form whose button
+        is pressed twice.
     """
     step = _steps().get(form.key)
     try:
-        yield uuid.uuid4().hex if step is None else step.idempotency_key
+        yield name_sent(form.key, values) if step is None else step.idempotency_key
     except BridgeError as error:
         if not _is_for_now(error.__cause__):
             _leave_step(form)
+            forget_sent(form.key)
         raise
     _forget_step(form)
 

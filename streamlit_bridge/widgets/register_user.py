@@ -22,6 +22,7 @@ from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.captcha import Captcha
 from streamlit_bridge.widgets.forbidden import escape_markdown
 from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, led_back, recall_step, show_code_step
+from streamlit_bridge.widgets.sent_form import was_just_sent
 from streamlit_bridge.wording import say
 
 logger = logging.getLogger(__name__)
@@ -114,9 +115,7 @@ def _draw_form(form: AccountForm, place: DeltaGenerator, rules: RegistrationRule
         is_sent = captcha.submit("Register") if captcha else form.submit("Register")
     if not is_sent:
         return None
-    _check(email, username, password, repeated, rules)
-    if captcha:
-        captcha.claim(RegisterError)
+    _check(email, username, password, repeated)
     values: dict[str, object] = {"email": email, "username": username, "password": password}
     values |= {name: text for name, text in (("given_name", given_name), ("family_name", family_name)) if text}
     values["preauthorized"] = rules.is_preauthorized_only
@@ -126,10 +125,14 @@ def _draw_form(form: AccountForm, place: DeltaGenerator, rules: RegistrationRule
         values["roles"] = list(rules.roles)
     if rules.is_username_email:
         values["merge_username_email"] = True
+    if not was_just_sent(form.key, values):
+        _check_admitted(email, rules)
+        if captcha:
+            captcha.claim(RegisterError)
     return values
 
 
-def _check(email: str, username: str, password: str, repeated: str, rules: RegistrationRules) -> None:
+def _check(email: str, username: str, password: str, repeated: str) -> None:
     if not email:
         raise RegisterError(say(texts.EMAIL_MISSING))
     if not username:
@@ -138,6 +141,9 @@ def _check(email: str, username: str, password: str, repeated: str, rules: Regis
         raise RegisterError(say(texts.NONE_CHOSEN))
     if password != repeated:
         raise RegisterError(say(texts.PASSWORDS_DIFFER))
+
+
+def _check_admitted(email: str, rules: RegistrationRules) -> None:
     if rules.admitted is not None and email.lower() not in {address.lower() for address in rules.admitted}:
         refused = texts.NOT_PREAUTHORIZED_CLASSIC if rules.is_preauthorized_only else texts.NOT_PREAUTHORIZED
         raise RegisterError(say(refused))
@@ -149,7 +155,7 @@ def _register(form: AccountForm, rules: RegistrationRules, scope: str, values: M
         is_respelled = form.is_classic and sentence == say(texts.NOT_PREAUTHORIZED)
         return RegisterError(say(texts.NOT_PREAUTHORIZED_CLASSIC) if is_respelled else sentence)
 
-    with last_step(form) as key, refusals_raised_as(error, {"already_exists": say(texts.USERNAME_TAKEN)}):
+    with last_step(form, values) as key, refusals_raised_as(error, {"already_exists": say(texts.USERNAME_TAKEN)}):
         document = call_as_app(scope, "/users", values, idempotency_key=key)
     result = RegisterResult(
         str(document.get("email") or values["email"]),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from idp.accounts import email_change, profile
+from idp.accounts import email_change, profile, throttle
 from idp.web.api import schemas
 from tests.api.conftest import PASSPHRASE, Api, refusal
 from tests.factories import EVERY_CLAIM, PASSWORD
@@ -114,6 +114,14 @@ def test_a_new_address_waits_for_confirmation(as_ada, mailbox, db, settings):
     db.commit()
     now = as_ada.call("GET", "/me").json
     assert (now["email"], now["email_verified"]) == ("countess@example.org", True)
+
+
+def test_a_new_address_that_is_asked_for_twice_is_told_once(as_ada, mailbox, clock):
+    body = {"email": "countess@example.org", "current_password": PASSWORD}
+    for mails in (2, 2, 4):
+        assert as_ada.call("PATCH", "/me", body).json["pending_email"] == "countess@example.org"
+        assert len(mailbox()) == mails
+        clock.advance(throttle.AGAIN_WITHIN // 2)
 
 
 def test_a_new_address_needs_the_password(as_ada, mailbox):

@@ -12,7 +12,7 @@ from idp.oidc import scopes as known_scopes
 from idp.oidc.presented_token import AccessRefused
 from idp.oidc.subjects import subject_of
 from idp.storage.statements import Row
-from idp.web import context
+from idp.web import context, forms
 from idp.web.api import schemas
 from idp.web.api.bearer import CallingPerson, TokenRefused, required_person
 from idp.web.api.bodies import read_body
@@ -54,6 +54,7 @@ def change_me() -> Response:
             members["email"],
             members["current_password"],
             _language(person, members),
+            f"{person.grant['grant_id']} {forms.name_of_sent()}",
         )
     if changes:
         profile.update_profile(db, person.visitor, person.user_id, changes)
