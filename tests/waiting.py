@@ -55,8 +55,21 @@ def until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> N
     until(look, f"{url} did not come up")
 
 
-def at_that_moment(settings: Settings, first: Callable[[Session], Any], second: Callable[[Session], Any]) -> Any:
-    """Begin the second one while the first one is not committed, which it has to wait for; returns what it returned."""
+def at_that_moment(
+    settings: Settings,
+    first: Callable[[Session], Any],
+    second: Callable[[Session], Any],
+    *,
+    then: Callable[[Session], Any] | None = None,
+) -> Any:
+    """Begin the second one while the first one is not committed, which it has to wait for; returns what it returned.
+
+    Args:
+        settings: name the database.
+        first: begins its transaction.
+        second: waits for it, in a transaction of its own.
+        then: how the first one goes on, meanwhile.
+    """
     done: list[Any] = []
 
     def run() -> None:
@@ -69,5 +82,7 @@ def at_that_moment(settings: Settings, first: Callable[[Session], Any], second: 
         thread.start()
         thread.join(0.3)
         assert done == []
+        if then is not None:
+            then(own)
     thread.join()
     return done[0]

@@ -21,6 +21,7 @@ from idp.errors import ExpiredError, InvalidInputError, refuse_faults
 from idp.mail import messages, outbox
 from idp.models import OneTimeLink, User
 from idp.settings import Settings
+from idp.storage.changes import count_changed
 
 LINK_LIFETIME = 24 * 3_600
 
@@ -108,9 +109,8 @@ def call_off_change(db: Session, visitor: Visitor, user_id: str) -> bool:
 def _end_links(db: Session, user_id: str, *, spared: str = "") -> bool:
     """End what was mailed to new addresses of an account, but for one (its key); returns whether there was anything."""
     now = clock.now()
-    # One that is being confirmed just now is left: its claim waits for the account, which the caller may hold.
-    good = (
-        select(OneTimeLink.id)
+    end = (
+        update(OneTimeLink)
         .where(
             OneTimeLink.user_id == user_id,
             OneTimeLink.purpose == one_time_links.CHANGE_ADDRESS,
@@ -118,16 +118,10 @@ def _end_links(db: Session, user_id: str, *, spared: str = "") -> bool:
             OneTimeLink.claimed_at.is_(None),
             OneTimeLink.expires_at > now,
         )
-        .with_for_update(skip_locked=True)
-    )
-    ended = db.execute(
-        update(OneTimeLink)
-        .where(OneTimeLink.id.in_(good))
         .values(claimed_at=now)
-        .returning(OneTimeLink.id)
         .execution_options(synchronize_session=False)
     )
-    return bool(ended.all())
+    return bool(count_changed(db, end))
 
 
 def pending_change(db: Session, user_id: str) -> str | None:

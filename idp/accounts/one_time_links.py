@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, sentences
@@ -132,6 +132,9 @@ def claim_link(db: Session, token: str, purpose: str) -> LinkInfo:
         ExpiredError: as `peek_link`. A link whose account has changed is used up by the attempt.
     """
     now = clock.now()
+    # Its account is held with it, and before it, as by all who end links of an account, or the account: nobody changes
+    # password or address until the commit, and on PostgreSQL nobody waits for each other.
+    account = select(User.id).where(User.id == OneTimeLink.user_id).with_for_update()
     row = db.execute(
         update(OneTimeLink)
         .where(
@@ -139,13 +142,13 @@ def claim_link(db: Session, token: str, purpose: str) -> LinkInfo:
             OneTimeLink.purpose == purpose,
             OneTimeLink.claimed_at.is_(None),
             OneTimeLink.expires_at > now,
+            or_(OneTimeLink.user_id.is_(None), account.exists()),
         )
         .values(claimed_at=now)
         .returning(*_COLUMNS)
         .execution_options(synchronize_session=False)
     ).first()
-    # Under the lock of the claim: nobody changes the password or the address between this look and the commit.
-    if row is None or not _is_bound(db, row._mapping, lock=True):
+    if row is None or not _is_bound(db, row._mapping):
         raise ExpiredError(sentences.LINK_GONE())
     return _info(row._mapping)
 
@@ -155,11 +158,11 @@ def page_url(settings: Settings, purpose: str, token: str) -> str:
     return settings.url(f"{PAGES[purpose]}?{urlencode({PARAMETER: token})}")
 
 
-def _is_bound(db: Session, row: RowMapping, *, lock: bool = False) -> bool:
+def _is_bound(db: Session, row: RowMapping) -> bool:
     """Tell whether the account is still what it was when the link was made; whoever has none is bound by the caller."""
     if row["user_id"] is None:
         return True
-    return crypto.are_equal(binding_digest(db, row["user_id"], lock=lock), row["binding"])
+    return crypto.are_equal(binding_digest(db, row["user_id"]), row["binding"])
 
 
 def _info(row: RowMapping) -> LinkInfo:

@@ -1,7 +1,6 @@
 """Another address: asked for, confirmed, told."""
 
-import threading
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 from sqlalchemy import select
@@ -9,7 +8,6 @@ from sqlalchemy import select
 from idp.accounts import (
     email_change,
     email_verification,
-    one_time_links,
     passwords,
     recovery,
     registration,
@@ -22,6 +20,7 @@ from idp.accounts.throttle import MAIL_BURST, MAIL_KEPT
 from idp.accounts.users import Person
 from idp.errors import ExpiredError, InvalidInputError, Throttled
 from idp.models import User
+from idp.storage import database
 from tests.accounts.conftest import outline
 from tests.at_once import transactions_at_once
 from tests.factories import PASSWORD
@@ -162,35 +161,28 @@ def test_of_several_requests_at_once_one_link_is_good(settings, db, visitor, ada
     assert good == [email_change.pending_change(db, ada.id)]
 
 
-def test_asking_anew_and_confirming_at_once_do_not_wait_for_each_other(
+def test_who_confirms_while_another_address_is_asked_for_comes_too_late(
     settings, db, visitor, ada, mailbox, monkeypatch
 ):
     request(db, settings, visitor, ada)
     token = mailbox.last("confirm_new_address").token
-    genuine, are_both_there, is_held = one_time_links.binding_digest, threading.Barrier(2), threading.Event()
+    genuine = email_change._end_links
 
-    def hold_first_who_asks(own, user_id, *, lock=False):
-        is_asking = threading.current_thread() is asking
-        if lock:
-            with suppress(threading.BrokenBarrierError):  # in SQLite one begins when the other is through
-                are_both_there.wait(1)
-            if not is_asking:
-                is_held.wait(1)
-        digest = genuine(own, user_id, lock=lock)
-        if lock and is_asking:
-            is_held.set()
-        return digest
+    def confirm_meanwhile():
+        with database.open_session(settings) as own, pytest.raises(ExpiredError):
+            email_change.confirm_change(own, settings, visitor, token)
 
-    def act(own, number):
-        nonlocal asking
-        if number:
-            return email_change.confirm_change(own, settings, visitor, token)
-        asking = threading.current_thread()
-        return email_change.request_change(own, settings, visitor, ada.id, "other@example.org", PASSWORD)
+    def end_late(own, user_id, **spared):
+        confirming.append(pool.submit(confirm_meanwhile))
+        assert not wait(confirming, 0.3).done
+        return genuine(own, user_id, **spared)
 
-    asking = None
-    monkeypatch.setattr(one_time_links, "binding_digest", hold_first_who_asks)
-    transactions_at_once(settings, 2, act)  # and both come through
+    monkeypatch.setattr(email_change, "_end_links", end_late)
+    confirming = []
+    with ThreadPoolExecutor(1) as pool:
+        request(db, settings, visitor, ada, "other@example.org")
+    assert [each.result() for each in confirming] == [None]
+    assert email_change.pending_change(db, ada.id) == "other@example.org"
 
 
 def test_it_can_be_called_off(db, settings, visitor, ada, make_user, mailbox):

@@ -4,12 +4,13 @@ import pytest
 from sqlalchemy import select
 
 from idp import crypto
-from idp.accounts import one_time_links, users
+from idp.accounts import deletion, one_time_links, users
 from idp.accounts.one_time_links import LinkInfo, binding_of, claim_link, make_link, page_url, peek_link
 from idp.accounts.visitor import OPERATOR
 from idp.errors import ExpiredError
 from idp.models import OneTimeLink, User
 from tests.at_once import transactions_at_once
+from tests.waiting import at_that_moment
 
 PURPOSE = one_time_links.RESET_PASSWORD
 HOUR = 3_600
@@ -126,6 +127,21 @@ def test_of_many_who_claim_it_at_once_one_gets_it(settings, token):
     outcomes = transactions_at_once(settings, 8, lambda db, _number: claim_link(db, token, PURPOSE))
     assert sum(isinstance(outcome, LinkInfo) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, ExpiredError) for outcome in outcomes) == 7
+
+
+def test_who_claims_it_while_the_account_is_deleted_gets_nothing(settings, db, ada, token):
+    """Neither waits for the other: who deletes holds the account first, and then its links."""
+
+    def claim(own):
+        with pytest.raises(ExpiredError):
+            claim_link(own, token, PURPOSE)
+        return True
+
+    def delete(own):
+        assert deletion.delete_account(own, OPERATOR, ada.id)
+
+    assert at_that_moment(settings, lambda own: users.disable_user(own, OPERATOR, ada.id), claim, then=delete)
+    assert db.scalar(select(OneTimeLink.id)) is None
 
 
 def test_links_of_a_deleted_account_go_with_it(db, ada, token):
