@@ -37,10 +37,15 @@ _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, kw_only=True)
 class Interaction(Facts):
-    """A parked request and what its pages have settled."""
+    """A parked request and what its pages have settled.
+
+    Attributes:
+        is_again: it may also have been answered just now, in the same way.
+    """
 
     id: str
     request: AuthorizationRequest
+    is_again: bool
 
     @property
     def client(self) -> ClientMetadata:
@@ -95,11 +100,9 @@ _FACTS = (
 _FIND = Prepared(select(*_FACTS).where(ParkedRequest.id == value("parked"), *_WAITS))
 _FIND_AGAIN = Prepared(select(*_FACTS).where(ParkedRequest.id == value("parked"), *_IS_ITS, _MAY_BE_ANSWERED))
 _FIND_LATEST = Prepared(select(ParkedRequest.id).where(*_WAITS).order_by(ParkedRequest.created_at.desc()).limit(1))
-_FINISH = Prepared(
-    update(ParkedRequest)
-    .where(ParkedRequest.id == value("parked"), ParkedRequest.finished_at.is_(None))
-    .values(finished_at=value("now"))
-)
+_FINISH_ANY = update(ParkedRequest).where(ParkedRequest.id == value("parked")).values(finished_at=value("now"))
+_FINISH = Prepared(_FINISH_ANY.where(ParkedRequest.finished_at.is_(None)))
+_FINISH_AGAIN = Prepared(_FINISH_ANY.where(_MAY_BE_ANSWERED))
 
 
 def park(
@@ -183,6 +186,7 @@ def open_interaction(
     return Interaction(
         id=interaction_id,
         request=request,
+        is_again=denied is not None,
         session_id=row["session_id"],
         is_account_chosen=row["is_account_chosen"],
         is_consented=row["is_consented"],
@@ -245,12 +249,14 @@ def note_denial(db: Session, interaction_id: str) -> None:
     _DENIED.run(db, parked=interaction_id, **_just_now(denied=True))
 
 
-def finish(db: Session, interaction_id: str) -> bool:
+def finish(db: Session, parked: Interaction) -> bool:
     """Claim a parked request for its answer. Returns whether this call was the first.
 
     It is answered once, but where a form is sent once more (`AGAIN_WITHIN`).
     """
-    return _FINISH.run(db, parked=interaction_id, now=clock.now()) == 1
+    sought = {"parked": parked.id, "now": clock.now()}
+    count = _FINISH_AGAIN.run(db, **sought, **_just_now(denied=False)) if parked.is_again else _FINISH.run(db, **sought)
+    return count == 1
 
 
 def _just_now(*, denied: bool) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """Whatever may be used once is used once, however many try at the same moment."""
 
 import multiprocessing
+import threading
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,11 +18,13 @@ from idp.accounts.ended_sessions import EndedSessions
 from idp.accounts.visitor import OPERATOR
 from idp.errors import Throttled
 from idp.models import AuthorizationGrant, ParkedRequest
-from idp.oidc import client_store, interaction, logout_notices, token_status
+from idp.oidc import authorization_issuer, client_store, interaction, logout_notices, token_status
 from idp.storage import database
 from tests.at_once import at_once
+from tests.factories import PASSWORD
 from tests.oidc import redeeming
 from tests.relying_party import error_of
+from tests.waiting import PATIENCE
 
 THREADS = 8
 ROUNDS = 4
@@ -129,7 +133,7 @@ def test_a_parked_request_is_finished_by_one_of_many_threads(rp, settings, db):
 
     def finish(_number, interaction_id):
         with Session(engine) as own, own.begin():
-            return interaction.finish(own, interaction_id)
+            return interaction.finish(own, SimpleNamespace(id=interaction_id, is_again=False))
 
     for _ in range(ROUNDS):
         rp.send()
@@ -174,3 +178,66 @@ def test_a_code_is_redeemed_by_one_of_several_processes(posting, settings):
             form = code_form(posting)
             answers = list(pool.map(redeeming.redeem, [form] * count, timeout=300))
             assert sorted(answers) == [(200, None)] + [(400, "invalid_grant")] * (count - 1)
+
+
+@pytest.fixture
+def twin(rp, ada, app):
+    """A function that makes another tab of an app's browser, which has not heard of any answer yet."""
+
+    def make(party):
+        tab = app.test_client()
+        cookie = party.browser.get_cookie("idp_browser")
+        tab.set_cookie(cookie.key, cookie.value)
+        return type(party)(tab, party.issuer, party.metadata, party.secret)
+
+    return make
+
+
+def test_who_presses_twice_to_sign_in_to_an_app_that_counts_its_people_comes_to_it(relying_party, twin, monkeypatch):
+    """The second press holds the account, and then the request that waits; the first one is answering that."""
+    rp = relying_party(is_single_session=True)
+    page = rp.follow(rp.send())
+    again, pressed, is_signed_in = twin(rp), [], threading.Event()
+    genuine_issue, genuine_note = authorization_issuer.issue, interaction.note_sign_in
+
+    def issue_late(*given):
+        if not pressed:
+            pressed.append(threads.submit(again.submit, page, username="ada", password=PASSWORD))
+            is_signed_in.wait(1)  # with SQLite it begins when the first is through
+        return genuine_issue(*given)
+
+    def note_sign_in(*given):
+        if pressed:
+            is_signed_in.set()
+        genuine_note(*given)
+
+    monkeypatch.setattr(authorization_issuer, "issue", issue_late)
+    monkeypatch.setattr(interaction, "note_sign_in", note_sign_in)
+    with ThreadPoolExecutor(1) as threads:
+        first = rp.submit(page, username="ada", password=PASSWORD)
+    assert rp.read_answer(first).code
+    assert rp.redeem(rp.read_answer(pressed[0].result()).code)
+
+
+def test_each_press_of_the_button_to_sign_in_is_answered(rp, twin, monkeypatch):
+    """The browser shows the answer to the last one, whichever of them comes first to the request that waits."""
+    page = rp.follow(rp.send())
+    again, pressed, is_second_there, is_first_through = twin(rp), [], threading.Event(), threading.Event()
+    genuine = interaction.finish
+
+    def finish(*given):
+        if pressed:
+            is_second_there.set()
+            is_first_through.wait(PATIENCE)
+            return genuine(*given)
+        pressed.append(threads.submit(again.submit, page, username="ada", password=PASSWORD))
+        is_second_there.wait(1)  # with SQLite it begins when the first is through
+        try:
+            return genuine(*given)
+        finally:
+            is_first_through.set()
+
+    monkeypatch.setattr(interaction, "finish", finish)
+    with ThreadPoolExecutor(1) as threads:
+        first = rp.submit(page, username="ada", password=PASSWORD)
+    assert rp.read_answer(first).code != rp.read_answer(pressed[0].result()).code

@@ -101,7 +101,10 @@ def receive_request() -> Answer | Page:
 def resume_request(interaction_id: str) -> Answer | Page:
     """Go on with a parked request, when a page has done its part."""
     db, provider, exchange = context.database(), context.provider(), current()
-    parked = interaction.open_interaction(db, provider, interaction_id, context.visitor().browser_digest)
+    # Who has signed in by the form that this goes on from gets an answer, though another press of its button had one.
+    denied = False if exchange.session_token else None
+    digest = context.visitor().browser_digest
+    parked = interaction.open_interaction(db, provider, interaction_id, digest, denied=denied)
     consent = GivenConsent()
     if token := exchange.brought_session_token:
         found = provider.clients.find_with_session(db, context.settings(), parked.client.client_id, token)
@@ -134,7 +137,7 @@ def _resume_pushed(sent: Parameters) -> Answer | None:
 
 def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -> Answer | Page:
     """Issue, refuse, or send the person to a page with nothing but the parked request's id."""
-    db, provider = context.database(), context.provider()
+    db = context.database()
     if isinstance(step, Interruption):
         if isinstance(came, Arrival) and _is_within_a_page():
             told = "What comes next is a page that cannot be shown inside another one."
@@ -143,14 +146,19 @@ def _act(asked: AuthorizationRequest, step: Step, came: Arrival | Interaction) -
         return see_other(context.settings().issuer + f"{PAGES[type(step)]}?{urlencode({'i': interaction_id})}")
     if isinstance(step, Issue):
         step = _if_it_can_be_encrypted(asked, step)
-    session = context.current_session()
-    if isinstance(step, Issue) and session is not None:
-        context.note_activity(session.id, session.last_seen_at)
-    if isinstance(came, Interaction) and not interaction.finish(db, came.id):
+    answered = _refuse(asked, step) if isinstance(step, Refuse) else _issue(asked)
+    # Claimed last, as whoever signs in for it once more comes to it with the account held, which this may wait for.
+    if isinstance(came, Interaction) and not interaction.finish(db, came):
+        context.discard_transaction()
         return _show("", "invalid_request", "This request has been answered already.", asked.client)
-    if isinstance(step, Refuse):
-        return _refuse(asked, step)
+    return answered
+
+
+def _issue(asked: AuthorizationRequest) -> Answer | Page:
+    """Give the client what it asked for, as far as the operator's rules for it admit the person."""
+    db, provider, session = context.database(), context.provider(), context.current_session()
     assert session is not None
+    context.note_activity(session.id, session.last_seen_at)
     if refusal := session_policy.admit(db, context.settings(), context.visitor(), asked.client, session):
         return _tell_no(asked, refusal)
     try:
