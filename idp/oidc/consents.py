@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock
@@ -61,14 +61,6 @@ class AppAccess:
     since: int
 
 
-def load_consent(db: Session, user_id: str, client_id: str) -> GivenConsent:
-    """Return what a user allowed a client."""
-    row = db.execute(
-        select(Consent.scope, Consent.claims).where(Consent.user_id == user_id, Consent.client_id == client_id)
-    ).first()
-    return GivenConsent.of(*row) if row else GivenConsent()
-
-
 def give_consent(
     db: Session,
     visitor: Visitor,
@@ -78,18 +70,23 @@ def give_consent(
     claims: frozenset[str] = frozenset(),
 ) -> None:
     """Remember that a person allowed a client some scopes and claims, beside what they allowed before."""
-    before = load_consent(db, user_id, client_id)
-    known = [*sorted(before.scopes), *(scope for scope in scopes if scope not in before.scopes)]
+    while not _add(db, user_id, client_id, scopes, claims):
+        pass  # somebody said something else at this moment, which must not be undone
+    audit.record(db, Event.CONSENT_GIVEN, visitor, user_id=user_id, client_id=client_id, scope=" ".join(scopes))
+
+
+def _add(db: Session, user_id: str, client_id: str, scopes: Sequence[str], claims: frozenset[str]) -> bool:
+    """Add to what is remembered, and tell whether that was yet what it was when it was read."""
     key = {"user_id": user_id, "client_id": client_id}
-    given = {
-        "scope": " ".join(known),
-        "claims": sorted(before.claims | claims),
-        "granted_at": clock.now(),
-    }
-    db.execute(
-        insert_into(db, Consent).values(**key, **given).on_conflict_do_update(index_elements=list(key), set_=given)
-    )
-    audit.record(db, Event.CONSENT_GIVEN, visitor, **key, scope=" ".join(scopes))
+    mine = select(Consent.scope, Consent.claims, Consent.granted_at).filter_by(**key)
+    row = db.execute(mine).first()
+    before = GivenConsent.of(row.scope, row.claims) if row else GivenConsent()
+    known = [*sorted(before.scopes), *(scope for scope in scopes if scope not in before.scopes)]
+    given = {"scope": " ".join(known), "claims": sorted(before.claims | claims), "granted_at": clock.now()}
+    if row is None:
+        return bool(count_changed(db, insert_into(db, Consent).values(**key, **given).on_conflict_do_nothing()))
+    is_same = Consent.scope == row.scope, Consent.granted_at == row.granted_at
+    return bool(count_changed(db, update(Consent).filter_by(**key).where(*is_same).values(given)))
 
 
 def list_apps(db: Session, settings: Settings, user_id: str) -> list[AppAccess]:

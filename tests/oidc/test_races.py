@@ -17,14 +17,14 @@ from idp.accounts import throttle
 from idp.accounts.ended_sessions import EndedSessions
 from idp.accounts.visitor import OPERATOR
 from idp.errors import Throttled
-from idp.models import AuthorizationGrant, ParkedRequest
-from idp.oidc import authorization_issuer, client_store, interaction, logout_notices, token_status
+from idp.models import AuthorizationGrant, Consent, ParkedRequest
+from idp.oidc import authorization_issuer, client_store, consents, interaction, logout_notices, token_status
 from idp.storage import database
 from tests.at_once import at_once
 from tests.factories import PASSWORD
 from tests.oidc import redeeming
 from tests.relying_party import error_of
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, at_that_moment
 
 THREADS = 8
 ROUNDS = 4
@@ -105,6 +105,35 @@ def test_a_consent_that_is_gone_on_with_twice_gives_one_code(stranger, app, db):
         assert stranger.redeem(stranger.read_answer(answer).code)
         db.rollback()
         assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == before + 1
+
+
+def allow_more(own, *of):
+    consents.give_consent(own, OPERATOR, *of, ["openid", "phone"])
+
+
+def take_back(own, *of):
+    consents.withdraw_consent(own, OPERATOR, *of)
+
+
+@pytest.mark.parametrize(
+    ("before", "meanwhile", "remembered"),
+    [
+        ([], allow_more, {"openid", "phone"}),
+        (["openid", "email"], allow_more, {"openid", "phone", "email"}),
+        (["openid", "email"], take_back, {"openid"}),
+    ],
+)
+def test_what_is_allowed_undoes_nothing_that_was_said_at_that_moment(
+    make_client, ada, settings, db, before, meanwhile, remembered
+):
+    of = ada.id, make_client()[0].client_id
+    if before:
+        consents.give_consent(db, OPERATOR, *of, before)
+        db.commit()
+    at_that_moment(
+        settings, lambda own: meanwhile(own, *of), lambda own: consents.give_consent(own, OPERATOR, *of, ["openid"])
+    )
+    assert set(db.scalars(select(Consent.scope)).one().split()) == remembered
 
 
 def test_an_app_is_removed_while_somebody_signs_out(relying_party, ada, settings):
