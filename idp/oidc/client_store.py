@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,7 @@ from idp.accounts.audit import Event
 from idp.accounts.visitor import SYSTEM, Visitor
 from idp.clock import DAY
 from idp.errors import AlreadyExistsError, NotFoundError
-from idp.models import AuthorizationGrant, Client, Consent
+from idp.models import AuthorizationGrant, Client, Consent, PushedRequest
 from idp.oidc import subjects
 from idp.oidc.client_keys import SECRET_PURPOSE
 from idp.oidc.client_rules import check_metadata
@@ -74,7 +74,7 @@ def get_client(db: Session, client_id: str) -> ClientMetadata:
     """
     client = load_client(db, client_id)
     if client is None:
-        raise NotFoundError(f"There is no client {client_id!r}: see `idp client list`.")
+        raise _unknown(client_id)
     return client
 
 
@@ -93,13 +93,34 @@ def remove_client(db: Session, visitor: Visitor, client_id: str, *, reason: str 
     Raises:
         NotFoundError: there is none.
     """
-    get_client(db, client_id)
-    # First what hangs on it: whoever refreshes or signs out holds a grant, and then needs the client to be there. On
-    # PostgreSQL each would wait for the other.
+    _delete(db, PushedRequest, client_id)  # who claims one is then answered for the client, and holds that
+    if not _remove(db, visitor, Client.client_id == client_id, reason=reason):
+        raise _unknown(client_id)
+
+
+def _remove(db: Session, visitor: Visitor, *which: ColumnElement[bool], reason: str | None) -> bool:
+    """Remove the client for which some conditions hold; returns whether there was one.
+
+    It is held first, as by who changes it or gets a grant; then goes what hangs on it, for whoever refreshes or signs
+    out holds a grant, and then needs the client to be there. On PostgreSQL each would wait for the other.
+    """
+    hold = update(Client).where(*which).values(version=Client.version).returning(Client.client_id)
+    client_id = db.scalar(hold.execution_options(synchronize_session=False))
+    if client_id is None:
+        return False
     for table in (Consent, AuthorizationGrant, Client):
-        db.execute(delete(table).where(table.client_id == client_id).execution_options(synchronize_session=False))
+        _delete(db, table, client_id)
     told = {"reason": reason} if reason else {}
     audit.record(db, Event.CLIENT_REMOVED, visitor, client_id=client_id, **told)
+    return True
+
+
+def _delete(db: Session, table: type[Any], client_id: str) -> None:
+    db.execute(delete(table).where(table.client_id == client_id).execution_options(synchronize_session=False))
+
+
+def _unknown(client_id: str) -> NotFoundError:
+    return NotFoundError(f"There is no client {client_id!r}: see `idp client list`.")
 
 
 def sweep_unused(db: Session, *, most: int) -> int:
@@ -108,21 +129,15 @@ def sweep_unused(db: Session, *, most: int) -> int:
     One that was changed lately, that somebody allowed something or that holds anything is in use; so is, whatever
     happens, one that the operator trusts.
     """
-    unused = (
-        select(Client.client_id)
-        .where(
-            Client.registration_token_digest.is_not(None),
-            Client.is_trusted.is_(False),
-            Client.updated_at < clock.now() - UNUSED_FOR,
-            ~exists().where(Consent.client_id == Client.client_id),
-            ~exists().where(AuthorizationGrant.client_id == Client.client_id),
-        )
-        .limit(most)
+    is_unused = (
+        Client.registration_token_digest.is_not(None),
+        Client.is_trusted.is_(False),
+        Client.updated_at < clock.now() - UNUSED_FOR,
+        ~exists().where(Consent.client_id == Client.client_id),
+        ~exists().where(AuthorizationGrant.client_id == Client.client_id),
     )
-    found = list(db.scalars(unused))
-    for client_id in found:
-        remove_client(db, SYSTEM, client_id, reason="unused")
-    return len(found)
+    found = db.scalars(select(Client.client_id).where(*is_unused).limit(most)).all()
+    return sum(_remove(db, SYSTEM, Client.client_id == each, *is_unused, reason="unused") for each in found)
 
 
 def update_client(

@@ -4,6 +4,7 @@ Whoever registers alone is nobody that the operator knows: it is never trusted, 
 OpenID Connect, and what it says of itself goes through the same rules as what an operator says.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from idp import crypto
 from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
-from idp.errors import AlreadyExistsError, InvalidInputError
+from idp.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from idp.oidc import client_document, client_store, initial_tokens, self_description
 from idp.oidc.client_admission import admit_client
 from idp.oidc.clients import ClientMetadata
@@ -168,7 +169,8 @@ def replace_registration(
 
 def remove_registration(db: Session, visitor: Visitor, registration: Registration) -> None:
     """Remove a client at its own request (RFC 7592 section 2.3); all that hangs on it goes along."""
-    client_store.remove_client(db, visitor, registration.client.client_id, reason="by_itself")
+    with suppress(NotFoundError):  # somebody was quicker
+        client_store.remove_client(db, visitor, registration.client.client_id, reason="by_itself")
 
 
 def _check_open(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from idp.oidc import client_store, initial_tokens
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.oidc.self_description import SCOPES
 from idp.settings import Settings
+from idp.storage import database
 from tests.at_once import at_once
 from tests.oidc.registering import (
     CALLBACK,
@@ -633,6 +634,21 @@ def test_what_it_holds_ends_when_a_right_is_taken_back(open_app: Flask, make_use
     assert manage(open_app, told, "PUT", grant_types=["authorization_code"]).status_code == 200
     assert rp.request_userinfo(tokens.access_token).status_code == 401
     assert db.scalar(select(AuthorizationGrant.revoked_at)) is not None
+
+
+def test_it_may_be_removed_while_it_removes_itself(
+    open_app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = registered(open_app)
+    genuine = client_store.remove_client
+
+    def be_overtaken(*given: Any, **reason: Any) -> None:
+        with database.open_session(settings) as own:
+            genuine(own, OPERATOR, told["client_id"])
+        genuine(*given, **reason)
+
+    monkeypatch.setattr(client_store, "remove_client", be_overtaken)
+    assert manage(open_app, told, "DELETE").status_code == 204
 
 
 # -- Nobody's clients are swept ---------------------------------------------------------------------

@@ -10,18 +10,31 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from idp import crypto
 from idp.accounts import throttle
+from idp.accounts.audit import Event
 from idp.accounts.ended_sessions import EndedSessions
 from idp.accounts.visitor import OPERATOR
-from idp.errors import Throttled
-from idp.models import AuthorizationGrant, Consent, ParkedRequest
-from idp.oidc import authorization_issuer, client_store, consents, interaction, logout_notices, token_status
+from idp.errors import NotFoundError, Throttled
+from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, Client, Consent, ParkedRequest
+from idp.oidc import (
+    authorization_issuer,
+    client_store,
+    codes,
+    consents,
+    interaction,
+    logout_notices,
+    pushed_requests,
+    token_status,
+)
+from idp.oidc.authorization_request import AuthorizationRequest
 from idp.storage import database
 from tests.at_once import at_once
 from tests.factories import PASSWORD
+from tests.living_session import find_session_by_id
 from tests.oidc import redeeming
 from tests.relying_party import error_of
 from tests.waiting import PATIENCE, at_that_moment
@@ -155,6 +168,96 @@ def test_an_app_is_removed_while_somebody_signs_out(relying_party, ada, settings
         removing.result()
         assert own.scalar(select(func.count()).select_from(AuthorizationGrant)) == 0
     engine.dispose()
+
+
+def removals(db):
+    """Return how often the audit says that an app was removed."""
+    db.rollback()
+    return db.scalar(select(func.count()).where(AuditEvent.event == Event.CLIENT_REMOVED))
+
+
+def test_an_app_that_two_remove_at_once_is_removed_once(make_client, settings, db):
+    client_id = make_client()[0].client_id
+
+    def come_too_late(own):
+        with pytest.raises(NotFoundError):
+            client_store.remove_client(own, OPERATOR, client_id)
+        return True
+
+    assert at_that_moment(settings, lambda own: client_store.remove_client(own, OPERATOR, client_id), come_too_late)
+    assert removals(db) == 1
+
+
+@pytest.fixture
+def unused(make_client, clock):
+    """An app that registered itself, and that nobody uses."""
+    client, _ = make_client(is_trusted=False, registration_token_digest=crypto.digest("a token"))
+    clock.advance(client_store.UNUSED_FOR + 1)
+    return client
+
+
+def test_an_unused_app_is_swept_by_one_of_two_workers(unused, settings, db):
+    def sweep(own):
+        return client_store.sweep_unused(own, most=5)
+
+    assert at_that_moment(settings, sweep, sweep) == 0
+    assert removals(db) == 1
+
+
+def test_an_app_that_the_operator_begins_to_trust_is_not_swept_at_that_moment(unused, settings, db):
+    trusted = replace(unused, is_trusted=True)
+    swept = at_that_moment(
+        settings,
+        lambda own: client_store.update_client(own, settings, OPERATOR, unused, trusted),
+        lambda own: client_store.sweep_unused(own, most=5),
+    )
+    assert (swept, removals(db)) == (0, 0)
+
+
+@pytest.mark.parametrize("doing", ["allowing it more", "changing it"])
+def test_an_app_is_removed_while_somebody_holds_it(rp, ada, settings, db, doing):
+    """Who lets somebody in, or takes rights from it, holds the app and then what hangs on it."""
+    client = rp.metadata
+    rp.log_in()
+    consents.give_consent(db, OPERATOR, ada.id, client.client_id, ["openid"])
+    db.commit()
+
+    def hold(own):
+        own.execute(update(Client).values(updated_at=Client.updated_at))
+
+    def go_on(own):
+        if doing == "changing it":
+            client_store.update_client(own, settings, OPERATOR, client, replace(client, scopes=("openid",)))
+        else:
+            consents.give_consent(own, OPERATOR, ada.id, client.client_id, ["openid", "email"])
+
+    def remove(own):
+        client_store.remove_client(own, OPERATOR, client.client_id)
+        return True
+
+    assert at_that_moment(settings, hold, remove, then=go_on)
+    assert removals(db) == 1
+
+
+def test_an_app_is_removed_while_a_request_that_it_pushed_is_answered(rp, ada, app, settings, db):
+    rp.log_in()
+    client, reference = rp.metadata, rp.push()
+    session = find_session_by_id(db, settings, db.scalars(select(BrowserSession.id)).one())
+    asked = AuthorizationRequest(client=client, redirect_uri=rp.redirect_uri, scopes=("openid",))
+
+    def claim(own):
+        assert pushed_requests.claim_pushed(own, client.client_id, reference)
+
+    def answer(own):
+        codes.write_grant(own, app.extensions["idp_provider"], asked, session, code=f"{codes.PREFIX}x", kind="code")
+
+    def remove(own):
+        client_store.remove_client(own, OPERATOR, client.client_id)
+        return True
+
+    assert at_that_moment(settings, claim, remove, then=answer)
+    db.rollback()
+    assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 0
 
 
 def test_a_parked_request_is_finished_by_one_of_many_threads(rp, settings, db):
