@@ -171,13 +171,7 @@ def update_client(
     if not changed:
         return before, None
     wanted = replace(wanted, version=before.version + 1)
-    change = (
-        update(Client)
-        .where(Client.client_id == before.client_id, Client.version == before.version)
-        .values(**_row(wanted), updated_at=clock.now())
-    )
-    if not count_changed(db, change):
-        raise AlreadyExistsError(f"The client {before.client_id!r} was changed at the same time: look at it again.")
+    _write(db, before, wanted)
     if _takes_away(before, wanted):
         db.execute(
             update(AuthorizationGrant)
@@ -197,6 +191,7 @@ def rotate_secret(db: Session, settings: Settings, visitor: Visitor, client_id: 
 
     Raises:
         NotFoundError: there is no such client, or it is public and has none.
+        AlreadyExistsError: somebody else changed it at the same time.
     """
     client = get_client(db, client_id)
     if client.is_public:
@@ -204,19 +199,20 @@ def rotate_secret(db: Session, settings: Settings, visitor: Visitor, client_id: 
     if not client.needs_secret:
         raise NotFoundError(f"The client {client_id!r} proves itself by its keys: it has no secret.")
     secret = crypto.new_token()
-    fresh = _with_secret(settings, client, secret)
-    db.execute(
-        update(Client)
-        .where(Client.client_id == client_id)
-        .values(
-            client_secret_digest=fresh.client_secret_digest,
-            client_secret_sealed=fresh.client_secret_sealed,
-            version=Client.version + 1,
-            updated_at=clock.now(),
-        )
-    )
+    _write(db, client, _with_secret(settings, replace(client, version=client.version + 1), secret))
     audit.record(db, Event.CLIENT_SECRET_ROTATED, visitor, client_id=client_id)
     return secret
+
+
+def _write(db: Session, before: ClientMetadata, wanted: ClientMetadata) -> None:
+    """Put a client in the place of what was read, if that is what is there yet."""
+    change = (
+        update(Client)
+        .where(Client.client_id == before.client_id, Client.version == before.version)
+        .values(**_row(wanted), updated_at=clock.now())
+    )
+    if not count_changed(db, change):
+        raise AlreadyExistsError(f"The client {before.client_id!r} was changed at the same time: look at it again.")
 
 
 def _takes_away(before: ClientMetadata, after: ClientMetadata) -> bool:

@@ -16,6 +16,7 @@ from idp.oidc import client_store
 from idp.oidc.client_keys import SECRET_PURPOSE
 from idp.oidc.clients import TOKEN_EXCHANGE_GRANT, ClientMetadata
 from idp.settings import Settings
+from idp.storage import database
 from tests.at_once import transactions_at_once
 from tests.relying_party import RelyingParty
 
@@ -196,6 +197,26 @@ def test_a_change_is_held_to_the_rules(rp: RelyingParty, change: Change, db: Ses
     assert set(refused.value.faults) == {"redirect_uris"}
     db.rollback()
     assert client_store.get_client(db, rp.metadata.client_id).redirect_uris == rp.metadata.redirect_uris
+
+
+def test_a_secret_is_not_made_for_what_the_client_was_before(
+    rp: RelyingParty, settings: Settings, db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that keeps a secret would get none that signs, or one that keeps none any more would have one."""
+    genuine = client_store._with_secret
+
+    def make_public_meanwhile(*given: Any) -> ClientMetadata:
+        with monkeypatch.context() as patch, database.open_session(settings) as own:
+            patch.setattr(client_store, "_with_secret", genuine)
+            public = replace(rp.metadata, token_endpoint_auth_method="none", is_pkce_required=True)
+            client_store.update_client(own, settings, OPERATOR, rp.metadata, public)
+        return genuine(*given)
+
+    monkeypatch.setattr(client_store, "_with_secret", make_public_meanwhile)
+    with pytest.raises(AlreadyExistsError):
+        client_store.rotate_secret(db, settings, OPERATOR, rp.metadata.client_id)
+    db.rollback()
+    assert client_store.get_client(db, rp.metadata.client_id).client_secret_digest is None
 
 
 def test_of_two_at_once_the_second_looks_again(rp: RelyingParty, settings: Settings, db: Session) -> None:
