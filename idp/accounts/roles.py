@@ -13,6 +13,7 @@ from idp.accounts.visitor import Visitor
 from idp.errors import InvalidInputError
 from idp.models import User, UserRole
 from idp.sentences import Sentence
+from idp.storage.database import insert_into
 
 _ROLE = re.compile(r"[\w][\w.:-]{0,63}")
 
@@ -56,7 +57,8 @@ def change_roles(
     if taken:
         db.execute(delete(UserRole).where(UserRole.user_id == user_id, UserRole.role.in_(taken)))
     if given:
-        db.execute(insert(UserRole), [{"user_id": user_id, "role": role} for role in sorted(given)])
+        held = [{"user_id": user_id, "role": role} for role in sorted(given)]
+        db.execute(insert_into(db, UserRole).on_conflict_do_nothing(), held)  # others may give the same at this moment
     if given or taken:
         db.execute(update(User).where(User.id == user_id).values(updated_at=clock.now()))
         audit.record(db, Event.ROLES_CHANGED, visitor, user_id=user_id, given=sorted(given), taken=sorted(taken))

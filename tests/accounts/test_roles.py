@@ -6,6 +6,7 @@ from idp.accounts import roles
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
 from idp.errors import InvalidInputError
+from tests.waiting import at_that_moment
 
 
 def test_roles_are_given_and_taken_away(db, ada):
@@ -21,6 +22,14 @@ def test_a_role_that_is_given_and_taken_at_once_is_not_given(db, ada):
     assert roles.change_roles(db, OPERATOR, ada.id, add=["admin"], remove=["admin"]) == []
     roles.change_roles(db, OPERATOR, ada.id, add=["admin"])
     assert roles.change_roles(db, OPERATOR, ada.id, add=["admin"], remove=["admin"]) == []
+
+
+def test_two_may_give_the_same_role_at_once(db, ada, settings):
+    def give(own):
+        return roles.change_roles(own, OPERATOR, ada.id, add=["admin", "editor"])
+
+    assert at_that_moment(settings, give, give) == ["admin", "editor"]
+    assert roles.roles_of(db, ada.id) == ["admin", "editor"]
 
 
 def test_a_change_is_audited_and_no_change_is_not(db, ada):
