@@ -23,6 +23,7 @@ from idp.errors import ExpiredError, refuse_faults
 from idp.mail import messages, outbox
 from idp.models import Preauthorization, User
 from idp.settings import Settings
+from idp.storage.changes import count_changed
 from idp.storage.database import INSERTS, EitherInsert, insert_into
 from idp.storage.statements import Prepared
 
@@ -181,8 +182,9 @@ def withdraw(db: Session, visitor: Visitor, email: str, *, client_id: str = "") 
         .returning(Preauthorization.id)
     ).first()
     held = _held_by_pending(db, key)
-    if any(each.client_id == client_id for each in held):
-        db.execute(delete(User).where(User.email_key == key, User.is_registration_pending.is_(True)))
+    undone = delete(User).where(User.email_key == key, User.is_registration_pending.is_(True))
+    # Whoever confirms the address at this moment has an account, from which nothing is taken.
+    if any(each.client_id == client_id for each in held) and count_changed(db, undone):
         restore(db, [each.as_dict() for each in held if each.client_id != client_id])
     elif gone is None:
         return False

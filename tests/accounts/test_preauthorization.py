@@ -22,6 +22,7 @@ from idp.errors import ExpiredError, InvalidInputError, Refusal, RegistrationRef
 from idp.models import Preauthorization, User
 from tests.at_once import transactions_at_once
 from tests.factories import PASSWORD
+from tests.waiting import at_that_moment
 
 DAY = 86_400
 
@@ -217,6 +218,18 @@ def test_an_address_that_is_withdrawn_while_a_password_is_hashed_admits_nobody(d
     with pytest.raises(RegistrationRefused, match="not pre-authorized"):
         register(db, settings, visitor)
     assert db.scalars(select(User)).all() == []
+
+
+def test_an_address_that_is_confirmed_while_it_is_withdrawn_is_not_said_to_be(db, settings, visitor, mailbox):
+    listed(db)
+    register(db, settings, visitor)
+    token = mailbox.last("verify_address").token
+    assert not at_that_moment(
+        settings,
+        lambda own: email_verification.verify_address(own, visitor, token),
+        lambda own: preauthorization.withdraw(own, OPERATOR, "zoe@example.org"),
+    )
+    assert db.scalars(select(User.is_registration_pending)).one() is False
 
 
 def test_withdrawing_leaves_accounts_alone(db, visitor, make_user):
