@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from idp import clock
 from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
+from idp.accounts.same_work import trial
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
 from idp.models import AuthorizationGrant, DeviceAuthorization
@@ -88,12 +89,11 @@ def approve(
         return False
     granted = grant_store.given_in(provider, device.client, session, device.scopes, device.resources, clock.now())
     grant = {**granted, "kind": "device", "code_expires_at": device.expires_at}
-    with db.begin_nested():
-        if not _answer(db, device, "approved"):
-            return _answer_to(db, provider, session, device.user_code) == "allowed"  # the button was pressed twice
+    with trial(db) as step:
         grant_store.store_grant(db, provider.settings, device.client, session, grant)
-    answered = update(DeviceAuthorization).where(DeviceAuthorization.id == device.id)
-    db.execute(answered.values(grant_id=grant["id"]))
+        step.is_kept = _answer(db, device, "approved", grant_id=grant["id"])
+    if not step.is_kept:
+        return _answer_to(db, provider, session, device.user_code) == "allowed"  # the button was pressed twice
     session_policy.end_others(db, visitor, device.client, session)
     consents.give_consent(db, visitor, session.user_id, device.client.client_id, device.scopes)
     audit.record(
@@ -168,7 +168,7 @@ def _answer_to(db: Session, provider: "Provider", session: CurrentSession, user_
     return None if db.scalar(holds) is None else "allowed"
 
 
-def _answer(db: Session, device: WaitingDevice, state: str) -> bool:
+def _answer(db: Session, device: WaitingDevice, state: str, *, grant_id: str | None = None) -> bool:
     answered = db.execute(
         update(DeviceAuthorization)
         .where(
@@ -176,7 +176,7 @@ def _answer(db: Session, device: WaitingDevice, state: str) -> bool:
             DeviceAuthorization.state == "waiting",
             DeviceAuthorization.expires_at > clock.now(),  # whom `admit` had to wait for may have taken long
         )
-        .values(state=state)
+        .values(state=state, grant_id=grant_id)
         .returning(DeviceAuthorization.id)
         .execution_options(synchronize_session=False)
     )

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from idp import crypto, worker
-from idp.accounts import sessions
+from idp.accounts import deletion, sessions, users
 from idp.accounts.visitor import OPERATOR
 from idp.errors import ExpiredError
 from idp.models import AuditEvent, AuthorizationGrant, BrowserSession, Client, DeviceAuthorization, SeenAssertion
@@ -30,6 +30,7 @@ from tests.factories import PASSWORD
 from tests.living_session import find_session_by_id
 from tests.oidc.test_races import assert_one_wins, post_at_once
 from tests.relying_party import RelyingParty, Tokens, error_of
+from tests.waiting import at_that_moment
 from tests.web.page_driver import press, sign_in
 
 SCOPE = "openid email offline_access"
@@ -394,6 +395,45 @@ def test_a_device_waits_still_where_something_ended_while_it_was_being_allowed(
         device_approval.approve(db, provider, OPERATOR, session, seen)
     assert db.scalar(select(DeviceAuthorization.state)) == "waiting"
     assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 0
+
+
+def test_a_device_is_allowed_while_its_app_is_removed(
+    device: Device, app: Flask, db: Session, settings: Settings, ada: Any
+) -> None:
+    """Neither waits for the other: who removes an app holds it, and then the devices that wait for it."""
+    provider = app.extensions["idp_provider"]
+    session = find_session_by_id(db, settings, sessions.start_session(db, settings, OPERATOR, ada.id)[1])
+    assert session is not None
+    seen = device_approval.find_waiting(db, provider, OPERATOR, session, device.answer["user_code"])
+    assert isinstance(seen, device_approval.WaitingDevice)
+    db.commit()
+
+    def allow(own: Session) -> bool:
+        with pytest.raises(ExpiredError):
+            device_approval.approve(own, provider, OPERATOR, session, seen)
+        return True
+
+    assert at_that_moment(
+        settings,
+        lambda own: own.execute(update(Client).values(updated_at=Client.updated_at)),
+        allow,
+        then=lambda own: client_store.remove_client(own, OPERATOR, device.rp.metadata.client_id),
+    )
+    assert db.scalar(select(DeviceAuthorization.id)) is None
+
+
+def test_a_device_asks_for_its_tokens_while_the_account_is_deleted(
+    device: Device, settings: Settings, ada: Any
+) -> None:
+    """Neither waits for the other: who deletes an account holds its grants, and then the devices that hang on them."""
+    device.answered()
+    asked = at_that_moment(
+        settings,
+        lambda own: users.disable_user(own, OPERATOR, ada.id),
+        lambda _: device.poll(),
+        then=lambda own: deletion.delete_account(own, OPERATOR, ada.id),
+    )
+    assert error_of(asked) == "invalid_grant"
 
 
 # -- Refusals ---------------------------------------------------------------------------------------

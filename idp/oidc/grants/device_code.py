@@ -76,6 +76,8 @@ class DeviceCodeGrant(Grant):
         """
         self.note_proof()
         db, now = self.request.db, clock.now()
+        # The grant first, as by whoever removes it, and the device with it.
+        db.execute(update(AuthorizationGrant).where(AuthorizationGrant.id == grant_id).values(code_claimed_at=now))
         claimed = db.execute(
             update(DeviceAuthorization)
             .where(DeviceAuthorization.id == device_id, DeviceAuthorization.claimed_at.is_(None))
@@ -85,7 +87,6 @@ class DeviceCodeGrant(Grant):
         ).first()
         if claimed is None:
             self._end_family(client, grant_id)
-        db.execute(update(AuthorizationGrant).where(AuthorizationGrant.id == grant_id).values(code_claimed_at=now))
         grant = token_status.find_grant(db, self.server.settings, grant_id)
         if grant is None:
             raise InvalidGrantError(_ENDED)
