@@ -1,6 +1,6 @@
 """Passwords: how one is checked, set and changed. What a new one must be is in `idp.accounts.password_policy`."""
 
-from sqlalchemy import select, update
+from sqlalchemy import RowMapping, select, update
 from sqlalchemy.orm import Session
 
 from idp import clock, crypto, hashing, sentences
@@ -49,7 +49,7 @@ def change_password(
     password_hash = hash_new(db, settings, new, place_of_owner(visitor, user_id))
     _require_unchanged(db, visitor, user, Event.PASSWORD_CHANGE_REFUSED)
     replace_password(
-        db, settings, visitor, user, password_hash=password_hash, keep_session=keep_session, language=language
+        db, settings, visitor, user_id, password_hash=password_hash, keep_session=keep_session, language=language
     )
 
 
@@ -78,7 +78,7 @@ def set_password(
     check_new_password(settings, new, own_data_of(user))
     password_hash = crypto.hash_password(new, settings.bcrypt_cost)
     replace_password(
-        db, settings, visitor, user, password_hash=password_hash, is_temporary=is_temporary, language=language
+        db, settings, visitor, user_id, password_hash=password_hash, is_temporary=is_temporary, language=language
     )
 
 
@@ -86,41 +86,51 @@ def replace_password(
     db: Session,
     settings: Settings,
     visitor: Visitor,
-    user: User,
+    user_id: str,
     *,
     password_hash: str,
     event: Event = Event.PASSWORD_CHANGED,
     is_temporary: bool = False,
     keep_session: str = "",
     language: str = "en",
-) -> None:
+) -> RowMapping:
     """Store a password, end the account's sessions, and tell its owner. The caller knows that it may.
 
     Args:
-        user: as read in this transaction.
         password_hash: of the new one, see `crypto.hash_password`.
         event: for the audit.
         is_temporary: its owner must change it at the next sign-in.
         keep_session: id of a session that goes on.
         language: of the mail.
+
+    Returns:
+        User name, address and names, as they are now: what was read before a hash may have changed since.
+
+    Raises:
+        NotFoundError: the account was deleted meanwhile.
     """
     now = clock.now()
-    db.execute(
+    changed = (
         update(User)
-        .where(User.id == user.id)
+        .where(User.id == user_id)
         .values(
             password_hash=password_hash,
             password_changed_at=now,
             is_password_temporary=is_temporary,
             updated_at=now,
         )
+        .returning(User.username, User.email, User.given_name, User.family_name)
     )
-    audit.record(db, event, visitor, user_id=user.id)
-    sessions.end_sessions(db, visitor, user.id, reason="password_changed", except_session=keep_session)
+    owner = db.execute(changed).mappings().first()
+    if owner is None:
+        raise NotFoundError(sentences.ACCOUNT_NONE())
+    audit.record(db, event, visitor, user_id=user_id)
+    sessions.end_sessions(db, visitor, user_id, reason="password_changed", except_session=keep_session)
     recovery_url = settings.url(one_time_links.RECOVERY_PAGE)
-    name = names.full_name(user.given_name, user.family_name)
+    name = names.full_name(owner["given_name"], owner["family_name"])
     message = messages.password_changed(settings, language, name=name, recovery_url=recovery_url)
-    outbox.post(db, settings, message, user.email)
+    outbox.post(db, settings, message, owner["email"])
+    return owner
 
 
 def require_password(

@@ -104,7 +104,7 @@ def reset_password(
     password_hash = passwords.hash_new(db, settings, new_password, place)  # before the claim: it holds a lock
     link = one_time_links.claim_link(db, token, one_time_links.RESET_PASSWORD)
     passwords.replace_password(
-        db, settings, visitor, user, password_hash=password_hash, event=Event.PASSWORD_RESET, language=language
+        db, settings, visitor, user.id, password_hash=password_hash, event=Event.PASSWORD_RESET, language=language
     )
     db.execute(
         update(User)
@@ -161,19 +161,19 @@ def issue_temporary_password(
         audit.record(db, Event.PASSWORD_ISSUED, visitor)
         return None
     password = "".join(_LETTERS[byte % len(_LETTERS)] for byte in crypto.random_bytes(_TEMPORARY_LENGTH))
-    user = db.get_one(User, found["id"])
-    password_hash = passwords.hash_new(db, settings, password, passwords.place_of_owner(visitor, user.id))
-    passwords.replace_password(
+    user_id = found["id"]
+    password_hash = passwords.hash_new(db, settings, password, passwords.place_of_owner(visitor, user_id))
+    owner = passwords.replace_password(
         db,
         settings,
         visitor,
-        user,
+        user_id,
         password_hash=password_hash,
         event=Event.PASSWORD_ISSUED,
         is_temporary=True,
         language=language,
     )
-    return found["username"], found["email"], password
+    return owner["username"], owner["email"], password
 
 
 def find_usernames(db: Session, settings: Settings, visitor: Visitor, email: str) -> tuple[tuple[str, str], ...]:

@@ -3,15 +3,16 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from idp.accounts import known_browsers, passwords, recovery, registration, sessions, sign_in, users
+from idp.accounts import deletion, known_browsers, passwords, recovery, registration, sessions, sign_in, users
 from idp.accounts.audit import list_events
 from idp.accounts.throttle import MAIL_BURST, MAIL_INTERVAL
 from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR, Visitor
-from idp.errors import ExpiredError, InvalidInputError, PasswordRefused, SignInRefused, Throttled
+from idp.errors import ExpiredError, InvalidInputError, NotFoundError, PasswordRefused, SignInRefused, Throttled
 from idp.models import OneTimeLink, User
+from idp.storage import database
 from tests.accounts.conftest import outline
 from tests.at_once import transactions_at_once
 from tests.factories import PASSWORD
@@ -250,6 +251,38 @@ def test_temporary_passwords_are_long_and_never_the_same(db, settings, visitor, 
     assert {len(password) for password in issued} == {20}
     with pytest.raises(Throttled):
         recovery.issue_temporary_password(db, settings, visitor, "ada")
+
+
+@pytest.fixture
+def meanwhile(settings, monkeypatch):
+    """A function that has something done while the next password is hashed."""
+    genuine = passwords.hash_new
+
+    def plan(do):
+        def hash_late(*given):
+            with database.open_session(settings) as own:
+                do(own)
+            return genuine(*given)
+
+        monkeypatch.setattr(passwords, "hash_new", hash_late)
+
+    return plan
+
+
+def test_a_temporary_password_is_for_the_address_that_the_account_has_by_then(
+    db, settings, visitor, ada, mailbox, meanwhile
+):
+    moved = update(User).values(email="countess@example.org", email_key="countess@example.org")
+    meanwhile(lambda own: own.execute(moved))
+    assert recovery.issue_temporary_password(db, settings, visitor, "ada")[:2] == ("ada", "countess@example.org")
+    assert mailbox.last("password_changed").recipient == "countess@example.org"
+
+
+def test_an_account_that_was_deleted_meanwhile_gets_none(db, settings, visitor, ada, mailbox, meanwhile):
+    meanwhile(lambda own: deletion.delete_account(own, OPERATOR, ada.id))
+    with pytest.raises(NotFoundError):
+        recovery.issue_temporary_password(db, settings, visitor, "ada")
+    assert mailbox.all() == []
 
 
 @pytest.mark.parametrize("identifier", ["nobody", "disabled", "pending"])

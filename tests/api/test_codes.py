@@ -3,10 +3,12 @@
 import re
 
 import pytest
+from sqlalchemy import update
 
-from idp.accounts import one_time_codes
+from idp.accounts import one_time_codes, passwords
 from idp.accounts.audit import list_events
 from idp.models import User
+from idp.storage import database
 from tests.api.conftest import PASSPHRASE, refusal
 
 EVE = {"email": "eve@example.org", "username": "eve", "password": PASSPHRASE}
@@ -117,6 +119,25 @@ def test_a_code_before_a_one_time_password_or_a_name(trusted, ask, ada):
     whose = {"username": "ada", **ask(trusted, "password", username="ada")}
     assert trusted.call("POST", "/recovery/password", whose).json["password"]
     assert refusal(trusted.call("POST", "/recovery/password", whose))[1] == "wrong_code"
+
+
+def test_a_code_opens_nothing_that_moved_to_another_address_while_the_password_was_made(
+    trusted, ask, ada, settings, mailbox, monkeypatch
+):
+    """Whoever reads the old mailbox must not get into the account by it."""
+    whose = {"username": "ada", **ask(trusted, "password", username="ada")}
+    genuine = passwords.hash_new
+
+    def move_meanwhile(*given):
+        with database.open_session(settings) as own:
+            own.execute(update(User).values(email="ada@example.net", email_key="ada@example.net"))
+        return genuine(*given)
+
+    monkeypatch.setattr(passwords, "hash_new", move_meanwhile)
+    assert refusal(trusted.call("POST", "/recovery/password", whose))[1] == "wrong_code"
+    assert [kind for kind, _, _ in mailbox()] == ["one_time_code"]
+    issued = trusted.call("POST", "/recovery/password", {"username": "ada"}).json
+    assert issued["email"] == "ada@example.net"
 
 
 def test_a_code_before_a_reminder(recoverer, ask, ada, mailbox):

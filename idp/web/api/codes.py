@@ -45,21 +45,19 @@ class CodeUse:
     Attributes:
         app: that presents it.
         purpose: what it must have been made for.
-        email: where it must have been mailed.
         handle: its id; empty when none came.
         digits: as typed.
     """
 
     app: CallingApp
     purpose: str
-    email: str
     handle: str
     digits: str
 
     @classmethod
-    def of(cls, app: CallingApp, purpose: str, email: str, members: Mapping[str, Any]) -> Self:
+    def of(cls, app: CallingApp, purpose: str, members: Mapping[str, Any]) -> Self:
         """Take the code from a request's body."""
-        return cls(app, purpose, email, members.get("code_id", ""), members.get("code", ""))
+        return cls(app, purpose, members.get("code_id", ""), members.get("code", ""))
 
     @property
     def is_given(self) -> bool:
@@ -76,16 +74,17 @@ class CodeUse:
         if self.handle and not _is_right(self.app, self.handle, self.digits):
             raise WrongCode
 
-    def claim(self) -> None:
+    def claim(self, email: str) -> None:
         """Use the code up, after the work that it permits and in the same transaction.
+
+        Args:
+            email: where it must have been mailed.
 
         Raises:
             WrongCode: somebody was quicker, or it is for something else. What was done is undone.
         """
         db, client_id = context.database(), self.app.client.client_id
-        if self.handle and not one_time_codes.claim_code(
-            db, self.handle, self.digits, self.purpose, client_id, self.email
-        ):
+        if self.handle and not one_time_codes.claim_code(db, self.handle, self.digits, self.purpose, client_id, email):
             db.rollback()
             one_time_codes.note_refusal(db, self.app.visitor, client_id)
             raise WrongCode

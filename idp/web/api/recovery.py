@@ -39,32 +39,32 @@ def recover_username() -> Response:
 def _recover_password(app: CallingApp, members: Mapping[str, Any]) -> Response:
     db, settings, identifier = context.database(), context.settings(), members["username"]
     language = members.get("language", "en")
-    email = recovery.find_address(db, identifier) if "code" in members else ""
-    code = CodeUse.of(app, "password", email, members)
+    code = CodeUse.of(app, "password", members)
     code.check()
     if TELLING_SCOPE not in app.scopes:
         recovery.request_password_reset(db, settings, app.visitor, identifier, language)
-        code.claim()
+        code.claim(recovery.find_address(db, identifier))
         return _mailed()
     issued = recovery.issue_temporary_password(db, settings, app.visitor, identifier, language)
     if issued is None:
         raise NotFoundError("There is no account with this user name.")
-    code.claim()
-    return jsonify(dict(zip(("username", "email", "password"), issued, strict=True)))
+    username, email, password = issued
+    code.claim(email)
+    return jsonify({"username": username, "email": email, "password": password})
 
 
 def _recover_username(app: CallingApp, members: Mapping[str, Any]) -> Response:
     db, settings, email = context.database(), context.settings(), members["email"]
-    code = CodeUse.of(app, "username", email, members)
+    code = CodeUse.of(app, "username", members)
     code.check()
     if TELLING_SCOPE not in app.scopes:
         recovery.remind_usernames(db, settings, app.visitor, email, members.get("language", "en"))
-        code.claim()
+        code.claim(email)
         return _mailed()
     found = recovery.find_usernames(db, settings, app.visitor, email)
     if not found:
         raise NotFoundError("There is no account with this address.")
-    code.claim()
+    code.claim(email)
     return jsonify({"usernames": [username for username, _ in found], "email": found[0][1]})
 
 

@@ -35,7 +35,7 @@ def create_user() -> Response:
 
 def _register(app: CallingApp, members: dict[str, Any]) -> Response:
     person = _person_of(members)
-    code = CodeUse.of(app, "registration", person.email, members)
+    code = CodeUse.of(app, "registration", members)
     code.check()
     try:
         registration.register(
@@ -55,7 +55,7 @@ def _register(app: CallingApp, members: dict[str, Any]) -> Response:
         if refusal.faults == {"username": TAKEN}:
             raise UsernameTaken(refusal.faults) from None
         raise
-    code.claim()
+    code.claim(person.email)
     answer = jsonify(
         {
             "email": person.email,
