@@ -10,9 +10,10 @@ from idp import clock, sentences
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import Visitor
-from idp.errors import InvalidInputError
+from idp.errors import InvalidInputError, NotFoundError
 from idp.models import User, UserRole
 from idp.sentences import Sentence
+from idp.storage.changes import count_changed
 from idp.storage.database import insert_into
 
 _ROLE = re.compile(r"[\w][\w.:-]{0,63}")
@@ -48,19 +49,23 @@ def change_roles(
 
     Raises:
         InvalidInputError: a role's name is none.
+        NotFoundError: there is no such account.
     """
     add, remove = set(add), set(remove)
     if faults := [fault for role in sorted(add) if (fault := fault_of_role(role))]:
         raise InvalidInputError({"role": faults})
     before = set(roles_of(db, user_id))
     given, taken = add - before - remove, remove & before
+    if given or taken:  # the account first, as by who deletes it
+        hold = update(User).where(User.id == user_id).values(updated_at=clock.now())
+        if not count_changed(db, hold):
+            raise NotFoundError(sentences.ACCOUNT_NONE())
     if taken:
         db.execute(delete(UserRole).where(UserRole.user_id == user_id, UserRole.role.in_(taken)))
     if given:
         held = [{"user_id": user_id, "role": role} for role in sorted(given)]
         db.execute(insert_into(db, UserRole).on_conflict_do_nothing(), held)  # others may give the same at this moment
     if given or taken:
-        db.execute(update(User).where(User.id == user_id).values(updated_at=clock.now()))
         audit.record(db, Event.ROLES_CHANGED, visitor, user_id=user_id, given=sorted(given), taken=sorted(taken))
     return sorted((before | given) - taken)
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from idp.accounts import roles
+from idp.accounts import deletion, roles, users
 from idp.accounts.audit import list_events
 from idp.accounts.visitor import OPERATOR
-from idp.errors import InvalidInputError
+from idp.errors import InvalidInputError, NotFoundError
 from tests.waiting import at_that_moment
 
 
@@ -30,6 +30,24 @@ def test_two_may_give_the_same_role_at_once(db, ada, settings):
 
     assert at_that_moment(settings, give, give) == ["admin", "editor"]
     assert roles.roles_of(db, ada.id) == ["admin", "editor"]
+
+
+def test_who_is_deleted_meanwhile_gets_none(db, ada, settings):
+    roles.change_roles(db, OPERATOR, ada.id, add=["admin"])
+    db.commit()
+
+    def change(own):
+        with pytest.raises(NotFoundError):
+            roles.change_roles(own, OPERATOR, ada.id, add=["editor"], remove=["admin"])
+        return True
+
+    assert at_that_moment(
+        settings,
+        lambda own: users.disable_user(own, OPERATOR, ada.id),
+        change,
+        then=lambda own: deletion.delete_account(own, OPERATOR, ada.id),
+    )
+    assert roles.roles_of(db, ada.id) == []
 
 
 def test_a_change_is_audited_and_no_change_is_not(db, ada):
