@@ -96,6 +96,9 @@ def _score(password: str, words: list[str]) -> int:
 
     def guesses(part: str) -> Decimal:
         found = matching.omnimatch(part, known)
+        for each in found:
+            if each["pattern"] == "repeat":  # of what is repeated zxcvbn gives its own total, which knows no such words
+                each["base_guesses"] = guesses(each["base_token"])
         return Decimal(scoring.most_guessable_match_sequence(part, found, _exclude_additive=True)["guesses"])
 
     beginning = _estimated(password)

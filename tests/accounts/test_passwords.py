@@ -56,10 +56,16 @@ def test_the_least_length_is_a_setting():
     [
         *("password123", "qwertyuiop", "aaaaaaaaaaaa", "1234567890", "P@ssw0rd!!", "\x00" * 20),
         *("Admin@123456", "Qwerty!12345", "Passw0rd!2018#", "Winter@2026!", "blue house"),  # whose parts are all easy
+        *("Winter2026!Winter2026!", "Admin@123456Admin@123456"),
     ],
 )
 def test_what_attackers_try_first_is_refused(password):
     assert any("easy to guess" in sentence for sentence in unmet(password))
+
+
+def test_ones_own_data_are_easy_to_guess_however_often_they_are_repeated():
+    assert unmet("gwrtqxd9" * 4) == ()
+    assert unmet("gwrtqxd9" * 4, own=("gwrtqxd9",)) == (sentences.PASSWORD_EASY(),)
 
 
 def test_a_password_made_to_keep_the_estimate_busy_is_estimated_by_its_beginning(monkeypatch):
