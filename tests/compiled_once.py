@@ -8,10 +8,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-import zxcvbn
 from sqlalchemy import Connection, Dialect, event
 from sqlalchemy.engine import Engine
 from werkzeug.routing import Rule
+
+from idp.accounts import password_policy
 
 
 def share_routes() -> None:
@@ -35,9 +36,9 @@ def share_routes() -> None:
 
 
 def share_estimates() -> None:
-    """Have zxcvbn estimate a password once: most accounts of tests have the same one, and the same owner."""
-    estimate = lru_cache(zxcvbn.zxcvbn)
-    zxcvbn.zxcvbn = lambda password, user_inputs=(): estimate(password, tuple(user_inputs))
+    """Have a password estimated once: most accounts of tests have the same one, and the same owner."""
+    score = lru_cache(password_policy._score)
+    password_policy._score = lambda password, words: score(password, tuple(words))
 
 
 class _Compiled(dict[Any, Any]):
