@@ -19,12 +19,19 @@ from streamlit_bridge.widgets.forgot_username import show_forgot_username
 from streamlit_bridge.widgets.register_user import RegistrationRules, mention_password_hint, show_register_user
 from streamlit_bridge.widgets.reset_password import show_reset_password
 from streamlit_bridge.widgets.update_user_details import show_update_user_details
+from streamlit_bridge.wording import Wording, choose_wording
 
 Fields = Mapping[str, str]
 
 
 class AccountWidgets:
     """The account widgets of ``Authenticate``. Where a scope is missing, a button leads to the provider."""
+
+    _wording: Wording | None = None
+
+    def _speak(self) -> None:
+        """Speak as this object was made to: it may be one for all browser sessions, as in a module of the app's."""
+        choose_wording(self._wording)
 
     def register_user(
         self,
@@ -89,6 +96,7 @@ class AccountWidgets:
         if isinstance(third, Sequence):
             third, domains = None, third
         asked = third if third is not None else pre_authorization
+        self._speak()
         form = read_account_form("Register user", first, second, fields, clear_on_submit, key, callback)
         if password_hint:
             mention_password_hint()
@@ -133,6 +141,7 @@ class AccountWidgets:
             CredentialsError: the current password is another; a ResetError as well.
             ValueError: the location is neither ``main`` nor ``sidebar``.
         """
+        self._speak()
         form = read_account_form("Reset password", form_name, location, fields, clear_on_submit, key, callback)
         return show_reset_password(form, username)
 
@@ -172,6 +181,7 @@ class AccountWidgets:
             ForgotError: refused; the text says why.
             ValueError: the location is neither ``main`` nor ``sidebar``.
         """
+        self._speak()
         form = read_account_form("Forgot password", form_name, location, fields, clear_on_submit, key, callback)
         return show_forgot_password(form, has_captcha=captcha, has_code=two_factor_auth, is_mailed=send_email)
 
@@ -202,6 +212,7 @@ class AccountWidgets:
             ForgotError: refused; the text says why.
             ValueError: the location is neither ``main`` nor ``sidebar``.
         """
+        self._speak()
         form = read_account_form("Forgot username", form_name, location, fields, clear_on_submit, key, callback)
         return show_forgot_username(form, has_captcha=captcha, has_code=two_factor_auth, is_mailed=send_email)
 
@@ -232,5 +243,6 @@ class AccountWidgets:
             UpdateError: refused, or ``username`` is not the signed-in user; the text says why.
             ValueError: the location is neither ``main`` nor ``sidebar``.
         """
+        self._speak()
         form = read_account_form("Update user details", form_name, location, fields, clear_on_submit, key, callback)
         return show_update_user_details(form, username)

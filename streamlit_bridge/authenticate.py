@@ -28,7 +28,7 @@ from streamlit_bridge.widgets.login import (
     start_sign_in,
 )
 from streamlit_bridge.widgets.logout import Width, show_logout
-from streamlit_bridge.wording import choose_wording
+from streamlit_bridge.wording import make_wording
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +71,9 @@ class Authenticate(AccountWidgets):
         if is_old and open_shared_memory().claim_first_mention("old arguments"):
             logger.warning(texts.OLD_ARGUMENTS_UNUSED)
         self._check_interval = check_interval
+        self._wording = make_wording(language, wording)
         initialise_state()
-        choose_wording(language, wording)
+        self._speak()
 
     def require(self, *roles: str, automatic: bool = False) -> None:
         """Let the script go on only for a signed-in user, and only with one of ``roles`` if any are given.
@@ -91,6 +92,7 @@ class Authenticate(AccountWidgets):
         """
         if not all(isinstance(role, str) for role in roles):
             raise TypeError(texts.ROLES_ARE_TEXTS)
+        self._speak()
         identity = synchronise(self._check_interval)
         if identity is None:
             if not (automatic and may_start_automatically() and start_sign_in()):
@@ -140,6 +142,7 @@ class Authenticate(AccountWidgets):
             LoginError: the app has no usable ``[auth]`` section; with the optional layer (``asgi``) also when the
                 provider refused the sign-in because too many users are there.
         """
+        self._speak()
         style = read_call_style(form_name, location)
         labels = read_fields(fields)
         return show_login(style, synchronise(self._check_interval), labels, key, callback)
@@ -168,6 +171,7 @@ class Authenticate(AccountWidgets):
             LogoutError: nobody is signed in.
             ValueError: the location is none of the three.
         """
+        self._speak()
         show_logout(button_name, location, key, width or ("stretch" if use_container_width else "content"), callback)
 
     def experimental_guest_login(self, *_: object, **__: object) -> None:
@@ -211,6 +215,7 @@ class Authenticate(AccountWidgets):
         """
         if get_script_run_ctx() is None:
             end_run()  # a page has no path there to tell it by
+        self._speak()
         identity = synchronise(self._check_interval)
         page = guard_pages(pages, identity, roles or {}, public, position, expanded)
         if page is None:
@@ -237,6 +242,7 @@ class Authenticate(AccountWidgets):
         Raises:
             LoginError: the app has no usable ``[auth]`` section.
         """
+        self._speak()
         show_account_menu(synchronise(self._check_interval))
 
     def account_url(self) -> str | None:

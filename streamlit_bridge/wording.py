@@ -8,20 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from string import Formatter
-from typing import Final
+from typing import Final, TypeAlias
 
 import streamlit as st
 
 from streamlit_bridge import texts
 from streamlit_bridge.german import GERMAN
 
+Wording: TypeAlias = tuple[str, Mapping[str, str]]  # a tag, empty for none, and sentences by the English ones
+
 LANGUAGES: Final[Mapping[str, Mapping[str, str]]] = {"en": {}, "de": GERMAN}
 _TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _STATE_KEY: Final = "_streamlit_bridge_wording"
 
 
-def choose_wording(language: str | None, wording: Mapping[str, str] | None) -> None:
-    """Note how people are spoken to from now on; where nothing is chosen, that stays as it was.
+def make_wording(language: str | None, wording: Mapping[str, str] | None) -> Wording | None:
+    """Return what says how people are spoken to, or None where nothing is chosen.
 
     Parameters:
         language: a tag such as "de" or "de-AT".
@@ -33,14 +35,19 @@ def choose_wording(language: str | None, wording: Mapping[str, str] | None) -> N
     Source: RFC 5646, section 2.1 (tags).
     """
     if language is None and wording is None:
-        return
+        return None
     for english, sentence in (wording or {}).items():
         if not _gaps(sentence) <= _gaps(english):
             raise ValueError(texts.BAD_WORDING.format(sentence=sentence, english=english))
     tag = (language or "").replace("_", "-")
     tag = tag if _TAG.fullmatch(tag) else ""
-    sentences = {**LANGUAGES.get(tag.partition("-")[0].lower(), {}), **(wording or {})}
-    st.session_state[_STATE_KEY] = (tag, sentences)
+    return tag, {**LANGUAGES.get(tag.partition("-")[0].lower(), {}), **(wording or {})}
+
+
+def choose_wording(chosen: Wording | None) -> None:
+    """Note how people are spoken to from now on in this browser session; with None that stays as it was."""
+    if chosen is not None:
+        st.session_state[_STATE_KEY] = chosen
 
 
 def say(english: str, **filling: object) -> str:
@@ -63,6 +70,6 @@ def _gaps(sentence: str) -> set[str | None]:
     return {name for _, name, _, _ in Formatter().parse(sentence)} - {None}
 
 
-def _read() -> tuple[str, Mapping[str, str]]:
-    chosen: tuple[str, Mapping[str, str]] = st.session_state.get(_STATE_KEY, ("", {}))
+def _read() -> Wording:
+    chosen: Wording = st.session_state.get(_STATE_KEY, ("", {}))
     return chosen

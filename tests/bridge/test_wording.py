@@ -83,6 +83,31 @@ def test_object_that_chooses_nothing_speaks_as_the_one_before(open_app: OpenApp)
     assert app.button[0].label == "Anmelden"
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("require()", "Bitte melden Sie sich an"),
+        ("login()", "Anmelden"),
+        ("logout()", "Abmelden"),
+        ("account_menu()", "Anmelden"),
+        ("pages([st.Page(lambda: None, title='Start')]).run()", "Bitte melden Sie sich an"),
+        ("register_user()", "Konto anlegen"),
+        ("reset_password('ada')", "Passwort ändern"),
+        ("forgot_password()", "Passwort vergessen"),
+        ("forgot_username()", "Benutzernamen vergessen"),
+        ("update_user_details('ada')", "Angaben ändern"),
+    ],
+)
+def test_object_of_all_browser_sessions_speaks_so_in_each(open_app: OpenApp, call: str, said: str) -> None:
+    """As one does that an app keeps in a module."""
+    kept = "auth = st.cache_resource(lambda: Authenticate(language='de'), show_spinner=False)()"
+    user = make_user() if call.startswith(("logout", "reset", "update")) else None
+    for _ in range(2):
+        app = open_app(script(kept, "Authenticate().login(location='unrendered')", f"auth.{call}"), user).run()
+        assert not app.exception
+        assert said in [each.value for each in app.subheader] + [each.label for each in app.button]
+
+
 def test_two_tabs_may_speak_different_languages(open_app: OpenApp) -> None:
     asked = script("Authenticate(language=st.query_params['language']).account_menu()")
     shown = []
