@@ -16,6 +16,7 @@ from streamlit_bridge.results import ForgotPasswordResult
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.forgotten_form import draw_forgotten_form
 from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, led_back, recall_step, show_code_step
+from streamlit_bridge.widgets.sent_form import tell_once
 from streamlit_bridge.wording import say
 
 IDLE: Final = ForgotPasswordResult(None, None, None)
@@ -79,5 +80,5 @@ def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> For
         password if isinstance(password, str) else None,
     )
     event = describe_event(form.widget, result.username, result.email, None, None)
-    form.tell(event | {"random_password": result.new_random_password})
+    tell_once(form, event | {"random_password": result.new_random_password})
     return result

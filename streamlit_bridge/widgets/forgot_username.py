@@ -15,6 +15,7 @@ from streamlit_bridge.results import ForgotUsernameResult
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.forgotten_form import draw_forgotten_form
 from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, led_back, recall_step, show_code_step
+from streamlit_bridge.widgets.sent_form import tell_once
 from streamlit_bridge.wording import say
 
 
@@ -74,5 +75,5 @@ def _recover(form: AccountForm, scope: str, values: Mapping[str, object]) -> For
         result = ForgotUsernameResult(", ".join(str(username) for username in usernames) or False, email)
     else:
         result = ForgotUsernameResult(True, email)
-    form.tell(describe_event(form.widget, result.username, email, None, None))
+    tell_once(form, describe_event(form.widget, result.username, email, None, None))
     return result

@@ -68,6 +68,7 @@ def ask_for_code(
         code_id = call_as_app(scope, "/codes", request).get("id")
         if not isinstance(code_id, str):
             raise ProviderUnavailable("a code without an identifier")
+    forget_sent(form.key)  # the step's work is told anew
     typed = {} if form.clears else form.typed
     _steps()[form.key] = PendingStep(code_id, scope, values, typed, monotonic())
     try:

@@ -22,7 +22,7 @@ from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.captcha import Captcha
 from streamlit_bridge.widgets.forbidden import escape_markdown
 from streamlit_bridge.widgets.one_time_code import ask_for_code, last_step, led_back, recall_step, show_code_step
-from streamlit_bridge.widgets.sent_form import was_just_sent
+from streamlit_bridge.widgets.sent_form import tell_once, was_just_sent
 from streamlit_bridge.wording import say
 
 logger = logging.getLogger(__name__)
@@ -169,14 +169,15 @@ def _register(form: AccountForm, rules: RegistrationRules, scope: str, values: M
         told = say(texts.REGISTER_MAILED, email=escape_markdown(str(values["email"])))
         form.place().info(told, icon=":material/mail:")
     event = describe_event_of_user(form.widget)
-    form.tell(
+    tell_once(
+        form,
         event
         | {
             "new_name": values.get("given_name"),
             "new_last_name": values.get("family_name"),
             "new_email": values["email"],
             "new_username": values["username"],
-        }
+        },
     )
     return result
 

@@ -6,23 +6,28 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import blake2b
+from secrets import token_bytes
 from time import monotonic
 from typing import Final, cast
 
 import streamlit as st
 
+from streamlit_bridge.widgets.account_form import AccountForm
+
 # As on the provider's own pages: whoever waits for a mail that does not come then asks again.
 AGAIN_WITHIN: Final = 60.0
 _STATE_KEY: Final = "_streamlit_bridge_sent"
+_KEY: Final = token_bytes(32)  # who sees a digest, as where an app shows its state, can try no passwords on it
 
 
-@dataclass(frozen=True)
+@dataclass
 class SentForm:
     """What was sent last; of the values only a digest, for a password may be among them."""
 
     digest: str
     sent_at: float
+    is_told: bool = False
     idempotency_key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
@@ -54,8 +59,21 @@ def forget_sent(form: str) -> None:
     _forms().pop(form, None)
 
 
+def tell_once(form: AccountForm, event: dict[str, object]) -> None:
+    """Run the app's callback, unless it has run for what was sent.
+
+    Parameters:
+        form: the widget's settings.
+        event: what the callback is called with.
+    """
+    sent = _forms().get(form.key, SentForm("", 0.0))
+    if not sent.is_told:
+        form.tell(event)
+        sent.is_told = True
+
+
 def _digest(values: Mapping[str, object]) -> str:
-    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return blake2b(json.dumps(values, sort_keys=True).encode(), key=_KEY).hexdigest()
 
 
 def _forms() -> dict[str, SentForm]:

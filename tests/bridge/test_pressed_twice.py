@@ -75,6 +75,16 @@ def test_one_mail_and_one_answer(open_app: OpenApp, provider: FakeProvider, call
         assert len(provider.account_api.mails) == 1
 
 
+@pytest.mark.parametrize("call", ["register_user(captcha=False, {})", "forgot_password({})", "forgot_username({})"])
+def test_the_apps_callback_runs_once(open_app: OpenApp, call: str) -> None:
+    noted = "callback=st.session_state.setdefault('events', []).append"
+    app = open_app(APP.format(call=call.format(noted))).run()
+    assert said(send(app)) == said(press(app)) == (["Done"], [])
+    assert len(app.session_state["events"]) == 1
+    send(app, **({"Username": "alan"} if "username" not in call else {"Email": "alan@example.org"}))
+    assert len(app.session_state["events"]) == 2, "of somebody else it is told as well"
+
+
 def test_who_waits_for_a_mail_that_does_not_come_asks_again(
     open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
