@@ -34,6 +34,8 @@ def test_one_at_a_time_works_on_a_folder(tmp_path: Path) -> None:
     def work(number: int) -> None:
         with files.locked(tmp_path):
             inside.append(number)
+            for _ in range(100):
+                list(tmp_path.iterdir())  # which lets other threads go on
             assert inside == [number]
             inside.remove(number)
 
