@@ -12,7 +12,7 @@ from contextvars import ContextVar, Token
 
 from idp import clock
 
-WITHIN = 12.0  # seconds for a request's waits together; a connection to PostgreSQL may take 5 more
+WITHIN = 12.0  # seconds for a request's waits together; a connection to PostgreSQL may take 2 more
 BUSY_TIMEOUT = 15  # seconds for what others hold: SQLite's one lock; with PostgreSQL a connection first, and then a row
 _MOMENT = 0.05  # seconds that are left to each, however late it is: what is free is there at once
 _until: ContextVar[float] = ContextVar("until", default=math.inf)  # on `clock.ticks`
