@@ -1,7 +1,7 @@
 """What the rooms below the pages say to people: each sentence in English, under a key for other languages.
 
-A `Sentence` is the English text, so that the command line, the API and the log take it as it is. The pages look its
-key up in their own texts, under `said`; `tests/web/test_pages_texts.py` holds that no language lacks one.
+A `Sentence` is the English text, so that the command line and the log take it as it is. Pages and API look its key up
+in the pages' texts, under `said`; `tests/web/test_pages_texts.py` holds that no language lacks one.
 """
 
 from collections.abc import Mapping
