@@ -658,7 +658,7 @@ def test_who_is_unused_for_a_month_is_removed(
     open_app: Flask, db: Session, settings: Settings, make_user: Any, make_client: Any, clock: Any
 ) -> None:
     make_user("ada")
-    unused, used, trusted = (registered(open_app) for _ in range(3))
+    unused, used, trusted, asking = (registered(open_app) for _ in range(4))
     make_client(client_id="of-the-operator", is_trusted=False)
     party(open_app, used).log_in()
     before = client_store.get_client(db, trusted["client_id"])
@@ -668,10 +668,11 @@ def test_who_is_unused_for_a_month_is_removed(
     clock.advance(client_store.UNUSED_FOR - 60)
     assert worker.sweep_all(engine)["unused_client"] == 0
     clock.advance(120)
+    party(open_app, asking).push()
     assert worker.sweep_all(engine)["unused_client"] == 1
     db.rollback()
     left = set(db.scalars(select(Client.client_id)))
-    assert left == {used["client_id"], trusted["client_id"], "of-the-operator"}
+    assert left == {used["client_id"], trusted["client_id"], asking["client_id"], "of-the-operator"}
     event = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:registration:remove")).one()
     assert (event.client_id, event.actor, event.details) == (unused["client_id"], "system", {"reason": "unused"})
 
