@@ -56,17 +56,17 @@ def change_roles(
         raise InvalidInputError({"role": faults})
     before = set(roles_of(db, user_id))
     given, taken = add - before - remove, remove & before
-    if given or taken:  # the account first, as by who deletes it
-        hold = update(User).where(User.id == user_id).values(updated_at=clock.now())
-        if not count_changed(db, hold):
-            raise NotFoundError(sentences.ACCOUNT_NONE())
+    if not (given or taken):
+        return sorted(before)
+    hold = update(User).where(User.id == user_id).values(updated_at=clock.now())  # first, as by who deletes the account
+    if not count_changed(db, hold):
+        raise NotFoundError(sentences.ACCOUNT_NONE())
     if taken:
         db.execute(delete(UserRole).where(UserRole.user_id == user_id, UserRole.role.in_(taken)))
     if given:
         held = [{"user_id": user_id, "role": role} for role in sorted(given)]
         db.execute(insert_into(db, UserRole).on_conflict_do_nothing(), held)  # others may give the same at this moment
-    if given or taken:
-        audit.record(db, Event.ROLES_CHANGED, visitor, user_id=user_id, given=sorted(given), taken=sorted(taken))
+    audit.record(db, Event.ROLES_CHANGED, visitor, user_id=user_id, given=sorted(given), taken=sorted(taken))
     return sorted((before | given) - taken)
 
 
