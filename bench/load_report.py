@@ -16,6 +16,7 @@ JUDGED_FROM = 595  # seconds: what takes less is a look, and its memory and late
 # What the verdict allows.
 MEMORY_GROWTH = 2.0  # MiB in ten minutes, all processes together, in the second half
 LATENCY_GROWTH = 1.5  # the last third's median against the first third's
+TIMES_JUDGED = 20  # in a third, at least: what is rarer is no median
 FILES_GROWTH = 20  # open file descriptors
 LOG_MOST = 64.0  # MiB of SQLite's log
 
@@ -119,7 +120,8 @@ def judge(samples: Sequence[Sample], counted: Counted) -> list[Finding]:
 
 def _typical(samples: Sequence[Sample], name: str, share: float) -> float:
     found = [quantile(each.latencies[name], share) for each in samples if each.latencies.get(name)]
-    return statistics.median(found) if found else 0.0
+    count = sum(len(each.latencies.get(name, ())) for each in samples)
+    return statistics.median(found) if count >= TIMES_JUDGED else 0.0
 
 
 def plot(path: Path, samples: Sequence[Sample], title: str) -> None:

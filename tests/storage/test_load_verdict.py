@@ -50,6 +50,17 @@ def test_what_stays_as_it_was_is_good(report):
     assert verdict(report, memory=lambda at: 60 + at, until=130) == [], "a short look tells, and does not judge"
 
 
+def test_what_is_rare_is_not_judged(report):
+    samples = samples_of(report)
+    for each, milliseconds in ((samples[0], 10.0), (samples[-1], 30.0)):
+        each.latencies["used again"] = [milliseconds] * 19
+    counted = report.Counted(*NOTHING_WRONG)
+    assert all(each.is_good for each in report.judge(samples, counted))
+    samples[0].latencies["used again"] += [10.0]
+    samples[-1].latencies["used again"] += [30.0]
+    assert [each.told for each in report.judge(samples, counted) if not each.is_good]
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
