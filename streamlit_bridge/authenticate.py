@@ -13,6 +13,7 @@ from streamlit_bridge.account_widgets import AccountWidgets
 from streamlit_bridge.call_style import OldArguments, read_call_style, read_fields
 from streamlit_bridge.events import Callback
 from streamlit_bridge.hosted_pages import HostedPage, find_hosted_page
+from streamlit_bridge.identity import Identity
 from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.navigation import PageLike, RunnablePage, guard_pages
 from streamlit_bridge.results import LoginResult
@@ -92,8 +93,7 @@ class Authenticate(AccountWidgets):
         """
         if not all(isinstance(role, str) for role in roles):
             raise TypeError(texts.ROLES_ARE_TEXTS)
-        self._speak()
-        identity = synchronise(self._check_interval)
+        identity = self._synchronise()
         if identity is None:
             if not (automatic and may_start_automatically() and start_sign_in()):
                 show_sign_in_card(None, CardTexts(), "streamlit_bridge_sign_in")
@@ -142,10 +142,9 @@ class Authenticate(AccountWidgets):
             LoginError: the app has no usable ``[auth]`` section; with the optional layer (``asgi``) also when the
                 provider refused the sign-in because too many users are there.
         """
-        self._speak()
         style = read_call_style(form_name, location)
         labels = read_fields(fields)
-        return show_login(style, synchronise(self._check_interval), labels, key, callback)
+        return show_login(style, self._synchronise(), labels, key, callback)
 
     def logout(
         self,
@@ -215,8 +214,7 @@ class Authenticate(AccountWidgets):
         """
         if get_script_run_ctx() is None:
             end_run()  # a page has no path there to tell it by
-        self._speak()
-        identity = synchronise(self._check_interval)
+        identity = self._synchronise()
         page = guard_pages(pages, identity, roles or {}, public, position, expanded)
         if page is None:
             self.require(automatic=automatic)
@@ -242,9 +240,12 @@ class Authenticate(AccountWidgets):
         Raises:
             LoginError: the app has no usable ``[auth]`` section.
         """
-        self._speak()
-        show_account_menu(synchronise(self._check_interval))
+        show_account_menu(self._synchronise())
 
     def account_url(self) -> str | None:
         """Return the address of the provider's account page, None where it names none or does not answer."""
         return find_hosted_page(HostedPage.ACCOUNT)
+
+    def _synchronise(self) -> Identity | None:
+        self._speak()
+        return synchronise(self._check_interval)
