@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 DAY = 86_400  # seconds
+CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
 _read: Callable[[], float] = time.time
 
 

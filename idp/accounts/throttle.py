@@ -21,6 +21,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from idp import clock, crypto, metrics
 from idp.accounts import names, same_work, shared_buckets
 from idp.accounts.shared_buckets import SharedBuckets
+from idp.clock import CLOCKS_APART
 from idp.errors import Busy, Throttled
 from idp.hashing import Lane
 from idp.models import Throttle
@@ -90,7 +91,6 @@ MAIL_INTERVAL = 600  # seconds until they may cause the next
 AGAIN_WITHIN = 60  # seconds in which the same form sent once more does nothing more
 CLIENTS_BURST = 50  # clients that one network may register at once, where anyone may
 CLIENTS_INTERVAL = 600  # seconds until it may register the next
-CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
 # Requests of apps that may wait for a person, as against attempts to sign in: no school or office comes near to that.
 REQUESTS_FOR_ATTEMPT = 20
 DOUBTED_FROM = 5  # a network is doubtful while it has used more than this part of its burst: a fifth

@@ -18,11 +18,11 @@ from idp import clock
 from idp.accounts import audit
 from idp.accounts.audit import Event
 from idp.accounts.visitor import SYSTEM, Visitor
+from idp.clock import CLOCKS_APART
 from idp.errors import NotReadyError
 from idp.models import Client, SigningKey
 from idp.oidc.keys import ALGORITHMS, RELOAD_EVERY, generate_key, list_keys, load_keys, store_key
 from idp.settings import Settings
-from idp.storage.leases import CLOCKS_APART
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ from sqlalchemy import ColumnElement, RowMapping, Update, and_, case, or_, selec
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp import clock
+from idp.clock import CLOCKS_APART
 from idp.storage.batches import delete_expired
 from idp.storage.changes import count_changed
-
-CLOCKS_APART = 300  # seconds that the clocks of several machines may differ by
 
 Conditions = tuple[ColumnElement[bool], ...]
 
