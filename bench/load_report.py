@@ -77,7 +77,7 @@ class Finding:
 
 def judge(samples: Sequence[Sample], counted: Counted) -> list[Finding]:
     """Say whether all stayed as it was."""
-    half = samples[len(samples) // 2 :]
+    first_half, half = samples[: len(samples) // 2], samples[len(samples) // 2 :]
     is_short = samples[-1].at < JUDGED_FROM  # caches fill still
     growth = 600 * slope([(each.at, sum(each.memory.values())) for each in half])
     total = sum(samples[-1].memory.values())
@@ -91,9 +91,9 @@ def judge(samples: Sequence[Sample], counted: Counted) -> list[Finding]:
             f"second half (at most {MEMORY_GROWTH}{', not judged in so short a run' if is_short else ''})",
         ),
         Finding(
-            (files := max(each.files for each in half) - max(each.files for each in samples[: len(half)]))
-            <= FILES_GROWTH,
-            f"open files: {samples[-1].files}, {files:+d} against the first half",
+            # Medians: what leaks stays open, and what a moment's burst opens does not.
+            (files := statistics.median(_files(half)) - statistics.median(_files(first_half))) <= FILES_GROWTH,
+            f"open files: {samples[-1].files}, {files:+.0f} in the median against the first half",
         ),
         Finding(
             (most := max(each.sizes.get("log", 0) for each in samples)) <= LOG_MOST,
@@ -116,6 +116,10 @@ def judge(samples: Sequence[Sample], counted: Counted) -> list[Finding]:
                     Finding(good, f"{name}: {word} {first:.1f} ms in the first third, {last:.1f} in the last")
                 )
     return findings
+
+
+def _files(samples: Sequence[Sample]) -> list[int]:
+    return [each.files for each in samples]
 
 
 def _typical(samples: Sequence[Sample], name: str, share: float) -> float:

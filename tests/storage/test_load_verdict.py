@@ -47,6 +47,7 @@ def verdict(report, counted=NOTHING_WRONG, **changes):
 def test_what_stays_as_it_was_is_good(report):
     assert verdict(report) == []
     assert verdict(report, memory=lambda at: 60 + min(at, 600) / 30) == [], "it may warm up in the first half"
+    assert verdict(report, files=lambda at: 180 if at == 1500 else 100) == [], "a burst may open some for a moment"
     assert verdict(report, memory=lambda at: 60 + at, until=130) == [], "a short look tells, and does not judge"
 
 
