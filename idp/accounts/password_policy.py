@@ -18,6 +18,18 @@ from idp.settings import Settings
 MOST = 1024  # characters
 _ESTIMATED = 32  # zxcvbn takes time that grows faster than the length: the first characters say enough
 _LATER_YEARS = [str(year) for year in range(2020, 2050)]  # zxcvbn's list of them ends before
+# zxcvbn's lists are English; the pages are read in German, too, and this is what its readers begin passwords with.
+_GERMAN = """
+passwort hallo willkommen schatz sommer winter geheim kennwort herbst frühling fruehling berlin hamburg münchen muenchen
+köln koeln frankfurt stuttgart düsseldorf duesseldorf dortmund leipzig dresden hannover nürnberg nuernberg bremen wien
+zürich zuerich deutschland österreich oesterreich schweiz bayern fussball fußball schalke borussia januar februar märz
+maerz april juni juli august september oktober november dezember montag dienstag mittwoch donnerstag freitag samstag
+sonntag liebe ichliebedich mama papa mutter vater familie freund freundin kinder schatzi hase mausi engel prinzessin
+sonne sonnenschein mond stern sterne blume schmetterling hund katze pferd arbeit büro buero firma anmeldung zugang
+benutzer verwaltung sicherheit geburtstag weihnachten ostern urlaub schule glück glueck freiheit leben gutentag
+gutenmorgen servus moin tschüss tschuess motorrad einfach scheisse scheiße arschloch neustart wechsel
+wochenende feierabend schokolade regenbogen bundesliga zuhause kaffee
+"""
 _SPELLINGS_MOST = 32  # in which it looks for words: it takes the whole time for each, and made-up ones have hundreds
 
 
@@ -92,7 +104,8 @@ def _score(password: str, words: list[str]) -> int:
     """
     from zxcvbn import matching, scoring, time_estimates  # noqa: PLC0415 - 12 MB, which most processes never need
 
-    known = matching.RANKED_DICTIONARIES | {"user_inputs": matching.build_ranked_dict([*words, *_LATER_YEARS])}
+    words = [*words, *_LATER_YEARS, *_GERMAN.split()]
+    known = matching.RANKED_DICTIONARIES | {"user_inputs": matching.build_ranked_dict(words)}
 
     def guesses(part: str) -> Decimal:
         found = matching.omnimatch(part, known)

@@ -57,6 +57,7 @@ def test_the_least_length_is_a_setting():
         *("password123", "qwertyuiop", "aaaaaaaaaaaa", "1234567890", "P@ssw0rd!!", "\x00" * 20),
         *("Admin@123456", "Qwerty!12345", "Passw0rd!2018#", "Winter@2026!", "blue house"),  # whose parts are all easy
         *("Winter2026!Winter2026!", "Admin@123456Admin@123456"),
+        *("Willkommen@2025", "Passwort#1234", "München2026!", "hund katze"),
     ],
 )
 def test_what_attackers_try_first_is_refused(password):
