@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from streamlit_bridge import texts
 from streamlit_bridge.account_calls import call_as_user
 from streamlit_bridge.errors import CallRefused, PasswordIncorrectError, ResetError
@@ -10,6 +12,7 @@ from streamlit_bridge.hosted_pages import HostedPage
 from streamlit_bridge.refusals import describe_refusal, refusals_raised_as
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.account_owner import check_owner, may_change_account_here
+from streamlit_bridge.widgets.sent_form import note_sent, tell_once, was_just_sent
 from streamlit_bridge.wording import say
 
 
@@ -45,6 +48,15 @@ def show_reset_password(form: AccountForm, username: object) -> bool | None:
         raise PasswordIncorrectError(say(texts.CURRENT_IS_WRONG))
     if new == current:
         raise ResetError(say(texts.NEW_IS_CURRENT))
+    sent = {"username": st.session_state["username"], "current_password": current, "new_password": new}
+    if not was_just_sent(form.key, sent):  # else the current password is another one by now
+        _change(current, new)
+        note_sent(form.key, sent)
+    tell_once(form, describe_event_of_user(form.widget))
+    return True
+
+
+def _change(current: str, new: str) -> None:
     with refusals_raised_as(ResetError):
         try:
             call_as_user("POST", "/me/password", {"current_password": current, "new_password": new})
@@ -52,5 +64,3 @@ def show_reset_password(form: AccountForm, username: object) -> bool | None:
             if "current_password" in refusal.faults:
                 raise PasswordIncorrectError(describe_refusal(refusal)) from refusal
             raise
-    form.tell(describe_event_of_user(form.widget))
-    return True

@@ -39,8 +39,18 @@ def name_sent(form: str, values: Mapping[str, object]) -> str:
         values: what it sends.
     """
     if not was_just_sent(form, values):
-        _forms()[form] = SentForm(_digest(values), monotonic())
+        note_sent(form, values)
     return _forms()[form].idempotency_key
+
+
+def note_sent(form: str, values: Mapping[str, object]) -> None:
+    """Note what a form has sent.
+
+    Parameters:
+        form: the form's key.
+        values: what it sent.
+    """
+    _forms()[form] = SentForm(_digest(values), monotonic())
 
 
 def was_just_sent(form: str, values: Mapping[str, object]) -> bool:

@@ -17,6 +17,7 @@ from streamlit_bridge.session import read_access_token, remember_profile
 from streamlit_bridge.widgets.account_form import AccountForm, show_hosted_page
 from streamlit_bridge.widgets.account_owner import check_owner, may_change_account_here
 from streamlit_bridge.widgets.forbidden import escape_markdown
+from streamlit_bridge.widgets.sent_form import note_sent, tell_once, was_just_sent
 from streamlit_bridge.wording import say
 
 # Label key: what events call the field, its name in the account API, and what browsers may fill in.
@@ -72,17 +73,24 @@ def _update(form: AccountForm, field: str, value: str, password: str) -> bool:
         raise UpdateError(say(texts.EMAIL_MISSING if field == "Email" else texts.VALUE_MISSING))
     if field == "Email" and not password:
         raise UpdateError(say(texts.CURRENT_IS_MISSING))
+    sent = {"username": st.session_state["username"], claim: value, "current_password": password}
+    if not was_just_sent(form.key, sent):  # else the value is the account's by now
+        _change(claim, value, password)
+        note_sent(form.key, sent)
+    if field == "Email":
+        form.place().info(say(texts.EMAIL_MAILED, email=escape_markdown(value)), icon=":material/mail:")
+    tell_once(form, describe_event_of_user(form.widget) | {"field": event_field, "new_value": value})
+    return True
+
+
+def _change(claim: str, value: str, password: str) -> None:
     with refusals_raised_as(UpdateError):
         if call_as_user("GET", "/me").get(claim) == value:
             raise UpdateError(say(texts.VALUE_UNCHANGED))
         changes: dict[str, object] = {claim: value}
-        if field == "Email":
+        if password:
             changes["current_password"] = password
         document = call_as_user("PATCH", "/me", changes)
     token = read_access_token()
     if token is not None and "sub" in document:
         remember_profile(token, Identity.from_claims(document))
-    if field == "Email":
-        form.place().info(say(texts.EMAIL_MAILED, email=escape_markdown(value)), icon=":material/mail:")
-    form.tell(describe_event_of_user(form.widget) | {"field": event_field, "new_value": value})
-    return True
