@@ -92,6 +92,19 @@ def test_what_was_there_before_is_no_fault_of_today(
     assert db.scalar(select(User.nickname)) == "Countess"
 
 
+def test_what_an_app_changed_while_the_form_was_open_stays(signed_in: FlaskClient, db: Session) -> None:
+    page = signed_in.get("/account/profile")
+    press(signed_in, signed_in.get("/account/profile"), "profile-submit", given_name="Augusta", nickname="Countess")
+    refused = press(signed_in, page, "profile-submit", family_name="King", birthdate="yesterday")
+    assert refused.status_code == 422
+    assert press(signed_in, refused, "profile-submit", birthdate="1815-12-10").status_code == 303
+    user = db.scalars(select(User)).one()
+    assert (user.given_name, user.family_name, user.nickname) == ("Augusta", "King", "Countess")
+    assert press(signed_in, page, "profile-submit", given_name="Ada", nickname="Ada").status_code == 303
+    db.expire_all()
+    assert (user.given_name, user.nickname) == ("Augusta", "Ada"), "a field that was not touched is not what was meant"
+
+
 def test_changed_name_shows_at_once(signed_in: FlaskClient) -> None:
     press(signed_in, signed_in.get("/account/profile"), "profile-submit", given_name="Augusta")
     assert "Hello, Augusta Lovelace" in words(signed_in.get("/account"))

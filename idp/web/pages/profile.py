@@ -83,21 +83,23 @@ class Entry:
 def show_profile() -> Response:
     """Show the form, filled in with what is known."""
     session = signed_in()
-    known = profile.read_profile(context.database(), session.user_id)
-    return _form(session, {name: value or "" for name, value in known.items()})
+    known = _known(session)
+    return _form(session, known, known)
 
 
 def submit_profile() -> Response:
     """Save what was changed, or say everything that is wrong with it."""
     session = signed_in()
-    known = profile.read_profile(context.database(), session.user_id)
-    typed = {name: forms.field(name) if forms.has_field(name) else known[name] or "" for name in profile.FIELDS}
-    form = partial(_form, session, typed)
+    known = _known(session)
+    shown = {name: _sent(_shown_as(name), value) for name, value in known.items()}
+    typed = {name: _sent(name, value) for name, value in shown.items()}
+    form = partial(_form, session, typed, shown)
     if faults := faults_of_token():
         return form(faults, 400)
     typed["locale"] = _TAGS.get(typed["locale"].strip().casefold(), typed["locale"])
-    # What was there before and was not touched is not checked again: an import may have brought it.
-    changes = {name: value for name, value in typed.items() if value != (known[name] or "")}
+    # What was not touched stays as it is by now: an app may have changed it while the form was open. Nor is it checked
+    # again: an import may have brought it.
+    changes = {name: value for name, value in typed.items() if value not in (shown[name], known[name])}
     try:
         profile.update_profile(context.database(), context.visitor(), session.user_id, changes)
     except InvalidInputError as refusal:
@@ -167,7 +169,27 @@ def sections() -> tuple[tuple[Markup, tuple[Entry, ...]], ...]:
     )
 
 
-def _form(session: CurrentSession, typed: dict[str, str], faults: Faults = NO_FAULTS, status: int = 200) -> Response:
+def _known(session: CurrentSession) -> dict[str, str]:
+    known = profile.read_profile(context.database(), session.user_id)
+    return {name: value or "" for name, value in known.items()}
+
+
+def _sent(field: str, otherwise: str) -> str:
+    return forms.field(field) if forms.has_field(field) else otherwise
+
+
+def _shown_as(name: str) -> str:
+    """Return the hidden field that holds what the form showed at first."""
+    return f"shown_{name}"
+
+
+def _form(
+    session: CurrentSession,
+    typed: dict[str, str],
+    shown: dict[str, str],
+    faults: Faults = NO_FAULTS,
+    status: int = 200,
+) -> Response:
     return page(
         "profile.html",
         status,
@@ -175,6 +197,7 @@ def _form(session: CurrentSession, typed: dict[str, str], faults: Faults = NO_FA
         tab="profile",
         sections=sections(),
         typed={name: shown_again(value) for name, value in typed.items()},
+        shown={_shown_as(name): shown_again(value) for name, value in shown.items()},
         languages=LANGUAGES,
         time_zones=time_zones(),
         faults=faults,
