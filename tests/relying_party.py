@@ -268,7 +268,8 @@ class RelyingParty:
         assert answer.get("state", "") == self.state
         assert answer["iss"] == self.issuer
         if "error" in answer:
-            assert not {"code", "access_token", "id_token"} & set(answer)
+            assert set(answer) <= {"error", "error_description", "state", "iss", "session_state"}
+            assert is_printable(answer.get("error_description", ""))
             return AuthorizationResponse(answer)
         words = self.response_type.split()
         assert ("code" in answer) == ("code" in words), answer
@@ -602,9 +603,13 @@ def error_of(response: TestResponse) -> str:
     assert response.mimetype == "application/json", response.text[:500]
     assert "no-store" in response.headers["Cache-Control"]
     answer: dict[str, Any] = json.loads(response.data)
-    description = answer.get("error_description", "")
-    assert all(" " <= c <= "~" and c not in '"\\' for c in description), description
+    assert is_printable(answer.get("error_description", ""))
     return str(answer["error"])
+
+
+def is_printable(description: str) -> bool:
+    """Tell whether an error_description has only the characters that it may have (RFC 6749 sections 4.1.2.1, 5.2)."""
+    return all(" " <= c <= "~" and c not in '"\\' for c in description)
 
 
 @dataclass

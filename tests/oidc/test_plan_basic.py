@@ -92,7 +92,10 @@ def test_oidcc_userinfo_get(rp):
 
 
 def test_oidcc_userinfo_post_header(rp):
-    rp.userinfo(rp.log_in(), "POST")
+    tokens = rp.log_in()
+    rp.userinfo(tokens, "POST")
+    bearer = {"Authorization": f"Bearer {tokens.access_token}", "Content-Type": "application/x-www-form-urlencoded"}
+    assert rp.browser.post(rp.path("userinfo_endpoint"), headers=bearer).status_code == 200  # a form with nothing in it
 
 
 def test_oidcc_userinfo_post_body(rp, ada):

@@ -1,6 +1,7 @@
 """The OpenID Foundation's Config OP plan: the metadata document and the keys, whatever the operator turned on."""
 
 import base64
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -149,6 +150,13 @@ def test_oidcc_discovery_endpoint_verification_schema(metadata: dict[str, Any]) 
         else:
             assert isinstance(value, str), name
             assert value, name
+
+
+def test_oidcc_discovery_endpoint_verification_languages_and_scopes(metadata: dict[str, Any]) -> None:
+    """Tags are written as BCP 47 writes them, and scopes have only the characters of RFC 6749 section 3.3."""
+    tag = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
+    assert all(tag.fullmatch(each) for each in metadata["ui_locales_supported"])
+    assert all(re.fullmatch(r"[!#-\[\]-~]+", each) for each in metadata["scopes_supported"])
 
 
 def test_oidcc_discovery_endpoint_verification_endpoints_exist(
