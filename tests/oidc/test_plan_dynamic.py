@@ -163,7 +163,10 @@ def test_oidcc_registration_sector_bad(dynamic: Flask, document_server: Document
 def test_oidcc_server_rotate_keys(
     register: Register, db: Session, settings: Settings, clock: Any, minutes: Callable[..., None]
 ) -> None:
-    """The suite waits for a person here: the operator rotates, and the next ID token has another key."""
+    """The suite waits for a person here: the operator rotates, and the next ID token has another key.
+
+    Of one algorithm: what the suite itself makes of a new Ed25519 key stands in docs/protocol.md.
+    """
     rp = register()
     before = header_of(rp.log_in())["kid"]
     key_rotation.advance(db, settings, OPERATOR, "RS256", is_wanted=True)
