@@ -99,11 +99,11 @@ def _verify(provider: "Provider", db: Session, client: ClientMetadata, token: st
         if header.get("alg") != "none":
             algorithms = ALGORITHMS if expected in (None, "none") else (expected,)
             return provider.client_keys.verify(db, client, token, algorithms).claims
+        if client.require_signed_request_object or expected not in (None, "none"):
+            raise InvalidRequestObject("This app must sign its request objects.")
         if not client.may_send_unsigned_request_objects:
             told = "This app may not send unsigned request objects."
             raise OAuth2Error(told, error=f"{parameter}_not_supported")
-        if client.require_signed_request_object or expected not in (None, "none"):
-            raise InvalidRequestObject("This app must sign its request objects.")
         return read_unsigned(token)
     except JwtRefused as refused:
         raise InvalidRequestObject(f"The request object {safe(refused)}.") from None

@@ -271,10 +271,12 @@ def test_a_client_may_be_allowed_to_send_them(relying_party, ada):
     refuse(rp, unsigned(claims_of(rp), signature="AAAA"))
 
 
+@pytest.mark.parametrize("may_send", [False, True])
 @pytest.mark.parametrize("metadata", [{"require_signed_request_object": True}, {"request_object_signing_alg": "RS256"}])
-def test_not_one_that_is_to_sign(relying_party, ada, metadata):
-    rp = relying_party(jwks=public_jwks(), may_send_unsigned_request_objects=True, **metadata)
-    assert "sign" in refuse(rp, unsigned(claims_of(rp)))
+def test_not_one_that_is_to_sign(relying_party, ada, metadata, may_send):
+    """Such an app has it told that its object is no good, and not that none are supported."""
+    rp = relying_party(jwks=public_jwks(), may_send_unsigned_request_objects=may_send, **metadata)
+    assert "must sign" in refuse(rp, unsigned(claims_of(rp)))
 
 
 def test_an_app_that_must_send_objects_is_refused_without(relying_party, ada):
