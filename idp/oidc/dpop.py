@@ -18,7 +18,7 @@ from idp.oidc import dpop_nonces
 from idp.oidc.client_keys import PUBLIC_KEY_ALGORITHMS, fitting_keys
 from idp.oidc.key_sets import import_keys
 from idp.oidc.presented_jwts import JwtRefused, is_time, jti_of, read_claims, read_header
-from idp.oidc.requests import safe
+from idp.oidc.requests import ProtocolRequest, safe
 from idp.oidc.seen_assertions import is_first_time
 from idp.oidc.signatures import registry
 from idp.settings import Settings
@@ -70,6 +70,21 @@ class Proof:
     def headers(self) -> list[tuple[str, str]]:
         """What the answer carries for it (section 8.2)."""
         return [("DPoP-Nonce", self.next_nonce)] if self.next_nonce else []
+
+
+def proof_beside(settings: Settings, request: ProtocolRequest) -> Proof | None:
+    """Check the proof that a request brings to an endpoint that clients authenticate at; None where it brings none.
+
+    To be done before the client authenticates: that uses an assertion up, and a client that hears of the nonce sends
+    the same one again.
+
+    Raises:
+        InvalidDpopProof: as `check_proof`.
+        DpopNonceNeeded: as `check_proof`.
+    """
+    if request.dpop_proof is None:
+        return None
+    return check_proof(settings, request.dpop_proof, method=request.method, url=request.uri)
 
 
 def check_proof(settings: Settings, proof: str, *, method: str, url: str, access_token: str | None = None) -> Proof:

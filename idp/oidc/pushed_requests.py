@@ -18,7 +18,7 @@ from idp.oidc.authorization_checks import READ
 from idp.oidc.authorization_request import RefusedRequest, validate
 from idp.oidc.client_auth import authenticate_client
 from idp.oidc.clients import AUTH_METHODS
-from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof, note_proof
+from idp.oidc.dpop import InvalidDpopProof, Proof, note_proof, proof_beside
 from idp.oidc.request_objects import read_request_object
 from idp.oidc.requests import NO_STORE, Answer, Parameters, ProtocolRequest
 
@@ -38,6 +38,7 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> Answer:
     """
     payload = request.payload
     payload.check_single("client_id", "request", "request_uri")
+    proof = proof_beside(provider.settings, request)
     client = authenticate_client(provider, request, AUTH_METHODS)
     if payload.get("request_uri"):
         raise InvalidRequestError("A pushed request cannot refer to another one: request_uri is not for this endpoint.")
@@ -46,9 +47,7 @@ def push_request(provider: "Provider", request: ProtocolRequest) -> Answer:
     parameters = read_request_object(provider, request.db, client, own) if is_object else own
     if client.require_signed_request_object and not is_object:
         raise InvalidRequestError("This app must send signed request objects: the parameter request is missing.")
-    proof = None
-    if request.dpop_proof is not None:
-        proof = check_proof(provider.settings, request.dpop_proof, method=request.method, url=request.uri)
+    if proof is not None:
         parameters = _bind(parameters, proof)
     try:
         validate(provider, request.db, client, parameters)

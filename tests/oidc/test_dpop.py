@@ -8,7 +8,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from idp.oidc import dpop, dpop_nonces
 from tests.at_once import at_once
-from tests.relying_party import RelyingParty, base64url, error_of, sign
+from tests.relying_party import ASSERTION_TYPE, RelyingParty, base64url, error_of, sign
 
 KEY = ECKey.generate_key("P-256")
 OTHER_KEY = ECKey.generate_key("P-256")
@@ -295,6 +295,26 @@ def test_a_proof_without_a_nonce_uses_up_nothing(bound):
     code = bound.authorize().code
     bound.dpop_nonce = "too old"
     assert bound.redeem(code)
+
+
+@pytest.mark.parametrize("endpoint", ["token_endpoint", "pushed_authorization_request_endpoint"])
+def test_a_proof_without_a_nonce_uses_up_no_assertion(relying_party, endpoint):
+    """Some libraries make another proof, and send all else again as it was."""
+    grants = ("authorization_code", "client_credentials")
+    rp = relying_party(key=OTHER_KEY, token_endpoint_auth_method="private_key_jwt", grant_types=grants)
+    rp.dpop_key = KEY
+    asked = {"grant_type": "client_credentials"} if endpoint == "token_endpoint" else rp.authorization_parameters()
+    form = {**asked, "client_assertion_type": ASSERTION_TYPE, "client_assertion": rp.assertion()}
+
+    def send(nonce):
+        proof = rp.proof("POST", rp.discovery[endpoint], nonce=nonce)
+        return rp.browser.post(rp.path(endpoint), data=form, headers={"DPoP": proof})
+
+    response = send(None)
+    refused(response, "nonce", "use_dpop_nonce")
+    nonce = response.headers["DPoP-Nonce"]
+    assert send(nonce).status_code in (200, 201)
+    assert error_of(send(nonce)) == "invalid_client"  # now it was used
 
 
 # -- Codes and refresh tokens -------------------------------------------------------------

@@ -8,7 +8,7 @@ from authlib.oauth2.rfc6749.grants import BaseGrant, TokenEndpointMixin
 
 from idp.oidc.client_auth import LookUp, authenticate_client
 from idp.oidc.clients import AUTH_METHODS, ClientMetadata
-from idp.oidc.dpop import InvalidDpopProof, Proof, check_proof, note_proof
+from idp.oidc.dpop import InvalidDpopProof, Proof, note_proof, proof_beside
 from idp.oidc.encryption import check_encryption
 from idp.oidc.requests import NO_STORE, Answer, ProtocolRequest
 from idp.oidc.resources import check_among
@@ -47,11 +47,12 @@ class Grant(BaseGrant, TokenEndpointMixin):
     def validate_token_request(self) -> None:
         """Authenticate the client and check that it may use this grant."""
         self.request.payload.check_single()
+        self.proof = proof_beside(self.server.settings, self.request)
         client = self.authenticate(self.look_up)
         if self.GRANT_TYPE not in client.grant_types:
             raise UnauthorizedClientError(f"This client is not registered for the grant {self.GRANT_TYPE}.")
-        if self.request.dpop_proof is not None or client.dpop_bound_access_tokens:
-            self.proof = self._check_proof()
+        if self.proof is None and client.dpop_bound_access_tokens:
+            raise InvalidDpopProof("This client must send a DPoP proof: its tokens are bound to a key.")
 
     @property
     def dpop_jkt(self) -> str | None:
@@ -110,9 +111,3 @@ class Grant(BaseGrant, TokenEndpointMixin):
             authorization = authorization._replace(dpop_jkt=self.proof.jkt)
         nonce = self.proof.headers if self.proof else []
         return 200, mint(self.server, self.request.db, authorization), [*NO_STORE, *nonce]
-
-    def _check_proof(self) -> Proof:
-        request = self.request
-        if request.dpop_proof is None:
-            raise InvalidDpopProof("This client must send a DPoP proof: its tokens are bound to a key.")
-        return check_proof(self.server.settings, request.dpop_proof, method=request.method, url=request.uri)
