@@ -24,8 +24,8 @@ from idp.oidc.signatures import registry
 from idp.settings import Settings
 
 ALGORITHMS = PUBLIC_KEY_ALGORITHMS
-AGE_MOST = 300  # seconds since `iat`; a proof is used once, and mostly carries a nonce besides
-LEEWAY = 60  # seconds that a client's clock may be fast
+AGE_MOST = 2 * dpop_nonces.WINDOW  # seconds that a proof is good for: since `iat`, where no nonce tells its age
+LEEWAY = 60  # seconds that the clock of a client without a nonce may be fast
 _ESCAPED = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 
@@ -57,13 +57,11 @@ class Proof:
     Attributes:
         jkt: SHA-256 thumbprint of its key (RFC 7638).
         jti: names it, among those of its key.
-        expires_at: when it will be too old.
         next_nonce: to be handed to the client, whose own will soon be too old; None while there is no need.
     """
 
     jkt: str
     jti: str
-    expires_at: int
     next_nonce: str | None = None
 
     @property
@@ -114,22 +112,29 @@ def note_proof(db: Session, proof: Proof) -> None:
     Raises:
         InvalidDpopProof: it was shown before.
     """
-    if not is_first_time(db, "dpop proof", proof.jkt, proof.jti, proof.expires_at):
+    if not is_first_time(db, "dpop proof", proof.jkt, proof.jti, clock.now() + AGE_MOST + LEEWAY):
         raise InvalidDpopProof("The DPoP proof was used before: each needs a jti of its own.")
 
 
 def _check(settings: Settings, proof: str, method: str, url: str, access_token: str | None) -> Proof:
     claims, key = _read(proof)
-    expires_at = _check_claims(claims, method, url)
+    _check_claims(claims, method, url)
     if access_token is not None and not _is_hash_of(claims.get("ath"), access_token):
         raise JwtRefused("is for another access token: ath is its SHA-256")
-    next_nonce = _check_nonce(settings, claims.get("nonce"))
-    return Proof(key.thumbprint(), claims["jti"], expires_at, next_nonce)
+    return Proof(key.thumbprint(), claims["jti"], _check_age(settings, claims))
 
 
-def _check_nonce(settings: Settings, nonce: Any) -> str | None:
-    """Check the nonce, and return the next one where it is time for it."""
+def _check_age(settings: Settings, claims: Mapping[str, Any]) -> str | None:
+    """Check how old the proof is, and return the next nonce where it is time for it.
+
+    A nonce tells that by our own clock. Only where there is none, `iat` has to: the client's clock may be wrong by
+    hours (section 11.1).
+    """
+    nonce = claims.get("nonce")
     if nonce is None and settings.dpop_nonce == "optional":
+        now = clock.now()
+        if not now - AGE_MOST < claims["iat"] <= now + LEEWAY:
+            raise JwtRefused("is too old or from the future, as its iat says")
         return None
     newest = dpop_nonces.current_nonce(settings)
     if not isinstance(nonce, str) or not dpop_nonces.is_good(settings, nonce):
@@ -165,20 +170,16 @@ def _public_key(jwk: Any, algorithm: str) -> Key:
     return keys[0]
 
 
-def _check_claims(claims: Mapping[str, Any], method: str, url: str) -> int:
-    """Check what the proof is for and how old it is; returns when it will be too old."""
+def _check_claims(claims: Mapping[str, Any], method: str, url: str) -> None:
+    """Check what the proof is for, and that nothing is missing in it."""
     if claims.get("htm") != method:
         raise JwtRefused("is for another method, as its htm says")
     htu = claims.get("htu")
     if not isinstance(htu, str) or _normal(htu) != _normal(url):
         raise JwtRefused("is for another address, as its htu says")
-    issued_at, now = claims.get("iat"), clock.now()
-    if not is_time(issued_at):
+    if not is_time(claims.get("iat")):
         raise JwtRefused("has no time of issue: iat")
-    if not now - AGE_MOST < issued_at <= now + LEEWAY:
-        raise JwtRefused("is too old or from the future, as its iat says")
     jti_of(claims)
-    return int(issued_at) + AGE_MOST + 1
 
 
 def _is_hash_of(ath: Any, access_token: str) -> bool:
