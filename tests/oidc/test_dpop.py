@@ -209,6 +209,13 @@ def test_a_nonce_tells_how_old_a_proof_is_whatever_the_client_s_clock_says(servi
     refused(ask(service, proof), "nonce", "use_dpop_nonce")
 
 
+def test_what_else_a_proof_says_is_passed_over(service, clock):
+    """Headers and claims that nobody knows, and times beside `iat`."""
+    now = int(clock.time)
+    more = {"header": {"kid": "x", "tx_id": 7}, "tx_id": 7, "nbf": now, "exp": now + 300}
+    assert ask(service, service.proof("POST", service.discovery["token_endpoint"], **more)).status_code == 200
+
+
 def forged(service, header, key=KEY):
     """Make a proof with a header of one's own choice, signed by a key."""
     claims = {"htm": "POST", "htu": service.discovery["token_endpoint"], "iat": 2**31, "jti": "x"}
@@ -472,6 +479,13 @@ def test_a_bound_token_opens_with_a_proof_only(bound, path):
         assert 'algs="' in challenge
         assert ', Bearer realm="idp"' in challenge
         assert ("DPoP-Nonce" in response.headers) == (error == "use_dpop_nonce")
+
+
+@pytest.mark.parametrize("scheme", ["dpop", "DPOP", "dPOP"])
+def test_the_scheme_may_be_written_in_any_case(bound, scheme):
+    token = bound.log_in().access_token
+    proof = bound.proof("GET", bound.discovery["userinfo_endpoint"], token)
+    assert show(bound, token, proof, scheme).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/oauth/userinfo", "/api/v1/me"])
