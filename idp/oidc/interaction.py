@@ -176,7 +176,8 @@ def open_interaction(
     sought = {"parked": interaction_id, "browser": browser_digest, "now": clock.now()}
     row = _FIND.first(db, **sought) if denied is None else _FIND_AGAIN.first(db, **sought, **_just_now(denied=denied))
     if row is None:
-        raise RequestGone(_client_of(db, provider, interaction_id, browser_digest))
+        detail = "it is over, or another browser's" if browser_digest else "the browser brought no cookie"
+        raise RequestGone(_client_of(db, provider, interaction_id, browser_digest), detail=detail)
     parameters = Parameters.of_stored(row["parameters"])
     try:
         client = identify_client(parameters, lambda client_id: provider.clients.find(db, client_id))

@@ -114,6 +114,8 @@ def error_page(
         parameter: which parameter is at fault.
         client: the app that the person came from, where that is known: the page leads back to its home page.
     """
+    if description:
+        log.info("%s refused as %s: %s%s", _asked(), code, description, f" App: {client.client_id}" if client else "")
     page = render_template(
         "error.html",
         title=title or text("error.protocol_title"),

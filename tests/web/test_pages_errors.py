@@ -223,6 +223,42 @@ def test_faults_of_an_app_name_the_parameter(client: FlaskClient) -> None:
     assert "<h1>The app made a mistake</h1>" in page.text
 
 
+# -- The log ---------------------------------------------------------------------------------------
+
+
+def test_the_log_says_what_an_app_was_told(
+    relying_party: Callable[..., RelyingParty], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever is called for help has a reference from the page, or knows the app: both lead to the reason."""
+    app = relying_party()
+    with caplog.at_level(logging.INFO, "idp.web"):
+        page = app.send(redirect_uri="https://app.example.org/callback/")
+        app.send(response_type="token")
+        app.secret = "not the secret"
+        app.request_tokens("code")
+    whose = f"App: {app.metadata.client_id}"
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("idp.web")]
+    assert lines[0].startswith("GET /oauth/authorize refused as invalid_request: ")
+    assert shown_error(page).description in lines[0]
+    assert lines[1].startswith("GET /oauth/authorize refused as unsupported_response_type: ")
+    assert lines[2] == "POST /oauth/token refused as invalid_client: The client secret is wrong."
+    assert [line.endswith(whose) for line in lines] == [True, True, False]
+
+
+@pytest.mark.parametrize("has_cookie", [True, False])
+def test_the_log_tells_cookies_that_do_not_arrive_from_requests_that_are_over(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture, has_cookie: bool
+) -> None:
+    if has_cookie:
+        client.get("/sign-in")
+    with caplog.at_level(logging.INFO, "idp.web.error_pages"):
+        page = client.get(f"/sign-in?i={'a' * 43}")
+    assert page.status_code == 400
+    [line] = [record.getMessage() for record in caplog.records]
+    reason = "it is over, or another browser's" if has_cookie else "the browser brought no cookie"
+    assert line == f"GET /sign-in refused as expired: {reason}"
+
+
 # -- The way back --------------------------------------------------------------------------------
 
 HOME = "https://weather.example.org/start"

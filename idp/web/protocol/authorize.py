@@ -46,7 +46,14 @@ from idp.web.answers import Answer, Page, see_other
 from idp.web.error_pages import error_page
 from idp.web.exchange import current
 from idp.web.protocol.answering import answer
-from idp.web.protocol.reading import NOTHING, comes_without_cookies, read_form, read_query, repeat_by_get
+from idp.web.protocol.reading import (
+    NOTHING,
+    comes_without_cookies,
+    note_refusal,
+    read_form,
+    read_query,
+    repeat_by_get,
+)
 
 PAGES: dict[type[Interruption], str] = {
     SignIn: "/sign-in",
@@ -90,6 +97,7 @@ def receive_request() -> Answer | Page:
         context.current_session()  # for the cookie that says so; until now it was asked for with the client
         return _resume_pushed(sent) or _show(fault.parameter, fault.error, fault.description, client)
     except RefusedRequest as refused:
+        note_refusal(refused.error, client)
         return _tell_error(refused)
     except OAuth2Error as error:
         return _show("", error.error or "", error.description or "", client)

@@ -1,5 +1,6 @@
 """From an HTTP request to the protocol's, and back."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +16,9 @@ from idp.web.answers import Answer, see_other
 from idp.web.exchange import current
 
 NOTHING = Parameters([])
+_EVERYDAY = ("authorization_pending", "slow_down", "use_dpop_nonce", "invalid_token")  # no fault of anybody's
+
+log = logging.getLogger(__name__)
 
 
 def read_query() -> Parameters:
@@ -78,4 +82,16 @@ def json_response(status: int, body: Any, headers: Sequence[tuple[str, str]]) ->
 
 def error_response(error: OAuth2Error) -> Answer:
     """Return an OAuth error as JSON (RFC 6749 section 5.2): Authlib has it kept nowhere."""
+    note_refusal(error)
     return json_response(*error())
+
+
+def note_refusal(error: OAuth2Error, client: ClientMetadata | None = None) -> None:
+    """Have the log say what an app was told: not every app's own log does.
+
+    Args:
+        client: whose request it is, where that is known.
+    """
+    if error.error not in _EVERYDAY:
+        exchange, app = current(), f" App: {client.client_id}" if client else ""
+        log.info("%s %s refused as %s: %s%s", exchange.method, exchange.path, error.error, error.description, app)
