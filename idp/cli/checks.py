@@ -183,9 +183,8 @@ def _clock(loaded: Settings) -> Finding:
         ahead = min(0, now - int(file.stat().st_mtime)) if file.exists() else 0
     if abs(ahead) > DRIFT:
         what = "the database server's clock" if file is None else "the last write to the database"
-        return Finding(
-            "fault", f"this machine's clock is {ahead} seconds ahead of {what}", "Keep clocks right with NTP."
-        )
+        apart = f"{abs(ahead)} seconds {'ahead of' if ahead > 0 else 'behind'}"
+        return Finding("fault", f"this machine's clock is {apart} {what}", "Keep clocks right with NTP.")
     return Finding("ok", "right, as far as can be told from here")
 
 

@@ -186,7 +186,7 @@ def test_a_key_that_is_missing_or_old(
     assert keys.ALGORITHMS[1] in found["told"]
 
 
-@pytest.mark.parametrize(("offset", "told"), [(-3_600, "ahead of the last write"), (-(10**9), "clock says")])
+@pytest.mark.parametrize(("offset", "told"), [(-3_600, "seconds behind the last write"), (-(10**9), "clock says")])
 def test_clock(instance: Path, run: Run, offset: int, told: str) -> None:
     now = clock.now()
     with clock.stopped_at(lambda: now + offset):
