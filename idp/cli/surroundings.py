@@ -21,7 +21,7 @@ from idp.clock import DAY
 from idp.errors import NotReadyError
 from idp.mail import queue
 from idp.mail.outbox_folder import folder_of
-from idp.mail.smtp import SmtpTransport
+from idp.mail.smtp import SmtpTransport, port_of
 from idp.mail.transport import Unreachable
 from idp.models import AuditEvent, Client, LogoutNotice, ParkedRequest, Throttle
 from idp.oidc import client_store
@@ -68,7 +68,12 @@ def check_mail(loaded: Settings) -> Finding:
             "Set IDP_SMTP_HOST and IDP_MAIL_FROM; then try `idp mail test ADDRESS`.",
         )
     if loaded.mail_route == "smtp" and (fault := _fault_of_mail_server(loaded)):
-        return Finding("fault", f"{loaded.smtp_host}: {fault}", "Correct it, then try `idp mail test ADDRESS`.")
+        where = f"{loaded.smtp_host}, port {port_of(loaded)}, {loaded.smtp_security}"
+        advice = (
+            "Correct it (starttls goes with port 587, tls with 465), try `idp mail test ADDRESS`, and restart the "
+            "provider: what waits goes within minutes."
+        )
+        return Finding("fault", f"{where}: {fault}", advice)
     with database_of(loaded) as db:
         failed = len(queue.list_mail(db, state="failed", limit=1000))
         waiting = queue.waiting_since(db)

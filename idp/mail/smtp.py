@@ -87,7 +87,7 @@ class SmtpTransport:
 
     def _connect(self) -> smtplib.SMTP:
         in_force = self._settings
-        host, port = in_force.smtp_host, in_force.smtp_port or SMTP_PORTS[in_force.smtp_security]
+        host, port = in_force.smtp_host, port_of(in_force)
         # By itself the library would ask the resolver who we are, which may take long and tells little.
         ourselves = urlsplit(in_force.issuer).hostname or "localhost"
         if in_force.smtp_security == "tls":
@@ -101,6 +101,11 @@ class SmtpTransport:
             connection.close()
             raise
         return connection
+
+
+def port_of(settings: Settings) -> int:
+    """Return the mail server's port: the one that was set, or the usual one."""
+    return settings.smtp_port or SMTP_PORTS[settings.smtp_security]
 
 
 def longest_step(settings: Settings) -> int:
@@ -132,6 +137,8 @@ def _reason(fault: Exception) -> str:
         return _answer(fault.smtp_code, fault.smtp_error)
     if isinstance(fault, ssl.SSLCertVerificationError):
         return f"the mail server's certificate is not to be trusted: {fault.verify_message}"
+    if isinstance(fault, ssl.SSLError) and fault.reason == "WRONG_VERSION_NUMBER":
+        return "the mail server does not begin with TLS there"
     if isinstance(fault, TimeoutError) or str(fault).endswith("timed out"):  # the library hides it in another error
         return "the mail server took too long to answer"
     if isinstance(fault, UnicodeError):

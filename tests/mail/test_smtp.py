@@ -40,6 +40,13 @@ def test_tls_from_the_first_byte(serve: Serve, by_smtp: BySmtp, manners: Manners
     assert manners.recipients() == ["ada@example.org"]
 
 
+def test_tls_where_the_server_does_not_begin_with_it(serve: Serve, by_smtp: BySmtp, certificate: Certificate) -> None:
+    """The two ways of encryption are mistaken for each other: the library's own words help nobody."""
+    port = serve(tls_context=certificate.context, require_starttls=True)
+    with pytest.raises(Unreachable, match="the mail server does not begin with TLS there"):
+        send(by_smtp(port, smtp_security="tls", smtp_ca_file=str(certificate.file)))
+
+
 def test_starttls_and_sign_in(serve: Serve, by_smtp: BySmtp, manners: Manners, certificate: Certificate) -> None:
     port = serve(tls_context=certificate.context, require_starttls=True, authenticator=authenticate, auth_required=True)
     send(by_smtp(port, smtp_security="starttls", smtp_ca_file=str(certificate.file), **LOGIN))
