@@ -29,8 +29,8 @@ from idp.setting_rules import is_loopback
 from idp.settings import Settings
 
 ANSWER_WITHIN = 3  # seconds
-MAIL_WAITS = 600  # seconds
-NOTICE_WAITS = 600  # seconds
+UNTAKEN_FOR = 180  # seconds; a worker looks every few, and may be waiting for a slow mail server
+SIGN_INS = 10  # the latest, by which addresses are judged
 BACKUP_AGE = 8 * DAY  # seconds; a week, and a night that failed
 SWEPT_WITHIN = 3_600  # seconds; the worker sweeps every minute
 
@@ -170,7 +170,7 @@ def check_backup(loaded: Settings) -> Finding:
 
 
 def check_proxy_headers(loaded: Settings) -> Finding:
-    """Look whether the settings know of a proxy where one is likely, and of none where none is."""
+    """Look whether the settings know of a proxy where one is likely and only there, and whether it says who asks."""
     if loaded.is_https and loaded.proxy_hops == 0:
         return Finding(
             "warning",
@@ -189,9 +189,23 @@ def check_proxy_headers(loaded: Settings) -> Finding:
 
 def check_issuer(loaded: Settings) -> Finding:
     """Look who answers at the issuer's address."""
+    if loaded.proxy_hops and not loaded.is_loopback and _all_seem_to_be_here(loaded):
+        return Finding(
+            "warning",
+            f"proxy_hops is {loaded.proxy_hops}, and whoever signed in of late seems to be on this machine",
+            "The proxy does not set X-Forwarded-For, or fewer proxies do than IDP_PROXY_HOPS says: throttles slow down "
+            "everybody together, and the audit knows no addresses.",
+        )
     url = loaded.url("/.well-known/openid-configuration")
     # The environment's proxy is no way to this machine itself.
     direct = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(url).hostname) else []
+def _all_seem_to_be_here(loaded: Settings) -> bool:
+    of_late = select(AuditEvent.address).where(AuditEvent.event == Event.SIGN_IN.value)
+    with database_of(loaded) as db:
+        addresses = db.scalars(of_late.order_by(AuditEvent.at.desc()).limit(SIGN_INS)).all()
+    return bool(addresses) and all(map(is_loopback, addresses))
+
+
     try:
         with urllib.request.build_opener(*direct).open(url, timeout=ANSWER_WITHIN) as answer:
             issuer = json.loads(answer.read(100_000)).get("issuer")

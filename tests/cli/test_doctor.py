@@ -24,11 +24,15 @@ from sqlalchemy import Engine, event, text, update
 from sqlalchemy.orm import Session
 
 from idp import clock, settings
+from idp.accounts import audit
+from idp.accounts.audit import Event
+from idp.accounts.visitor import Visitor
 from idp.cli import checks
 from idp.cli.checks import CHECKS, KEY_AGE, KEY_DELAY
 from idp.cli.surroundings import check_backup, check_issuer
 from idp.clock import DAY
-from idp.models import LogoutNotice, Throttle
+from idp.mail import messages, outbox
+from idp.models import AuditEvent, LogoutNotice, MailMessage, Throttle
 from idp.oidc import keys
 from idp.settings import Settings
 from idp.storage import database as database_module
@@ -250,6 +254,23 @@ def test_proxy_headers(
     monkeypatch.setenv("IDP_ISSUER", issuer)
     monkeypatch.setenv("IDP_PROXY_HOPS", hops)
     assert _findings(run)["proxy headers"]["verdict"] == verdict
+
+
+def test_a_proxy_that_does_not_tell_who_asks(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, database: Session
+) -> None:
+    """By what the audit says of those who signed in: nothing else shows whether a proxy says it."""
+    monkeypatch.setenv("IDP_ISSUER", "https://login.example.invalid")
+    monkeypatch.setenv("IDP_PROXY_HOPS", "1")
+    for _ in range(3):
+        audit.record(database, Event.SIGN_IN, Visitor(address="127.0.0.1"))
+        database.execute(update(AuditEvent).values(at=AuditEvent.at - 1))
+    database.commit()
+    found = _findings(run)["proxy headers"]
+    assert (found["verdict"], "X-Forwarded-For" in found["advice"]) == ("warning", True)
+    audit.record(database, Event.SIGN_IN, Visitor(address="192.0.2.7"))
+    database.commit()
+    assert _findings(run)["proxy headers"]["verdict"] == "ok"
 
 
 def test_issuer(instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]) -> None:
