@@ -230,7 +230,8 @@ def _all_seem_to_be_here(loaded: Settings) -> bool:
 def _why_no_answer(url: str, reason: object) -> Finding:
     if isinstance(reason, ssl.SSLCertVerificationError):
         advice = (
-            "Renew or correct it where TLS ends. If a CA of your own signed it, apps and this machine have to know it."
+            "Renew or correct it where TLS ends, and have it sent with those between it and its CA (`fullchain.pem`), "
+            "which browsers may do without, and apps not. A CA of your own has to be known to apps and this machine."
         )
         return Finding("fault", f"{url} has a certificate that is not to be trusted: {reason.verify_message}", advice)
     told = f"{url} does not answer ({reason})"
