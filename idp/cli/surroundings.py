@@ -24,7 +24,7 @@ from idp.mail.outbox_folder import folder_of
 from idp.mail.smtp import SmtpTransport, port_of
 from idp.mail.transport import Unreachable
 from idp.models import AuditEvent, Client, LogoutNotice, ParkedRequest, Throttle
-from idp.oidc import client_store
+from idp.oidc import backchannel, client_store
 from idp.setting_rules import is_loopback
 from idp.settings import Settings
 
@@ -32,6 +32,10 @@ ANSWER_WITHIN = 3  # seconds
 UNTAKEN_FOR = 180  # seconds; a worker looks every few, and may be waiting for a slow mail server
 SIGN_INS = 10  # the latest, by which addresses are judged
 BACKUP_AGE = 8 * DAY  # seconds; a week, and a night that failed
+WITHOUT_WORKER = (
+    "Does one run, with this database? `idp serve` has one, unless told --no-worker; or run `idp worker`. Its log says "
+    "why it does not get on."
+)
 SWEPT_WITHIN = 3_600  # seconds; the worker sweeps every minute
 
 
@@ -47,16 +51,19 @@ def check_logo(loaded: Settings) -> Finding:
 
 
 def check_worker(loaded: Settings) -> Finding:
-    """Look whether what has expired is swept: by nobody, where no worker runs."""
+    """Look whether what is due is done, and what has expired is swept: by nobody, where no worker runs."""
     with database_of(loaded) as db:
+        due = [] if loaded.mail_route == "nowhere" else [queue.untaken_since(db, UNTAKEN_FOR)]
+        due.append(backchannel.untaken_since(db, UNTAKEN_FOR))
         ends = [db.scalar(select(func.min(column))) for column in (ParkedRequest.expires_at, Throttle.available_at)]
+    untaken = clock.now() - min((since for since in due if since is not None), default=clock.now())
+    if untaken > UNTAKEN_FOR:
+        told = f"mail, or word of sign-outs, has been due for {untaken // 60} minutes, and no worker takes it"
+        return Finding("warning", told, WITHOUT_WORKER)
     oldest = min((end for end in ends if end is not None), default=clock.now())
     if clock.now() - oldest > SWEPT_WITHIN:
-        told = f"nothing was swept for {_hours(clock.now() - oldest)}"
-        return Finding(
-            "warning", told, "Does one run? `idp serve` has one, unless told --no-worker; or run `idp worker`."
-        )
-    return Finding("ok", "nothing waits to be swept")
+        return Finding("warning", f"nothing was swept for {_hours(clock.now() - oldest)}", WITHOUT_WORKER)
+    return Finding("ok", "nothing waits for one")
 
 
 def check_mail(loaded: Settings) -> Finding:
@@ -76,12 +83,11 @@ def check_mail(loaded: Settings) -> Finding:
         return Finding("fault", f"{where}: {fault}", advice)
     with database_of(loaded) as db:
         failed = len(queue.list_mail(db, state="failed", limit=1000))
-        waiting = queue.waiting_since(db)
-    if waiting is not None and clock.now() - waiting > MAIL_WAITS:
-        told = f"mail has been waiting for {(clock.now() - waiting) // 60} minutes"
-        return Finding(
-            "warning", told, "See `idp mail list --state waiting`; without a reason there, no `idp worker` runs."
-        )
+        put_off, reason = queue.put_off_last(db)
+    if put_off:
+        told = f"{put_off} {'mail is' if put_off == 1 else 'mails are'} put off: {reason}"
+        advice = "They are tried again: see `idp mail list --state waiting`, and once all is well, `idp mail retry ID`."
+        return Finding("warning", told, advice)
     if failed:
         told = f"{failed} {'mail was' if failed == 1 else 'mails were'} given up in the last 30 days"
         return Finding("warning", told, "See why with `idp mail list --state failed`; `idp mail retry` tries again.")
@@ -111,19 +117,18 @@ def check_sign_outs(loaded: Settings) -> Finding:
     """Look for apps that wait for word of a sign-out, or never had it."""
     with database_of(loaded) as db:
         of_app = (
-            select(Client.client_name, func.count(), func.min(LogoutNotice.created_at))
+            select(Client.client_name, func.count(), func.max(LogoutNotice.last_error))
             .join(LogoutNotice, LogoutNotice.client_id == Client.client_id)
             .group_by(Client.client_id, Client.client_name)
         )
         waiting = db.execute(of_app.where(LogoutNotice.state == "waiting")).all()
         failed = db.execute(of_app.where(LogoutNotice.state == "failed")).all()
-    now = clock.now()
-    late = [f"{app} waits for {_sign_outs(count)}" for app, count, since in waiting if now - since > NOTICE_WAITS]
-    lost = [f"{app} was never told of {_sign_outs(count)}" for app, count, _ in failed]
+    late = [f"{app} waits for {_sign_outs(count)}: {reason}" for app, count, reason in waiting if reason]
+    lost = [f"{app} was never told of {_sign_outs(count)}: {reason}" for app, count, reason in failed]
     if late or lost:
         advice = (
-            "The worker's log says why: correct `backchannel_logout_uri` (`idp client update`), or mend the app. Where "
-            "it says nothing, no `idp worker` runs. What was given up shows here for a week."
+            "Correct `backchannel_logout_uri` (`idp client update`), or mend the app. What was given up shows here for "
+            "a week."
         )
         return Finding("warning", "\n".join((*late, *lost)), advice)
     return Finding("ok", "every app was told")
@@ -184,11 +189,6 @@ def check_proxy_headers(loaded: Settings) -> Finding:
             f"proxy_hops is {loaded.proxy_hops}, but the issuer is http",
             "Without a proxy set IDP_PROXY_HOPS=0, or visitors can choose the address that throttles see.",
         )
-    return Finding("ok", f"proxy_hops is {loaded.proxy_hops}")
-
-
-def check_issuer(loaded: Settings) -> Finding:
-    """Look who answers at the issuer's address."""
     if loaded.proxy_hops and not loaded.is_loopback and _all_seem_to_be_here(loaded):
         return Finding(
             "warning",
@@ -196,9 +196,9 @@ def check_issuer(loaded: Settings) -> Finding:
             "The proxy does not set X-Forwarded-For, or fewer proxies do than IDP_PROXY_HOPS says: throttles slow down "
             "everybody together, and the audit knows no addresses.",
         )
-    url = loaded.url("/.well-known/openid-configuration")
-    # The environment's proxy is no way to this machine itself.
-    direct = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(url).hostname) else []
+    return Finding("ok", f"proxy_hops is {loaded.proxy_hops}")
+
+
 def _all_seem_to_be_here(loaded: Settings) -> bool:
     of_late = select(AuditEvent.address).where(AuditEvent.event == Event.SIGN_IN.value)
     with database_of(loaded) as db:
@@ -206,6 +206,11 @@ def _all_seem_to_be_here(loaded: Settings) -> bool:
     return bool(addresses) and all(map(is_loopback, addresses))
 
 
+def check_issuer(loaded: Settings) -> Finding:
+    """Look who answers at the issuer's address."""
+    url = loaded.url("/.well-known/openid-configuration")
+    # The environment's proxy is no way to this machine itself.
+    direct = [urllib.request.ProxyHandler({})] if is_loopback(urlsplit(url).hostname) else []
     try:
         with urllib.request.build_opener(*direct).open(url, timeout=ANSWER_WITHIN) as answer:
             issuer = json.loads(answer.read(100_000)).get("issuer")

@@ -179,9 +179,21 @@ def list_mail(db: Session, *, state: str = "", limit: int = 100) -> Sequence[Mai
     return sorted(found, key=lambda mail: (-mail.created_at, mail.id))[:limit]
 
 
-def waiting_since(db: Session) -> int | None:
-    """Return when the oldest mail that waits was posted, or None when none waits."""
-    return db.scalar(select(func.min(MailMessage.created_at)).where(MailMessage.state == "waiting"))
+def untaken_since(db: Session, within: int) -> int | None:
+    """Return since when a mail has been due that no worker takes, or None.
+
+    Args:
+        within: seconds in which one that is at work would have finished some other mail.
+    """
+    return _LEASES.untaken_since(db, within)
+
+
+def put_off_last(db: Session) -> tuple[int, str]:
+    """Return how many mails wait that were tried already, and why the one that was tried last did not go."""
+    were_tried = MailMessage.state == "waiting", MailMessage.last_error.is_not(None)
+    count = db.scalar(select(func.count()).where(*were_tried)) or 0
+    newest = select(MailMessage.last_error).where(*were_tried).order_by(MailMessage.next_attempt_at.desc()).limit(1)
+    return count, db.scalar(newest) or ""
 
 
 def retry(db: Session, *which: ColumnElement[bool]) -> int:

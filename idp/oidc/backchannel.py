@@ -195,6 +195,15 @@ def sweep(db: Session, *, most: int) -> int:
     return _LEASES.sweep(db, most=most, kept_after_end=KEPT_AFTER_END)
 
 
+def untaken_since(db: Session, within: int) -> int | None:
+    """Return since when a notice has been due that no worker takes, or None.
+
+    Args:
+        within: seconds in which one that is at work would have finished some other notice.
+    """
+    return _LEASES.untaken_since(db, within)
+
+
 def _apps_to_tell(db: Session) -> Sequence[str]:
     """Return the apps for which a notice is due: the index is asked for one app after the other."""
     waits = LogoutNotice.state == "waiting"

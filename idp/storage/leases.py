@@ -4,15 +4,15 @@ A worker claims a row by a lease, which ends by itself: if the worker dies, anot
 and nothing is lost. A worker that took longer than its lease must not undo what another did meanwhile. A clock that was
 ahead and is set back puts nothing off for much longer than its wait.
 
-Such a table has the columns `id`, `state` (`waiting`, and others when it is done), `attempts`, `next_attempt_at`,
-`claimed_until`, `finished_at` and `last_error`.
+Such a table has the columns `id`, `state` (`waiting`, and others when it is done), `attempts`, `created_at`,
+`next_attempt_at`, `claimed_until`, `finished_at` and `last_error`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, RowMapping, Update, and_, case, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Update, and_, case, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from idp import clock
@@ -94,6 +94,25 @@ class Leases:
             self.table.state == "waiting",
             self.table.claimed_until == claimed.claimed_until,
         )
+
+    def untaken_since(self, db: Session, within: int) -> int | None:
+        """Return since when a row has been due while no worker is seen at work; None where all is well.
+
+        Seen is what one leaves behind: a claim, a row that was finished, one that was tried and put off to later.
+
+        Args:
+            within: seconds for which a row that was finished shows a worker at work.
+        """
+        now, table = clock.now(), self.table
+        # What is more urgent than the rest is due from before it was there.
+        due_at = case((table.next_attempt_at < table.created_at, table.created_at), else_=table.next_attempt_at)
+        since: int | None = db.scalar(select(func.min(due_at)).where(*self.are_due()))
+        if since is None:
+            return None
+        is_put_off = and_(table.state == "waiting", table.next_attempt_at > now, table.attempts > 0)
+        traces = (table.claimed_until >= now, table.finished_at > now - within, is_put_off)
+        is_at_work = any(db.scalar(select(table.id).where(each).limit(1)) is not None for each in traces)
+        return None if is_at_work else since
 
     def put_off(self, db: Session, claimed: ClaimedRow, reason: str) -> None:
         """Have a claimed row tried again later.

@@ -332,17 +332,18 @@ def test_why_the_issuer_does_not_answer(
 def test_an_app_that_hears_of_no_sign_out(instance: Path, run: Run, succeed: Run, database: Session) -> None:
     succeed("client", "add", "Wiki", "--id", "wiki", "--redirect-uri", "https://wiki.example.org/cb")
     notice = {"client_id": "wiki", "user_id": "u", "session_id": "s", "attempts": 9, "next_attempt_at": clock.now()}
-    for state, age in (("waiting", 0), ("sent", 9_000)):
-        row = LogoutNotice(id=state, state=state, created_at=clock.now() - age, **notice)
-        database.add(row)
+    for state in ("waiting", "sent"):
+        database.add(LogoutNotice(id=state, state=state, created_at=clock.now(), **notice))
     database.commit()
     assert _findings(run)["sign-outs"]["verdict"] == "ok"
-    database.execute(update(LogoutNotice).values(created_at=clock.now() - 9_000))
-    database.add(LogoutNotice(id="failed", state="failed", created_at=1, **notice))
+    database.execute(update(LogoutNotice).values(last_error="it answered 404"))
+    database.add(LogoutNotice(id="failed", state="failed", created_at=1, last_error="only https is called", **notice))
     database.commit()
     found = _findings(run)["sign-outs"]
     assert found["verdict"] == "warning"
-    assert found["told"] == "Wiki waits for 1 sign-out\nWiki was never told of 1 sign-out"
+    assert found["told"] == (
+        "Wiki waits for 1 sign-out: it answered 404\nWiki was never told of 1 sign-out: only https is called"
+    )
 
 
 @pytest.mark.parametrize(("age", "verdict"), [(1_800, "ok"), (9_000, "warning")])
@@ -352,6 +353,40 @@ def test_nothing_is_swept_where_no_worker_runs(
     database.add(Throttle(bucket="b", available_at=clock.now() - age))
     database.commit()
     assert _findings(run)["worker"]["verdict"] == verdict
+
+
+def _worker(run: Run, database: Session, table: type[Any], **values: Any) -> dict[str, Any]:
+    database.execute(update(table).values(**values))
+    database.commit()
+    return _findings(run)["worker"]
+
+
+def test_mail_that_no_worker_takes(
+    instance: Path, run: Run, database: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long before anything expires that nobody sweeps: whoever waits for a mail says so after a few minutes."""
+    loaded, now = settings.load(), clock.now()
+    outbox.post(database, loaded, messages.test_message(loaded, "en"), "ada@example.org")
+    database.commit()
+    assert _findings(run)["worker"]["verdict"] == "ok", "it came just now"
+    found = _worker(run, database, MailMessage, created_at=now - 241)
+    assert (found["verdict"], "due for 4 minutes" in found["told"]) == ("warning", True)
+    assert "idp worker" in found["advice"]
+    assert _worker(run, database, MailMessage, claimed_until=now + 60)["verdict"] == "ok", "one is at it"
+    monkeypatch.setenv("IDP_ISSUER", "https://login.example.invalid")  # and no mail server, which is another fault
+    assert _worker(run, database, MailMessage, claimed_until=None)["verdict"] == "ok"
+
+
+def test_word_of_sign_outs_that_no_worker_takes(instance: Path, run: Run, succeed: Run, database: Session) -> None:
+    succeed("client", "add", "Wiki", "--id", "wiki", "--redirect-uri", "https://wiki.example.org/cb")
+    now = clock.now()
+    notice = {"client_id": "wiki", "user_id": "u", "session_id": "s", "state": "waiting", "created_at": now - 900}
+    database.add(LogoutNotice(id="next", attempts=0, next_attempt_at=now - 241, **notice))
+    database.commit()
+    assert _findings(run)["worker"]["verdict"] == "warning"
+    database.add(LogoutNotice(id="tried", attempts=3, next_attempt_at=now + 300, **notice))
+    database.commit()
+    assert _findings(run)["worker"]["verdict"] == "ok", "one puts off what an app does not take"
 
 
 def test_backups_that_nobody_makes(instance: Path, succeed: Run, tmp_path: Path, monkeypatch) -> None:

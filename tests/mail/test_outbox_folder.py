@@ -65,7 +65,7 @@ def test_a_folder_that_cannot_be_made(engine: Engine, settings: Settings, post: 
     assert deliver_due(engine, settings)["mail_put_off"] == 1
     with Session(engine) as db:
         assert "outbox" in str(db.get_one(MailMessage, mail_id).last_error)
-        assert queue.waiting_since(db)
+        assert queue.put_off_last(db)[0] == 1
 
 
 def test_the_page_shows_it(app: Flask, engine: Engine, settings: Settings, post: Post) -> None:

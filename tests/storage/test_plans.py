@@ -246,7 +246,9 @@ def test_what_operators_do(settings: Settings, asked: Asked, db: Session, make_u
     users.get_user(db, "ADA@example.org")
     for state in ("", "waiting", "failed"):
         queue.list_mail(db, state=state)
-    queue.waiting_since(db)
+    queue.untaken_since(db, 180)
+    queue.put_off_last(db)
+    backchannel.untaken_since(db, 180)
     preauthorization.preauthorize(db, OPERATOR, "grace@example.org")
     preauthorization.find(db, "grace@example.org", "app")
     preauthorization.withdraw(db, OPERATOR, "grace@example.org")
