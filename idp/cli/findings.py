@@ -65,8 +65,9 @@ def look_safely(check: Check, loaded: Settings) -> Finding:
 def _advice_on_database(loaded: Settings) -> str:
     if loaded.is_sqlite:
         return (
-            "If it is locked, something else is writing: wait for that. Otherwise see whose the file and its folder "
-            "are, and whether the disk has room; if it is damaged, `idp restore`."
+            "If it is locked, something else is writing, such as a shell of sqlite3 that was left open: `fuser -v` on "
+            "the file names it. Otherwise see whose the file and its folder are, and whether the disk has room; if it "
+            "is damaged, `idp restore`."
         )
     return "See whether IDP_DATABASE_URL is right, and what the server's own log says."
 
