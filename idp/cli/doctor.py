@@ -61,5 +61,11 @@ def _look(*, deep: bool) -> Iterator[tuple[str, Finding]]:
     count = len(loaded.origins)
     told = f"{count} setting{'s' if count > 1 else ''} of your own" if count else "defaults only"
     yield "configuration", Finding("ok", f"{told}; see `idp config`")
+    faults: set[Finding] = set()
     for check in (*CHECKS, *DEEP_CHECKS) if deep else CHECKS:
-        yield check.name, look_safely(check, loaded)
+        finding = look_safely(check, loaded)
+        if finding in faults:  # a database that cannot be read is one fault, and not that of all that look into it
+            finding = Finding("note", "not looked at, for the same reason")
+        elif finding.verdict == "fault":
+            faults.add(finding)
+        yield check.name, finding

@@ -97,6 +97,8 @@ def test_before_init(empty: Path, run: Run) -> None:
     found = _findings(run)
     for name in ("instance folder", "room", "secret key", "database", "durability", "signing keys"):
         assert found[name]["verdict"] == "fault"
+    for name in ("room", "signing keys"):
+        assert found[name]["told"] == "not looked at, for the same reason"
     assert not empty.exists()
 
 
@@ -162,7 +164,10 @@ def test_a_broken_database(instance: Path, run: Run) -> None:
     (instance / "idp.sqlite3").write_bytes(b"no database" * 1000)
     found = _findings(run)
     assert found["database"]["verdict"] == "fault"
-    assert "Traceback" not in run("doctor").stdout
+    assert (found["mail"]["verdict"], found["mail"]["told"]) == ("note", "not looked at, for the same reason")
+    told = run("doctor").stdout
+    assert "Traceback" not in told
+    assert told.count("file is not a database") == 1
 
 
 def test_a_key_that_is_missing_or_old(
