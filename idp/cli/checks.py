@@ -32,6 +32,7 @@ DRIFT = 5  # seconds that clocks may differ
 KEY_AGE = 366 * DAY  # a year: rotate then, where the worker does not
 KEY_DELAY = DAY  # seconds that the worker may be late
 LOG_MOST = 4 * LOG_KEPT  # bytes of SQLite's log
+LEAST_COST, USUAL_COST, MOST_COST = 10, 12, 14  # of a password's hash: a quarter of a second at the usual one
 LEAST_ROOM = 64 << 20  # bytes; SQLite's log alone may take some MB, and says "disk I/O error" where it cannot grow
 
 
@@ -77,6 +78,23 @@ def _secret_key(loaded: Settings) -> Finding:
     if _is_open(mode):
         return Finding("fault", f"{path} may be read by other accounts (mode {mode:04o})", f"Run `chmod 600 {path}`.")
     return Finding("ok", f"{path} (mode {mode:04o})")
+
+
+def _passwords(loaded: Settings) -> Finding:
+    cost = loaded.bcrypt_cost
+    told = f"hashed by bcrypt at cost {cost}"
+    if cost > MOST_COST:
+        times = 2 ** (cost - USUAL_COST)
+        advice = (
+            f"Set IDP_BCRYPT_COST to {USUAL_COST}. Each hash is renewed as its owner signs in, and slow until then."
+        )
+        return Finding(
+            "warning", f"{told}: signing in takes {times} times as long as at {USUAL_COST}, or fails", advice
+        )
+    if cost < LEAST_COST:
+        advice = f"Set IDP_BCRYPT_COST to {USUAL_COST}: from a stolen database passwords are soon found out."
+        return Finding("warning", f"{told}, which is for tests", advice)
+    return Finding("ok", told)
 
 
 def _is_open(mode: int) -> bool:
@@ -219,6 +237,7 @@ CHECKS: tuple[Check, ...] = (
     Check("instance folder", _instance_folder),
     Check("room", _room),
     Check("secret key", _secret_key),
+    Check("passwords", _passwords),
     Check("database", _database),
     Check("durability", _durability),
     Check("signing keys", _signing_keys),

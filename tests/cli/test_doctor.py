@@ -95,7 +95,7 @@ def test_before_init(empty: Path, run: Run) -> None:
     assert "idp init" in result.stdout
     assert "faults found" in result.stderr
     found = _findings(run)
-    for name in ("instance folder", "room", "secret key", "database", "durability", "signing keys"):
+    for name in ("instance folder", "secret key", "database", "durability"):
         assert found[name]["verdict"] == "fault"
     for name in ("room", "signing keys"):
         assert found[name]["told"] == "not looked at, for the same reason"
@@ -152,6 +152,21 @@ def test_a_foreign_secret_key(instance: Path, run: Run, monkeypatch: pytest.Monk
     assert found["secret key"]["told"] == "from IDP_SECRET_KEY"
     assert found["signing keys"]["verdict"] == "fault"
     assert "does not fit" in found["signing keys"]["told"]
+
+
+@pytest.mark.parametrize(
+    ("cost", "verdict", "told"), [(4, "warning", "tests"), (12, "ok", ""), (16, "warning", "16 times")]
+)
+def test_the_cost_of_passwords(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, cost: int, verdict: str, told: str
+) -> None:
+    monkeypatch.setenv("IDP_BCRYPT_COST", str(cost))
+    found = _findings(run)["passwords"]
+    assert (found["verdict"], told in found["told"], "IDP_BCRYPT_COST" in found["advice"]) == (
+        verdict,
+        True,
+        verdict == "warning",
+    )
 
 
 def test_schema(instance: Path, run: Run, database: Session) -> None:
