@@ -12,6 +12,7 @@ from tests.house.pages import section, tables
 LABELS = {row[0]: (row[1], row[2], row[3]) for row in tables(section(pages.read("operations.md"), "## Metrics"))[1:]}
 DASHBOARD = json.loads(pages.read("grafana.json"))
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+ALERTS = re.findall(r"expr: '([^']+)'", section(pages.read("operations.md"), "## Metrics"))
 QUERIES += [variable["query"] for variable in DASHBOARD["templating"]["list"] if variable["type"] == "query"]
 
 
@@ -22,11 +23,12 @@ def test_every_metric_is_documented_and_no_other():
         assert LABELS[name][2].startswith(told.rstrip(".")), name
 
 
-def test_the_dashboard_names_metrics_that_exist_with_labels_that_they_have():
+def test_dashboard_and_alerts_name_metrics_that_exist_with_labels_that_they_have():
     used = set()
-    for query in QUERIES:
+    assert len(ALERTS) > 3
+    for query in (*QUERIES, *ALERTS):
         for name, suffix, selector in re.findall(
-            r"\b(idp_\w+?)(_bucket|_sum|_count)?(?:\{([^}]*)\}|(?=[,\[)]))", query
+            r"\b(idp_\w+?)(_bucket|_sum|_count)?(?:\{([^}]*)\}|(?=[,\[) ]))", query
         ):
             assert name in FAMILIES, query
             assert bool(suffix) == (FAMILIES[name][0] == "histogram")
