@@ -61,9 +61,11 @@ def sign_out(callback: Callback | None = None) -> None:
     Parameters:
         callback: called with one dictionary before the sign-out.
     """
-    if callback is not None:
-        callback(describe_event_of_user("Logout"))
-    end_session()
+    try:
+        if callback is not None:
+            callback(describe_event_of_user("Logout"))
+    finally:
+        end_session()  # also where the callback goes on to another page, runs the app again, or fails
     if st.context.is_embedded:
         # A frame stays where it is, and then nobody has told the provider.
         st.info(say(texts.EMBEDDED_SIGN_OUT), icon=":material/info:")

@@ -180,6 +180,25 @@ def test_logout_callback_may_clear_the_state(open_app: OpenApp, recorded: Record
     assert app.run().subheader[0].value == "Login"
 
 
+@pytest.mark.parametrize("deed", ["st.rerun()", "st.switch_page('smallest.py')", "raise OSError('no disk')"])
+def test_logout_signs_out_whatever_its_callback_does(open_app: OpenApp, recorded: RecordedAuth, deed: str) -> None:
+    script = f"""
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+
+    def say_goodbye(event):
+        {deed}
+
+    auth = Authenticate()
+    auth.require()
+    auth.logout(callback=say_goodbye)
+    """
+    app = open_app(script, make_user()).run()
+    app.button(key="Logout").click().run()
+    assert recorded.logouts == 1
+    assert app.run().subheader[0].value == texts.SIGN_IN_TITLE
+
+
 @pytest.mark.parametrize("cleared", ["pass", "st.session_state.clear()"])
 def test_logout_without_user(open_app: OpenApp, cleared: str) -> None:
     script = f"""
