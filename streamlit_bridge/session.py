@@ -19,6 +19,7 @@ from streamlit_bridge.return_path import go_to, is_start_page, read_current_plac
 
 STATE_KEYS: Final = ("name", "authentication_status", "username", "email", "roles", "logout")
 XSRF_COOKIE: Final = "_streamlit_xsrf"
+DEFAULT_PROVIDER: Final = "default"  # what Streamlit calls the one whose settings stand in [auth] itself
 _NOTES_KEY: Final = "_streamlit_bridge"
 
 
@@ -198,6 +199,8 @@ def find_identity(check_interval: float, *, is_passive: bool = False) -> Identit
     claims = st.user.to_dict()
     if st.session_state.get("logout") or not claims.get("is_logged_in"):
         return None
+    if claims.get("provider", DEFAULT_PROVIDER) != DEFAULT_PROVIDER:
+        return None  # by st.login("google"), say: our provider does not know them, nor may it see their access token
     memory, access_token = open_shared_memory(), read_access_token()
     if access_token is not None and not is_passive:
         memory.recall_token(access_token).is_used = True

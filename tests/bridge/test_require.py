@@ -42,6 +42,17 @@ def test_user_without_auth_section_is_a_visitor(open_app: OpenApp) -> None:
     assert app.subheader[0].value == texts.SIGN_IN_TITLE
 
 
+def test_who_signed_in_at_another_provider_of_the_app_is_a_visitor(open_app: OpenApp, provider: FakeProvider) -> None:
+    """By ``st.login("google")``: with a token of Google's, which is none of this provider's business."""
+    app = open_app("smallest", make_user("ya29.of-google", provider="google", roles=["admin"])).run()
+    assert not app.exception
+    assert app.subheader[0].value == texts.SIGN_IN_TITLE
+    assert not app.info
+    assert provider.requests == []
+    app.user = make_user(provider="default")
+    assert app.run().markdown[0].value == "Hello Ada Lovelace"
+
+
 def test_button_starts_the_sign_in(open_app: OpenApp, recorded: RecordedAuth) -> None:
     app = open_app("smallest").run()
     assert recorded.logins == 0
