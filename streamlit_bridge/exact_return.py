@@ -7,7 +7,6 @@ and a second run. This layer rewrites Streamlit's redirect, and notes why the pr
 from __future__ import annotations
 
 from http.cookies import CookieError, SimpleCookie
-from typing import Final
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,10 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamlit_bridge import texts
 from streamlit_bridge.memory import open_shared_memory
-from streamlit_bridge.return_path import build_relative_address
+from streamlit_bridge.return_path import CALLBACK, build_relative_address
 from streamlit_bridge.session import XSRF_COOKIE, read_browser_token
-
-CALLBACK: Final = "/oauth2callback"
 
 
 class ExactReturn:

@@ -15,6 +15,10 @@ GERMAN: Final = {
     ),
     texts.SESSION_ENDED: "Ihre Sitzung ist zu Ende, deshalb wurden Sie abgemeldet. Bitte melden Sie sich wieder an.",
     texts.SIGN_IN_LATER: "Der Anmeldedienst antwortet gerade nicht. Bitte versuchen Sie es gleich noch einmal.",
+    texts.SIGN_IN_ELSEWHERE: (
+        "Unter der Adresse, an der diese App geöffnet ist, kann sich niemand anmelden. Sie hat dafür eine andere."
+    ),
+    texts.SIGN_IN_ELSEWHERE_LINK: "Weiter bei {host}",
     texts.SIGNED_OUT_LOCALLY: (
         "Sie sind nur von dieser App abgemeldet, weil der Anmeldedienst nicht geantwortet hat. Dort und in anderen "
         "Apps sind Sie vielleicht noch angemeldet. Um auch das zu beenden, melden Sie sich später noch einmal an und "

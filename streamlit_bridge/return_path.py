@@ -14,6 +14,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from streamlit_bridge.memory import Destination
 
+CALLBACK = "/oauth2callback"  # where Streamlit takes people back from the provider, below its base path
 LONGEST_QUERY = 4_000
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final, NoReturn, TypedDict, cast
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
@@ -15,7 +16,13 @@ from streamlit_bridge.errors import ProviderUnavailable
 from streamlit_bridge.identity import Identity
 from streamlit_bridge.liveness import find_live_identity
 from streamlit_bridge.memory import Destination, SharedMemory, open_shared_memory
-from streamlit_bridge.return_path import go_to, is_start_page, read_current_place
+from streamlit_bridge.return_path import (
+    CALLBACK,
+    build_relative_address,
+    go_to,
+    is_start_page,
+    read_current_place,
+)
 
 STATE_KEYS: Final = ("name", "authentication_status", "username", "email", "roles", "logout")
 XSRF_COOKIE: Final = "_streamlit_xsrf"
@@ -171,6 +178,22 @@ def read_auth_setting(name: str) -> str | None:
         return None
     value = section.get(name) if isinstance(section, Mapping) else None
     return value if isinstance(value, str) and value else None
+
+
+def find_registered_address() -> str | None:
+    """Return this page's address where the app is registered; None where the browser is there, or nobody can tell.
+
+    Streamlit believes its sign-in cookie at the origin of ``redirect_uri`` only: from anywhere else a sign-in leads
+    there, or to nothing.
+    """
+    redirect_uri, origin = read_auth_setting("redirect_uri"), st.context.headers.get("Origin")
+    if redirect_uri is None or origin is None:
+        return None
+    redirect_uri = redirect_uri.replace("{port}", str(st.get_option("server.port")))
+    parts = urlsplit(redirect_uri)
+    if origin == f"{parts.scheme}://{parts.netloc}":
+        return None
+    return f"{redirect_uri.removesuffix(CALLBACK)}/{build_relative_address(read_current_place())}"
 
 
 def read_access_token() -> str | None:

@@ -15,6 +15,8 @@ CLASSIC_SIGN_IN_BUTTON: Final = "Login"
 SIGN_IN_UNFINISHED: Final = "The sign-in was not finished. No harm done: you can try again whenever you like."
 SESSION_ENDED: Final = "Your session has ended, so you were signed out. Please sign in again to go on."
 SIGN_IN_LATER: Final = "The sign-in service does not answer just now. Please try again in a moment."
+SIGN_IN_ELSEWHERE: Final = "Nobody can sign in at the address where this app is open. It has another one for that."
+SIGN_IN_ELSEWHERE_LINK: Final = "Go on at {host}"
 SIGNED_OUT_LOCALLY: Final = (
     "You are signed out of this app only, because the sign-in service did not answer. You may still be signed in there "
     "and in other apps: to end that, please sign in once more later, and sign out again."
@@ -207,6 +209,11 @@ SETTING_MISSING: Final = (
 SIGN_IN_NOT_STARTED: Final = (
     "Somebody could not sign in, because the provider did not answer as it should at %s (%s). Does it run, can this "
     "app reach it there, and is server_metadata_url in the [auth] section of the secrets right?"
+)
+OPENED_ELSEWHERE: Final = (
+    "Somebody could not sign in, because the app is open at %s, and redirect_uri in the [auth] section of the secrets "
+    "leads to %s. Open it there. If people shall use the other address (where a port is taken, Streamlit takes the "
+    "next), that has to be the one in redirect_uri, and a --redirect-uri of `idp client update`."
 )
 ACCOUNT_NOT_CHANGEABLE: Final = (
     "The widget %r needs the user's access token with the scope 'account', so it leads to the provider's own page. "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -18,7 +19,14 @@ from streamlit_bridge.identity import Identity
 from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.results import LoginResult
 from streamlit_bridge.return_path import find_address
-from streamlit_bridge.session import begin_sign_in, identify_browser, read_metadata_url, read_notes
+from streamlit_bridge.session import (
+    begin_sign_in,
+    find_registered_address,
+    identify_browser,
+    read_metadata_url,
+    read_notes,
+)
+from streamlit_bridge.widgets.forbidden import escape_markdown
 from streamlit_bridge.wording import say
 
 logger = logging.getLogger(__name__)
@@ -109,7 +117,7 @@ def read_notice() -> str | None:
 
 
 def start_sign_in() -> bool:
-    """Send the browser to the provider, or say here that it does not answer.
+    """Send the browser to the provider, or say here why not: it does not answer, or would not lead back here.
 
     Returns:
         Whether the browser is on its way.
@@ -117,6 +125,12 @@ def start_sign_in() -> bool:
     Raises:
         LoginError: the app has no usable ``[auth]`` section.
     """
+    if (address := find_registered_address()) is not None:
+        logger.warning(texts.OPENED_ELSEWHERE, st.context.headers["Origin"], address)
+        st.info(say(texts.SIGN_IN_ELSEWHERE), icon=":material/info:")
+        label = say(texts.SIGN_IN_ELSEWHERE_LINK, host=escape_markdown(urlsplit(address).netloc))
+        st.link_button(label, address, icon=":material/open_in_new:")
+        return False
     try:
         begin_sign_in()
     except ProviderUnavailable as trouble:

@@ -51,6 +51,14 @@ def cookies(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return jar
 
 
+@pytest.fixture
+def headers(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The headers that the browser sent, which AppTest cannot seed; tests may change them."""
+    sent: dict[str, str] = {}
+    monkeypatch.setattr(ContextProxy, "headers", property(lambda _: sent))
+    return sent
+
+
 class RecordedAuth:
     """Counts what the app asked of Streamlit."""
 

@@ -205,6 +205,38 @@ def test_sign_in_waits_while_the_provider_is_away(
     assert recorded.logins == 1
 
 
+@pytest.mark.parametrize(
+    ("origin", "redirect_uri", "address"),
+    [
+        ("http://127.0.0.1:8501", "http://localhost:8501/oauth2callback", "http://localhost:8501/chart?year=1843"),
+        ("http://localhost:8502", "http://localhost:8501/oauth2callback", "http://localhost:8501/chart?year=1843"),
+        ("http://a.example", "https://a.example/tea/oauth2callback", "https://a.example/tea/chart?year=1843"),
+        ("http://localhost:8501", "http://localhost:8501/oauth2callback", None),
+        ("http://localhost:8501", "http://localhost:{port}/oauth2callback", None),
+        ("http://localhost:8501", None, None),
+        (None, "http://localhost:8501/oauth2callback", None),
+    ],
+)
+def test_who_opened_the_app_where_nobody_can_sign_in_is_led_to_where_one_can(
+    open_app: OpenApp,
+    recorded: RecordedAuth,
+    headers: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+    origin: str | None,
+    redirect_uri: str | None,
+    address: str | None,
+) -> None:
+    headers |= {} if origin is None else {"Origin": origin}
+    app = open_app("smallest", url=f"{origin}/chart")
+    app.secrets["auth"] |= {} if redirect_uri is None else {"redirect_uri": redirect_uri}
+    app.query_params = {"year": "1843"}
+    app.run().button[0].click().run()
+    assert not app.exception
+    assert recorded.logins == (address is None)
+    assert [link.proto.url for link in app.get("link_button")] == [address] * (address is not None)
+    assert caplog.messages.count(texts.OPENED_ELSEWHERE % (origin, address)) == (address is not None)
+
+
 def test_an_unknown_authority_is_called_by_its_name(
     open_app: OpenApp, memory: SharedMemory, caplog: pytest.LogCaptureFixture
 ) -> None:
