@@ -245,7 +245,7 @@ def _name_trouble(error: Exception) -> str:
     """Name the kind of trouble alone: messages of the transport may repeat the address with its query."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__
+        cause = cause.__cause__ or cause.__context__  # its connection pool breaks the chain of causes
     kind = type(error).__name__
     return kind if cause is None else f"{kind}, {cause.reason}"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from typing import NoReturn
 
-import httpx
 import pytest
 import streamlit
 from conftest import OpenApp, RecordedAuth, make_user
@@ -238,15 +237,17 @@ def test_who_opened_the_app_where_nobody_can_sign_in_is_led_to_where_one_can(
 
 
 def test_an_unknown_authority_is_called_by_its_name(
-    open_app: OpenApp, memory: SharedMemory, caplog: pytest.LogCaptureFixture
+    open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(request: httpx.Request) -> NoReturn:
-        fault = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    def refuse(*_: object, **__: object) -> NoReturn:
+        fault = ssl.SSLCertVerificationError(1, "certificate verify failed, which names a secret")
         fault.reason = "CERTIFICATE_VERIFY_FAILED"
-        raise httpx.ConnectError(f"{request.url}?secret", request=request) from fault
+        raise fault
 
-    memory.client = httpx.Client(transport=httpx.MockTransport(refuse))
-    open_app("smallest").run().button[0].click().run()
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", refuse)
+    app = open_app("smallest")
+    app.secrets["auth"]["server_metadata_url"] = provider.metadata_url.replace("http:", "https:")
+    app.run().button[0].click().run()
     assert "(ConnectError, CERTIFICATE_VERIFY_FAILED)" in caplog.text
     assert "secret" not in caplog.text.replace("secrets", "")
 
