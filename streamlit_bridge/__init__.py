@@ -11,7 +11,6 @@ The provider is the one that the ``[auth]`` section of Streamlit's secrets names
 """
 
 from streamlit_bridge import exceptions, utilities
-from streamlit_bridge.authenticate import Authenticate
 from streamlit_bridge.errors import (
     AuthenticateError,
     BridgeError,
@@ -28,8 +27,14 @@ from streamlit_bridge.errors import (
 )
 from streamlit_bridge.hasher import Hasher
 from streamlit_bridge.results import ForgotPasswordResult, ForgotUsernameResult, LoginResult, RegisterResult
-from streamlit_bridge.server import asgi
+from streamlit_bridge.texts import PARTS_MISSING
 from streamlit_bridge.validator import Validator
+
+try:
+    from streamlit_bridge.authenticate import Authenticate
+    from streamlit_bridge.server import asgi
+except ImportError as fault:
+    raise ImportError(PARTS_MISSING.format(reason=fault)) from fault
 
 __all__ = [
     "Authenticate",

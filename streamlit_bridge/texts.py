@@ -173,6 +173,9 @@ UNKNOWN_PAGE_IN_ROLES: Final = "roles names pages that do not exist: {pages}. Th
 ENVIRONMENT_INCOMPLETE: Final = "These environment variables are missing or empty: {names}."
 SETTING_UNREADABLE: Final = "{name} names a file that cannot be read: {reason}"
 TOO_LONG_FOR_BCRYPT: Final = "bcrypt reads 72 bytes at most; this password is longer"
+PARTS_MISSING: Final = (
+    "{reason}. The bridge needs what this installs, with a recent Streamlit: pip install 'streamlit-idp[streamlit]'"
+)
 NOT_CONFIGURED: Final = (
     "Signing in is not set up: {reason} The command `idp client add-streamlit NAME --url URL "
     "--secrets .streamlit/secrets.toml` writes the [auth] section that is needed."

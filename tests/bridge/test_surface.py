@@ -55,6 +55,14 @@ def test_old_addresses_need_no_import_of_their_own() -> None:
     subprocess.run([sys.executable, "-c", command], check=True)
 
 
+@pytest.mark.parametrize("missing", ["httpx", "captcha.audio"])
+def test_without_what_the_extra_installs_it_is_named(missing: str) -> None:
+    command = f"import sys; sys.modules['{missing}'] = None; import streamlit_bridge"
+    said = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=False).stderr
+    assert missing in said.splitlines()[-1]
+    assert said.rstrip().endswith("pip install 'streamlit-idp[streamlit]'")
+
+
 def test_the_bridge_imports_nothing_of_the_provider() -> None:
     for path in Path(streamlit_bridge.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
