@@ -29,7 +29,22 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from streamlit_bridge.fake_account_api import METADATA_PATH, FakeAccountApi
+from streamlit_bridge.fake_answers import FakeAnswer, FakeMail, FakePerson
 from streamlit_bridge.memory import open_shared_memory
+
+__all__ = [
+    "FakeAccountApi",
+    "FakeAnswer",
+    "FakeMail",
+    "FakePerson",
+    "OpenSignedInApp",
+    "account_api",
+    "connect",
+    "open_signed_in_app",
+    "sign_in",
+    "sign_out",
+    "signed_in_app",
+]
 
 
 class OpenSignedInApp(Protocol):

@@ -10,8 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 import streamlit_bridge
 from streamlit_bridge import Hasher, Validator
-from streamlit_bridge.fake_account_api import FakeAccountApi
-from streamlit_bridge.testing import account_api, connect
+from streamlit_bridge.testing import FakeAccountApi, account_api, connect
 
 __all__ = ["account_api"]
 

@@ -19,8 +19,15 @@ from streamlit.testing.v1 import AppTest
 import streamlit_bridge
 from streamlit_bridge import texts
 from streamlit_bridge.demo import find_main_script
-from streamlit_bridge.fake_account_api import FakeAccountApi
-from streamlit_bridge.testing import OpenSignedInApp, connect, open_signed_in_app, sign_in, sign_out, signed_in_app
+from streamlit_bridge.testing import (
+    FakeAccountApi,
+    OpenSignedInApp,
+    connect,
+    open_signed_in_app,
+    sign_in,
+    sign_out,
+    signed_in_app,
+)
 from streamlit_bridge.widgets.forbidden import escape_markdown
 
 __all__ = ["signed_in_app"]
