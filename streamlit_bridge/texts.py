@@ -178,7 +178,8 @@ PARTS_MISSING: Final = (
 )
 NOT_CONFIGURED: Final = (
     "Signing in is not set up: {reason} The command `idp client add-streamlit NAME --url URL "
-    "--secrets .streamlit/secrets.toml` writes the [auth] section that is needed."
+    "--secrets .streamlit/secrets.toml` writes the [auth] section that is needed. Settings in the environment are read "
+    "where a file with st.App and streamlit_bridge.asgi() is what `streamlit run` starts."
 )
 UNKNOWN_ARGUMENT: Final = "Authenticate() got an unexpected keyword argument {name!r}"
 OLD_ARGUMENTS_UNUSED: Final = (
