@@ -163,7 +163,8 @@ class Authenticate(AccountWidgets):
             location: ``main``, ``sidebar``, or ``unrendered`` to sign out at once.
             key: the button's key.
             use_container_width: stretch the button to the full width; older callers say so, newer ones ``width``.
-            callback: called with one dictionary before the sign-out.
+            callback: called with one dictionary before the sign-out, which follows also where it goes to another page
+                or fails.
             width: ``content``, ``stretch`` or a number of pixels, as for any button of Streamlit's.
 
         Raises:

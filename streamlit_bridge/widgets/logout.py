@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import RerunException
 
 from streamlit_bridge import texts
 from streamlit_bridge.call_style import LOCATIONS
@@ -64,8 +65,10 @@ def sign_out(callback: Callback | None = None) -> None:
     try:
         if callback is not None:
             callback(describe_event_of_user("Logout"))
+    except RerunException:
+        pass  # it went to another page: a run that began now might take back what sends the browser to sign out
     finally:
-        end_session()  # also where the callback goes on to another page, runs the app again, or fails
+        end_session()  # also where the callback failed
     if st.context.is_embedded:
         # A frame stays where it is, and then nobody has told the provider.
         st.info(say(texts.EMBEDDED_SIGN_OUT), icon=":material/info:")

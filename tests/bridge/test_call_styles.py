@@ -189,6 +189,7 @@ def test_logout_signs_out_whatever_its_callback_does(open_app: OpenApp, recorded
     def say_goodbye(event):
         {deed}
 
+    st.session_state["runs"] = st.session_state.get("runs", 0) + 1
     auth = Authenticate()
     auth.require()
     auth.logout(callback=say_goodbye)
@@ -196,6 +197,7 @@ def test_logout_signs_out_whatever_its_callback_does(open_app: OpenApp, recorded
     app = open_app(script, make_user()).run()
     app.button(key="Logout").click().run()
     assert recorded.logouts == 1
+    assert app.session_state["runs"] == 2
     assert app.run().subheader[0].value == texts.SIGN_IN_TITLE
 
 
