@@ -126,7 +126,7 @@ def start_sign_in() -> bool:
         LoginError: the app has no usable ``[auth]`` section.
     """
     if (address := find_registered_address()) is not None:
-        logger.warning(texts.OPENED_ELSEWHERE, st.context.headers["Origin"], address)
+        logger.warning(texts.OPENED_ELSEWHERE, st.context.headers["Origin"], address.partition("?")[0])
         st.info(say(texts.SIGN_IN_ELSEWHERE), icon=":material/info:")
         label = say(texts.SIGN_IN_ELSEWHERE_LINK, host=escape_markdown(urlsplit(address).netloc))
         st.link_button(label, address, icon=":material/open_in_new:")
