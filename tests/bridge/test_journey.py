@@ -135,6 +135,14 @@ def test_require_before_navigation_keeps_the_deep_link(start_app: StartApp, page
     page.wait_for_url(deep_link)
 
 
+def test_who_opened_the_app_at_another_address_is_led_to_its_own(start_app: StartApp, page: Any) -> None:
+    base = start_app(APPS / "smallest.py")
+    page.goto(f"{base.replace('localhost', '127.0.0.1')}/?year=1843")
+    page.get_by_role("button", name=texts.SIGN_IN_BUTTON).click()
+    link = page.get_by_role("link", name=base.removeprefix("http://"))
+    assert link.get_attribute("href") == f"{base}/?year=1843"
+
+
 def test_failing_exchange_does_not_go_in_circles(start_app: StartApp, provider: FakeProvider, page: Any) -> None:
     provider.refuses_exchange = True
     base = start_app(APPS / "automatic.py")
