@@ -27,6 +27,7 @@ from idp.web.texts import text, told, wait
 log = logging.getLogger(__name__)
 
 _LOGGED_MOST = 200  # characters of a path
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110; Python has other words before 3.13
 
 # Whoever calls these expects OAuth's own form (RFC 6749 section 5.2), also when the provider is at fault.
 OAUTH_PATHS = (
@@ -148,7 +149,8 @@ def problem(status: int, code: str, detail: str, faults: Mapping[str, Sequence[s
         detail: a sentence that it may show.
         faults: field name to sentences.
     """
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail}
+    title = _PHRASES.get(status, HTTPStatus(status).phrase)
+    body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
     if faults:
         body["faults"] = {name: list(sentences) for name, sentences in faults.items()}
     return Response(json.dumps(body), status, mimetype="application/problem+json")

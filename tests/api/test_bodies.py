@@ -1,6 +1,7 @@
 """Bodies: JSON objects in UTF-8, each member once, none that is unknown, of the right type; every fault at once."""
 
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from idp.web.api import ROUTES, bodies, schemas
 from idp.web.exchange import BODY_MOST
 from tests.api.conftest import refusal
+from tests.house import pages
 
 BODIES = [(method, path.replace("<code_id>", "x")) for method, path, _ in ROUTES if method != "GET"]
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -51,6 +53,13 @@ def test_what_is_no_json_object(registrar, data):
     assert refusal(send(registrar, data)) == (400, "invalid_json")
 
 
+def test_the_faults_are_told_as_the_documentation_shows(registrar):
+    shown = re.search(r"```json\n(.*?)```", pages.section(pages.read("api.md"), "## Bodies"), re.DOTALL)
+    response = send(registrar, b'{"username": "eve", "email": 5}')
+    assert response.json == json.loads(shown[1])
+    assert list(response.json["faults"]) == list(json.loads(shown[1])["faults"])
+
+
 def test_a_member_twice_is_named(registrar):
     response = send(registrar, b'{"roles": [], "roles": []}')
     assert response.json["detail"] == "The member roles occurs twice."
@@ -83,7 +92,9 @@ def test_json_by_any_spelling(registrar, content_type):
 
 
 def test_too_large(registrar):
-    assert refusal(send(registrar, b" " * (BODY_MOST + 1))) == (413, "too_large")
+    response = send(registrar, b" " * (BODY_MOST + 1))
+    assert refusal(response) == (413, "too_large")
+    assert response.json["title"] == "Content Too Large"  # RFC 9110's words, whatever Python's are
 
 
 def test_every_fault_at_once(registrar):
