@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import tomllib
 
 import pytest
 
@@ -20,6 +21,13 @@ OF_ALL_CALLS = section(PAGE, "## How soon an app notices") + section(PAGE, "## I
 CALLS = {
     name: call for name, call in inspect.getmembers(Authenticate, inspect.isfunction) if not name.startswith("_")
 } | {"Authenticate": Authenticate.__init__}
+
+
+def test_the_oldest_streamlit_that_is_named_is_the_one_that_is_demanded() -> None:
+    extras = tomllib.loads((pages.ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    named = re.search(r"needs Streamlit ([\d.]+) or newer", PAGE)
+    assert named
+    assert f"streamlit[auth]>={named[1]}" in extras["streamlit"]
 
 
 def test_every_call_is_documented_and_no_other() -> None:

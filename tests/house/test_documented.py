@@ -19,6 +19,7 @@ from idp.models import Base
 from idp.settings import declared
 from idp.storage import postgresql
 from idp.web import error_pages
+from idp.web.api import ROUTES
 from tests.house import pages
 from tests.house.pages import ROOT, section, tables
 
@@ -88,6 +89,11 @@ def test_every_route_is_documented_and_no_other(app):
     rows = tables(section(pages.read("architecture.md"), "## Routes"))[1:]
     told = {(method, row[1]) for row in rows for method in row[0].split(", ")}
     assert told == there
+
+
+def test_every_call_of_the_account_api_is_documented_and_no_other():
+    told = {row[0] for row in tables(section(pages.read("api.md"), "## Calls"))[1:]}
+    assert told == {f"{method} {path.translate(str.maketrans('<>', '{}'))}" for method, path, _ in ROUTES}
 
 
 def test_every_table_is_documented_and_no_other():
@@ -175,6 +181,13 @@ def test_every_code_of_the_error_pages_is_documented_and_no_other():
     assert all(told[code] == str(status) for code, status in shown)
     refusals = {kind.code for kind in every(Refusal)}
     assert set(told) == {code for code, _ in shown} | refusals
+
+
+def test_the_account_api_tells_of_codes_with_the_status_that_they_have():
+    told, of_the_protocol = codes_under("## Codes"), codes_under("## Errors of the protocol")
+    for statuses, codes, _ in tables(section(pages.read("api.md"), "## Bodies"))[1:]:
+        for code in codes.split(", "):
+            assert code in of_the_protocol or told[code] in statuses.split(", "), code
 
 
 def oauth_codes() -> set[str]:
