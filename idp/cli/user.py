@@ -41,7 +41,7 @@ def add(
     password_stdin: bool,
     as_json: bool,
 ) -> None:
-    """Create an account."""
+    """Create an account; its password is asked for, twice."""
     load_ready()  # before anybody types a password for nothing
     password = secret_input.read_new_password(password_stdin)
     with open_ready() as (settings, db):
