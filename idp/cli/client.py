@@ -246,9 +246,9 @@ def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_json(client: ClientMetadata, settings: Settings) -> dict[str, Any]:
-    """Return a client for programs: every column, and the document in the form of RFC 7591."""
+    """Return a client for programs: its document in the form of RFC 7591; what is left to a setting is null."""
     document = client_document.describe(client, settings, FIELDS)
-    return {**client.as_dict(), **document, "is_self_registered": client.is_self_registered}
+    return {**document, **client.as_dict(), "is_self_registered": client.is_self_registered}
 
 
 def _kind(client: ClientMetadata) -> list[str]:

@@ -109,6 +109,13 @@ def test_a_document_goes_round(wiki: Result, succeed: Run, show: Show, tmp_path:
     assert (named["client_name"], named["is_trusted"]) == ("Other", True)
 
 
+def test_a_document_as_it_was_shown_changes_nothing(wiki: Result, succeed: Run, show: Show, tmp_path: Path) -> None:
+    """What was left to a setting is left to it, so that a change of the setting counts for this app, too."""
+    path = tmp_path / "wiki.json"
+    path.write_text(json.dumps(show()), "utf-8")
+    assert "Nothing was to be changed." in succeed("client", "update", "wiki", "--metadata", str(path)).stderr
+
+
 def test_a_document_changes_what_it_names(wiki: Result, succeed: Run, show: Show, tmp_path: Path) -> None:
     succeed("client", "update", "wiki", "--logo-uri", "https://wiki.example.org/l.png", "--contact", "Ada")
     path = tmp_path / "change.json"
