@@ -4,7 +4,7 @@ What was done is what the database holds: a run that was interrupted is run agai
 on behind them. Two runs at once do no harm either: who comes second with a name finds it taken, and looks again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -194,19 +194,19 @@ def _insert(db: Session, fresh: Sequence[Row], source: str) -> set[str]:
     if held := [each for each in held if each["user_id"] in written]:
         db.execute(insert(UserRole), held)
     now = clock.now()
-    evidence = [each for row in fresh if row.columns["id"] in written for each in _evidence(row.columns, now, source)]
+    evidence = [each for row in fresh if row.columns["id"] in written for each in _evidence(row, now, source)]
     if evidence:
         db.execute(insert(AuditEvent), evidence)
     return written
 
 
-def _evidence(columns: Mapping[str, Any], now: int, source: str) -> Iterator[dict[str, Any]]:
+def _evidence(row: Row, now: int, source: str) -> Iterator[dict[str, Any]]:
     """Make the rows that `audit.record` would write, for many at once."""
-    row = {"at": now, "user_id": columns["id"], "actor": OPERATOR.actor}
-    about = {"username": columns["username"], "source": source}
-    yield {**row, "event": Event.ACCOUNT_CREATED.value, "details": about}
-    if columns["disabled_at"] is not None:
-        yield {**row, "event": Event.ACCOUNT_DISABLED.value, "details": {"source": source}}
+    told = {"at": now, "user_id": row.columns["id"], "actor": OPERATOR.actor}
+    about = {"username": row.columns["username"], "roles": sorted(row.roles or ()), "source": source}
+    yield {**told, "event": Event.ACCOUNT_CREATED.value, "details": about}
+    if row.columns["disabled_at"] is not None:
+        yield {**told, "event": Event.ACCOUNT_DISABLED.value, "details": {"source": source}}
 
 
 def _changed_names(row: Row, standing: RowMapping) -> dict[str, str]:

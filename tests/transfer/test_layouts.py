@@ -121,11 +121,12 @@ def test_every_bcrypt_prefix(import_: Import, db: Session, settings: Settings, p
 
 
 def test_each_account_leaves_evidence(import_: Import, db: Session) -> None:
-    import_(LAYOUT_2)
+    """Of the roles that it came with, too: nothing else tells how somebody became an admin."""
+    import_(LAYOUT_4)
     events = list(db.scalars(select(AuditEvent).where(AuditEvent.user_id.is_not(None))))
-    assert [(each.event, each.actor, each.details["username"]) for each in events] == [
-        ("account:user:create", "operator", "ada"),
-        ("account:user:create", "operator", "bob"),
+    assert [(each.event, each.actor, each.details["username"], each.details["roles"]) for each in events] == [
+        ("account:user:create", "operator", "ada", ["admin", "editor"]),
+        ("account:user:create", "operator", "bob", []),
     ]
 
 
