@@ -18,6 +18,7 @@ from idp.errors import IdpError, Refusal
 from idp.models import Base
 from idp.settings import declared
 from idp.storage import postgresql
+from idp.transfer.report import Kind
 from idp.web import error_pages
 from idp.web.api import ROUTES
 from tests.house import pages
@@ -228,6 +229,14 @@ def test_every_error_of_the_protocol_is_documented_and_no_other():
     told = set(codes_under("## Errors of the protocol"))
     made_of_a_name = {"request_not_supported", "request_uri_not_supported", "registration_not_supported"}
     assert told == oauth_codes() | made_of_a_name | {"missing_token"}  # in place of no error (`TokenRefused`)
+
+
+# -- Findings of an import --------------------------------------------------------------------
+
+
+def test_every_finding_of_an_import_is_documented_and_no_other():
+    rows = tables(section(pages.read("moving-from-streamlit-authenticator.md"), "## What the report says"))[1:]
+    assert sorted(", ".join(row[0] for row in rows).replace(" ", "_").split(",_")) == sorted(each.code for each in Kind)
 
 
 # -- Pages ------------------------------------------------------------------------------------
