@@ -80,8 +80,12 @@ def faults_of_resource(uri: str) -> Iterator[str]:
 
 
 def hosts_of(uris: Iterable[str]) -> set[str | None]:
-    """Return the hosts of URIs; None stands for a URI without one."""
-    return {urlsplit(uri).hostname for uri in uris if _read(uri)[0] is not None}
+    """Return the hosts on the web that URIs lead to; None stands for a URI that leads to none.
+
+    What stands for a host behind a private scheme is whatever an app likes, and a person's own machine is nobody's.
+    """
+    read = (_read(uri)[0] for uri in uris)
+    return {url.hostname if url.scheme == "https" else None for url in read if url is not None}
 
 
 def origin_of(uri: str) -> str | None:

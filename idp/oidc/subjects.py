@@ -6,6 +6,7 @@ So is the name of their browser session: by one and the same `sid`, apps could t
 from urllib.parse import urlsplit
 
 from idp import crypto
+from idp.oidc.client_uris import hosts_of
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 
@@ -36,7 +37,11 @@ def sid_of(settings: Settings, client: ClientMetadata, session_id: str) -> str:
 def sector_of(client: ClientMetadata) -> str:
     """Return the sector identifier (section 8.1): the host of `sector_identifier_uri`, or of the redirect URIs.
 
-    Registration sees to it that a pairwise client without a `sector_identifier_uri` has redirect URIs of one host.
+    Registration sees to it that a pairwise client without a `sector_identifier_uri` has redirect URIs of one host. One
+    to which people return by a private scheme or on loopback is a sector of its own.
     """
-    uri = client.sector_identifier_uri or next(iter(client.redirect_uris), "")
-    return urlsplit(uri).hostname or client.client_id
+    if client.sector_identifier_uri:
+        host = urlsplit(client.sector_identifier_uri).hostname
+    else:
+        host = next(iter(hosts_of(client.redirect_uris)), None)
+    return host or client.client_id

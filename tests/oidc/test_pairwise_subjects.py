@@ -53,6 +53,15 @@ def test_two_apps_of_one_sector_hear_the_same(pairwise):
     assert subjects(pairwise("tea.example.org")) == subjects(pairwise("tea.example.org"))
 
 
+@pytest.mark.parametrize("given", ["org.example.thief://tea.example.org/callback", "http://localhost/callback"])
+def test_an_app_of_no_host_on_the_web_is_a_sector_of_its_own(relying_party, pairwise, given):
+    """Anybody may write any host behind a private scheme: it must not tell them who people are to that host's apps."""
+    installed = {"subject_type": "pairwise", "application_type": "native", "redirect_uris": (given,)}
+    known = [subjects(relying_party(**installed)) for _ in range(2)]
+    assert known[0] != known[1]
+    assert subjects(pairwise("tea.example.org")) not in known
+
+
 def test_a_public_subject_is_the_same_to_all(relying_party, ada):
     assert subjects(relying_party()) == subjects(relying_party()) == {ada.id}
 
