@@ -172,11 +172,7 @@ def read_metadata_url() -> str | None:
 
 def read_auth_setting(name: str) -> str | None:
     """Return a text from the ``[auth]`` section of Streamlit's secrets, if it is there."""
-    try:
-        section = st.secrets.get("auth")
-    except StreamlitSecretNotFoundError:
-        return None
-    value = section.get(name) if isinstance(section, Mapping) else None
+    value = _read_auth_section().get(name)
     return value if isinstance(value, str) and value else None
 
 
@@ -225,6 +221,9 @@ def find_identity(check_interval: float, *, is_passive: bool = False) -> Identit
     if claims.get("provider", DEFAULT_PROVIDER) != DEFAULT_PROVIDER:
         return None  # by st.login("google"), say: our provider does not know them, nor may it see their access token
     memory, access_token = open_shared_memory(), read_access_token()
+    if access_token is None and _is_token_withheld(claims):
+        notes["ending"] = texts.SESSION_ENDED
+        return None
     if access_token is not None and not is_passive:
         memory.recall_token(access_token).is_used = True
     try:
@@ -234,6 +233,24 @@ def find_identity(check_interval: float, *, is_passive: bool = False) -> Identit
         return None
     notes["ending"] = texts.SESSION_ENDED if identity is None else None
     return identity
+
+
+def _read_auth_section() -> Mapping[str, object]:
+    try:
+        section = st.secrets.get("auth")
+    except StreamlitSecretNotFoundError:
+        return {}
+    return section if isinstance(section, Mapping) else {}
+
+
+def _is_token_withheld(claims: Mapping[str, object]) -> bool:
+    """Tell whether a browser brings a sign-in without the access token that came with it.
+
+    Streamlit keeps each in a cookie of its own. Who throws the second away must not go on unasked about, while the
+    provider has ended their session. A user made up for a test comes of no sign-in, and has no time to expire at.
+    """
+    exposed = _read_auth_section().get("expose_tokens")
+    return "exp" in claims and (exposed == "access" or (isinstance(exposed, list | tuple) and "access" in exposed))
 
 
 def _seek_provider() -> None:

@@ -343,6 +343,18 @@ def test_id_token_expiry_decides_without_access_token(
     assert provider.requests == []
 
 
+@pytest.mark.parametrize("exposed", ["access", ["id", "access"]])
+def test_a_token_that_the_browser_withholds_lets_nobody_in(
+    open_app: OpenApp, provider: FakeProvider, exposed: str | list[str]
+) -> None:
+    """It is in a cookie of its own: about whoever throws that away nobody could be asked any more."""
+    app = open_app("smallest", make_user(token=None))
+    app.secrets["auth"]["expose_tokens"] = exposed
+    assert not is_inside(app.run())
+    assert app.info[0].value == texts.SESSION_ENDED
+    assert provider.requests == []
+
+
 @pytest.mark.parametrize(("seconds_left", "expected"), [(600, True), (-1, False)])
 def test_id_token_expiry_decides_without_account_api(
     open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture, seconds_left: int, expected: bool
