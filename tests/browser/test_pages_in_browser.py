@@ -87,6 +87,42 @@ def test_enter_signs_in_and_cancel_goes_back(
     assert page.url.startswith(f"{callback}?code="), "no page is shown a second time"
 
 
+def test_no_link_puts_a_button_under_a_key_that_is_held_down(
+    live_server: str,
+    app_url: Callable[..., str],
+    open_context: Callable[..., BrowserContext],
+    make_user: Callable[..., User],
+) -> None:
+    """Another site opens a window of ours while somebody holds Enter, as that site asked for (cross-window forgery).
+
+    What stands behind the # goes along with all redirects.
+    """
+    make_user()
+    page = open_context().new_page()
+    page.goto(app_url())
+    sign_in(page)
+    page.wait_for_url("**/consent?*")
+    asks_for = {
+        app_url(): ("consent-allow", "consent-deny"),
+        app_url(prompt="select_account"): ("account-continue",),
+        live_server + "/oauth/end-session": ("logout-confirm",),
+        live_server + "/account/profile": ("sign-out", "profile-submit"),
+    }
+    for url, buttons in asks_for.items():
+        for button in buttons:
+            page.goto("about:blank")
+            page.goto(f"{url}#{button}")
+            assert page.url.endswith(f"#{button}")
+            there = page.url
+            focused = page.evaluate(
+                "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>"
+                " done(document.activeElement.id))))"
+            )
+            assert focused != button
+            page.keyboard.press("Enter")
+            assert page.url == there
+
+
 def test_account_is_looked_after_by_keyboard(
     live_server: str, open_context: Callable[..., BrowserContext], make_user: Callable[..., User]
 ) -> None:
