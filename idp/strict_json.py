@@ -28,7 +28,7 @@ def read_object(raw: bytes, what: str) -> dict[str, Any]:
         raise
     except ValueError:
         raise ValueError(f"The {what} is no JSON in UTF-8.") from None
-    if _is_deep(read):  # how much the reader itself bears depends on Python's release, and databases bear less
+    if is_deep(read):  # databases bear less than the reader
         raise ValueError(f"The {what} is nested too deeply.")
     if not isinstance(read, dict):
         raise ValueError(f"The {what} must be a JSON object.")  # noqa: TRY004 - one kind of fault for the caller
@@ -40,7 +40,12 @@ def shown(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name[:_NAME_MOST])
 
 
-def _is_deep(read: Any) -> bool:
+def is_deep(read: Any) -> bool:
+    """Tell whether JSON is nested more deeply than anything honest.
+
+    How much a reader bears depends on Python's release, and on what has called it: the next one may fail at what this
+    one has read.
+    """
     level = [read]
     for _ in range(_LEVELS_MOST):
         inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]

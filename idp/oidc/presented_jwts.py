@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from idp import crypto
+from idp import crypto, strict_json
 
 _JWT_MOST = 16_384  # characters
 _JTI_MOST = 256  # characters
@@ -24,11 +24,8 @@ def read_header(token: str) -> Mapping[str, Any]:
     parts = token.split(".")
     if len(token) > _JWT_MOST or len(parts) != 3 or not token.isascii():
         raise JwtRefused("is no signed JWT")
-    try:
-        header = json.loads(_decoded(parts[0]))
-    except (ValueError, RecursionError):
-        raise JwtRefused("is no signed JWT") from None
-    if not isinstance(header, dict):
+    header = _read_object(_decoded(parts[0]))
+    if header is None:
         raise JwtRefused("is no signed JWT")
     if "crit" in header:
         raise JwtRefused("has a critical header that is not understood here")
@@ -60,13 +57,19 @@ def read_claims(payload: bytes) -> Mapping[str, Any]:
     Raises:
         JwtRefused: it holds none.
     """
-    try:
-        claims = json.loads(payload)
-    except (ValueError, RecursionError):
-        claims = None
-    if not isinstance(claims, dict):
+    claims = _read_object(payload)
+    if claims is None:
         raise JwtRefused("holds no claims")
     return claims
+
+
+def _read_object(raw: bytes) -> Mapping[str, Any] | None:
+    """Return a JSON object; None where there is none, or one that others would fail at: libraries read it again."""
+    try:
+        read = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return read if isinstance(read, dict) and not strict_json.is_deep(read) else None
 
 
 def is_time(value: Any) -> TypeGuard[int | float]:

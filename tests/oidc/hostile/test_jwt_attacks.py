@@ -23,7 +23,7 @@ from idp.oidc.client_rules import check_metadata
 from idp.oidc.presented_jwts import is_time
 from tests.oidc.hostile.attacking import assert_harmless
 from tests.oidc.hostile.conftest import raw_server
-from tests.oidc.hostile.forging import by_hand, compact, forgeries, part
+from tests.oidc.hostile.forging import by_hand, compact, forgeries, part, signed_by
 from tests.relying_party import ASSERTION_TYPE, decode, sign
 
 RSA = RSAKey.generate_key(2048, {"kid": "of-the-app"})
@@ -239,6 +239,22 @@ def test_an_assertion_for_ever_is_refused(assertions):
     """RFC 7523 section 3: an `exp` that lies far ahead would have us remember its `jti` for as long."""
     for ahead in (4_000, 10**6, 10**9, 2**60):
         assert not assertions.shows(assertions.real(exp=clock.now() + ahead))
+
+
+@pytest.mark.parametrize("kind", ["assertions", "request_objects", "proofs"])
+def test_what_one_reader_bears_and_the_next_does_not(kind, request):
+    """Nested ever deeper, a JWT comes to where our reader is not at its end yet, and a library's a few calls on is."""
+    door = request.getfixturevalue(kind)
+    key = EC if kind == "proofs" else RSA
+
+    def nested(index, depth):
+        return part_of(door.real(), index)[:-1] + f', "x": {"[" * depth}{"]" * depth}}}'.encode()
+
+    for depth in (10, 60, *range(700, 1_000, 2)):
+        in_header = compact(nested(0, depth), part_of(door.real(), 1))
+        in_claims = compact(part_of(door.real(), 0), nested(1, depth))
+        for forged in (in_header, in_claims):
+            assert door.shows(signed_by(forged, "ES256" if kind == "proofs" else "RS256", key)) == (depth == 10)
 
 
 def test_doubled_claims_are_one_claim(assertions, relying_party):
