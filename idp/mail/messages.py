@@ -1,7 +1,7 @@
 """Every mail that the provider sends: one function each, and nothing but words.
 
 What people typed in may stand in a mail to somebody else (a name, in a registration with a stranger's address). So a
-name that holds an address or a link is left out: our mails are no billboard.
+name that holds an address, a link or a telephone number is left out: our mails are no billboard.
 """
 
 import re
@@ -17,7 +17,7 @@ from idp.settings import Settings
 
 SUBJECT_MOST = 200  # characters
 NAME_MOST = 64
-_BILLBOARD = re.compile(r"[/\\@:]|www\.|\w\.\w{2,}", re.IGNORECASE)
+_BILLBOARD = re.compile(r"[/\\@:]|www\.|\w\.\w{2,}|(?:\d\W{0,3}){5}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
