@@ -131,6 +131,10 @@ def check_email(email: str) -> tuple[str, list[Sentence]]:
         checked = validate_email(email.strip()[:_READ_MOST], check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
         return email.strip(), [sentences.EMAIL_MALFORMED()]
+    if (
+        "=?" in checked.normalized
+    ):  # no address holds an encoded word (RFC 2047 section 5): programs take it for another
+        return email.strip(), [sentences.EMAIL_MALFORMED()]
     if len(email_key(checked.normalized)) > EMAIL_MOST:
         return email.strip(), [sentences.EMAIL_TOO_LONG(most=EMAIL_MOST)]
     return checked.normalized, []

@@ -10,7 +10,7 @@ from email.utils import format_datetime, parseaddr
 
 import idna
 
-from idp.mail.outbox import check_recipient
+from idp.mail.outbox import check_recipient, names_other_letters
 from idp.mail.wording import JOINERS
 from idp.settings import Settings
 
@@ -54,7 +54,7 @@ def compose(
         ValueError: recipient or subject cannot stand in a header.
     """
     check_recipient(recipient)
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in subject):
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in subject) or names_other_letters(subject):
         raise ValueError("a subject must be one line")
     sender = sender_of(settings)
     local, _, domain = recipient.rpartition("@")

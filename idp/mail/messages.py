@@ -214,4 +214,4 @@ def _line(value: str, most: int) -> str:
     """Return a value as one tidy line: no control characters, no line breaks, nothing that turns text around."""
     unfit = ("Cc", "Cf", "Cs", "Zl", "Zp")
     plain = "".join(" " if unicodedata.category(c) in unfit and c not in wording.JOINERS else c for c in value)
-    return " ".join(plain.split())[:most]
+    return " ".join(plain.replace("=?", "= ?").split())[:most]  # an encoded word (RFC 2047) would become something else

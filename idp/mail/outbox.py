@@ -87,3 +87,14 @@ def check_recipient(recipient: str) -> None:
         raise ValueError("a recipient must be one e-mail address")
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in " ,;<>" for c in recipient):
         raise ValueError("a recipient must not hold control characters, spaces or separators")
+    if names_other_letters(recipient):
+        raise ValueError("a recipient must not hold what stands for other letters")
+
+
+def names_other_letters(text: str) -> bool:
+    """Tell whether a header would hold something else than this text: an encoded word (RFC 2047).
+
+    Whoever reads a header decodes those, Python when it writes one, and what comes out may be new lines with headers of
+    a stranger's behind them.
+    """
+    return "=?" in text

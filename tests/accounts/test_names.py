@@ -160,6 +160,7 @@ def test_ones_own_address_may_be_the_user_name(username):
         "jörg@bücher.example",
         "a@intranet.local",
         "o'brien@example.org",
+        "bounce+ada=example.com@example.org",
     ],
 )
 def test_addresses_as_people_have_them_are_welcome(email):
@@ -173,6 +174,7 @@ def test_addresses_as_people_have_them_are_welcome(email):
         *("", " ", "ada", "ada@", "@example.org", "a b@example.org", "ada@exa mple.org", "ada@example..org"),
         *("a@[127.0.0.1]", "a\n@example.org", "a@example.org\nBcc: b@example.org", "a\x00@example.org"),
         *("\ud800@example.org", "x" * 400 + "@example.org", "ada@" + "x" * 400),
+        "=?utf-8?q?a=0d=0aBcc=3a=20eve=40example.org?=@example.org",
     ],
 )
 def test_what_is_no_address_is_refused(email):

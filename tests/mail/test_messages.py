@@ -150,6 +150,14 @@ def test_a_name_of_a_person_is_not(name: str) -> None:
     assert list(_greetings(name)) == [f"Hello {name},"]
 
 
+def test_an_app_s_name_becomes_no_header() -> None:
+    """An encoded word (RFC 2047) would be decoded when the header is written, with the new lines that it stands for."""
+    name = "=?utf-8?q?a=0aBcc=3a=20eve=40example.org?="
+    message = messages.one_time_code(SETTINGS, "en", code="493817", app_name=name, minutes=10)
+    assert "Bcc" in message.subject
+    assert "=?" not in message.subject
+
+
 def test_a_name_turns_nothing_around() -> None:
     assert list(_greetings("Ada\u202eecalevoL")) == ["Hello Ada ecalevoL,"]
 
