@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from idp import setting_rules as rules
 from idp.clock import DAY
@@ -263,7 +263,10 @@ class Settings:
         if not self.database_url:
             return sqlite_url(self.instance.resolve() / "idp.sqlite3")
         scheme, rest = self.database_url.split("://", 1)
-        return f"postgresql+psycopg://{rest}" if scheme.startswith("postgres") else self.database_url
+        if scheme.startswith("postgres"):
+            return f"postgresql+psycopg://{rest}"
+        # Absolute, because Flask-SQLAlchemy would begin in a folder of Flask's.
+        return sqlite_url(Path(unquote(rest[1:])).absolute())
 
     @property
     def is_sqlite(self) -> bool:

@@ -381,6 +381,11 @@ def test_a_sqlite_database_is_one_file_that_all_processes_share(read, url):
     assert "must name a file" in fault
 
 
+def test_a_relative_path_begins_where_the_command_runs(read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read(IDP_DATABASE_URL="sqlite:///data/%C3%BC.db").sqlalchemy_url == f"sqlite:///{tmp_path}/data/%C3%BC.db"
+
+
 def test_an_instance_folder_with_odd_letters_still_has_a_database(tmp_path):
     from sqlalchemy import create_engine, text
 

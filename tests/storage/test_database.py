@@ -211,7 +211,8 @@ def test_preparing_an_engine_twice_is_harmless(sqlite: Engine) -> None:
 
 
 def test_a_database_in_memory_has_no_file_to_lose() -> None:
-    engine = open_engine(Settings(database_url="sqlite:///:memory:"))
+    engine = create_engine("sqlite:///:memory:", **database.engine_options(Settings()))
+    prepare_engine(engine)
     keep_to_file(engine)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE t (n INTEGER)"))
