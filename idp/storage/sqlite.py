@@ -8,6 +8,7 @@ default (READ COMMITTED), which keeps both engines alike.
 
 import os
 import sqlite3
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from sqlalchemy import Engine, event, exc
 from sqlalchemy.pool import QueuePool
 
 from idp import clock, patience, turns
+from idp.errors import NotReadyError
 from idp.storage import write_lock, write_turns
 
 LOOK_FOR_FILE_EVERY = 0.05  # seconds in which requests that only read may go on with a file that is gone
 # KiB of pages that a connection keeps: what lies above the rows of a million people in the indexes of a login and a
 # token check, and more. SQLite's own 2,000 are too few for that.
 PAGES_KEPT = 4_000
+OLDEST = (3, 35)  # which knows RETURNING
 LOG_KEPT = 16 * 1024 * 1024  # bytes that the log keeps on the disk, once nobody reads what it was before
 # No SAVEPOINT among them: outside a transaction SQLite takes one for a BEGIN, and its RELEASE for a COMMIT.
 _READS = ("SELECT", "PRAGMA", "EXPLAIN", "BEGIN", "COMMIT", "ROLLBACK", "RELEASE")
@@ -45,7 +48,16 @@ def engine_options() -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """Give an engine these habits. Safe to call more than once."""
+    """Give an engine these habits. Safe to call more than once.
+
+    Raises:
+        NotReadyError: SQLite is too old, as the one of RHEL 9 is, which Python has from the system.
+    """
+    if sqlite3.sqlite_version_info < OLDEST:
+        raise NotReadyError(
+            f"{sys.executable} works with SQLite {sqlite3.sqlite_version}, and {'.'.join(map(str, OLDEST))} or newer "
+            "is needed: use a Python with a newer one, such as uv's (`uv venv --managed-python`), or PostgreSQL."
+        )
     if not event.contains(engine, "connect", _set_pragmas):
         event.listen(engine, "connect", _set_pragmas)
         event.listen(engine, "before_cursor_execute", _begin_immediate)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from idp import patience, turns
+from idp.errors import NotReadyError
 from idp.serving import server
 from idp.settings import Settings
 from idp.storage import database, postgresql, write_lock
@@ -44,6 +45,16 @@ def _count(engine: Engine) -> int:
 def test_sqlite_is_durable_and_strict(sqlite: Engine, pragma: str, value: object) -> None:
     with sqlite.connect() as connection:
         assert connection.scalar(text(f"PRAGMA {pragma}")) == value
+
+
+def test_a_sqlite_that_is_too_old_is_refused_before_anything_is_kept_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RHEL 9's Python has one from the system: pages would open, and nobody could sign in."""
+    monkeypatch.setattr("sqlite3.sqlite_version_info", (3, 34, 1))
+    with pytest.raises(NotReadyError, match=r"3\.35 or newer"):
+        open_engine(Settings(instance=tmp_path))
+    assert open_engine(Settings(instance=tmp_path, database_url="postgresql://host/idp")).dialect.name == "postgresql"
 
 
 def test_the_log_gives_its_space_back_once_a_long_reader_has_gone(
