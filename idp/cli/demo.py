@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,11 +202,18 @@ def _run(
 
 
 def _environment(folder: Path, port: int) -> dict[str, str]:
-    """The environment of the children: nothing of an operator's own configuration leaks into the demo."""
+    """The environment of the children: nothing of an operator's own configuration leaks into the demo.
+
+    Nor is a proxy asked for what is on this machine, though one is named for everything.
+    """
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "STREAMLIT_", "GRANIAN_"))
     }
+    proxies = urllib.request.getproxies()  # from the environment, or where Windows and macOS have them
+    proxies["no"] = ",".join((*filter(None, [proxies.get("no")]), "localhost", HOST))
+    inherited |= {f"{name}_proxy": value for name, value in proxies.items()}
     return inherited | {
+        "NO_PROXY": proxies["no"],
         "IDP_INSTANCE": str(folder / "instance"),
         "IDP_ISSUER": f"http://localhost:{port}",
         "IDP_REGISTRATION": "open",

@@ -99,6 +99,20 @@ def test_an_app_of_ones_own_runs_where_it_is_and_finds_its_secrets(
     assert child.folder == work
 
 
+@pytest.mark.parametrize(("variable", "told"), [("", ""), ("NO_PROXY", "intranet,"), ("no_proxy", "intranet,")])
+def test_no_proxy_stands_between_provider_and_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, told: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.org:3128")
+    if variable:
+        monkeypatch.setenv(variable, "intranet")
+    environ = demo._environment(tmp_path, 8000)
+    assert environ["NO_PROXY"] == environ["no_proxy"] == f"{told}localhost,127.0.0.1"
+    assert environ["http_proxy"] == "http://proxy.example.org:3128"  # an app of one's own may need it
+
+
 def _child(folder: Path, script: str) -> Child:
     arguments = (sys.executable, "-c", script)
     return Child(name="child", arguments=arguments, folder=folder, environ={}, answers_at="http://127.0.0.1:1/")
