@@ -126,7 +126,8 @@ def command(
         raise click.UsageError("Users are called as their role is, and two would have one name: leave out a --role.")
     for each in ports:
         check_free(HOST, each)
-    before = {number: signal.signal(number, _stop) for number in signals.TO_END}
+    heeded = [number for number in signals.TO_END if signal.getsignal(number) is not signal.SIG_IGN]  # as by `nohup`
+    before = {number: signal.signal(number, _stop) for number in heeded}
     try:
         with _throw_away_folder() as folder:
             _run(folder, port, apps, users, script or demo_script, is_own=script is not None)

@@ -14,6 +14,7 @@ from subprocess import Popen
 
 import pytest
 
+from idp import signals
 from idp.cli import children, demo
 from idp.cli.children import Child, Children
 from idp.cli.demo import DemoApp
@@ -111,6 +112,18 @@ def test_no_proxy_stands_between_provider_and_app(
     environ = demo._environment(tmp_path, 8000)
     assert environ["NO_PROXY"] == environ["no_proxy"] == f"{told}localhost,127.0.0.1"
     assert environ["http_proxy"] == "http://proxy.example.org:3128"  # an app of one's own may need it
+
+
+def test_a_hangup_that_is_ignored_stays_so(run: Run, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below `nohup` the demo outlives its terminal."""
+    found: list[object] = []
+    monkeypatch.setattr(demo, "_run", lambda *_, **__: found.append(signal.getsignal(signals.HANGUP)))
+    before = signal.signal(signals.HANGUP, signal.SIG_IGN)
+    try:
+        run("demo", "--port", str(free_port()), "--app-port", str(free_port()))
+    finally:
+        signal.signal(signals.HANGUP, before)
+    assert found == [signal.SIG_IGN]
 
 
 def _child(folder: Path, script: str) -> Child:
