@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from granian import Granian
@@ -100,6 +101,7 @@ def serve(serving: Serving) -> None:
         log_access=False,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_WITHIN,
+        reload_paths=[Path("/")],  # never looked at; by default the folder that we are in, which may be gone
     )
     with Companion() if serving.has_worker else nullcontext():
         if serving.workers > 1:

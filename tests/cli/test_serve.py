@@ -109,6 +109,23 @@ def test_serves_and_stops(
     assert "Python threads" not in stderr  # the server's advice, which does not fit a server that waits
 
 
+def test_serves_from_a_folder_that_is_gone(
+    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Such as that of a release which another has replaced."""
+    monkeypatch.setenv("PYTHONPATH", os.getcwd(), prepend=":")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    process, port = start_server(start, monkeypatch)
+    assert readiness(port) == 200
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert "ERROR" not in stderr
+
+
 # As macOS is: without what only Linux has, and with processes started anew. What Python itself has of the system is
 # loaded before.
 LIKE_MACOS = """
