@@ -315,7 +315,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         SettingsError: with every fault, not only the first.
     """
     faults: list[str] = []
-    instance = Path(environ.get(f"{PREFIX}INSTANCE") or "instance")
+    instance = Path(environ.get(f"{PREFIX}INSTANCE", "").strip() or "instance")
     raw, origins = _collect(environ, instance, faults)
     values: dict[str, Any] = {}
     for each in declared():
@@ -389,7 +389,7 @@ def _collect(environ: Mapping[str, str], instance: Path, faults: list[str]) -> t
         if origins.get(name) == f"{PREFIX}{name.upper()}":
             faults.append(f"{variable} and {PREFIX}{name.upper()} are both set: keep one")
         else:
-            take(name, _read(Path(value), variable, faults), f"{variable} ({value})")
+            take(name, _read(Path(value.strip()), variable, faults), f"{variable} ({value.strip()})")
     return raw, origins
 
 
@@ -411,19 +411,21 @@ def _suggestion(name: str, names: set[str]) -> str:
 def _parse(each: Field[Any], raw: Any) -> Any:
     """Turn text or a TOML value into the setting's type."""
     kind = each.type
+    if isinstance(raw, str):
+        raw = raw.strip()  # files of settings that Windows wrote leave a return at the end
     if get_origin(kind) is Literal:
         if raw not in get_args(kind):
             raise ValueError(f"must be one of {', '.join(get_args(kind))}{_shown(each, raw)}")
         return raw
     if kind is int:
-        if isinstance(raw, bool) or not re.fullmatch(r"[+-]?\d{1,12}", str(raw).strip()):
+        if isinstance(raw, bool) or not re.fullmatch(r"[+-]?\d{1,12}", str(raw)):
             raise ValueError(f"must be a whole number{_unit(each)}{_shown(each, raw)}")
         return int(raw)
     if kind is Path:
         return Path(str(raw))
     if not isinstance(raw, str):
         raise ValueError(f"must be text{_shown(each, raw)}")  # noqa: TRY004 - one kind of fault for the caller
-    return raw.strip()
+    return raw
 
 
 def _shown(each: Field[Any], value: Any) -> str:

@@ -84,6 +84,16 @@ def test_text_numbers_and_choices_are_read_from_both_sources(read):
     assert read(IDP_BRAND_NAME="  Büro  ").brand_name == "Büro"
 
 
+@pytest.mark.parametrize("end", ["\r", " "])
+def test_blanks_around_a_value_do_not_matter(instance, end):
+    """As in a file of settings that was written on Windows."""
+    (key := instance / "key").write_text(SECRET, "utf-8")
+    values = {"INSTANCE": instance, "REGISTRATION": "open", "PROXY_HOPS": 1, "SECRET_KEY_FILE": key}
+    settings = load({f"IDP_{name}": f"{value}{end}" for name, value in values.items()})
+    assert (settings.instance, settings.registration, settings.proxy_hops) == (instance, "open", 1)
+    assert settings.secret_key == SECRET
+
+
 def test_variables_of_others_do_not_matter(read):
     assert isinstance(read(IDPX="1", HOME="/", IDP_VENV="/venv", IDP_TEST_CHROMIUM="/bin/true"), Settings)
 
