@@ -85,10 +85,10 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, object] | Non
 
 def _read_value(environment: Mapping[str, str], name: str) -> str:
     value = environment.get(name, "")
-    file_name = environment.get(f"{name}_FILE", "")
+    file_name = environment.get(f"{name}_FILE", "").strip()
     if value or not file_name:
         return value.strip()
     try:
-        return Path(file_name).read_text(encoding="utf-8").strip()
+        return Path(file_name).read_text(encoding="utf-8-sig").strip()  # some editors put a mark before the text
     except (OSError, UnicodeDecodeError) as error:
         raise AuthenticateError(texts.SETTING_UNREADABLE.format(name=f"{name}_FILE", reason=error)) from error

@@ -396,9 +396,9 @@ COMPLETE = {
 
 def test_settings_from_the_environment(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
-    secret.write_text("from a file\n", encoding="utf-8")
+    secret.write_text("from a file\n", encoding="utf-8-sig")  # with a mark, as some editors put it
     environment = {name: value for name, value in COMPLETE.items() if name != "STREAMLIT_IDP_CLIENT_SECRET"}
-    settings = streamlit_bridge.asgi({**environment, "STREAMLIT_IDP_CLIENT_SECRET_FILE": str(secret)})
+    settings = streamlit_bridge.asgi({**environment, "STREAMLIT_IDP_CLIENT_SECRET_FILE": f"{secret}\r"})
     assert settings["secrets"]["auth"] == {
         "redirect_uri": "https://tea.example/oauth2callback",
         "cookie_secret": "c",
