@@ -331,7 +331,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             faults.append(f"{each.name} (from {origins[each.name]}) {fault_text}{_shown(each, value)}")
         values[each.name] = value
     if not faults:
-        faults.extend(_faults_together(Settings(**values)))
+        faults.extend(_faults_together(Settings(**values, origins=origins)))
     if faults:
         raise SettingsError(faults)
     values["instance"] = instance
@@ -340,6 +340,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
 def _faults_together(given: Settings) -> Iterator[str]:
     """Name the settings that are right by themselves and wrong together."""
+    origin = given.origins.get("secret_key", "")
+    if origin.startswith(PREFIX) and not given.secret_key:  # the instance's own key would seem to be missing
+        yield f"{origin} is set, but empty: give it the secret key, or unset it"
     if given.smtp_host and not given.mail_from:
         yield "mail_from must be set when smtp_host is: mail needs a sender"
     if given.smtp_username and not given.smtp_password:

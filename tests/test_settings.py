@@ -171,6 +171,15 @@ def test_a_value_and_a_file_for_one_setting_are_a_fault(read, instance):
     assert fault == "IDP_SECRET_KEY_FILE and IDP_SECRET_KEY are both set: keep one"
 
 
+def test_an_empty_secret_key_takes_the_place_of_no_other(read, instance):
+    """As Compose leaves it with `${IDP_SECRET_KEY:-}`: the instance's own is there, and would seem to be missing."""
+    (instance / "secret_key").write_text(SECRET, "utf-8")
+    (instance / "empty").write_text("\n", "utf-8")
+    assert read(IDP_SECRET_KEY="") == ("IDP_SECRET_KEY is set, but empty: give it the secret key, or unset it",)
+    (fault,) = read(IDP_SECRET_KEY_FILE=str(instance / "empty"))
+    assert fault.startswith(f"IDP_SECRET_KEY_FILE ({instance / 'empty'}) is set, but empty")
+
+
 def test_a_file_that_is_not_text_is_a_fault(read, instance):
     (instance / "key").write_bytes(b"\xff" * 40)
     assert any("cannot be read" in fault for fault in read(IDP_SECRET_KEY_FILE=str(instance / "key")))

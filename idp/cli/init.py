@@ -58,9 +58,6 @@ def initialise(loaded: Settings) -> list[str]:
     Raises:
         NotReadyError: the database is gone, or newer, or its keys were sealed with another secret key.
     """
-    origin = loaded.origins.get("secret_key", "")
-    if origin.startswith(settings.PREFIX) and not loaded.secret_key:
-        raise NotReadyError(f"{origin} is set, but empty: give it the secret key, or unset it.")
     mask = os.umask(0o077)  # whatever is made here, the database among it, is for the provider's own account only
     try:
         done = make_folder(loaded.instance)
