@@ -77,7 +77,7 @@ class Finding:
 
 def judge(samples: Sequence[Sample], counted: Counted) -> list[Finding]:
     """Say whether all stayed as it was."""
-    first_half, half = samples[: len(samples) // 2], samples[len(samples) // 2 :]
+    half = samples[len(samples) // 2 :]
     is_short = samples[-1].at < JUDGED_FROM  # caches fill still
     growth = 600 * slope([(each.at, sum(each.memory.values())) for each in half])
     total = sum(samples[-1].memory.values())
@@ -92,7 +92,7 @@ def judge(samples: Sequence[Sample], counted: Counted) -> list[Finding]:
         ),
         Finding(
             # Medians: what leaks stays open, and what a moment's burst opens does not.
-            (files := statistics.median(_files(half)) - statistics.median(_files(first_half))) <= FILES_GROWTH,
+            (files := _files(half) - _files(samples[: len(half)])) <= FILES_GROWTH,
             f"open files: {samples[-1].files}, {files:+.0f} in the median against the first half",
         ),
         Finding(
@@ -118,8 +118,8 @@ def judge(samples: Sequence[Sample], counted: Counted) -> list[Finding]:
     return findings
 
 
-def _files(samples: Sequence[Sample]) -> list[int]:
-    return [each.files for each in samples]
+def _files(samples: Sequence[Sample]) -> float:
+    return statistics.median(each.files for each in samples)
 
 
 def _typical(samples: Sequence[Sample], name: str, share: float) -> float:
