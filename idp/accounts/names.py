@@ -131,9 +131,7 @@ def check_email(email: str) -> tuple[str, list[Sentence]]:
         checked = validate_email(email.strip()[:_READ_MOST], check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
         return email.strip(), [sentences.EMAIL_MALFORMED()]
-    if (
-        "=?" in checked.normalized
-    ):  # no address holds an encoded word (RFC 2047 section 5): programs take it for another
+    if "=?" in checked.normalized:  # an encoded word, which programs take for another address (RFC 2047 section 5)
         return email.strip(), [sentences.EMAIL_MALFORMED()]
     if len(email_key(checked.normalized)) > EMAIL_MOST:
         return email.strip(), [sentences.EMAIL_TOO_LONG(most=EMAIL_MOST)]
