@@ -137,7 +137,8 @@ def _reason(fault: Exception) -> str:
         return _answer(fault.smtp_code, fault.smtp_error)
     if isinstance(fault, ssl.SSLCertVerificationError):
         return f"the mail server's certificate is not to be trusted: {fault.verify_message}"
-    if isinstance(fault, ssl.SSLError) and fault.reason == "WRONG_VERSION_NUMBER":
+    # The first is how OpenSSL before 3.2 puts it.
+    if isinstance(fault, ssl.SSLError) and fault.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
         return "the mail server does not begin with TLS there"
     if isinstance(fault, TimeoutError) or str(fault).endswith("timed out"):  # the library hides it in another error
         return "the mail server took too long to answer"
