@@ -104,7 +104,7 @@ def test_an_app_of_ones_own_runs_where_it_is_and_finds_its_secrets(
 def test_no_proxy_stands_between_provider_and_app(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, told: str
 ) -> None:
-    for name in ("NO_PROXY", "no_proxy"):
+    for name in ("NO_PROXY", "no_proxy", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.org:3128")
     if variable:
