@@ -187,7 +187,7 @@ def find_registered_address() -> str | None:
         return None
     redirect_uri = redirect_uri.replace("{port}", str(st.get_option("server.port")))
     parts = urlsplit(redirect_uri)
-    if origin == f"{parts.scheme}://{parts.netloc}":
+    if not parts.netloc or origin == f"{parts.scheme}://{parts.netloc}":
         return None
     return f"{redirect_uri.removesuffix(CALLBACK)}/{build_relative_address(read_current_place())}"
 

@@ -212,6 +212,7 @@ def test_sign_in_waits_while_the_provider_is_away(
         ("http://a.example", "https://a.example/tea/oauth2callback", "https://a.example/tea/chart?year=1843"),
         ("http://localhost:8501", "http://localhost:8501/oauth2callback", None),
         ("http://localhost:8501", "http://localhost:{port}/oauth2callback", None),
+        ("http://localhost:8501", "localhost:8501/oauth2callback", None),  # the provider says what is wrong with it
         ("http://localhost:8501", None, None),
         (None, "http://localhost:8501/oauth2callback", None),
     ],
