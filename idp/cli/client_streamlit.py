@@ -15,7 +15,7 @@ from idp.cli.client_options import POLICY_MEMBERS, as_document, metadata_options
 from idp.cli.instance import open_ready
 from idp.cli.secrets_toml import SecretsToml, as_toml
 from idp.errors import InvalidInputError
-from idp.oidc import client_document, client_presets, client_store
+from idp.oidc import client_document, client_presets, client_store, client_uris
 from idp.oidc.clients import ClientMetadata
 from idp.settings import Settings
 
@@ -148,6 +148,8 @@ def register(
         raise InvalidInputError({"url": [f"{url!r} is no URL."]}) from None
     if parts.query or parts.fragment or parts.scheme not in ("http", "https") or not parts.netloc:
         raise InvalidInputError({"url": ["The app's own URL is needed, such as http://localhost:8501."]})
+    if client_uris.can_be_read(url):  # as browsers write it: Streamlit compares them to the letter
+        url = f"{client_uris.origin_of(url)}{parts.path}"
     metadata = client_presets.streamlit_client(name, url, may_hand_out_passwords=may_hand_out_passwords)
     client, secret = client_store.register_client(
         db, settings, OPERATOR, client_document.read(policies or {}, metadata, POLICY_MEMBERS)

@@ -206,6 +206,12 @@ def test_urls_that_are_refused(instance: Path, run: Run, secrets: Path, url: str
     assert _client_ids(run) == []
 
 
+def test_the_address_is_written_as_browsers_write_it(instance: Path, succeed: Run) -> None:
+    """Streamlit believes its sign-in cookie at no other: people would come back signed out."""
+    shown = tomllib.loads(succeed("client", "add-streamlit", "Tea", "--url", "HTTPS://X.Example.org:443/Tea").stdout)
+    assert shown["auth"]["redirect_uri"] == "https://x.example.org/Tea/oauth2callback"
+
+
 def test_a_path_and_a_slash_are_fine(instance: Path, succeed: Run) -> None:
     shown = tomllib.loads(succeed("client", "add-streamlit", "Tea", "--url", "https://x.example.org/tea/").stdout)
     assert shown["auth"]["redirect_uri"] == "https://x.example.org/tea/oauth2callback"
