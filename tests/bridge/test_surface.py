@@ -125,9 +125,14 @@ def test_fixture_for_apps(signed_in_app: OpenSignedInApp) -> None:
 def test_fixture_for_apps_asks_no_provider(signed_in_app: OpenSignedInApp, provider: FakeProvider) -> None:
     """Whose address and secret are in the secrets.toml beside the app."""
     app = signed_in_app(Path(__file__).parent / "apps" / "several" / "main.py")
-    app.secrets["auth"] = {"server_metadata_url": provider.metadata_url, "client_id": "tea", "client_secret": "x"}
+    app.secrets["auth"] = {
+        "server_metadata_url": provider.metadata_url,
+        "client_id": "tea",
+        "client_secret": "x",
+        "expose_tokens": ["access"],
+    }
     assert not app.run().exception
-    assert app.sidebar.button
+    assert app.button(key="streamlit_bridge_menu_sign_out")
     assert not provider.requests
 
 
