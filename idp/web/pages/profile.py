@@ -90,8 +90,7 @@ def show_profile() -> Response:
 def submit_profile() -> Response:
     """Save what was changed, or say everything that is wrong with it."""
     session = signed_in()
-    known = _known(session)
-    shown = {name: _sent(_shown_as(name), value) for name, value in known.items()}
+    shown = {name: _sent(_shown_as(name), value) for name, value in _known(session).items()}
     typed = {name: _sent(name, value) for name, value in shown.items()}
     form = partial(_form, session, typed, shown)
     if faults := faults_of_token():
@@ -99,7 +98,7 @@ def submit_profile() -> Response:
     typed["locale"] = _TAGS.get(typed["locale"].strip().casefold(), typed["locale"])
     # What was not touched stays as it is by now: an app may have changed it while the form was open. Nor is it checked
     # again: an import may have brought it.
-    changes = {name: value for name, value in typed.items() if value not in (shown[name], known[name])}
+    changes = {name: value for name, value in typed.items() if value != shown[name]}
     try:
         profile.update_profile(context.database(), context.visitor(), session.user_id, changes)
     except InvalidInputError as refusal:
