@@ -22,7 +22,7 @@ from idp.accounts.visitor import OPERATOR
 from idp.cli.invariants import INVARIANTS
 from idp.mail import queue
 from idp.migrations import runner
-from idp.models import LogoutNotice, User
+from idp.models import LogoutNotice, MailMessage, User
 from idp.oidc import backchannel, client_store, session_ends
 from idp.settings import Settings
 from idp.storage import batches, database
@@ -246,9 +246,13 @@ def test_what_operators_do(settings: Settings, asked: Asked, db: Session, make_u
     users.get_user(db, "ADA@example.org")
     for state in ("", "waiting", "failed"):
         queue.list_mail(db, state=state)
-    queue.untaken_since(db, 180)
     queue.put_off_last(db)
-    backchannel.untaken_since(db, 180)
+    due = {"id": "due", "state": "waiting", "attempts": 0, "created_at": 1, "next_attempt_at": 1}
+    db.add(MailMessage(kind="", recipient="", subject="", body_sealed="", **due))
+    db.add(LogoutNotice(client_id="app-1", user_id="", session_id="", **due))
+    db.flush()
+    for table in (queue, backchannel):
+        assert table.untaken_since(db, 0) == 1  # it looked for everything that a worker leaves behind
     preauthorization.preauthorize(db, OPERATOR, "grace@example.org")
     preauthorization.find(db, "grace@example.org", "app")
     preauthorization.withdraw(db, OPERATOR, "grace@example.org")
