@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from joserfc.jwk import ECKey
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import ImATeapot, ServiceUnavailable
@@ -27,6 +28,7 @@ from idp.errors import (
     Throttled,
 )
 from idp.models import User
+from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.settings import Settings
 from idp.web import error_pages, texts
 from idp.web.exchange import current
@@ -243,6 +245,27 @@ def test_the_log_says_what_an_app_was_told(
     assert lines[1].startswith("GET /oauth/authorize refused as unsupported_response_type: ")
     assert lines[2] == "POST /oauth/token refused as invalid_client: The client secret is wrong."
     assert [line.endswith(whose) for line in lines] == [True, True, False]
+
+
+def test_the_log_does_not_say_what_is_everyday(
+    relying_party: Callable[..., RelyingParty], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is wrong where there is no token, a dead one, no nonce yet, or nobody who has allowed a device yet."""
+    app = relying_party(scopes=("openid",), grant_types=(DEVICE_CODE_GRANT,))
+    device_code = app.post("device_authorization_endpoint", scope="openid").json["device_code"]  # type: ignore[index]
+    userinfo = app.path("userinfo_endpoint")
+    asked = {"grant_type": DEVICE_CODE_GRANT}
+    proof = app.proof("POST", app.discovery["token_endpoint"], key=ECKey.generate_key("P-256"), nonce=None)
+    with caplog.at_level(logging.INFO, "idp.web"):
+        told = [
+            app.browser.get(userinfo),
+            app.browser.get(userinfo, headers={"Authorization": "Bearer dead"}),
+            app.post("token_endpoint", **asked, device_code=device_code),
+            app.browser.post(app.path("token_endpoint"), data=asked, headers={"DPoP": proof}),
+        ]
+    errors = [json.loads(each.data).get("error") for each in told]
+    assert errors == [None, "invalid_token", "authorization_pending", "use_dpop_nonce"]
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("has_cookie", [True, False])

@@ -92,6 +92,6 @@ def note_refusal(error: OAuth2Error, client: ClientMetadata | None = None) -> No
     Args:
         client: whose request it is, where that is known.
     """
-    if error.error not in _EVERYDAY:
+    if error.error and error.error not in _EVERYDAY:  # who sent no token hears of no error
         exchange, app = current(), f" App: {client.client_id}" if client else ""
         log.info("%s %s refused as %s: %s%s", exchange.method, exchange.path, error.error, error.description, app)
