@@ -189,7 +189,7 @@ def untaken_since(db: Session, within: int) -> int | None:
 
 
 def put_off_last(db: Session) -> tuple[int, str]:
-    """Return how many mails wait that were tried already, and why the one that was tried last did not go."""
+    """Return how many mails wait that were tried already, and why the last of them in the queue did not go."""
     were_tried = MailMessage.state == "waiting", MailMessage.attempts > 0
     count = db.scalar(select(func.count()).where(*were_tried)) or 0
     newest = select(MailMessage.last_error).where(*were_tried).order_by(MailMessage.next_attempt_at.desc()).limit(1)
