@@ -388,11 +388,15 @@ def test_mail_that_no_worker_takes(
     loaded, now = settings.load(), clock.now()
     outbox.post(database, loaded, messages.test_message(loaded, "en"), "ada@example.org")
     database.commit()
-    assert _findings(run)["worker"]["verdict"] == "ok", "it came just now"
+    assert _worker(run, database, MailMessage, created_at=now - 100)["verdict"] == "ok", "it came just now"
     found = _worker(run, database, MailMessage, created_at=now - 241)
     assert (found["verdict"], "due for 4 minutes" in found["told"]) == ("warning", True)
     assert "idp worker" in found["advice"]
     assert _worker(run, database, MailMessage, claimed_until=now + 60)["verdict"] == "ok", "one is at it"
+    other = {"kind": "test", "recipient": "", "subject": "", "body_sealed": "", "attempts": 1, "created_at": now}
+    database.add(MailMessage(id="sent", state="sent", next_attempt_at=now, finished_at=now - 60, **other))
+    assert _worker(run, database, MailMessage, claimed_until=None)["verdict"] == "ok", "one has just sent another"
+    assert _worker(run, database, MailMessage, finished_at=now - 240)["verdict"] == "warning"
     monkeypatch.setenv("IDP_ISSUER", "https://login.example.invalid")  # and no mail server, which is another fault
     assert _worker(run, database, MailMessage, claimed_until=None)["verdict"] == "ok"
 
