@@ -26,7 +26,7 @@ from idp.web.texts import text, told, wait
 
 log = logging.getLogger(__name__)
 
-_LOGGED_MOST = 200  # characters of a path
+LOGGED_MOST = 200  # characters of a path
 _PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110; Python has other words before 3.13
 
 # Whoever calls these expects OAuth's own form (RFC 6749 section 5.2), also when the provider is at fault.
@@ -239,7 +239,7 @@ def show_unexpected(error: BaseException) -> Response:
 
 def _asked() -> str:
     """Say for the log what was asked for: a path may be of any length, and not every one is ours."""
-    return f"{request.method} {request.path[:_LOGGED_MOST]}"
+    return f"{request.method} {request.path[:LOGGED_MOST]}"
 
 
 def _problem_of(refusal: Refusal) -> Response:

@@ -1,6 +1,7 @@
 """Software that registers itself: what it gets, what it is refused, what it never reaches (RFC 7591, RFC 7592)."""
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -266,6 +267,16 @@ def test_with_a_wrong_initial_token(settings: Settings, make_app: Any, db: Sessi
     assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
     event = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:authentication:refuse")).one()
     assert event.details == {"reason": "wrong_initial_token"}
+
+
+def test_the_log_says_what_is_wrong_with_a_document(open_app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever has written the software may not be there to ask."""
+    with caplog.at_level(logging.INFO, "idp.web"):
+        response = ask_to_register(open_app, redirect_uris=["http://a.example/"])
+        manage(open_app, {"client_id": "any", "registration_access_token": "any"})  # anybody's guess: no line
+    [line] = [record.getMessage() for record in caplog.records]
+    told = json.loads(response.data)["error_description"]
+    assert line == f"POST /oauth/register refused as invalid_redirect_uri: {told}"
 
 
 def test_a_token_registers_as_many_as_it_has_uses(token_app: Flask, initial_token: Any, db: Session) -> None:

@@ -10,9 +10,11 @@ from authlib.oauth2.rfc6749.errors import InvalidRequestError
 
 from idp import compact_json
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.dynamic_registration import RegistrationFault
 from idp.oidc.requests import FORM, Parameters, ProtocolRequest, parse_parameters
 from idp.web import context
 from idp.web.answers import Answer, see_other
+from idp.web.error_pages import LOGGED_MOST
 from idp.web.exchange import current
 
 NOTHING = Parameters([])
@@ -86,12 +88,12 @@ def error_response(error: OAuth2Error) -> Answer:
     return json_response(*error())
 
 
-def note_refusal(error: OAuth2Error, client: ClientMetadata | None = None) -> None:
+def note_refusal(error: OAuth2Error | RegistrationFault, client: ClientMetadata | None = None) -> None:
     """Have the log say what an app was told: not every app's own log does.
 
     Args:
         client: whose request it is, where that is known.
     """
     if error.error and error.error not in _EVERYDAY:  # who sent no token hears of no error
-        exchange, app = current(), f" App: {client.client_id}" if client else ""
-        log.info("%s %s refused as %s: %s%s", exchange.method, exchange.path, error.error, error.description, app)
+        path, app = current().path[:LOGGED_MOST], f" App: {client.client_id}" if client else ""
+        log.info("%s %s refused as %s: %s%s", current().method, path, error.error, error.description, app)

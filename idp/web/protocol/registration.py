@@ -9,7 +9,7 @@ from idp.oidc.dynamic_registration import Registration, RegistrationFault
 from idp.oidc.requests import NO_STORE
 from idp.web import context
 from idp.web.answers import Answer
-from idp.web.protocol.reading import json_response
+from idp.web.protocol.reading import json_response, note_refusal
 
 
 def register_client() -> Answer:
@@ -38,6 +38,7 @@ def _answer(act: Callable[[], Registration | None], status: int) -> Answer:
     try:
         registration = act()
     except RegistrationFault as fault:
+        note_refusal(fault)
         headers = list(NO_STORE)
         if fault.status == 401:
             error = f', error="{fault.error}"' if request.headers.get("Authorization") else ""
