@@ -38,10 +38,12 @@ def sector_of(client: ClientMetadata) -> str:
     """Return the sector identifier (section 8.1): the host of `sector_identifier_uri`, or of the redirect URIs.
 
     Registration sees to it that a pairwise client without a `sector_identifier_uri` has redirect URIs of one host. One
-    to which people return by a private scheme or on loopback is a sector of its own.
+    to which people return by a private scheme or on loopback is a sector of its own, and so is one that was registered
+    when these still counted as the host that they name.
     """
     if client.sector_identifier_uri:
         host = urlsplit(client.sector_identifier_uri).hostname
     else:
-        host = next(iter(hosts_of(client.redirect_uris)), None)
+        hosts = hosts_of(client.redirect_uris)
+        host = hosts.pop() if len(hosts) == 1 else None
     return host or client.client_id

@@ -1,8 +1,11 @@
 """A person is somebody else to each sector (OIDC Core section 8)."""
 
+from dataclasses import replace
+
 import pytest
 
 from idp.oidc import token_issuer
+from idp.oidc.subjects import sector_of
 from tests.oidc.frames import query_of_frame, read_signing_out
 from tests.oidc.listening import read_logout_token
 
@@ -60,6 +63,13 @@ def test_an_app_of_no_host_on_the_web_is_a_sector_of_its_own(relying_party, pair
     known = [subjects(relying_party(**installed)) for _ in range(2)]
     assert known[0] != known[1]
     assert subjects(pairwise("tea.example.org")) not in known
+
+
+def test_one_that_was_registered_with_more_is_a_sector_of_its_own_too(pairwise):
+    """Not of the one host or of the other, as it happens: each process would know people by another name."""
+    app = pairwise("tea.example.org").metadata
+    for more in ("org.example.tea://tea.example.org/", "https://coffee.example.org/", "https://milk.example.org/"):
+        assert sector_of(replace(app, redirect_uris=(*app.redirect_uris, more))) == app.client_id
 
 
 def test_a_public_subject_is_the_same_to_all(relying_party, ada):
