@@ -236,6 +236,7 @@ def test_the_log_says_what_an_app_was_told(
     with caplog.at_level(logging.INFO, "idp.web"):
         page = app.send(redirect_uri="https://app.example.org/callback/")
         app.send(response_type="token")
+        app.request_tokens("no code")
         app.secret = "not the secret"
         app.request_tokens("code")
     whose = f"App: {app.metadata.client_id}"
@@ -243,8 +244,9 @@ def test_the_log_says_what_an_app_was_told(
     assert lines[0].startswith("GET /oauth/authorize refused as invalid_request: ")
     assert shown_error(page).description in lines[0]
     assert lines[1].startswith("GET /oauth/authorize refused as unsupported_response_type: ")
-    assert lines[2] == "POST /oauth/token refused as invalid_client: The client secret is wrong."
-    assert [line.endswith(whose) for line in lines] == [True, True, False]
+    assert lines[2].startswith("POST /oauth/token refused as invalid_grant: ")
+    assert lines[3] == "POST /oauth/token refused as invalid_client: The client secret is wrong."
+    assert [line.endswith(whose) for line in lines] == [True, True, True, False]  # not before it has proved itself
 
 
 def test_the_log_does_not_say_what_is_everyday(

@@ -82,9 +82,13 @@ def json_response(status: int, body: Any, headers: Sequence[tuple[str, str]]) ->
     return Answer(status, list(dict(headers).items()), content)  # of two by one name, the last
 
 
-def error_response(error: OAuth2Error) -> Answer:
-    """Return an OAuth error as JSON (RFC 6749 section 5.2): Authlib has it kept nowhere."""
-    note_refusal(error)
+def error_response(error: OAuth2Error, client: ClientMetadata | None = None) -> Answer:
+    """Return an OAuth error as JSON (RFC 6749 section 5.2): Authlib has it kept nowhere.
+
+    Args:
+        client: whose request it is, where that is known.
+    """
+    note_refusal(error, client)
     return json_response(*error())
 
 

@@ -38,7 +38,9 @@ def authorize_device() -> Answer:
 
 
 def _call(endpoint: Callable[[Provider, ProtocolRequest], requests.Answer]) -> Answer:
+    asked = None
     try:
-        return json_response(*endpoint(context.provider(), protocol_request(read_form())))
+        asked = protocol_request(read_form())
+        return json_response(*endpoint(context.provider(), asked))
     except OAuth2Error as error:
-        return error_response(error)
+        return error_response(error, asked.client if asked else None)
