@@ -3,14 +3,22 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from idp import signals
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+_AGAIN: Final = 0.1  # seconds
 
 
 class _Ended(SystemExit):
@@ -38,6 +46,19 @@ def tidied() -> Iterator[None]:
                 signal.signal(each, signal.SIG_IGN)
         raise _Ended(number)
 
+    def raise_again(unraised: "UnraisableHookArgs") -> None:
+        if isinstance(unraised.exc_value, _Ended):  # it came while Python collected garbage, say, and is lost
+            number = unraised.exc_value.number
+            signal.signal(number, end)
+            # Sent to the process, it also wakes one that waits; Windows cannot do that.
+            send = signal.raise_signal if sys.platform == "win32" else partial(os.kill, os.getpid())
+            timer = threading.Timer(_AGAIN, send, [number])
+            timer.daemon = True
+            timer.start()
+        else:
+            hook_before(unraised)
+
+    hook_before, sys.unraisablehook = sys.unraisablehook, raise_again
     heeded = [number for number in signals.TO_END if signal.getsignal(number) is signal.SIG_DFL]
     for number in heeded:
         signal.signal(number, end)
@@ -50,5 +71,6 @@ def tidied() -> Iterator[None]:
         os.kill(os.getpid(), ended.number)
         os._exit(128 + ended.number)  # the first process of a container is spared by its own signals
     finally:
+        sys.unraisablehook = hook_before
         for number in heeded:
             signal.signal(number, signal.SIG_DFL)
