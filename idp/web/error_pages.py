@@ -26,7 +26,7 @@ from idp.web.texts import text, told, wait
 
 log = logging.getLogger(__name__)
 
-LOGGED_MOST = 200  # characters of a path
+_LOGGED_MOST = 200  # characters of a path
 _PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}  # RFC 9110; Python has other words before 3.13
 
 # Whoever calls these expects OAuth's own form (RFC 6749 section 5.2), also when the provider is at fault.
@@ -116,7 +116,7 @@ def error_page(
         client: the app that the person came from, where that is known: the page leads back to its home page.
     """
     if description:
-        log.info("%s refused as %s: %s%s", _asked(), code, description, f" App: {client.client_id}" if client else "")
+        log_refusal(code, description, client)
     page = render_template(
         "error.html",
         title=title or text("error.protocol_title"),
@@ -138,6 +138,18 @@ def _way_back(client: ClientMetadata | None) -> Mapping[str, str] | None:
     if client is None or home is None or home.scheme != "https" or not home.hostname:
         return None
     return {"app": client.client_name, "host": home.hostname, "url": home.geturl()}
+
+
+def log_refusal(code: str, description: str | None, client: ClientMetadata | None) -> None:
+    """Have the log say what a page or an app was told: whoever is called for help has not seen it.
+
+    Args:
+        code: of the error.
+        description: for whoever develops the app.
+        client: whose request it is, where that is known.
+    """
+    asked, app = current(), f" App: {client.client_id}" if client else ""
+    log.info("%s %s refused as %s: %s%s", asked.method, asked.path[:_LOGGED_MOST], code, description, app)
 
 
 def problem(status: int, code: str, detail: str, faults: Mapping[str, Sequence[str]] | None = None) -> Response:
@@ -239,7 +251,7 @@ def show_unexpected(error: BaseException) -> Response:
 
 def _asked() -> str:
     """Say for the log what was asked for: a path may be of any length, and not every one is ours."""
-    return f"{request.method} {request.path[:LOGGED_MOST]}"
+    return f"{request.method} {request.path[:_LOGGED_MOST]}"
 
 
 def _problem_of(refusal: Refusal) -> Response:

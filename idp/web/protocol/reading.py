@@ -1,6 +1,5 @@
 """From an HTTP request to the protocol's, and back."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -14,13 +13,11 @@ from idp.oidc.dynamic_registration import RegistrationFault
 from idp.oidc.requests import FORM, Parameters, ProtocolRequest, parse_parameters
 from idp.web import context
 from idp.web.answers import Answer, see_other
-from idp.web.error_pages import LOGGED_MOST
+from idp.web.error_pages import log_refusal
 from idp.web.exchange import current
 
 NOTHING = Parameters([])
 _EVERYDAY = ("authorization_pending", "slow_down", "use_dpop_nonce", "invalid_token")  # no fault of anybody's
-
-log = logging.getLogger(__name__)
 
 
 def read_query() -> Parameters:
@@ -99,5 +96,4 @@ def note_refusal(error: OAuth2Error | RegistrationFault, client: ClientMetadata 
         client: whose request it is, where that is known.
     """
     if error.error and error.error not in _EVERYDAY:  # who sent no token hears of no error
-        path, app = current().path[:LOGGED_MOST], f" App: {client.client_id}" if client else ""
-        log.info("%s %s refused as %s: %s%s", current().method, path, error.error, error.description, app)
+        log_refusal(error.error, error.description, client)
