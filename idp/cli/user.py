@@ -178,7 +178,7 @@ def sign_out(username: str) -> None:
 @command.command("set-password", epilog=WHOM)
 @click.argument("username")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin instead of asking for it.")
-@click.option("--temporary", is_flag=True, help="Its owner must change it at the next sign-in.")
+@click.option("--temporary", is_flag=True, help="Good for three days; its owner must change it at the next sign-in.")
 def set_password(username: str, password_stdin: bool, temporary: bool) -> None:
     """Set a new password; all sessions of the account end at once.
 
