@@ -3,10 +3,10 @@
 import pytest
 
 from idp import hashing, patience
-from idp.accounts import one_time_codes, throttle
+from idp.accounts import one_time_codes, sign_in, throttle
 from idp.clock import DAY
 from idp.mail import queue
-from idp.oidc import client_keys, outgoing, pictures
+from idp.oidc import client_keys, client_logos, outgoing, pictures
 from idp.receiving import AT_ONCE, OF_NETWORK, STALLED_MOST
 from idp.serving.connections import NETWORK_MOST, PATIENCE, PATIENCE_WHEN_CROWDED
 from idp.serving.server import CONNECTIONS, HEADERS_WITHIN
@@ -42,7 +42,11 @@ TOLD = {
         f"locked (SQLite), for more than {patience.BUSY_TIMEOUT} seconds",
     ),
     "architecture.md": (f"have {patience.WITHIN:.0f} seconds together",),
-    "cli.md": (f"never twice within {client_keys.REFETCH_AFTER} seconds",),
+    "cli.md": (
+        f"never twice within {client_keys.REFETCH_AFTER} seconds",
+        f"of at most {client_logos.LOGO_MOST // 1024} KiB and {pictures.SIDE_MOST:,} pixels a side",
+        f"it is good for {sign_in.TEMPORARY_LIFETIME // DAY} days",
+    ),
     "mail.md": (
         f"kind, recipient and times are kept for {queue.KEPT_AFTER_END // DAY} days",
         f"tried again after {', '.join(map(str, FIRST_WAITS))}, {LAST_WAIT} minutes",
