@@ -225,10 +225,11 @@ class Authenticate(AccountWidgets):
     def watch(self, interval: float = 10.0) -> None:
         """Notice without a click that the session ended, or that name or roles changed, and run the app again.
 
-        The provider is not asked more often for it: that remains at most once in ``check_interval`` seconds. Looking is
-        no activity: a session that nobody uses ends there once it was idle for long enough. Only whole runs of the app
-        count as use, so call ``require`` in an ``st.fragment`` in which people work for long. With the optional layer
-        (``asgi``) the provider tells the app of its own accord, and every watched page reacts within ``interval``.
+        A page shows it within ``check_interval`` seconds: the provider is asked at the last look that is in time for
+        that. Looking is no activity: a session that nobody uses ends there once it was idle for long enough. Only whole
+        runs of the app count as use, so call ``require`` in an ``st.fragment`` in which people work for long. With the
+        optional layer (``asgi``) the provider tells the app of its own accord, and every watched page reacts within
+        ``interval``.
 
         Parameters:
             interval: seconds between two looks.

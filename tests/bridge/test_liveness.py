@@ -72,6 +72,26 @@ def test_looking_of_its_own_accord_is_no_activity(open_app: OpenApp, provider: F
     assert asked == [None, None, "1"] * 2
 
 
+def test_a_look_asks_that_would_be_the_last_in_time(
+    open_app: OpenApp, provider: FakeProvider, memory: SharedMemory
+) -> None:
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    auth = Authenticate(check_interval=600)
+    auth.require()
+    auth.watch(interval=100)
+    st.write("Hello")
+    """
+    app = open_app(script, make_user())
+    asked = []
+    for passed in (0, 400, 150):
+        memory.recall_token("at_ada").asked_at -= passed
+        assert is_inside(app.run())
+        asked.append(provider.count(ME))
+    assert asked == [1, 1, 2]
+
+
 def test_what_somebody_did_is_told_by_the_next_question_that_is_answered(
     provider: FakeProvider, memory: liveness.SharedMemory
 ) -> None:
