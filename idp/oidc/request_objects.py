@@ -106,7 +106,7 @@ def _verify(provider: "Provider", db: Session, client: ClientMetadata, token: st
             raise OAuth2Error(told, error=f"{parameter}_not_supported")
         return read_unsigned(token)
     except JwtRefused as refused:
-        raise InvalidRequestObject(f"The request object {safe(refused)}.") from None
+        raise InvalidRequestObject(safe(f"The request object {refused}.", most=300)) from None
 
 
 def _check_claims(provider: "Provider", client: ClientMetadata, claims: Mapping[str, Any]) -> None:

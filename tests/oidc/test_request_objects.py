@@ -222,6 +222,11 @@ def test_another_algorithm_than_the_registered_one_is_refused(relying_party, ada
     assert "ES256" in refuse(rp, signed(claims_of(rp), "RS256"))
 
 
+def test_all_algorithms_are_named_where_none_is_registered(rp):
+    head = by_hand({"alg": "ES512"}) + "." + unsigned(claims_of(rp)).split(".")[1]
+    assert refuse(rp, head + ".AAAA").endswith(f" one of {', '.join(ALGORITHMS)}.")
+
+
 @pytest.mark.parametrize("header", [{"kid": 'a"b\\c\r\n'}, {"kid": "é"}, {"kid": "x" * 3_000}])
 def test_odd_headers_are_refused(rp, header):
     refuse(rp, signed(claims_of(rp), **header))
