@@ -315,8 +315,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         SettingsError: with every fault, not only the first.
     """
     faults: list[str] = []
+    unread: list[str] = []
     instance = Path(environ.get(f"{PREFIX}INSTANCE", "").strip() or "instance")
-    raw, origins = _collect(environ, instance, faults)
+    raw, origins = _collect(environ, instance, faults, unread)
     values: dict[str, Any] = {}
     for each in declared():
         if each.name not in raw:
@@ -330,10 +331,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         if check and (fault_text := check(value)):
             faults.append(f"{each.name} (from {origins[each.name]}) {fault_text}{_shown(each, value)}")
         values[each.name] = value
-    if not faults:
+    if not unread:  # or what seems to be missing may stand there
         faults.extend(_faults_together(Settings(**values, origins=origins)))
-    if faults:
-        raise SettingsError(faults)
+    if unread or faults:
+        raise SettingsError([*unread, *faults])
     values["instance"] = instance
     return Settings(**values, origins=origins)
 
@@ -353,8 +354,10 @@ def _faults_together(given: Settings) -> Iterator[str]:
         yield "smtp_security must not be none when smtp_username is set: the password would travel in clear"
 
 
-def _collect(environ: Mapping[str, str], instance: Path, faults: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Gather raw values and where each came from, the strongest source last."""
+def _collect(
+    environ: Mapping[str, str], instance: Path, faults: list[str], unread: list[str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Gather raw values and where each came from, the strongest source last; files with faults are told apart."""
     names = {each.name for each in declared()}
     raw: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -364,13 +367,13 @@ def _collect(environ: Mapping[str, str], instance: Path, faults: list[str]) -> t
 
     secret_key_file = instance / SECRET_KEY_NAME
     if secret_key_file.is_file():
-        take("secret_key", _read(secret_key_file, "the instance's secret key", faults), str(secret_key_file))
+        take("secret_key", _read(secret_key_file, "the instance's secret key", unread), str(secret_key_file))
     toml = instance / TOML_NAME
     if toml.is_file():
         try:
-            content = tomllib.loads(_read(toml, "the settings", faults))
+            content = tomllib.loads(_read(toml, "the settings", unread))
         except tomllib.TOMLDecodeError as fault:
-            faults.append(f"{toml} is no TOML: {fault}")
+            unread.append(f"{toml} is no TOML: {fault}")
             content = {}
         for name, value in content.items():
             if name not in names or name == "instance":
@@ -392,15 +395,15 @@ def _collect(environ: Mapping[str, str], instance: Path, faults: list[str]) -> t
         if origins.get(name) == f"{PREFIX}{name.upper()}":
             faults.append(f"{variable} and {PREFIX}{name.upper()} are both set: keep one")
         else:
-            take(name, _read(Path(value.strip()), variable, faults), f"{variable} ({value.strip()})")
+            take(name, _read(Path(value.strip()), variable, unread), f"{variable} ({value.strip()})")
     return raw, origins
 
 
-def _read(path: Path, what: str, faults: list[str]) -> str:
+def _read(path: Path, what: str, unread: list[str]) -> str:
     try:
         return path.read_text("utf-8-sig").strip()  # some editors put a mark before the text
     except (OSError, UnicodeDecodeError) as fault:
-        faults.append(f"{what}: {path} cannot be read ({fault.__class__.__name__}: {fault})")
+        unread.append(f"{what}: {path} cannot be read ({fault.__class__.__name__}: {fault})")
         return ""
 
 

@@ -130,6 +130,17 @@ def test_every_fault_is_told_at_once(read):
     assert len(faults) == 8
 
 
+def test_what_is_wrong_together_is_told_beside_what_is_wrong_by_itself(read):
+    unknown, missing = read(IDP_ZZZ="x", IDP_SMTP_HOST="mail.example.org")
+    assert unknown.startswith("IDP_ZZZ")
+    assert missing.startswith("mail_from must be set")
+
+
+def test_what_may_stand_in_a_file_that_cannot_be_read_is_not_said_to_be_missing(read):
+    (fault,) = read("mail_from = ", IDP_SMTP_HOST="mail.example.org")
+    assert "idp.toml is no TOML" in fault
+
+
 def test_the_error_text_holds_every_fault():
     with pytest.raises(SettingsError) as error:
         load({"IDP_ISSUER": "x", "IDP_LOG_LEVEL": "y"})
