@@ -9,6 +9,7 @@ from idp.cli import output
 from idp.cli.checks import CHECKS, DEEP_CHECKS
 from idp.cli.findings import Finding, look_safely
 from idp.errors import SettingsError
+from idp.settings import SECRET_KEY_NAME
 
 INDENT = 28
 MARKS = {"ok": "ok     ", "note": "note   ", "warning": "warning", "fault": "FAULT  "}
@@ -58,7 +59,8 @@ def _look(*, deep: bool) -> Iterator[tuple[str, Finding]]:
     except SettingsError as error:
         yield "configuration", Finding("fault", "\n".join(error.faults), "Correct this first; then run it again.")
         return
-    count = len(loaded.origins)
+    made = str(loaded.instance / SECRET_KEY_NAME)  # by `idp init`
+    count = sum(origin != made for origin in loaded.origins.values())
     told = f"{count} setting{'s' if count > 1 else ''} of your own" if count else "defaults only"
     yield "configuration", Finding("ok", f"{told}; see `idp config`")
     faults: set[Finding] = set()

@@ -72,6 +72,7 @@ def test_a_fresh_instance_has_no_faults(instance: Path, run: Run) -> None:
     assert "FAULT" not in result.stdout
     found = _findings(run)
     assert list(found) == ["configuration", *(check.name for check in CHECKS)]
+    assert found["configuration"]["told"].startswith("2 settings of your own")  # not the key that `idp init` made
     well = {"configuration", "instance folder", "secret key", "database", "durability", "signing keys", "clock", "mail"}
     assert {name for name in found if found[name]["verdict"] == "ok"} >= well
     assert all(each["advice"] for each in found.values() if each["verdict"] != "ok")
