@@ -134,7 +134,8 @@ def _tokens(client: ClientMetadata, settings: Settings, is_for_people: bool) -> 
     bound = ", bound to its key (DPoP)" if client.dpop_bound_access_tokens else ""
     form = _FORMATS[client.access_token_format]
     if client.is_access_token_session_bound:
-        yield f"Access tokens: {form}{bound}, good as long as the browser session."
+        most = f", and for {lifetime} at most" if client.access_token_lifetime else ""
+        yield f"Access tokens: {form}{bound}, good as long as the browser session{most}."
     else:
         yield f"Access tokens: {form}{bound}, good for {lifetime}."
     if client.may_act_offline:

@@ -88,13 +88,15 @@ def mint(provider: "Provider", db: Session, authorization: Authorization) -> dic
 
 
 def access_token_expires_at(provider: "Provider", authorization: Authorization) -> int:
-    """Return until when an access token is good, in seconds since the epoch."""
+    """Return until when an access token is good, in seconds since the epoch.
+
+    One that is bound to the session is good for as long as that, unless the client has a lifetime of its own.
+    """
     client, grant = authorization.client, authorization.grant
-    if client.is_access_token_session_bound and grant is not None:
-        expires_at = int(grant["session_expires_at"])
-    else:
-        expires_at = clock.now() + provider.lifetime(client, "access_token")
-    return min(expires_at, authorization.expires_at_most or expires_at)
+    session_end = grant["session_expires_at"] if client.is_access_token_session_bound and grant is not None else None
+    lifetime = client.access_token_lifetime if session_end else provider.lifetime(client, "access_token")
+    ends = (session_end, clock.now() + lifetime if lifetime else None, authorization.expires_at_most)
+    return min(int(end) for end in ends if end)
 
 
 def mint_access_token(provider: "Provider", authorization: Authorization, expires_at: int) -> str:

@@ -235,7 +235,8 @@ def test_show_explains_what_an_app_may_do(wiki: Result, succeed: Run) -> None:
 
 def test_show_explains_what_the_options_change(instance: Path, succeed: Run, tmp_path: Path) -> None:
     options = (
-        *("--public", "--trusted", "--session-bound", "--id-token-claims", "--signing-algorithm", "ES256"),
+        *("--public", "--trusted", "--session-bound", "--access-token-lifetime", "300"),
+        *("--id-token-claims", "--signing-algorithm", "ES256"),
         *("--access-token-format", "jwt", "--resource", "urn:api", "--dpop-required", "--pushed-requests-required"),
         *("--jwks-uri", "https://app.example.org/jwks", "--signed-requests-required", "--unsigned-requests-allowed"),
         *("--subject-type", "pairwise", "--grant", "authorization_code", "--grant", "refresh_token"),
@@ -259,7 +260,7 @@ def test_show_explains_what_the_options_change(instance: Path, succeed: Run, tmp
         "It must sign its requests (JAR).",
         "nobody signed (alg none)",
         "ID tokens: ES256, good for 1 hour, with profile claims in them.",
-        "Access tokens: JWT, bound to its key (DPoP), good as long as the browser session.",
+        "Access tokens: JWT, bound to its key (DPoP), good as long as the browser session, and for 5 minutes at most.",
         "It may ask for tokens for urn:api.",
         "People have a subject that no other app knows them by.",
         "Its public keys are fetched from https://app.example.org/jwks.",

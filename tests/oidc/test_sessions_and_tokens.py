@@ -181,6 +181,14 @@ def test_a_bound_token_that_is_issued_later_lives_no_longer(bound, clock, settin
     assert bound.redeem(bound.ask().code).response["expires_in"] == settings.session_lifetime - 1000
 
 
+def test_a_bound_token_of_an_app_that_names_a_lifetime_has_the_shorter_of_both(relying_party, ada, clock, settings):
+    named = settings.session_lifetime - 500
+    rp = relying_party(is_access_token_session_bound=True, access_token_lifetime=named)
+    assert rp.log_in().response["expires_in"] == named
+    clock.advance(1000)
+    assert rp.redeem(rp.ask().code).response["expires_in"] == settings.session_lifetime - 1000
+
+
 def test_a_bound_token_dies_with_an_idle_session(bound, clock, settings):
     tokens = bound.log_in()
     clock.advance(settings.session_idle_lifetime)
