@@ -23,7 +23,7 @@ from streamlit_bridge.ended_sessions import EndedSessions
 from streamlit_bridge.errors import ProviderUnavailable
 from streamlit_bridge.identity import Identity
 
-ATTEMPT_LIFETIME: Final = 30 * 60.0
+ATTEMPT_LIFETIME: Final = 60 * 60.0  # so long Streamlit waits for the browser: who registers first may wait for mail
 AUTOMATIC_PAUSE: Final = 60.0
 METADATA_LIFETIME: Final = 60 * 60.0
 METADATA_RETRY: Final = 15.0

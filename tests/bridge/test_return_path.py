@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import pytest
 import streamlit
+from authlib.integrations.base_client import FrameworkIntegration
 from conftest import OpenApp, RecordedAuth, make_user
 from fake_provider import FakeProvider, Reply, make_browser_cookie
 from streamlit.testing.v1 import AppTest
@@ -361,6 +362,16 @@ def test_address_below_a_base_path(
     app.context = {"url": url}
     app.query_params = {"tag": "x"}
     assert app.run().text[0].value == address
+
+
+def test_a_place_is_remembered_for_as_long_as_streamlit_waits(
+    memory: SharedMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(memory_module, "monotonic", lambda: clock[0])
+    memory.begin_attempt("b", Destination("report"))
+    clock[0] = FrameworkIntegration.expires_in
+    assert memory.recall_attempt("b") is not None
 
 
 def test_attempts_grow_old(memory: SharedMemory, monkeypatch: pytest.MonkeyPatch) -> None:
