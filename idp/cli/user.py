@@ -12,6 +12,7 @@ from idp.accounts.users import Person
 from idp.accounts.visitor import OPERATOR
 from idp.cli import output, secret_input
 from idp.cli.instance import load_ready, open_ready
+from idp.errors import refuse_faults
 from idp.models import User
 from idp.oidc.reached_apps import list_reached_apps
 
@@ -43,9 +44,12 @@ def add(
 ) -> None:
     """Create an account; its password is asked for, twice."""
     load_ready()  # before anybody types a password for nothing
+    person = Person(username, email, first_name, last_name)
+    if not password_stdin:  # likewise; what comes on stdin is checked with all the rest
+        person.check()
+        refuse_faults({"role": [fault for role in role_names if (fault := roles.fault_of_role(role))]})
     password = secret_input.read_new_password(password_stdin)
     with open_ready() as (settings, db):
-        person = Person(username, email, first_name, last_name)
         user = registration.add_user(db, settings, OPERATOR, person, password, role_names=role_names)
         shown = _describe(user, roles.roles_of(db, user.id))
     output.note(f"Added {user.username}.")

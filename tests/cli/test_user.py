@@ -95,6 +95,17 @@ def test_at_a_terminal_the_password_is_asked_for_twice(
     assert _sign_in(database)
 
 
+@pytest.mark.parametrize("wrong", [("--email", "nonsense"), ("--email", "a@example.org", "--role", "no role")])
+def test_at_a_terminal_nobody_types_a_password_for_nothing(
+    instance: Path, run: Run, monkeypatch: pytest.MonkeyPatch, wrong: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("idp.cli.secret_input._is_terminal", lambda: True)
+    result = run("user", "add", "ada", *wrong)
+    assert result.exit_code == 1
+    assert "Please check what you entered" in result.stderr
+    assert "Password" not in result.output
+
+
 def test_list(ada: str, succeed: Run) -> None:
     for name in ("bob", "Zoë"):
         succeed("user", "add", name, "--email", f"{name}@example.org", "--password-stdin", stdin=PASSWORD)
