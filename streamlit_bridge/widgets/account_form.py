@@ -96,7 +96,7 @@ def read_account_form(
         second: what came as the location; after a location in first place it may hold the labels (newer style).
         fields: labels of the app.
         clear_on_submit: empty the form once it was sent.
-        key: the form's key, by default its name.
+        key: the form's key, by default the widget's name.
         callback: the app's callback.
 
     Raises:
@@ -119,7 +119,7 @@ def read_account_form(
         is_classic=style.is_classic,
         is_in_sidebar=style.location == "sidebar",
         clears=clear_on_submit,
-        key=key or style.form_name or widget,
+        key=key or widget,
         callback=callback,
     )
 

@@ -61,6 +61,23 @@ def test_signed_in_user_sees_all(user: AppTest) -> None:
     assert titles == ["Reset password", "Register user", "Forgot password", "Forgot username", "Update user details"]
 
 
+def test_widgets_may_have_one_title(open_app: OpenApp) -> None:
+    """As where an app hides their titles: in the older generation no widget's key came of its title."""
+    script = """
+    from streamlit_bridge import Authenticate
+    auth = Authenticate()
+    _, _, username = auth.login(" ")
+    auth.reset_password(username, " ")
+    auth.register_user(" ")
+    auth.forgot_password(" ")
+    auth.forgot_username(" ")
+    auth.update_user_details(username, " ")
+    """
+    app = open_app(script, make_user()).run()
+    assert not app.exception
+    assert len(app.subheader) == 5
+
+
 # -- reset_password ------------------------------------------------------------
 
 
