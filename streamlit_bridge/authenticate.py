@@ -17,7 +17,7 @@ from streamlit_bridge.identity import Identity
 from streamlit_bridge.memory import open_shared_memory
 from streamlit_bridge.navigation import PageLike, RunnablePage, guard_pages
 from streamlit_bridge.results import LoginResult
-from streamlit_bridge.session import end_run, initialise_state, synchronise
+from streamlit_bridge.session import end_run, synchronise
 from streamlit_bridge.watching import watch_session
 from streamlit_bridge.widgets.account_menu import show_account_menu
 from streamlit_bridge.widgets.forbidden import show_forbidden_card
@@ -53,6 +53,9 @@ class Authenticate(AccountWidgets):
     ) -> None:
         """Prepare signing in through the provider that the ``[auth]`` section of Streamlit's secrets names.
 
+        From then on ``st.session_state`` says who is signed in, whatever the app calls after that; and who comes back
+        from a sign-in is led to the page from which they went.
+
         Parameters:
             check_interval: seconds between two questions to the provider whether a session lives.
             language: in which people are spoken to, a tag such as "de" or what ``st.context.locale`` says. There are
@@ -73,8 +76,7 @@ class Authenticate(AccountWidgets):
             logger.warning(texts.OLD_ARGUMENTS_UNUSED)
         self._check_interval = check_interval
         self._wording = make_wording(language, wording)
-        initialise_state()
-        self._speak()
+        self._synchronise()
 
     def require(self, *roles: str, automatic: bool = False) -> None:
         """Let the script go on only for a signed-in user, and only with one of ``roles`` if any are given.

@@ -141,6 +141,23 @@ def test_login_can_be_unpacked_as_in_the_0_3_generation(
     assert len(app.button) == (user is None and location == "main")
 
 
+def test_an_app_knows_who_came_back_before_it_calls_login(open_app: OpenApp) -> None:
+    """A menu begins anew after a sign-in, as does all that a session holds, and leads elsewhere than to the card."""
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    auth = Authenticate()
+    if st.radio("Menu", ["Home", "Login"]) == "Login":
+        auth.login()
+    elif st.session_state["authentication_status"]:
+        st.text(st.session_state["name"])
+    """
+    app = open_app(script).run()
+    app.radio[0].set_value("Login").run()
+    app.button(key="Login").click().run()
+    assert open_app(script, make_user()).run().text[0].value == "Ada Lovelace"
+
+
 def test_login_with_labels_that_are_no_mapping(open_app: OpenApp) -> None:
     script = """
     from streamlit_bridge import Authenticate
