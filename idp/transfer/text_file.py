@@ -31,6 +31,7 @@ def rereadable(name: str, stream: BinaryIO) -> Iterator[BinaryIO]:
             copy.write(chunk)
             if copy.tell() > MOST_BYTES:
                 raise _too_large(name, "What comes through the pipe", ": put it into a file, and name that")
+        copy.seek(0)
         yield cast("BinaryIO", copy)  # Windows' is of a class of its own
 
 

@@ -190,8 +190,8 @@ class Pipe(io.BytesIO):
 def test_what_comes_through_a_pipe_can_be_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with text_file.rereadable("stdin", Pipe(b"x" * 3_000_000)) as stream:
         for _ in range(2):
-            stream.seek(0)
             assert len(stream.read()) == 3_000_000
+            stream.seek(0)
     monkeypatch.setattr(text_file, "MOST_BYTES", 2_000_000)
     with (
         pytest.raises(InvalidInputError, match="put it into a file"),
