@@ -1,5 +1,7 @@
 """Every layout of streamlit-authenticator's configuration comes in, and its people can sign in."""
 
+import json
+import tomllib
 from collections.abc import Sequence
 
 import pytest
@@ -97,6 +99,22 @@ def test_people_of_every_layout_can_sign_in(
     assert listed == ([] if layout == "0.1" else ["melsby@example.org"])
     for identifier in ("ada", "ADA", "Ada@example.org"):
         sign_in.sign_in(db, settings, Visitor(), identifier, PASSWORD)
+
+
+def test_people_in_streamlits_secrets_come_in_as_json(import_: Import, db: Session, settings: Settings) -> None:
+    """As the page about moving says: what else is there, such as a date, is in nobody's way."""
+    secrets = f"""
+since = 2024-02-29
+[credentials.usernames.ada]
+email = "ada@example.org"
+name = "Ada Lovelace"
+password = "{HASH}"
+[cookie]
+expiry_days = 30
+"""
+    report = import_(json.dumps(tomllib.loads(secrets), default=str))
+    assert (report.created, report.is_complete) == (1, True)
+    sign_in.sign_in(db, settings, Visitor(), "ada", PASSWORD)
 
 
 def test_a_hash_is_verified_as_it_is_and_replaced_at_sign_in(import_: Import, db: Session, settings: Settings) -> None:
