@@ -224,7 +224,8 @@ ACCOUNT_NOT_CHANGEABLE: Final = (
     'Set expose_tokens = ["access"] and add account to client_kwargs.scope in the [auth] section of secrets.toml.'
 )
 GUEST_LOGIN_UNUSED: Final = (
-    "experimental_guest_login shows no button: people sign in at the identity provider, whatever accounts it accepts."
+    "experimental_guest_login shows no button: people sign in at the identity provider, whatever accounts it accepts. "
+    "Call login() where the app does not yet."
 )
 HINT_UNUSED: Final = (
     "register_user was asked for a password hint. Hints help strangers more than owners, so there are none any more."
