@@ -34,6 +34,11 @@ from collections.abc import Mapping
 class BridgeError(Exception):
     """Root of all errors that the bridge raises on purpose."""
 
+    @property
+    def message(self) -> str:
+        """The text, under the name that apps of every generation of the older package may read it by."""
+        return str(self)
+
 
 class AuthenticateError(BridgeError):
     """The app is not set up for signing in."""

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import streamlit_bridge
-from streamlit_bridge import Hasher, Validator
+from streamlit_bridge import Hasher, Validator, exceptions
 from streamlit_bridge.testing import FakeAccountApi, account_api, connect
 
 __all__ = ["account_api"]
@@ -29,6 +29,11 @@ def test_validator_has_all_its_old_addresses(module: str) -> None:
 
 def test_everything_that_is_promised_is_there() -> None:
     assert all(hasattr(streamlit_bridge, name) for name in streamlit_bridge.__all__)
+
+
+@pytest.mark.parametrize("name", exceptions.__all__)
+def test_errors_tell_their_text_as_message_too(name: str) -> None:
+    assert getattr(exceptions, name)("What went wrong").message == "What went wrong"
 
 
 def test_hashes() -> None:
