@@ -4,13 +4,19 @@ from collections.abc import Iterator
 
 from idp.cli import output
 from idp.clock import DAY
-from idp.oidc import scopes as known_scopes
 from idp.oidc.clients import DEVICE_CODE_GRANT, IMPLICIT, TOKEN_EXCHANGE_GRANT, ClientMetadata
 from idp.settings import Settings
 
 _UNITS = (("day", DAY), ("hour", 3_600), ("minute", 60), ("second", 1))
 _GRANTS_OF_PEOPLE = frozenset({"authorization_code", IMPLICIT, DEVICE_CODE_GRANT})
 _FORMATS = {"opaque": "opaque", "jwt": "JWT"}
+_RIGHTS = {
+    "account": "By the account API it sees all that is on file of its people, and may change it (account).",
+    "registration": "It may register people (registration).",
+    "recovery": "It may have people mailed what they forgot (recovery).",
+    "recovery:password": "It may hand out one-time passwords for all accounts, and learns which there are "
+    "(recovery:password).",
+}
 _METHODS = {
     "client_secret_basic": "by a secret, in the Authorization header or in the form",
     "client_secret_post": "by a secret, in the form or in the Authorization header",
@@ -27,7 +33,7 @@ def explain(client: ClientMetadata, settings: Settings) -> Iterator[tuple[str, s
         yield "software", " ".join(filter(None, (client.software_id, client.software_version)))
     yield "proof", _proof(client)
     yield from (("grants", sentence) for sentence in _grants(client))
-    yield "scopes", _scopes(client)
+    yield from (("scopes", sentence) for sentence in _scopes(client))
     is_for_people = bool(_GRANTS_OF_PEOPLE & {*client.grant_types})
     if is_for_people:
         yield from _consent(client)
@@ -97,14 +103,12 @@ def _grants(client: ClientMetadata) -> Iterator[str]:
     yield from (told.get(grant, f"It may use the grant {grant}.") for grant in client.grant_types)
 
 
-def _scopes(client: ClientMetadata) -> str:
-    people, own = client.scopes_of_people, [each for each in client.scopes if each in known_scopes.OF_CLIENTS]
-    parts = []
-    if people:
-        parts.append(f"For people it may ask for {', '.join(people)}.")
-    if own:
-        parts.append(f"In its own name it may ask for {', '.join(own)}.")
-    return " ".join(parts) or "It may ask for no scope."
+def _scopes(client: ClientMetadata) -> Iterator[str]:
+    if people := client.scopes_of_people:
+        yield f"For people it may ask for {', '.join(people)}."
+    yield from (right for scope, right in _RIGHTS.items() if scope in client.scopes)
+    if not client.scopes:
+        yield "It may ask for no scope."
 
 
 def _requests(client: ClientMetadata) -> Iterator[str]:

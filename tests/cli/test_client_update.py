@@ -233,6 +233,17 @@ def test_show_explains_what_an_app_may_do(wiki: Result, succeed: Run) -> None:
     assert CALLBACK in told
 
 
+def test_show_explains_what_an_app_may_do_with_accounts(instance: Path, succeed: Run) -> None:
+    url = "http://localhost:8501"
+    client_id = json.loads(succeed("client", "add-streamlit", "Tea", "--url", url, "--json").stdout)["client_id"]
+    told = succeed("client", "show", client_id).stdout
+    for sentence in ("sees all that is on file of its people", "may register people", "mailed what they forgot"):
+        assert sentence in told
+    assert "one-time passwords" not in told
+    succeed("client", "add", "Desk", "--id", "desk", "--grant", "client_credentials", "--scope", "recovery:password")
+    assert "one-time passwords for all accounts" in succeed("client", "show", "desk").stdout
+
+
 def test_show_explains_what_the_options_change(instance: Path, succeed: Run, tmp_path: Path) -> None:
     options = (
         *("--public", "--trusted", "--session-bound", "--access-token-lifetime", "300"),
