@@ -100,6 +100,7 @@ ADDRESS_UNVERIFIED = Wording(
     "address_unverified",
     "Your e-mail address is not confirmed yet. Open the link in the e-mail that we sent you, then sign in.",
 )
+CODE_WRONG = Wording("code_wrong", "The code is wrong or no longer valid.")
 ADDRESS_SAME = Wording("address_same", "New and current values are the same.")
 ADDRESS_GONE = Wording("address_gone", "This address belongs to another account by now.")
 LINK_GONE = Wording(

@@ -83,6 +83,12 @@ def test_guesses_run_out_wherever_they_are_made(registrar, ask, db):
     assert db.query(User).filter_by(username_key="eve").first() is None
 
 
+def test_who_typed_wrong_digits_is_told_in_their_language(registrar):
+    response = registrar.call("POST", "/codes/nothing", {"code": "000000"}, Accept_Language="de-AT")
+    assert refusal(response) == (422, "wrong_code")
+    assert response.json["detail"] == "Der Code ist falsch oder gilt nicht mehr."
+
+
 def test_an_app_that_guesses_all_day_slows_down(registrar, ask, settings):
     for number in range(settings.throttle_address_burst):
         assert refusal(registrar.call("POST", f"/codes/{number}", {"code": "000000"})) == (422, "wrong_code")

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from flask import Response, jsonify
 
-from idp import crypto
+from idp import crypto, sentences
 from idp.accounts import names, one_time_codes, recovery, throttle
 from idp.errors import InvalidInputError, refuse_faults
 from idp.oidc.presented_token import AccessRefused
@@ -33,7 +33,7 @@ class WrongCode(InvalidInputError):
     code = "wrong_code"
 
     def __init__(self) -> None:
-        super().__init__({"code": ["The code is wrong or no longer valid."]})
+        super().__init__({"code": [sentences.CODE_WRONG()]})
 
 
 @dataclass(frozen=True)
