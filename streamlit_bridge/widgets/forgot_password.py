@@ -58,9 +58,9 @@ def show_forgot_password(
     username, is_sent = draw()
     if not is_sent:
         return IDLE
-    values = {"username": username}
+    values: dict[str, object] = {"username": username}
     if has_code:
-        ask_for_code(form, scope, {"purpose": "password", **values}, values, ForgotError)
+        values |= ask_for_code(form, scope, {"purpose": "password", **values}, values, ForgotError)
     return _recover(form, scope, values)
 
 

@@ -54,9 +54,9 @@ def show_forgot_username(
     email, is_sent = draw()
     if not is_sent:
         return ForgotUsernameResult(None, email)
-    values = {"email": email}
+    values: dict[str, object] = {"email": email}
     if has_code:
-        ask_for_code(form, scope, {"purpose": "username", **values}, values, ForgotError)
+        values |= ask_for_code(form, scope, {"purpose": "username", **values}, values, ForgotError)
     return _recover(form, scope, values)
 
 

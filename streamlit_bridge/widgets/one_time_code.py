@@ -31,12 +31,14 @@ class PendingStep:
     """What waits for its code: it lives in this browser session only, and no longer than the step itself.
 
     Once a code was found right, the call that does the work is always the same, under the same key: where its answer
-    was lost, the repetition finds it. Whoever goes back to the form finds in its inputs what they ``typed``, but no
-    password: somebody else may sit there by then.
+    was lost, the repetition finds it. Where it is refused, for a weak password perhaps, the code stays good for what
+    the form sends next. Whoever goes back to the form finds in its inputs what they ``typed``, but no password:
+    somebody else may sit there by then.
     """
 
     code_id: str
     scope: str
+    request: Mapping[str, object]
     values: Mapping[str, object]
     typed: Mapping[str, str]
     started_at: float
@@ -51,8 +53,8 @@ def ask_for_code(
     request: Mapping[str, object],
     values: Mapping[str, object],
     error_class: type[BridgeError],
-) -> None:
-    """Have a code mailed and go on to the second step; does not return.
+) -> dict[str, object]:
+    """Have a code mailed and go on to the second step, unless one for the same was right and is not used up yet.
 
     Parameters:
         form: the widget's settings.
@@ -61,16 +63,22 @@ def ask_for_code(
         values: what the widget will need once the code is right.
         error_class: the class of the widget's errors.
 
+    Returns:
+        What the call that does the work needs of such a code; otherwise this does not return.
+
     Raises:
         BridgeError: of the given class.
     """
+    step = _steps().get(form.key)
+    if step is not None and step.right_code is not None and step.request == request:
+        return {"code_id": step.code_id, "code": step.right_code}
     with refusals_raised_as(error_class):
         code_id = call_as_app(scope, "/codes", request).get("id")
         if not isinstance(code_id, str):
             raise ProviderUnavailable("a code without an identifier")
     forget_sent(form.key)  # the step's work is told anew
     typed = {} if form.clears else form.typed
-    _steps()[form.key] = PendingStep(code_id, scope, values, typed, monotonic())
+    _steps()[form.key] = PendingStep(code_id, scope, request, values, typed, monotonic())
     try:
         # A run of the whole app would close the dialog that the form may be in.
         st.rerun(scope="fragment")
@@ -81,11 +89,16 @@ def ask_for_code(
 def recall_step(form: AccountForm) -> PendingStep | None:
     """Return what waits for a code, None outside of the second step or when its code must have expired by now."""
     step = _steps().get(form.key)
-    if step is None or not (step.is_over or monotonic() - step.started_at > STEP_LIFETIME):
+    if step is None:
+        return None
+    is_too_old = monotonic() - step.started_at > STEP_LIFETIME
+    if not (step.is_over or is_too_old):
         return step
     if step.is_over:
         st.session_state.update(step.typed)  # before the form is drawn: nobody would see it afterwards
-    _forget_step(form)
+        step.typed = {}
+    if is_too_old or step.right_code is None:
+        _forget_step(form)
     return None
 
 
@@ -158,14 +171,20 @@ def last_step(form: AccountForm, values: Mapping[str, object]) -> Iterator[str]:
         is pressed twice.
     """
     step = _steps().get(form.key)
+    if step is not None and not step.is_over:
+        key = step.idempotency_key
+    else:
+        key = name_sent(form.key, {name: value for name, value in values.items() if name not in ("code_id", "code")})
     try:
-        yield name_sent(form.key, values) if step is None else step.idempotency_key
+        yield key
     except BridgeError as error:
-        if not _is_for_now(error.__cause__):
-            _leave_step(form)
+        cause = error.__cause__
+        if not _is_for_now(cause):
+            _leave_step(form, is_code_good=not (isinstance(cause, CallRefused) and cause.code == "wrong_code"))
             forget_sent(form.key)
         raise
-    _forget_step(form)
+    if step is not None and not step.is_over:
+        _forget_step(form)
 
 
 def _is_for_now(cause: BaseException | None) -> bool:
@@ -188,9 +207,11 @@ def _check_code(form: AccountForm, step: PendingStep, code: str, error_class: ty
             raise ProviderUnavailable(str(trouble), trouble.retry_after) from trouble
 
 
-def _leave_step(form: AccountForm) -> None:
+def _leave_step(form: AccountForm, *, is_code_good: bool = False) -> None:
     if step := _steps().get(form.key):
-        step.is_over = True
+        step.is_over, step.values = True, {}  # a password may be among them
+        if not is_code_good:
+            step.right_code = None
 
 
 def _forget_step(form: AccountForm) -> None:

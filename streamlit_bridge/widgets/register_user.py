@@ -84,7 +84,8 @@ def show_register_user(form: AccountForm, rules: RegistrationRules) -> RegisterR
     if values is None:
         return IDLE
     if rules.has_code:
-        ask_for_code(form, scope, {"purpose": "registration", "email": values["email"]}, values, RegisterError)
+        request = {"purpose": "registration", "email": values["email"]}
+        values |= ask_for_code(form, scope, request, values, RegisterError)
     return _register(form, rules, scope, values)
 
 

@@ -234,8 +234,46 @@ def test_way_back_from_the_code_finds_what_was_typed(
     shown = {name: each.value for name, each in found.items()}
     assert shown == typed | {"Password": "", "Repeat_password": ""}  # somebody else may sit there by now
     fill(app, "join", "submit", Password=FRESH, Repeat_password=FRESH)
-    fill(app, "join", "check", digits=provider.account_api.mails[-1].code)
+    if is_cancelled:
+        fill(app, "join", "check", digits=provider.account_api.mails[-1].code)
     assert app.session_state["result"] == ("grace@example.org", "grace@example.org", "Grace")
+
+
+def test_right_code_is_good_until_the_account_is_made(open_app: OpenApp, provider: FakeProvider) -> None:
+    """Else each password that is refused costs a mail, of which a mailbox gets only so many."""
+    app = open_app(JOIN_WITH_CODE).run()
+    fill(app, "join", "submit", Email="grace@example.org", Password="short", Repeat_password="short")
+    fill(app, "join", "check", digits=provider.account_api.mails[-1].code)
+    fill(app, "join", "submit", Password="less", Repeat_password="less")
+    assert "Use at least" in errors(app)[0]
+    fill(app, "join", "submit", Password=FRESH, Repeat_password=FRESH)
+    result = app.session_state["result"]
+    assert result[0] == "grace@example.org"
+    app.button(key="join submit").click().run()  # twice
+    assert app.session_state["result"] == result
+    assert [mail.kind for mail in provider.account_api.mails] == ["one_time_code"]
+
+
+def test_right_code_is_good_for_its_own_address_alone(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app(JOIN_WITH_CODE).run()
+    fill(app, "join", "submit", Email="grace@example.org", Password="short", Repeat_password="short")
+    fill(app, "join", "check", digits=provider.account_api.mails[-1].code)
+    fill(app, "join", "submit", Email="alan@example.org", Password=FRESH, Repeat_password=FRESH)
+    assert app.text_input(key="join digits")
+    assert provider.account_api.mails[-1].recipient == "alan@example.org"
+
+
+def test_code_that_is_good_no_more_is_mailed_anew(open_app: OpenApp, provider: FakeProvider) -> None:
+    app = open_app(JOIN_WITH_CODE).run()
+    fill(app, "join", "submit", Email="grace@example.org", Password="short", Repeat_password="short")
+    fill(app, "join", "check", digits=provider.account_api.mails[-1].code)
+    refuse(provider, "POST", "/users", 422, code="wrong_code", detail="The code is wrong or no longer valid.")
+    fill(app, "join", "submit", Password=FRESH, Repeat_password=FRESH)
+    assert errors(app) == ["The code is wrong or no longer valid."]
+    app.button(key="join submit").click().run()
+    fill(app, "join", "check", digits=provider.account_api.mails[-1].code)
+    assert app.session_state["result"][0] == "grace@example.org"
+    assert len(provider.account_api.mails) == 2
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, "not_found"), (410, "expired")])
