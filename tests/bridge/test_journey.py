@@ -252,6 +252,7 @@ def test_widgets_of_the_demo(start_app: StartApp, provider: FakeProvider, page: 
     main.get_by_label("Repeat password").fill("a wholly different sentence")
     main.get_by_role("button", name="Register", exact=True).click()
     main.get_by_text("Follow the link in it to finish your registration").wait_for()
+    assert main.get_by_role("link", name="outbox").get_attribute("href") == f"{provider.issuer}/outbox"
     assert provider.account_api.people["grace"].claims["name"] == "Grace Hopper"
 
     page.get_by_role("tab", name="Forgot password").click()

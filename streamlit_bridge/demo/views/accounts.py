@@ -83,4 +83,7 @@ widgets |= {
 for tab, show in zip(st.tabs(list(widgets)), widgets.values(), strict=True):
     with tab:
         show()
-st.caption("Every form speaks to the provider's account API. No password is kept in this app.")
+told = "Every form speaks to the provider's account API. No password is kept in this app."
+if account_url := auth.account_url():
+    told += f" What is mailed lies in its [outbox]({account_url.removesuffix('account')}outbox)."
+st.caption(told)
