@@ -63,7 +63,7 @@ class AccountWidgets:
             preauthorization: admit only addresses on the provider's list; the older style's default is True. A list
                 here is ``domains`` (newer, as third argument).
             fields: labels by their default ("Form name", "First name", "Last name", "Email", "Username", "Password",
-                "Repeat password", "Captcha", "Register", and for the code "Dialog name", "Code", "Submit").
+                "Repeat password", "Captcha", "Register", and for the code "Dialog name", "Code", "Submit", "Error").
             captcha: ask for a captcha; the newer style's default is True.
             roles: roles for the new account, as far as the app may give them.
             merge_username_email: use the address as user name.
@@ -165,7 +165,7 @@ class AccountWidgets:
         Parameters:
             form_name: the form's title (older), or the location (newer, as first argument).
             location: ``main`` or ``sidebar``.
-            fields: labels ("Form name", "Username", "Captcha", "Submit", "Dialog name", "Code").
+            fields: labels ("Form name", "Username", "Captcha", "Submit", "Dialog name", "Code", "Error").
             captcha: ask for a captcha.
             send_email: let the provider mail a link even where the app may have a one-time password.
             two_factor_auth: ask for a mailed six-digit code first.
@@ -201,7 +201,7 @@ class AccountWidgets:
 
         Parameters:
             form_name, location, captcha, two_factor_auth, clear_on_submit, key, callback: as in ``forgot_password``.
-            fields: labels ("Form name", "Email", "Captcha", "Submit", "Dialog name", "Code").
+            fields: labels ("Form name", "Email", "Captcha", "Submit", "Dialog name", "Code", "Error").
             send_email: let the provider mail the name even where the app may know it.
 
         Returns:

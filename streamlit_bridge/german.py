@@ -68,7 +68,7 @@ GERMAN: Final = {
     "Field": "Angabe",
     "New value": "Neuer Wert",
     "Update": "Ändern",
-    "Verify code": "Code bestätigen",
+    "Verification code": "Code bestätigen",
     "Code": "Code",
     # What is refused.
     texts.PASSWORDS_DIFFER: "Die Passwörter sind nicht gleich",

@@ -90,7 +90,6 @@ LABELS: Final = {
         "Update": "Update",
     },
 }
-CODE_LABELS: Final = {"Dialog name": "Verify code", "Code": "Code", "Submit": "Submit"}
 
 # What apps compare error texts with. These are part of the interface.
 PASSWORDS_DIFFER: Final = "Passwords do not match"
@@ -127,6 +126,7 @@ NONE_CHOSEN: Final = "Password not provided"
 CURRENT_IS_MISSING: Final = "Current password not provided"
 VALUE_MISSING: Final = "New value not provided"
 CODE_WRONG: Final = "The code is wrong or no longer valid. Try once more, or start again to get a new one."
+CODE_LABELS: Final = {"Dialog name": "Verification code", "Code": "Code", "Submit": "Submit", "Error": CODE_WRONG}
 NOBODY_SIGNED_IN: Final = "Nobody is signed in, so there is no account to change"
 SOMEBODY_ELSE: Final = "Only the signed-in user's own account can be changed here"
 TRY_LATER: Final = "The sign-in service does not answer just now. Nothing was changed; please try again in a moment."

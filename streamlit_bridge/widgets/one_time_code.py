@@ -135,7 +135,7 @@ def show_code_step(
     Raises:
         BridgeError: of the given class; a wrong code may be tried again, a spent one leads back to the form.
     """
-    labels = {name: say(label) for name, label in texts.CODE_LABELS.items()} | dict(form.labels)
+    labels = _labels_of(form)
     with place.form(key=f"{form.key} code", enter_to_submit=True):
         st.subheader(labels["Dialog name"], anchor=False)
         st.write(say(texts.CODE_MAILED))
@@ -152,7 +152,7 @@ def show_code_step(
         _check_code(form, step, code, error_class)
         step.right_code = code
     if code != step.right_code:
-        raise error_class(say(texts.CODE_WRONG))
+        raise error_class(labels["Error"])
     return {"code_id": step.code_id, "code": code}
 
 
@@ -194,17 +194,22 @@ def _is_for_now(cause: BaseException | None) -> bool:
 
 
 def _check_code(form: AccountForm, step: PendingStep, code: str, error_class: type[BridgeError]) -> None:
-    with refusals_raised_as(error_class, {"wrong_code": say(texts.CODE_WRONG)}):
+    told = _labels_of(form)["Error"]
+    with refusals_raised_as(error_class, {"wrong_code": told}):
         try:
             call_as_app(step.scope, f"/codes/{step.code_id}", {"code": code}, is_mailed=False)
         except CallRefused as refusal:
             if refusal.code in {"not_found", "expired"}:
                 _leave_step(form)
-                raise error_class(say(texts.CODE_WRONG)) from refusal
+                raise error_class(told) from refusal
             raise
         except AnswerLost as trouble:
             # A look at a code changes nothing.
             raise ProviderUnavailable(str(trouble), trouble.retry_after) from trouble
+
+
+def _labels_of(form: AccountForm) -> dict[str, str]:
+    return {name: say(label) for name, label in texts.CODE_LABELS.items()} | dict(form.labels)
 
 
 def _leave_step(form: AccountForm, *, is_code_good: bool = False) -> None:

@@ -210,6 +210,14 @@ def test_forgotten_password_after_a_code(visitor: AppTest, provider: FakeProvide
     assert visitor.text_input(key="Forgot password Username")
 
 
+def test_code_is_asked_for_and_refused_in_the_app_s_own_words(open_app: OpenApp) -> None:
+    call = 'forgot_password(two_factor_auth=True, fields={"Error": "Not this one"})'
+    app = fill(open_app(CALL.format(call=call)).run(), "Forgot password", "submit", Username="ada")
+    assert app.subheader[0].value == "Verification code"
+    app.text_input(key="Forgot password digits").input("12")
+    assert app.button(key="Forgot password check").click().run().exception[0].message == "Not this one"
+
+
 def test_code_step_can_be_left(visitor: AppTest) -> None:
     fill(visitor, "Forgot password", "submit", Username="ada", captcha=solve(visitor, "Forgot password"))
     fill(visitor, "Forgot password", "cancel")

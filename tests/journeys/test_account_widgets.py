@@ -150,7 +150,7 @@ def test_a_dialog_stays_open_for_the_mailed_code(house: House, page: Page) -> No
         house.idp("preauthorize", address)
         fill(dialog, First_name="Alan", Email=address, Username="alan", Password=FIRST, Repeat_password=FIRST)
         dialog.get_by_role("button", name="Register").click()
-        expect(dialog.get_by_role("heading", name="Verify code")).to_be_visible()
+        expect(dialog.get_by_role("heading", name="Verification code")).to_be_visible()
         expect(dialog.get_by_role("textbox")).to_have_count(1)  # nothing of the first step is left
         if address == "mistyped@example.org":
             dialog.get_by_role("button", name="Start again").click()
