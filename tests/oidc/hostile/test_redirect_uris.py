@@ -391,4 +391,8 @@ def test_no_host_of_the_request_s_choice(target):
                 path, query_string=target.authorization_parameters(), environ_overrides=forwarded
             )
             assert "evil" not in response.text + str(response.headers), path
+    # The one address that the framework makes by itself: that of a path without doubled slashes.
+    claimed = {"HTTP_HOST": "evil.example.net", "wsgi.url_scheme": "https"}
+    doubled = target.browser.get("/oauth//authorize", environ_overrides=claimed)
+    assert doubled.headers["Location"] == f"{target.issuer}/oauth/authorize"
     assert json.dumps(target.discovery).count("evil") == 0
