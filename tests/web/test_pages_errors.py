@@ -171,8 +171,11 @@ def test_failing_commit_asks_for_patience(app: Flask, monkeypatch: pytest.Monkey
     assert "COMMIT" not in response.text
 
 
+@pytest.mark.parametrize(
+    ("fault", "status"), [(OperationalError("COMMIT", {}, Exception("disk full")), 503), (ZeroDivisionError(), 500)]
+)
 def test_a_sign_in_that_is_not_committed_gives_no_cookie(
-    app: Flask, make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+    fault: Exception, status: int, app: Flask, make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or the browser would keep a session that nobody knows, in place of the one that it had."""
     from idp.web import context
@@ -183,7 +186,7 @@ def test_a_sign_in_that_is_not_committed_gives_no_cookie(
 
     def fail_late(session: Session) -> None:
         if current().session_token:
-            raise OperationalError("COMMIT", {}, Exception("disk full"))
+            raise fault
         commit(session)
 
     browser = app.test_client()
@@ -191,7 +194,7 @@ def test_a_sign_in_that_is_not_committed_gives_no_cookie(
     with monkeypatch.context() as patch:
         patch.setattr(begun, "commit", fail_late)
         response = press(browser, page, "login-submit", username="ada", password=PASSWORD)
-    assert response.status_code == 503
+    assert response.status_code == status
     assert "idp_session" not in str(response.headers.getlist("Set-Cookie"))
     assert location(press(browser, page, "login-submit", username="ada", password=PASSWORD)) == "/account"
 
