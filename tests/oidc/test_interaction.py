@@ -1,5 +1,6 @@
 """A request that waits for a person: bound to its browser, answered once, and only its id travels."""
 
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -7,8 +8,10 @@ from sqlalchemy import func, select
 
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuthorizationGrant, ParkedRequest
-from idp.oidc.client_store import register_client, remove_client
+from idp.oidc import interaction
+from idp.oidc.client_store import register_client, remove_client, update_client
 from idp.oidc.clients import ClientMetadata
+from idp.oidc.interaction import finish, open_interaction
 from tests.factories import PASSWORD
 from tests.relying_party import the_form
 
@@ -66,6 +69,13 @@ def test_refusals_park_nothing(rp, db):
     assert parked(db) == []
 
 
+def test_who_was_never_here_and_comes_from_an_app_of_another_site_signs_in(rp):
+    """Browsers say so with each request of such a journey; what is kept from forms of other sites is not from these."""
+    from_elsewhere = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    response = rp.browser.get("/oauth/authorize", query_string=rp.authorization_parameters(), headers=from_elsewhere)
+    assert rp.read_answer(rp.sign_in(rp.follow(response))).code
+
+
 def test_another_browser_cannot_resume_it(rp, other_browser, db):
     rp.send()
     interaction_id = parked(db)[0].id
@@ -120,6 +130,26 @@ def test_it_is_answered_once(rp, db):
     assert rp.redeem(code)
 
 
+@pytest.mark.parametrize(("denied", "answers"), [(None, [True, False]), (False, [True, True])])
+def test_of_two_processes_that_are_about_to_answer_it_one_does_unless_a_button_was_pressed_twice(
+    rp, app, db, denied, answers
+):
+    rp.send()
+    (row,) = parked(db)
+    provider = app.extensions["idp_provider"]
+    found = [open_interaction(db, provider, row.id, row.browser_digest, denied=denied) for _ in range(2)]
+    assert [finish(db, each) for each in found] == answers
+
+
+def test_who_comes_second_leaves_nothing(relying_party, ada, db, monkeypatch):
+    rp = relying_party(max_concurrent_users=5)  # whose codes are rows
+    page = rp.sign_in_page()
+    monkeypatch.setattr(interaction, "finish", lambda *_: False)
+    shown = rp.follow(rp.submit(page, "login-submit", username="ada", password=PASSWORD))
+    assert "has been answered already" in shown.text
+    assert db.scalars(select(AuthorizationGrant)).all() == []
+
+
 def test_a_denied_one_is_answered_once_too(stranger):
     page = stranger.sign_in_page()
     assert stranger.read_answer(stranger.follow(stranger.submit(page, "cancel"))).error == "access_denied"
@@ -157,6 +187,14 @@ def test_a_client_that_was_changed_meanwhile_is_checked_anew(rp, db, settings):
         client_id=rp.metadata.client_id, client_name="Moved", redirect_uris=("https://moved.example.org/",)
     )
     register_client(db, settings, OPERATOR, moved)
+    db.commit()
+    gone(resume(rp.browser, page.request.args["i"]))
+
+
+@pytest.mark.parametrize("change", [{"redirect_uris": ("https://moved.example.org/",)}, {"scopes": ("email",)}])
+def test_a_client_that_was_changed_while_it_waits_is_checked_anew(rp, db, settings, change):
+    page = rp.sign_in_page()
+    update_client(db, settings, OPERATOR, rp.metadata, replace(rp.metadata, **change))
     db.commit()
     gone(resume(rp.browser, page.request.args["i"]))
 
