@@ -69,7 +69,6 @@ def authenticate_client(
     if client is None or _why_not(client, shown, methods):
         client = _prove(provider, request, shown, methods)
     request.client = client
-    request.auth_method = shown.method
     if look_up and has_assertion:
         look_up(client.client_id)
     return client

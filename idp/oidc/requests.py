@@ -146,12 +146,6 @@ class ProtocolRequest(OAuth2Request):
         self.headers: Mapping[str, str] = headers
         self.payload: Parameters = payload
         self.client: ClientMetadata | None = None  # type: ignore[assignment]  # Authlib wants its own mixin there
-        self.auth_method: str | None = None
-        self.user = None
-        self.authorization_code = None
-        self.refresh_token = None
-        self.credential = None
-        self._scope: str | None = None
         self.db = db
         self._find_visitor = find_visitor
         self.dpop_proof = dpop_proof
