@@ -201,6 +201,13 @@ def test_other_content_types_are_refused(rp, path, content_type):
         assert error_of(response) == "invalid_request"
 
 
+@pytest.mark.parametrize("content_type", [f"{FORM}; charset=UTF-8", f"{FORM} ;charset=utf-8", FORM.title()])
+def test_a_form_is_one_however_its_content_type_is_written(client, content_type):
+    """Its type is read in any case, and what stands behind it says nothing (RFC 9110 section 8.3.1)."""
+    response = client.post(TOKEN, data="grant_type=magic", content_type=content_type)
+    assert error_of(response) == "unsupported_grant_type"
+
+
 @pytest.mark.parametrize(
     "path", [AUTHORIZE, END_SESSION, PAR, TOKEN, INTROSPECT, REVOKE, USERINFO, END_SESSION + "/confirm"]
 )
