@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import func, select
 
+from idp import crypto
 from idp.accounts.visitor import OPERATOR
 from idp.models import AuthorizationGrant, ParkedRequest
 from idp.oidc import interaction
@@ -220,6 +221,16 @@ def test_two_requests_in_two_tabs_do_not_mix(rp, relying_party):
     rp.read_answer(rp.sign_in(first))  # checks state
     resumed = other.follow(resume(other.browser, second.request.args["i"]))
     assert other.redeem(other.read_answer(resumed).code)
+
+
+def test_who_comes_back_by_a_mailed_link_goes_on_with_the_one_that_was_brought_last(rp, other_browser, db, clock):
+    for browser in (rp.browser, rp.browser, other_browser):
+        sent = browser.get("/oauth/authorize", query_string=rp.authorization_parameters())
+        clock.advance(1)
+        if browser is rp.browser:
+            last = parse_qs(urlsplit(sent.headers["Location"]).query)["i"][0]
+    found = interaction.find_waiting(db, crypto.digest(rp.browser.get_cookie("idp_browser").value))
+    assert found == last
 
 
 @pytest.mark.parametrize(
