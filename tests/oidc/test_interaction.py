@@ -215,6 +215,16 @@ def test_the_back_button_after_sign_in_does_no_harm(stranger):
     assert 'id="consent-allow"' in stranger.sign_in(again).text
 
 
+def test_what_somebody_allowed_does_not_count_for_who_signs_in_after_them(stranger, make_user):
+    """The app wants everybody to be asked, and the sign-in page was open in another tab."""
+    make_user("bob")
+    stranger.in_another_browser().log_in("bob")
+    page = stranger.sign_in(stranger.sign_in_page(prompt="consent"))
+    other_tab = stranger.browser.get("/sign-in", query_string={"i": page.request.args["i"]})
+    assert stranger.read_answer(stranger.follow(stranger.submit(page, "consent-allow"))).code
+    assert 'id="consent-allow"' in stranger.sign_in(other_tab, "bob").text
+
+
 def test_two_requests_in_two_tabs_do_not_mix(rp, relying_party):
     other = relying_party(browser=rp.browser)
     first, second = rp.sign_in_page(), other.sign_in_page()
