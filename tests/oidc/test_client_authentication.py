@@ -199,9 +199,16 @@ def test_secrets_in_the_query_are_not_read(service):
 
 
 def test_a_refusal_is_written_down(service, call, db):
-    call(basic(service.metadata.client_id, "wrong"))
-    event = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:authentication:refuse")).one()
-    assert (event.client_id, event.details) == (service.metadata.client_id, {"reason": "wrong_secret"})
+    own = service.metadata.client_id
+    call(basic(own, "wrong"))
+    call(basic("nobody", "wrong"))
+    call(client_id=own)
+    events = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:authentication:refuse"))
+    assert {(event.client_id, event.details["reason"]) for event in events} == {
+        (own, "wrong_secret"),
+        ("nobody", "unknown_client"),
+        (own, "wrong_method"),
+    }
 
 
 def test_secrets_are_stored_as_digests_and_compared_in_constant_time(service, monkeypatch):
