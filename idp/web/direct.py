@@ -133,11 +133,11 @@ class Direct:
             folder: what all requests of this kind have in common: the path, or where it is below.
             answer: its own headers among it.
         """
-        kind = (folder, answer.status < 400, *[name for name, _ in answer.headers])
+        kind = (folder, *[name for name, _ in answer.headers])
         beside = self._beside.get(kind)
         if beside is None:
             further = [*answer.headers, *self._headers_of(path)]
-            beside = further[len(answer.headers) :] + headers_beside(self._settings, path, answer.status, further)
+            beside = further[len(answer.headers) :] + headers_beside(self._settings, path, further)
             self._beside[kind] = beside
         return [*answer.headers, *beside, *cookies_to_set(answer.status), ("Content-Length", str(len(answer.body)))]
 

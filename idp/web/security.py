@@ -25,18 +25,14 @@ HEADERS = {
 _BY_DEFAULT = tuple((name, name.lower(), value) for name, value in HEADERS.items())
 STRICT_TRANSPORT_SECURITY = "max-age=31536000"
 MAY_BE_FRAMED = "/oauth/check-session"  # by any app, when it answers with a policy of its own
-_CACHEABLE = ("/.well-known/", "/oauth/jwks", "/brand/")
 
 
-def headers_beside(
-    settings: Settings, path: str, status: int, given: Iterable[tuple[str, str]]
-) -> list[tuple[str, str]]:
+def headers_beside(settings: Settings, path: str, given: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the headers that an answer carries beside its own, which come first.
 
     Args:
         path: of the request.
-        status: of the answer.
-        given: its own.
+        given: its own; what may be stored says so itself.
     """
     own = {name.lower(): value for name, value in given}
     headers = [(name, value) for name, lower, value in _BY_DEFAULT if lower not in own]
@@ -44,9 +40,7 @@ def headers_beside(
         headers.remove(("X-Frame-Options", HEADERS["X-Frame-Options"]))
     if settings.is_https:
         headers.append(("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY))
-    is_file = status < 300 or status == 304  # a page about a fault may name a person, and a redirect is none
-    is_public = is_file and path.startswith(_CACHEABLE)
-    if "cache-control" not in own and not is_public:
+    if "cache-control" not in own:
         headers.append(("Cache-Control", "no-store"))
     return headers
 
@@ -56,7 +50,7 @@ def register_security(app: Flask) -> None:
 
     @app.after_request
     def set_headers(response: Response) -> Response:
-        beside = headers_beside(context.settings(), request.path, response.status_code, response.headers)
+        beside = headers_beside(context.settings(), request.path, response.headers)
         for header in (*beside, *cookies_to_set(response.status_code)):
             response.headers.add(*header)
         return response

@@ -85,6 +85,7 @@ def test_files_are_kept_by_the_browser_until_they_change(client: FlaskClient, na
         assert client.get(other).headers["Cache-Control"] == "no-cache"
     again = client.get(url, headers={"If-None-Match": served.headers["ETag"]})
     assert again.status_code == 304
+    assert again.headers["Cache-Control"] == served.headers["Cache-Control"]
     assert again.data == b""
 
 
