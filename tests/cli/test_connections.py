@@ -1,6 +1,7 @@
 """Connections on which nothing was sent for a while are closed, the sooner the fuller it gets."""
 
 import contextlib
+import errno
 import socket
 
 import pytest
@@ -128,3 +129,17 @@ def test_one_network_has_so_many_but_a_proxy_any_number(server, quiet, monkeypat
     assert close_slow(are_peers_visitors=are_peers_visitors) == (4 if are_peers_visitors else 0)
     assert [is_closed(each) for each in many] == [are_peers_visitors] * 4
     assert not any(map(is_closed, few))
+
+
+def test_who_finds_no_free_handle_looks_again(monkeypatch):
+    looks = iter([OSError(errno.EMFILE, "Too many open files"), None])
+
+    def look(_capacity, **_):
+        if fault := next(looks, SystemExit()):
+            raise fault
+        return 0
+
+    monkeypatch.setattr(connections, "LOOK_EVERY", 0)
+    monkeypatch.setattr(connections, "close_slow", look)
+    with pytest.raises(SystemExit):
+        connections._watch(CAPACITY, are_peers_visitors=True)
