@@ -408,9 +408,12 @@ def test_a_grant_that_was_given_back_counts_as_reached(told, db, work):
 # -- Apps that do not answer --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("look_every", [0, backchannel.LOOK_EVERY])
 def test_an_app_that_is_away_holds_up_its_own_notices_only(
-    relying_party, told, listening_app, send_due, clock, db, ada
+    relying_party, told, listening_app, send_due, clock, db, ada, monkeypatch, look_every
 ):
+    """Be it that the round is over before anybody looks again what is due, or that it goes on."""
+    monkeypatch.setattr(backchannel, "LOOK_EVERY", look_every)
     dead = f"http://127.0.0.1:{free_port()}/x"
     away = relying_party(backchannel_logout_uri=dead)
     for _ in range(4):
