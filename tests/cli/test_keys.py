@@ -86,6 +86,7 @@ def test_mail_that_nobody_can_read_any_more_is_given_up(instance: Path, succeed:
     sent, waiting = (outbox.post(database, settings.load(), message, "ada@example.org") for _ in range(2))
     database.execute(update(MailMessage).where(MailMessage.id == sent).values(state="sent", finished_at=clock.now()))
     database.commit()
+    assert "given up" not in succeed("keys", "rotate", "--now", "--yes").stderr, "the secret key is the same"
     (instance / "secret_key").write_text("another secret key, of 32 characters or more")
     told = succeed("keys", "rotate", "--now", "--new-secret-key", "--yes").stderr
     assert "1 mail that waited is given up" in told
