@@ -10,7 +10,7 @@ MOST_BYTES = 64 * 1024
 
 
 def read_stdin(field: str) -> str:
-    """Read a secret from stdin, without the newline that `echo` puts behind it.
+    """Read a secret from stdin, without the newline that `echo` puts behind it, on Windows too.
 
     Args:
         field: what the secret is, for the message.
@@ -25,7 +25,7 @@ def read_stdin(field: str) -> str:
         secret = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidInputError({field: ["What came on stdin is not UTF-8 text."]}) from None
-    secret = secret.removesuffix("\r\n") if secret.endswith("\r\n") else secret.removesuffix("\n")
+    secret = secret.removesuffix("\n").removesuffix("\r")
     if not secret:
         raise InvalidInputError({field: ["Nothing came on stdin."]})
     return secret

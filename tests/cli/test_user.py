@@ -26,9 +26,10 @@ def _sign_in(database: Session, password: str = PASSWORD) -> str:
     return session_id
 
 
-def test_add_prints_the_account(instance: Path, succeed: Run, database: Session) -> None:
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_add_prints_the_account(instance: Path, succeed: Run, database: Session, newline: str) -> None:
     arguments = ("--email", "Ada@Example.org", "--first-name", "Ada", "--role", "b", "--role", "a", "--password-stdin")
-    result = succeed("user", "add", "ada", *arguments, "--json", stdin=PASSWORD + "\n")
+    result = succeed("user", "add", "ada", *arguments, "--json", stdin=PASSWORD + newline)
     shown = json.loads(result.stdout)
     assert shown["username"] == "ada"
     assert shown["roles"] == ["a", "b"]
