@@ -492,6 +492,7 @@ def test_a_link_to_the_database_stays_one(instance: Path, ada: str, tmp_path: Pa
         (lambda file: file.write_bytes(b""), "is no backup"),
         (lambda file: file.write_bytes(file.read_bytes()[:200_000]), "damaged"),
         (lambda file: rewrite(file, database=b"another database"), "damaged"),
+        (lambda file: file.write_bytes(file.read_bytes().replace(b"ada@example", b"eve@example")), "not the one"),
         (lambda file: rewrite(file, **{"manifest.json": b"[]"}), "is no backup"),
         (lambda file: rewrite(file, **{"manifest.json": b"{"}), "is no backup"),
         (lambda file: rewrite(file, **{"manifest.json": b"[" * 90_000}), "is no backup"),
@@ -504,7 +505,7 @@ def test_a_link_to_the_database_stays_one(instance: Path, ada: str, tmp_path: Pa
         (lambda file: change_manifest(file, seal="ü"), "does not belong"),
         (lambda file: change_manifest(file, database_digest="0" * 64), "does not belong"),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_a_damaged_backup_changes_nothing(
     instance: Path, ada: str, succeed: Run, run: Run, file: Path, damage, told: str
