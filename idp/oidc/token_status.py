@@ -215,6 +215,7 @@ def revoke_grants(db: Session, ended: EndedSessions) -> None:
     a code that was not redeemed yet outlives neither.
     """
     query = update(AuthorizationGrant).where(AuthorizationGrant.revoked_at.is_(None))
+    is_code = and_(AuthorizationGrant.code_digest.is_not(None), AuthorizationGrant.code_claimed_at.is_(None))
     if ended.is_account_wide:
         end_codes(db, ended.user_id)  # also of a session that goes on, which somebody may hold a copy of
         query = query.where(
@@ -223,10 +224,10 @@ def revoke_grants(db: Session, ended: EndedSessions) -> None:
                 AuthorizationGrant.session_id.in_(ended.session_ids),
                 AuthorizationGrant.is_offline.is_(True),
                 AuthorizationGrant.kind == "device",  # which is not where the session is that goes on
+                is_code,
             ),
         )
     else:
-        is_code = and_(AuthorizationGrant.code_digest.is_not(None), AuthorizationGrant.code_claimed_at.is_(None))
         query = query.where(
             AuthorizationGrant.session_id.in_(ended.session_ids), or_(AuthorizationGrant.is_offline.is_(False), is_code)
         )

@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
+from idp.accounts import passwords
+from idp.accounts.visitor import OPERATOR
 from idp.errors import NotReadyError
 from idp.models import AuditEvent, AuthorizationGrant
 from idp.oidc import codes
+from tests.factories import PASSWORD
 from tests.relying_party import error_of, s256, shown_error
 
 VERIFIER = "v" * 43
@@ -309,6 +312,19 @@ def test_a_code_dies_with_its_session(rp, scope):
     code = rp.ask(scope=scope).code
     rp.log_out(tokens.id_token)
     refused(rp.request_tokens(code))
+
+
+@pytest.mark.parametrize("scope", ["openid", "openid offline_access"])
+def test_a_code_dies_with_the_password_though_its_session_goes_on(rp, db, settings, ada, scope):
+    """Somebody with a copy of the cookie of before may have asked for it."""
+    tokens = rp.log_in()
+    code = rp.ask(scope=scope).code
+    passwords.change_password(
+        db, settings, OPERATOR, ada.id, PASSWORD, "another fine password", keep_session=tokens.claims["sid"]
+    )
+    db.commit()
+    refused(rp.request_tokens(code))
+    assert rp.is_good(tokens)
 
 
 def test_no_refresh_token_without_offline_access(rp):
