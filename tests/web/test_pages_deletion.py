@@ -137,6 +137,18 @@ def test_forged_answer_counts_for_nothing(
     assert app.read_answer(app.follow(kept)).code
 
 
+def test_answer_to_an_offer_that_was_somebody_else_s_goes_on_as_who_is_signed_in_now(
+    signed_in: FlaskClient, relying_party: Callable[..., RelyingParty], make_user: Callable[..., User]
+) -> None:
+    make_user("bob")
+    ask(signed_in)
+    app = relying_party(signed_in)
+    offer = app.follow(press_sign_in(app))
+    press(signed_in, signed_in.get("/sign-in?other=1"), "login-submit", username="bob", password=PASSWORD)
+    answer = press(signed_in, offer, "keep-account-continue")
+    assert 'id="login-submit"' in app.follow(answer).text, "the app wants to know who it is"
+
+
 def press_sign_in(app: RelyingParty) -> object:
     """Be asked for the password by an app, and give it."""
     page = app.follow(app.send(prompt="login"))

@@ -63,9 +63,7 @@ def show_keep_account() -> Response:
     """Offer to keep the account to somebody who signs in to an app while the deletion is due."""
     parked = need_parked()
     session = settled_session()
-    if session is None or session.deletion_due_at is None:
-        return resume(parked)
-    return _offer(parked, session)
+    return resume(parked) if session is None else _offer(parked, session)
 
 
 def submit_keep_account() -> Response:
@@ -91,4 +89,6 @@ def _form(session: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200
 
 
 def _offer(parked: Interaction, session: CurrentSession, faults: Faults = NO_FAULTS, status: int = 200) -> Response:
+    if session.deletion_due_at is None:  # kept meanwhile, or somebody else has signed in, in another tab
+        return resume(parked)
     return page("keep_account.html", status, parked=parked, session=session, faults=faults)
