@@ -80,13 +80,17 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("token", [None, *FORGED])
-def test_no_form_does_anything_without_its_token(ada_s: FlaskClient, db: Session, token: str | None) -> None:
+def test_no_form_does_anything_without_its_token(
+    ada_s: FlaskClient, target: RelyingParty, db: Session, token: str | None
+) -> None:
     """CSRF (RFC 9700 section 4.7) on every form there is: sign-in, consent, device, sign-out, account."""
+    fields = {**FIELDS, "i": target.follow(target.send(prompt="consent")).request.args["i"]}  # an app waits for her
+    if token is not None:
+        fields["csrf_token"] = token
     before = snapshot(db)
     for path in routes(ada_s.application, "POST"):
         if path in ("/oauth/authorize", "/oauth/userinfo"):
             continue  # forms of apps, which carry no token of ours and change nothing by themselves
-        fields = FIELDS if token is None else {**FIELDS, "csrf_token": token}
         response = ada_s.post(path, data=fields, headers={"Origin": "https://evil.example.net"})
         assert response.status_code in (200, 303, 400, 404, 405, 422), path
         assert not response.headers.getlist("Set-Cookie") or "idp_session=" not in str(response.headers), path
