@@ -219,9 +219,10 @@ def _noting(**facts: Any) -> Prepared:
     """An UPDATE that notes what a page has settled.
 
     One that was answered so just now waits once more: a browser whose button was pressed twice has dropped that answer.
+    Until then what was said last counts: the way to the dispatcher may have been cut off after a denial.
     """
     still_waits = update(ParkedRequest).where(ParkedRequest.id == value("parked"), _MAY_BE_ANSWERED)
-    return Prepared(still_waits.values(**facts, finished_at=None))
+    return Prepared(still_waits.values({"is_denied": False, **facts, "finished_at": None}))
 
 
 _SIGNED_IN = _noting(session_id=value("in_session"), is_consented=False)

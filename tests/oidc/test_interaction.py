@@ -157,6 +157,13 @@ def test_a_denied_one_is_answered_once_too(stranger):
     gone(resume(stranger.browser, page.request.args["i"]))
 
 
+def test_what_was_said_last_counts_where_the_way_to_the_answer_was_cut_off(stranger):
+    """Somebody denies, the network fails, and they go back and think better of it."""
+    page = stranger.sign_in(stranger.sign_in_page())
+    stranger.submit(page, "consent-deny")
+    assert stranger.read_answer(stranger.follow(stranger.submit(page, "consent-allow"))).code
+
+
 def test_it_expires(rp, clock, settings):
     page = rp.sign_in_page()
     clock.advance(settings.interaction_lifetime - 1)
