@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import Accept
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_accept_header
-from werkzeug.wsgi import get_input_stream
+from werkzeug.wsgi import get_content_length, get_input_stream
 
 from idp import crypto, patience
 from idp.accounts import sessions
@@ -136,9 +136,9 @@ class Exchange:
             RequestEntityTooLarge: it is longer than any honest one.
         """
         if self._body is None:
-            length = self.environ.get("CONTENT_LENGTH", "")
-            if length.isdecimal() and int(length) <= BODY_MOST:
-                self._body = bytes(self.environ["wsgi.input"].read(int(length)))
+            length = get_content_length(self.environ)
+            if length is not None and length <= BODY_MOST:
+                self._body = bytes(self.environ["wsgi.input"].read(length))
             else:
                 self._body = get_input_stream(self.environ, max_content_length=BODY_MOST).read()
         return self._body

@@ -220,6 +220,14 @@ def test_huge_bodies_are_refused(rp, path):
         assert (response.mimetype, response.json["code"]) == ("application/problem+json", "too_large")
 
 
+@pytest.mark.parametrize("path", [TOKEN, USERINFO, "/sign-in"])
+def test_a_length_that_nobody_can_read_is_none(rp, path):
+    """The server lets thousands of zeros through, and Python makes no number of so many digits."""
+    for length in ("0" * 5_000 + "5", "-1", "five", ""):
+        response = raw(rp.browser, path, method="POST", CONTENT_LENGTH=length, CONTENT_TYPE=FORM)
+        assert response.status_code in (400, 401)
+
+
 @pytest.mark.parametrize("path", METHODS)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH"])
 def test_wrong_methods_are_refused_and_right_ones_named(rp, path, method):
