@@ -114,7 +114,7 @@ def _parse(file: Path, told: Any) -> Manifest:
         raise NotReadyError(f"{file} was made by a later release of this program: restore it with that one.")
     try:
         return Manifest(**{name: kind(told[name]) for name, kind in Manifest.__annotations__.items()})
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise NotReadyError(f"{file} is damaged: its manifest lacks something.") from None
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import shutil
 import signal
@@ -501,6 +502,7 @@ def test_a_link_to_the_database_stays_one(instance: Path, ada: str, tmp_path: Pa
         (lambda file: change_manifest(file, schema="9999"), "newer schema"),
         (lambda file: change_manifest(file, engine="postgresql"), "works on SQLite"),
         (lambda file: change_manifest(file, created_at=None), "lacks something"),
+        (lambda file: change_manifest(file, created_at=math.inf), "lacks something"),  # a digit became an e
         (lambda file: change_manifest(file, seal="x"), "does not belong"),
         (lambda file: change_manifest(file, seal="ü"), "does not belong"),
         (lambda file: change_manifest(file, database_digest="0" * 64), "does not belong"),
