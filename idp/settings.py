@@ -326,6 +326,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
             value = _parse(each, raw[each.name])
         except ValueError as fault:
             faults.append(f"{each.name} (from {origins[each.name]}) {fault}")
+            values[each.name] = str(raw[each.name])  # or another fault would say that it is missing
             continue
         check = each.metadata["check"]
         if check and (fault_text := check(value)):

@@ -136,6 +136,11 @@ def test_what_is_wrong_together_is_told_beside_what_is_wrong_by_itself(read):
     assert missing.startswith("mail_from must be set")
 
 
+def test_what_is_no_text_is_not_said_to_be_missing_too(read):
+    (fault,) = read("smtp_password = 12345", IDP_SMTP_USERNAME="idp")
+    assert fault.startswith("smtp_password (from")
+
+
 def test_what_may_stand_in_a_file_that_cannot_be_read_is_not_said_to_be_missing(read):
     (fault,) = read("mail_from = ", IDP_SMTP_HOST="mail.example.org")
     assert "idp.toml is no TOML" in fault
