@@ -11,7 +11,7 @@ _UNITS = (("day", DAY), ("hour", 3_600), ("minute", 60), ("second", 1))
 _GRANTS_OF_PEOPLE = frozenset({"authorization_code", IMPLICIT, DEVICE_CODE_GRANT})
 _FORMATS = {"opaque": "opaque", "jwt": "JWT"}
 _RIGHTS = {
-    "account": "By the account API it sees all that is on file of its people, and may change it (account).",
+    "account": "By the account API it sees all that is on file of its people, and may change their profile (account).",
     "registration": "It may register people (registration).",
     "recovery": "It may have people mailed what they forgot (recovery).",
     "recovery:password": "It may hand out one-time passwords for all accounts, and learns which there are "
