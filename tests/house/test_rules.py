@@ -135,7 +135,7 @@ def test_types_hold_on_other_systems_too():
         ]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         found[platform] = {line for line in done.stdout.splitlines() if ": error:" in line}
-    assert found["linux"]
+    assert all(found.values())  # it came to its end on each
     assert found["darwin"] - found["linux"] == found["win32"] - found["linux"] == set()
 
 
