@@ -53,8 +53,8 @@ class Authenticate(AccountWidgets):
     ) -> None:
         """Prepare signing in through the provider that the ``[auth]`` section of Streamlit's secrets names.
 
-        From then on ``st.session_state`` says who is signed in, whatever the app calls after that; and who comes back
-        from a sign-in is led to the page from which they went.
+        For the rest of this run ``st.session_state`` says who is signed in, whatever the app calls after that; and who
+        comes back from a sign-in is led to the page from which they went.
 
         Parameters:
             check_interval: seconds between two questions to the provider whether a session lives.
