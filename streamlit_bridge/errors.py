@@ -29,12 +29,13 @@ Apps written for the older package catch the names of the first group; they are 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 
 class BridgeError(Exception):
     """Root of all errors that the bridge raises on purpose."""
 
-    @property
+    @cached_property  # an app's own errors may set it, which no property lets them
     def message(self) -> str:
         """The text, under the name that apps of every generation of the older package may read it by."""
         return str(self)

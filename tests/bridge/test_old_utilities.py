@@ -36,6 +36,14 @@ def test_errors_tell_their_text_as_message_too(name: str) -> None:
     assert getattr(exceptions, name)("What went wrong").message == "What went wrong"
 
 
+def test_errors_of_an_app_s_own_may_set_their_message() -> None:
+    class TeaError(exceptions.LoginError):
+        def __init__(self, message: str) -> None:
+            self.message = message
+
+    assert TeaError("No tea left").message == "No tea left"
+
+
 def test_hashes() -> None:
     hashed = Hasher.hash("tea for two")
     assert Hasher.is_hash(hashed)
