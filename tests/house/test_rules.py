@@ -123,16 +123,8 @@ def test_types_hold_on_other_systems_too():
     """
     found = {}
     for platform in ("linux", "darwin", "win32"):
-        command = [
-            sys.executable,
-            "-m",
-            "mypy",
-            "--platform",
-            platform,
-            "--no-site-packages",
-            "--cache-dir",
-            os.devnull,
-        ]
+        options = ("--platform", platform, "--no-site-packages", "--cache-dir", os.devnull)
+        command = [sys.executable, "-m", "mypy", *options]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         found[platform] = {line for line in done.stdout.splitlines() if ": error:" in line}
     assert all(found.values())  # it came to its end on each
