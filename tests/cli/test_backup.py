@@ -507,7 +507,6 @@ def test_a_link_to_the_database_stays_one(instance: Path, ada: str, tmp_path: Pa
         (lambda file: change_manifest(file, seal="ü"), "does not belong"),
         (lambda file: change_manifest(file, database_digest="0" * 64), "does not belong"),
     ],
-    ids=range(17),
 )
 def test_a_damaged_backup_changes_nothing(
     instance: Path, ada: str, succeed: Run, run: Run, file: Path, damage, told: str
