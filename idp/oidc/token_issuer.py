@@ -90,13 +90,14 @@ def mint(provider: "Provider", db: Session, authorization: Authorization) -> dic
 def access_token_expires_at(provider: "Provider", authorization: Authorization) -> int:
     """Return until when an access token is good, in seconds since the epoch.
 
-    One that is bound to the session is good for as long as that, unless the client has a lifetime of its own.
+    One that is bound to the session is good for as long as that, unless the client has a shorter lifetime of its own.
     """
     client, grant = authorization.client, authorization.grant
-    session_end = grant["session_expires_at"] if client.is_access_token_session_bound and grant is not None else None
-    lifetime = client.access_token_lifetime if session_end else provider.lifetime(client, "access_token")
-    ends = (session_end, clock.now() + lifetime if lifetime else None, authorization.expires_at_most)
-    return min(int(end) for end in ends if end)
+    expires_at = clock.now() + provider.lifetime(client, "access_token")
+    if client.is_access_token_session_bound and grant is not None:
+        session_end = int(grant["session_expires_at"])
+        expires_at = min(expires_at, session_end) if client.access_token_lifetime else session_end
+    return min(expires_at, authorization.expires_at_most or expires_at)
 
 
 def mint_access_token(provider: "Provider", authorization: Authorization, expires_at: int) -> str:
