@@ -108,6 +108,7 @@ def test_signing_in_to_an_app_offers_to_keep_the_account(
     assert app.ask().code, "who is signed in knows, and is not asked at every turn"
     offer = app.follow(press_sign_in(app))
     assert "<h1>Do you want to keep your account?</h1>" in offer.text
+    press(signed_in, offer, "cancel")  # and the way to the app is cut off
     assert app.read_answer(app.follow(press(signed_in, offer, "keep-account"))).code
     assert db.scalar(select(User.deletion_due_at)) is None
 

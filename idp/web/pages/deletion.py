@@ -77,9 +77,9 @@ def submit_keep_account() -> Response:
     action = forms.field("action")
     if action == "cancel":
         interaction.note_denial(context.database(), parked.id)
-    elif action == "keep":
-        deletion.revoke_deletion(context.database(), context.visitor(), session.user_id)
-    elif action == "continue":
+    elif action in ("keep", "continue"):
+        if action == "keep":
+            deletion.revoke_deletion(context.database(), context.visitor(), session.user_id)
         interaction.note_account_chosen(context.database(), parked.id)
     return resume(parked)
 
