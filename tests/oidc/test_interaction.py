@@ -188,7 +188,7 @@ def test_what_is_no_id_never_reaches_the_database(rp, counted, path):
     assert not [statement for statement in traffic.statements if "parked_request" in statement]
 
 
-def test_a_client_that_was_changed_meanwhile_is_checked_anew(rp, db, settings):
+def test_it_ends_with_its_client_though_another_has_the_same_id_now(rp, db, settings):
     page = rp.sign_in_page()
     remove_client(db, OPERATOR, rp.metadata.client_id)
     moved = ClientMetadata(
@@ -200,7 +200,7 @@ def test_a_client_that_was_changed_meanwhile_is_checked_anew(rp, db, settings):
 
 
 @pytest.mark.parametrize("change", [{"redirect_uris": ("https://moved.example.org/",)}, {"scopes": ("email",)}])
-def test_a_client_that_was_changed_while_it_waits_is_checked_anew(rp, db, settings, change):
+def test_a_client_that_was_changed_meanwhile_is_checked_anew(rp, db, settings, change):
     page = rp.sign_in_page()
     update_client(db, settings, OPERATOR, rp.metadata, replace(rp.metadata, **change))
     db.commit()
