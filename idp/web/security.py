@@ -50,6 +50,8 @@ def register_security(app: Flask) -> None:
 
     @app.after_request
     def set_headers(response: Response) -> Response:
+        if response.status_code >= 400:  # a file's own word is for the file, and not for an If-Match that failed
+            response.headers.pop("Cache-Control", None)
         beside = headers_beside(context.settings(), request.path, response.headers)
         for header in (*beside, *cookies_to_set(response.status_code)):
             response.headers.add(*header)

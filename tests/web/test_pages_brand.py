@@ -87,6 +87,8 @@ def test_files_are_kept_by_the_browser_until_they_change(client: FlaskClient, na
     assert again.status_code == 304
     assert again.headers["Cache-Control"] == served.headers["Cache-Control"]
     assert again.data == b""
+    refused = client.get(url, headers={"If-Match": '"another"'})
+    assert (refused.status_code, refused.headers["Cache-Control"]) == (412, "no-store"), "or all would get that"
 
 
 @pytest.mark.parametrize(
