@@ -135,7 +135,7 @@ def show_code_step(
     Raises:
         BridgeError: of the given class; a wrong code may be tried again, a spent one leads back to the form.
     """
-    labels = _labels_of(form)
+    labels = {name: say(label) for name, label in texts.CODE_LABELS.items()} | dict(form.labels)
     with place.form(key=f"{form.key} code", enter_to_submit=True):
         st.subheader(labels["Dialog name"], anchor=False)
         st.write(say(texts.CODE_MAILED))
@@ -149,7 +149,7 @@ def show_code_step(
         return None
     code = "".join(character for character in typed or "" if not character.isspace())
     if step.right_code is None:
-        _check_code(form, step, code, error_class)
+        _check_code(form, step, code, error_class, labels["Error"])
         step.right_code = code
     if code != step.right_code:
         raise error_class(labels["Error"])
@@ -193,8 +193,7 @@ def _is_for_now(cause: BaseException | None) -> bool:
     return isinstance(cause, ProviderUnavailable)
 
 
-def _check_code(form: AccountForm, step: PendingStep, code: str, error_class: type[BridgeError]) -> None:
-    told = _labels_of(form)["Error"]
+def _check_code(form: AccountForm, step: PendingStep, code: str, error_class: type[BridgeError], told: str) -> None:
     with refusals_raised_as(error_class, {"wrong_code": told}):
         try:
             call_as_app(step.scope, f"/codes/{step.code_id}", {"code": code}, is_mailed=False)
@@ -206,10 +205,6 @@ def _check_code(form: AccountForm, step: PendingStep, code: str, error_class: ty
         except AnswerLost as trouble:
             # A look at a code changes nothing.
             raise ProviderUnavailable(str(trouble), trouble.retry_after) from trouble
-
-
-def _labels_of(form: AccountForm) -> dict[str, str]:
-    return {name: say(label) for name, label in texts.CODE_LABELS.items()} | dict(form.labels)
 
 
 def _leave_step(form: AccountForm, *, is_code_good: bool = False) -> None:
