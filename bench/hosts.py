@@ -44,7 +44,8 @@ def main() -> None:
         try:
             build = on_one_machine(folder) if given.loopback else in_namespaces(folder, given.proxy)
             with build as (site, cluster):
-                trial = Trial(site, cluster, 0.5 if given.loopback else 6.0, lambda line: print(line, flush=True))
+                notice, pause = (0.5, 0.2) if given.loopback else (6.0, 0.05)
+                trial = Trial(site, cluster, notice, pause, lambda line: print(line, flush=True))
                 trial.fill()
                 with trial.load():
                     if given.loopback:

@@ -16,7 +16,6 @@ from timeline import Timeline
 from visitor import Visitor
 
 LISTED = 1_500  # addresses that may register
-PAUSE = 0.05  # seconds between two things that somebody does
 PUBLISHED_EVERYWHERE = 65  # seconds: every process reads the keys again once a minute
 
 
@@ -27,11 +26,14 @@ class Trial:
         site: the provider.
         cluster: its database.
         notice: seconds that the proxy may take to notice that something is well again.
+        pause: seconds between two things that somebody does.
         say: is told what happens.
     """
 
-    def __init__(self, site: Site, cluster: ReachableCluster, notice: float, say: Callable[[str], None]) -> None:
-        self.site, self.cluster, self._notice, self._say = site, cluster, notice, say
+    def __init__(
+        self, site: Site, cluster: ReachableCluster, notice: float, pause: float, say: Callable[[str], None]
+    ) -> None:
+        self.site, self.cluster, self._notice, self._pause, self._say = site, cluster, notice, pause, say
         self.ledger, self.timeline = Ledger(), Timeline(has_proxy=site.trust is not None)
         self._stop, self._published_by = threading.Event(), 0.0
         hops = {} if site.trust is None else {"X-Forwarded-For": "192.0.2.7"}
@@ -52,7 +54,7 @@ class Trial:
     def load(self) -> Iterator[None]:
         """Have people come and go for the block."""
         self.timeline.started = time.monotonic()
-        runs = [threading.Thread(target=each.run, args=(self._stop, PAUSE)) for each in self.visitors]
+        runs = [threading.Thread(target=each.run, args=(self._stop, self._pause)) for each in self.visitors]
         runs.append(threading.Thread(target=self.timeline.watch, args=(self._stop,)))
         for thread in runs:
             thread.start()

@@ -98,6 +98,8 @@ def new_database(template: str = "template1", encoding: str = "UTF8") -> Iterato
     name = f"idp_test_{crypto.new_id()}"
     with psycopg.connect(SERVER, autocommit=True) as admin:
         statement = "CREATE DATABASE {} TEMPLATE {} ENCODING {}" + (" LOCALE 'C'" if encoding != "UTF8" else "")
+        if admin.info.server_version >= 150_000:  # half as long as by the log, where the disk is not waited for
+            statement += " STRATEGY FILE_COPY"
         named = (sql.Identifier(name), sql.Identifier(template), sql.Literal(encoding))
         admin.execute(sql.SQL(statement).format(*named))
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import httpx
 import pytest
 import streamlit
 from fake_provider import ADA, FakeProvider, make_browser_cookie
+from httpx._transports import default
+from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.context import ContextProxy, StreamlitCookies
 from streamlit.testing.v1 import AppTest
 
@@ -19,6 +22,11 @@ from streamlit_bridge.memory import SharedMemory, open_shared_memory
 APPS = Path(__file__).parent / "apps"
 
 OpenApp = Callable[..., AppTest]
+
+# A server looks once for components in all that is installed, and reads once whom it trusts, which takes a third of a
+# second; each of these tests would do so again.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+default.create_ssl_context = cache(default.create_ssl_context)
 
 
 @pytest.fixture(autouse=True)

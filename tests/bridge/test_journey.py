@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
@@ -25,10 +23,9 @@ from tests.waiting import until_it_answers
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 
-CHROMIUM = os.environ.get("IDP_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 APPS = Path(__file__).parent / "apps"
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
+pytestmark = pytest.mark.browser
 
 StartApp = Callable[[Path], str]
 
@@ -70,9 +67,9 @@ def start_app(provider: FakeProvider, tmp_path: Path) -> Iterator[StartApp]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(chromium: str) -> Iterator[Any]:
     with playwright_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--no-proxy-server"])
+        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--no-proxy-server"])
         yield launched
         launched.close()
 

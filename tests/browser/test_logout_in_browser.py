@@ -1,6 +1,5 @@
 """Sign-out in a real browser: apps' frames are loaded before it goes on, and our own frame sees that it happened."""
 
-import json
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -294,24 +293,27 @@ def test_the_frame_says_unchanged_and_after_sign_out_changed(
 
 
 @pytest.fixture
-def open_with_choice(chromium: str, playwright: Playwright, tmp_path: Path) -> Iterator[Callable[..., BrowserContext]]:
-    """Open a browser whose owner lets frames of other sites see their cookies, or not."""
-    opened: list[BrowserContext] = []
+def own_profile(chromium: str, playwright: Playwright, tmp_path: Path) -> Iterator[BrowserContext]:
+    """A browser whose owner lets frames of other sites see their cookies, which a window without a profile may not."""
+    (tmp_path / "Default").mkdir()
+    (tmp_path / "Default" / "Preferences").write_text('{"profile": {"cookie_controls_mode": 0}}')
+    context = playwright.chromium.launch_persistent_context(
+        tmp_path, executable_path=chromium, args=["--no-sandbox"], ignore_https_errors=True
+    )
+    yield context
+    context.close()
 
-    def open_with(*, may_see: bool) -> BrowserContext:
-        (tmp_path / "Default").mkdir()
-        choice = {"profile": {"cookie_controls_mode": 0 if may_see else 1, "block_third_party_cookies": not may_see}}
-        (tmp_path / "Default" / "Preferences").write_text(json.dumps(choice))
-        opened.append(
-            playwright.chromium.launch_persistent_context(
-                tmp_path, executable_path=chromium, args=["--no-sandbox"], ignore_https_errors=True
-            )
-        )
-        return opened[0]
 
-    yield open_with
-    for each in opened:
-        each.close()
+def keep_cookies_from_frames(page: Page) -> None:
+    """Have frames of other sites not see their cookies, as somebody may choose."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    controls = (
+        "enableThirdPartyCookieRestriction",
+        "disableThirdPartyCookieMetadata",
+        "disableThirdPartyCookieHeuristics",
+    )
+    session.send("Network.setCookieControls", dict.fromkeys(controls, True))
 
 
 def test_so_it_does_in_an_app_of_another_site(
@@ -319,12 +321,12 @@ def test_so_it_does_in_an_app_of_another_site(
     app: App,
     make_user: Callable[..., User],
     make_client: MakeClient,
-    open_with_choice: Callable[..., BrowserContext],
+    own_profile: BrowserContext,
 ) -> None:
     """Over https, where the browser lets frames of other sites see their cookies."""
     make_user()
     app.origin = app.origin.replace("localhost", "127.0.0.1")
-    watch(app, secure_server, register(make_client, app), open_with_choice(may_see=True))
+    watch(app, secure_server, register(make_client, app), own_profile)
 
 
 def test_where_the_browser_keeps_cookies_from_it_the_answer_is_error(
@@ -332,13 +334,14 @@ def test_where_the_browser_keeps_cookies_from_it_the_answer_is_error(
     app: App,
     make_user: Callable[..., User],
     make_client: MakeClient,
-    open_with_choice: Callable[..., BrowserContext],
+    own_profile: BrowserContext,
 ) -> None:
     """Not `changed`, or the app would ask anew for ever."""
     make_user()
     app.origin = app.origin.replace("localhost", "127.0.0.1")
     client = register(make_client, app)
-    page = open_with_choice(may_see=False).new_page()
+    page = own_profile.new_page()
+    keep_cookies_from_frames(page)
     (session_state,) = log_in(page, secure_server, client)["session_state"]
     frame = Frame(page, secure_server)
     assert page.frames[1].evaluate("document.hasStorageAccess()") is False
