@@ -19,7 +19,7 @@ from idp.oidc.claims import NO_CLAIMS, ClaimsRequest
 from idp.oidc.client_uris import can_be_read
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.id_token_hint import IdTokenHint
-from idp.oidc.requests import Parameters, safe
+from idp.oidc.requests import Parameters, beginning
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -151,7 +151,7 @@ def identify_client(parameters: Parameters, find_client: Callable[[str], ClientM
     client_id = _only(parameters, "client_id")
     client = find_client(client_id)
     if client is None:
-        raise ShownFault("client_id", f"No app is registered as {safe(client_id)}.", "invalid_client")
+        raise ShownFault("client_id", f"No app is registered as {beginning(client_id)}.", "invalid_client")
     return client
 
 

@@ -13,7 +13,7 @@ from idp.accounts.audit import Event
 from idp.oidc import client_assertions
 from idp.oidc.clients import ASSERTION_METHODS, SECRET_METHODS, ClientMetadata
 from idp.oidc.presented_jwts import JwtRefused
-from idp.oidc.requests import ProtocolRequest, safe
+from idp.oidc.requests import ProtocolRequest, beginning, safe
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -79,11 +79,12 @@ def _prove(provider: "Provider", request: ProtocolRequest, shown: _Presented, me
     status = 401 if shown.method in _CHALLENGED else 400
     client = provider.clients.find(request.db, shown.client_id) if shown.client_id else None
     if client is None:
-        _refuse(provider, request, shown.client_id, "unknown_client")
-        told = f"The client {safe(shown.client_id)} is not known here." if shown.client_id else "No client_id was sent."
+        begins = beginning(shown.client_id)
+        _refuse(provider, request, "unknown_client", sent=begins)
+        told = f"The client {begins} is not known here." if begins else "No client_id was sent."
         raise ClientRefused(told, status_code=status)
     if reason := _why_not(client, shown, methods):
-        _refuse(provider, request, shown.client_id, reason)
+        _refuse(provider, request, reason, client_id=client.client_id)
         if reason == "wrong_secret":
             raise ClientRefused("The client secret is wrong.", status_code=status)
         expected = client.token_endpoint_auth_method
@@ -96,7 +97,7 @@ def _prove(provider: "Provider", request: ProtocolRequest, shown: _Presented, me
         try:
             client_assertions.verify_assertion(provider, request, client, shown.proof)
         except JwtRefused as fault:
-            _refuse(provider, request, shown.client_id, "wrong_assertion")
+            _refuse(provider, request, "wrong_assertion", client_id=client.client_id)
             raise _refused_assertion(fault) from None
     return client
 
@@ -175,8 +176,8 @@ def _basic(header: str) -> tuple[str, str, str]:
     return client_id, secret, pair[2]
 
 
-def _refuse(provider: "Provider", request: ProtocolRequest, client_id: str, reason: str) -> None:
+def _refuse(provider: "Provider", request: ProtocolRequest, reason: str, **who: str) -> None:
     """Keep evidence, but only so much of it."""
     db, visitor = request.db, request.visitor
     if throttle.admits(db, provider.settings, (throttle.CLIENT_AUTHENTICATION_ADDRESS, visitor.network)):
-        audit.record(db, Event.CLIENT_AUTHENTICATION_REFUSED, visitor, client_id=client_id[:128], reason=reason)
+        audit.record(db, Event.CLIENT_AUTHENTICATION_REFUSED, visitor, reason=reason, **who)

@@ -18,7 +18,7 @@ from idp.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from idp.oidc import client_document, client_store, initial_tokens, self_description
 from idp.oidc.client_admission import admit_client
 from idp.oidc.clients import ClientMetadata
-from idp.oidc.requests import safe
+from idp.oidc.requests import beginning, safe
 from idp.settings import Settings
 from idp.storage.lean_session import pause
 
@@ -126,11 +126,12 @@ def open_registration(
         RegistrationFault: 401 for an unknown client as for a wrong token (RFC 7592 section 2.1).
     """
     _check_open(settings)
-    client = client_store.load_client(db, client_id) if bearer and client_id.isprintable() else None
+    client = client_store.load_client(db, client_id) if client_id.isprintable() else None
     digest = client.registration_token_digest if client else None
     if bearer and client and digest and crypto.is_digest_of(bearer, digest):
         return Registration(client, bearer)
-    _note_refusal(db, settings, visitor, "wrong_registration_token", client_id)
+    who = {"client_id": client.client_id} if client else {"sent": beginning(client_id)}
+    _note_refusal(db, settings, visitor, "wrong_registration_token", **who)
     raise RegistrationFault("invalid_token", "The registration access token is not that of this client.", 401)
 
 
@@ -186,7 +187,7 @@ def _initial_token(db: Session, settings: Settings, visitor: Visitor, bearer: st
         raise RegistrationFault("invalid_token", "An initial access token is needed to register.", 401)
     token_id = initial_tokens.find_token(db, bearer)
     if token_id is None:
-        _note_refusal(db, settings, visitor, "wrong_initial_token", None)
+        _note_refusal(db, settings, visitor, "wrong_initial_token")
         raise _unknown_initial_token()
     return token_id
 
@@ -195,11 +196,10 @@ def _unknown_initial_token() -> RegistrationFault:
     return RegistrationFault("invalid_token", "The initial access token is unknown, used up or expired.", 401)
 
 
-def _note_refusal(db: Session, settings: Settings, visitor: Visitor, reason: str, client_id: str | None) -> None:
+def _note_refusal(db: Session, settings: Settings, visitor: Visitor, reason: str, **who: str) -> None:
     """Keep evidence, but only so much of it."""
-    known = client_id[:128] if client_id and client_id.isprintable() else None
     if throttle.admits(db, settings, (throttle.CLIENT_AUTHENTICATION_ADDRESS, visitor.network)):
-        audit.record(db, Event.CLIENT_AUTHENTICATION_REFUSED, visitor, client_id=known, reason=reason)
+        audit.record(db, Event.CLIENT_AUTHENTICATION_REFUSED, visitor, reason=reason, **who)
 
 
 def _fault_of(refused: InvalidInputError) -> RegistrationFault:

@@ -14,6 +14,7 @@ from idp.oidc.clients import ClientMetadata
 FORM = "application/x-www-form-urlencoded"
 REPEATABLE = ("resource", "audience")  # RFC 8707 section 2; all others are sent once (RFC 6749 section 3.1)
 FIELDS_MOST = 100  # of a form or a query
+_BEGINNING = 6  # characters
 Answer = tuple[int, dict[str, Any] | str, list[tuple[str, str]]]  # status; members, or a JWT; headers
 NO_STORE = [("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Pragma", "no-cache")]
 
@@ -174,3 +175,12 @@ def safe(text: Any, most: int = 80) -> str:
     """
     shown = str(text)[:most]
     return "".join(c if " " <= c <= "~" and c not in '"\\' else "?" for c in shown)
+
+
+def beginning(unknown: str) -> str:
+    """Return enough of an id that nobody has to recognise it by: an app may have sent its secret in the id's place.
+
+    What this returns goes into the log and the audit, and into an answer that the app may log in its turn.
+    """
+    begins = safe(unknown, _BEGINNING)
+    return begins if len(unknown) <= _BEGINNING else f"{begins}... ({len(unknown)} characters)"

@@ -1,6 +1,7 @@
 """How apps prove who they are at the endpoints that they call themselves."""
 
 import base64
+import logging
 from urllib.parse import quote_plus
 
 import pytest
@@ -206,9 +207,25 @@ def test_a_refusal_is_written_down(service, call, db):
     events = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:authentication:refuse"))
     assert {(event.client_id, event.details["reason"]) for event in events} == {
         (own, "wrong_secret"),
-        ("nobody", "unknown_client"),
+        (None, "unknown_client"),
         (own, "wrong_method"),
     }
+
+
+def test_an_app_that_swaps_its_id_and_its_secret_has_it_repeated_nowhere(service, call, db, caplog):
+    """Nobody but the app needs it: its beginning tells which secret to exchange (OWASP Logging, data to exclude)."""
+    own, secret = service.metadata.client_id, "tea.for.two.and.two"
+    with caplog.at_level(logging.INFO):
+        answers = [call(basic(secret, own)), call(client_id=secret, client_secret=own), call(client_id=secret)]
+        answers.append(service.browser.get("/oauth/authorize", query_string={"client_id": secret}))
+    for answer in answers:
+        assert secret not in answer.text
+        assert "tea.fo... (19 characters)" in answer.text
+    assert secret not in caplog.text
+    assert caplog.text.count("tea.fo... (19 characters)") == 4
+    events = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:authentication:refuse")).all()
+    told = {"reason": "unknown_client", "sent": "tea.fo... (19 characters)"}
+    assert [(event.client_id, event.details) for event in events] == [(None, told)] * 3
 
 
 def test_secrets_are_stored_as_digests_and_compared_in_constant_time(service, monkeypatch):

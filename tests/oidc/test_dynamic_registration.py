@@ -510,6 +510,17 @@ def test_an_unknown_client_looks_like_a_wrong_token(open_app: Flask, client_id: 
     refused(response, "invalid_token", "not that of this client", 401)
 
 
+def test_a_wrong_token_is_written_down_with_the_client_that_it_was_for(open_app: Flask, db: Session) -> None:
+    told = registered(open_app)
+    manage(open_app, told, "GET", None)
+    open_app.test_client().get(f"{ENDPOINT}/a-secret-in-the-wrong-place", headers=bearer("idp_rg_x"))
+    events = db.scalars(select(AuditEvent).where(AuditEvent.event == "client:authentication:refuse")).all()
+    assert [(event.client_id, event.details.get("sent")) for event in events] == [
+        (told["client_id"], None),
+        (None, "a-secr... (27 characters)"),
+    ]
+
+
 def test_it_describes_itself_anew(open_app: Flask) -> None:
     told = registered(open_app, client_name="Old", tos_uri="https://app.example.org/terms", contacts=["ada"])
     response = manage(open_app, told, "PUT", client_name="New", client_secret=told["client_secret"])
