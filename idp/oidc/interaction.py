@@ -228,6 +228,7 @@ def _noting(**facts: Any) -> Prepared:
 _SIGNED_IN = _noting(session_id=value("in_session"), is_consented=False)
 _ACCOUNT_CHOSEN = _noting(is_account_chosen=True)
 _CONSENTED = _noting(is_consented=True)
+_PASSWORD_CHANGED = _noting()
 _DENIED = _noting(is_denied=True)
 
 
@@ -244,6 +245,11 @@ def note_account_chosen(db: Session, interaction_id: str) -> None:
 def note_consent(db: Session, interaction_id: str) -> None:
     """The person allowed what this request asks for."""
     _CONSENTED.run(db, parked=interaction_id, **_just_now(denied=False))
+
+
+def note_password_changed(db: Session, interaction_id: str) -> None:
+    """The person chose a password of their own, as they had to before they could go on."""
+    _PASSWORD_CHANGED.run(db, parked=interaction_id, **_just_now(denied=False))
 
 
 def note_denial(db: Session, interaction_id: str) -> None:

@@ -75,6 +75,7 @@ def test_app_waits_until_an_issued_password_is_changed(
     assert app.ask(prompt="none").error == "interaction_required"
     to_change = app.follow(app.send())
     assert location(client.get(f"/consent?i={to_change.request.args['i']}")).startswith("/oauth/authorize/")
+    press(client, to_change, "cancel")  # and the way to the app is cut off
     change = {"current_password": issued, "new_password": NEW_PASSWORD}
     consent = app.follow(press(client, to_change, "password-submit", **change))
     assert app.read_answer(app.follow(press(client, consent, "consent-allow"))).code

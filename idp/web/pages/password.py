@@ -64,7 +64,10 @@ def submit_password() -> Response:
         return form_again(refusal, form)
     goes_on = destinations.requested_view() if session.must_change_password else "show_password"
     context.hand_over_session(sessions.rotate_secret(context.database(), session.id))
-    return resume(parked) if parked else see_other(goes_on, notice="password-changed", **destinations.goes_along())
+    if parked:
+        interaction.note_password_changed(context.database(), parked.id)
+        return resume(parked)
+    return see_other(goes_on, notice="password-changed", **destinations.goes_along())
 
 
 def _form(
