@@ -131,9 +131,15 @@ def invite(
     roles: Iterable[str] = (),
     client_id: str = "",
     expires_at: int | None = None,
+    app_name: str = "",
     language: str = "en",
 ) -> Preauthorized:
     """List an address and mail its owner a link to register with, which proves the address.
+
+    Args:
+        roles, client_id, expires_at: as for `preauthorize`.
+        app_name: how the mail calls that app.
+        language: of the mail.
 
     Raises:
         InvalidInputError: no address, or a role that is none.
@@ -150,7 +156,8 @@ def invite(
         data={"email": listed.email, "client_id": client_id},
     )
     link = one_time_links.page_url(settings, one_time_links.INVITATION, token)
-    message = messages.invitation(settings, language, link=link, days=max(1, -(-lifetime // DAY)))
+    days = max(1, -(-lifetime // DAY))
+    message = messages.invitation(settings, language, link=link, days=days, app_name=app_name)
     outbox.post(db, settings, message, listed.email)
     audit.record(db, Event.INVITED, visitor, client_id=client_id or None, email=listed.email)
     return listed

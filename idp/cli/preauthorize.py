@@ -66,8 +66,7 @@ def command(
         return
     wanted = _all_of(addresses)
     with open_ready() as (settings, db):
-        if client_id:
-            _check_client(db, client_id)
+        app_name = _name_of_client(db, client_id) if client_id else ""
         if withdraw:
             told = _withdraw(db, wanted, client_id)
         else:
@@ -75,7 +74,7 @@ def command(
             how: dict[str, Any] = {"roles": roles, "client_id": client_id, "expires_at": expires_at}
             for email in _without_account(db, _checked(wanted)):
                 listed = (
-                    preauthorization.invite(db, settings, OPERATOR, email, **how, language=language)
+                    preauthorization.invite(db, settings, OPERATOR, email, **how, app_name=app_name, language=language)
                     if invite
                     else preauthorization.preauthorize(db, OPERATOR, email, **how)
                 )
@@ -156,10 +155,10 @@ def _withdraw(db: Session, emails: Sequence[str], client_id: str) -> list[dict[s
     return [{"email": email, "client_id": client_id} for email in emails]
 
 
-def _check_client(db: Session, client_id: str) -> None:
+def _name_of_client(db: Session, client_id: str) -> str:
     from idp.oidc import client_store  # noqa: PLC0415 - loads the protocol, which the command does without otherwise
 
-    client_store.get_client(db, client_id)
+    return client_store.get_client(db, client_id).client_name
 
 
 def _warn(settings: Settings, is_invited: bool) -> None:

@@ -48,14 +48,16 @@ def verify_address(settings: Settings, language: str, *, name: str, link: str, h
     return _compose(settings, language, "verify_address", name, links=(link,), lasts=("hour", hours))
 
 
-def invitation(settings: Settings, language: str, *, link: str, days: int) -> Message:
+def invitation(settings: Settings, language: str, *, link: str, days: int, app_name: str = "") -> Message:
     """Invite somebody to register.
 
     Args:
         link: a one-time link, which proves the address.
         days: how long it is good for.
+        app_name: to which app they are invited; empty for all.
     """
-    return _compose(settings, language, "invitation", links=(link,), lasts=("day", days))
+    app = _line(app_name or settings.brand_name, NAME_MOST)
+    return _compose(settings, language, "invitation", links=(link,), lasts=("day", days), app=app)
 
 
 def address_already_registered(

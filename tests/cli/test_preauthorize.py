@@ -92,10 +92,12 @@ def test_invitations_are_mailed(open_instance: Path, succeed: Run, database: Ses
     assert all("Einladung" in subject or "eingeladen" in subject.lower() for *_, subject in mails)
 
 
-def test_only_for_one_app(open_instance: Path, succeed: Run, run: Run) -> None:
+def test_only_for_one_app(open_instance: Path, succeed: Run, run: Run, database: Session) -> None:
     succeed("client", "add", "Wiki", "--redirect-uri", "https://wiki.example.org/cb", "--id", "wiki")
     succeed("preauthorize", "zoe@example.org", "--client", "wiki")
     assert _listed(succeed)[0]["client_id"] == "wiki"
+    succeed("preauthorize", "zoe@example.org", "--client", "wiki", "--invite")
+    assert database.scalar(select(MailMessage.subject)) == "Your invitation to Wiki"
     unknown = run("preauthorize", "zoe@example.org", "--client", "nobody")
     assert unknown.exit_code == 1
     assert "There is no client 'nobody': see `idp client list`." in unknown.stderr

@@ -91,6 +91,14 @@ def test_what_the_gaps_are_filled_with() -> None:
     assert "18. Mai 2033" in all_messages("de")[10].text.replace("\n", " ")
 
 
+def test_an_invitation_says_to_which_app() -> None:
+    for language in wording.languages():
+        told = messages.invitation(SETTINGS, language, link=LINK, days=7, app_name="Tea Room")
+        assert "Tea Room" in told.subject
+        assert "Tea Room" in told.text.split(LINK)[0]
+        assert "Tea & House" in messages.invitation(SETTINGS, language, link=LINK, days=7).subject
+
+
 def _shape(value: Any) -> Any:
     """Return keys, numbers of sentences and gaps; not the words."""
     if isinstance(value, dict):
