@@ -95,6 +95,12 @@ def export_account(db: Session, user_id: str) -> dict[str, Any]:
     latest = attempts.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(ATTEMPTS_SHOWN)
     is_shown = or_(AuditEvent.event.not_in(_ATTEMPTS), AuditEvent.id.in_(latest))
     count = db.scalar(select(func.count()).select_from(attempts.subquery())) or 0
+    # Mail is known by its address, which may have been somebody else's before.
+    changes = select(func.max(AuditEvent.at)).where(
+        AuditEvent.user_id == user_id, AuditEvent.event == Event.ADDRESS_CHANGED.value
+    )
+    since = db.scalar(changes) or whole["created_at"]
+    mails = select(*_MAIL).where(MailMessage.recipient == whole["email"], MailMessage.created_at >= since)
     return {
         "account": {column.key: whole[column.key] for column in _ACCOUNT},
         "profile": {name: whole[name] for name in FIELDS},
@@ -105,9 +111,7 @@ def export_account(db: Session, user_id: str) -> dict[str, Any]:
         "apps": _rows(db, grants.where(AuthorizationGrant.user_id == user_id).order_by(AuthorizationGrant.created_at)),
         "consents": _rows(db, consents.where(Consent.user_id == user_id).order_by(Consent.granted_at)),
         "links": _rows(db, select(*_LINK).where(OneTimeLink.user_id == user_id).order_by(OneTimeLink.created_at)),
-        "mails": _rows(
-            db, select(*_MAIL).where(MailMessage.recipient == whole["email"]).order_by(MailMessage.created_at)
-        ),
+        "mails": _rows(db, mails.order_by(MailMessage.created_at)),
         "events": _rows(db, events.where(is_shown).order_by(AuditEvent.id)),
         "older_attempts": max(0, count - ATTEMPTS_SHOWN),
     }

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from idp import crypto
-from idp.accounts import audit, data_export, deletion, recovery, sign_in
+from idp.accounts import audit, data_export, deletion, email_change, recovery, sign_in
 from idp.accounts.audit import Event
 from idp.accounts.profile import FIELDS
 from idp.errors import NotFoundError
@@ -74,6 +74,21 @@ def test_it_holds_nothing_of_others(whole):
     text = json.dumps(whole)
     assert "bob" not in text
     assert "198.51.100.9" not in text
+
+
+def test_it_holds_no_mail_to_whoever_had_the_address_before(db, settings, visitor, stranger, make_user, clock, mailbox):
+    def change(user, who, email):
+        email_change.request_change(db, settings, who, user.id, email, PASSWORD)
+        clock.advance(60)
+        email_change.confirm_change(db, settings, who, mailbox.last("confirm_new_address").token)
+        db.commit()
+
+    ada, bob = make_user(email="desk@example.org"), make_user("bob", email="bob@example.org")
+    recovery.request_password_reset(db, settings, visitor, "ada")
+    change(ada, visitor, "ada@example.org")
+    change(bob, stranger, "desk@example.org")
+    recovery.remind_usernames(db, settings, stranger, "desk@example.org")
+    assert [each["kind"] for each in data_export.export_account(db, bob.id)["mails"]] == ["forgotten_usernames"]
 
 
 def test_every_column_about_the_person_is_in_it_or_left_out_on_purpose(whole):
