@@ -108,7 +108,7 @@ class Authenticate(AccountWidgets):
         self,
         form_name: str | None = None,
         location: str | int | None = None,
-        max_login_attempts: int | None = None,  # noqa: ARG002  # old callers pass it
+        max_login_attempts: int | Mapping[str, str] | None = None,
         fields: Mapping[str, str] | None = None,
         captcha: bool = False,  # noqa: ARG002  # old callers pass it
         single_session: bool = False,  # noqa: ARG002  # old callers pass it
@@ -128,7 +128,8 @@ class Authenticate(AccountWidgets):
             form_name: the card's title (older), or the location (newer, as first argument).
             location: ``main``, ``sidebar`` or ``unrendered``.
             max_login_attempts, captcha, single_session, clear_on_submit, max_concurrent_users, sleep_time: accepted and
-                not used; the provider has its own protection, and what the operator set for this app's client.
+                not used; the provider has its own protection, and what the operator set for this app's client. A
+                mapping in place of the first is ``fields`` (0.3.1, as third argument).
             fields: labels: "Form name" and "Login".
             key: the button's key.
             callback: called once after a completed sign-in with one dictionary (``widget``, ``username``, ``email``,
@@ -145,7 +146,7 @@ class Authenticate(AccountWidgets):
                 provider refused the sign-in because too many users are there.
         """
         style = read_call_style(form_name, location)
-        labels = read_fields(fields)
+        labels = read_fields(max_login_attempts if isinstance(max_login_attempts, Mapping) else fields)
         return show_login(style, self._synchronise(), labels, key, callback)
 
     def logout(

@@ -53,6 +53,15 @@ def test_what_only_the_0_3_generation_had_is_accepted(open_app: OpenApp) -> None
     assert app.subheader[0].value == "Login"
 
 
+def test_labels_may_come_third_as_in_0_3_1(open_app: OpenApp) -> None:
+    script = """
+    from streamlit_bridge import Authenticate
+    Authenticate().login("main", None, {"Form name": "Come in", "Login": "Enter"})
+    """
+    app = open_app(script).run()
+    assert (app.subheader[0].value, app.button[0].label) == ("Come in", "Enter")
+
+
 def test_older_generation_signed_out(open_app: OpenApp, recorded: RecordedAuth) -> None:
     app = open_app("classic_0_2").run()
     assert not app.exception
