@@ -34,14 +34,15 @@ class Notes(TypedDict):
     """What the bridge remembers within one browser session.
 
     ``destination`` is where to go once signed in; ``is_unfinished`` and ``ending`` (why a sign-in holds no more) choose
-    the message on the sign-in card; ``refusal`` is why the provider let nobody in; ``is_fresh`` is True from a
-    completed sign-in until the login callback ran.
+    the message on the sign-in card, and ``announced`` is the last one that was said outside of it; ``refusal`` is why
+    the provider let nobody in; ``is_fresh`` is True from a completed sign-in until the login callback ran.
     """
 
     has_arrived: bool
     destination: Destination | None
     is_unfinished: bool
     ending: str | None
+    announced: str | None
     is_fresh: bool
     refusal: str | None
 
@@ -54,7 +55,15 @@ def initialise_state() -> None:
 
 def read_notes() -> Notes:
     """Return this session's notes, to be changed in place."""
-    fresh = Notes(has_arrived=False, destination=None, is_unfinished=False, ending=None, is_fresh=False, refusal=None)
+    fresh = Notes(
+        has_arrived=False,
+        destination=None,
+        is_unfinished=False,
+        ending=None,
+        announced=None,
+        is_fresh=False,
+        refusal=None,
+    )
     return cast(Notes, st.session_state.setdefault(_NOTES_KEY, fresh))
 
 

@@ -8,7 +8,7 @@ from streamlit_bridge import texts
 from streamlit_bridge.hosted_pages import HostedPage, find_hosted_page
 from streamlit_bridge.identity import Identity
 from streamlit_bridge.widgets.forbidden import escape_markdown
-from streamlit_bridge.widgets.login import read_notice, start_sign_in
+from streamlit_bridge.widgets.login import announce, read_notice, start_sign_in
 from streamlit_bridge.widgets.logout import sign_out
 from streamlit_bridge.wording import say
 
@@ -26,8 +26,10 @@ def show_account_menu(identity: Identity | None) -> None:
         button = st.sidebar.button(
             say(texts.SIGN_IN_BUTTON), key="streamlit_bridge_menu_sign_in", icon=":material/login:", width="stretch"
         )
-        if notice := read_notice():
+        notice = read_notice()
+        if notice:
             st.sidebar.caption(notice)
+        announce(notice)
         if button:
             with st.sidebar:
                 start_sign_in()

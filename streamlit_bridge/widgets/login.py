@@ -95,8 +95,11 @@ def show_sign_in_card(place: DeltaGenerator | None, card: CardTexts, key: str) -
     """
     with (place or st).container(border=True):
         st.subheader(say(card.title), anchor=False)
-        if notice := read_notice():
+        notice = read_notice()
+        if notice:
             st.info(notice, icon=":material/info:")
+        if place is not None:
+            announce(notice)
         if _is_shut_in_frame():
             _offer_new_tab()
             return
@@ -114,6 +117,18 @@ def read_notice() -> str | None:
     if browser is not None and open_shared_memory().is_signed_out_locally(browser):
         return say(texts.SIGNED_OUT_LOCALLY)
     return say(texts.SIGN_IN_UNFINISHED) if notes["is_unfinished"] else None
+
+
+def announce(notice: str | None) -> None:
+    """Say once over the page what stands in the sidebar, which is shut on a phone.
+
+    Parameters:
+        notice: from ``read_notice``.
+    """
+    notes = read_notes()
+    before, notes["announced"] = notes["announced"], notice
+    if notice and notice != before:
+        st.toast(notice, icon=":material/info:", duration="long")
 
 
 def start_sign_in() -> bool:

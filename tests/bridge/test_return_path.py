@@ -125,6 +125,17 @@ def test_unfinished_sign_in_is_mentioned_once_and_still_leads_back(open_app: Ope
     assert open_app("smallest", make_user()).run().query_params == {"tag": "green"}
 
 
+@pytest.mark.parametrize("call", ["account_menu()", 'login("sidebar")'])
+def test_what_stands_in_the_sidebar_is_said_over_the_page_too(
+    open_app: OpenApp, memory: SharedMemory, call: str
+) -> None:
+    """On a phone the sidebar is shut when a page opens."""
+    memory.begin_attempt(BROWSER, Destination())
+    app = open_app(f"from streamlit_bridge import Authenticate\nAuthenticate().{call}\n").run()
+    assert [toast.value for toast in app.toast] == [texts.SIGN_IN_UNFINISHED]
+    assert not app.run().toast, "once"
+
+
 def test_cancelled_sign_in_stays_at_the_start_until_the_next_one_leads_back(open_app: OpenApp) -> None:
     start_at(open_app, "report.py", {"tag": "green"})
     back = open_app("several/main").run()

@@ -87,7 +87,7 @@ def test_cancel_returns_to_the_app_with_a_message(demo_app: str, page: Page) -> 
     click_sign_in(page)
     page.locator("button[value=cancel]").click()
     page.wait_for_url(re.compile(re.escape(demo_app)))
-    expect(page.get_by_text("The sign-in was not finished")).to_be_visible()
+    expect(page.get_by_test_id("stToast")).to_contain_text("The sign-in was not finished")
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Tastings").click()
     click_sign_in(page)
     fill_in(page)
