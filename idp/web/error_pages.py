@@ -103,6 +103,7 @@ def error_page(
     message: str = "",
     parameter: str = "",
     client: ClientMetadata | None = None,
+    back_to: str = "",
 ) -> Response:
     """Show an error to a person, with the request's id: the log tells more under it.
 
@@ -114,6 +115,7 @@ def error_page(
         message: what it means for the person; left out, that the app asked for what cannot be given.
         parameter: which parameter is at fault.
         client: the app that the person came from, where that is known: the page leads back to its home page.
+        back_to: where it leads instead: to a redirect URI of the app's, with the answer that the app waits for.
     """
     if description:
         log_refusal(code, description, client)
@@ -126,18 +128,21 @@ def error_page(
         parameter=parameter,
         reference=request_id.get(),
         remedy=text(_REMEDIES[parameter]) if parameter in _REMEDIES else "",
-        way_back=_way_back(client),
+        way_back=_way_back(client, back_to),
         leads_on=bool(title) and status < 500,
     )
     return make_response(page, status)
 
 
-def _way_back(client: ClientMetadata | None) -> Mapping[str, str] | None:
-    """Return where an app is at home; by https only, and never what the request itself names."""
-    home = urlsplit(client.client_uri or "") if client else None
-    if client is None or home is None or home.scheme != "https" or not home.hostname:
+def _way_back(client: ClientMetadata | None, back_to: str) -> Mapping[str, str] | None:
+    """Return where an app is at home; by https only, and never what the request itself names without being checked."""
+    if client is None:
         return None
-    return {"app": client.client_name, "host": home.hostname, "url": home.geturl()}
+    url = back_to or client.client_uri or ""
+    there = urlsplit(url)
+    if not back_to and not (there.scheme == "https" and there.hostname):
+        return None
+    return {"app": client.client_name, "host": there.hostname or there.scheme, "url": url}
 
 
 def log_refusal(code: str, description: str | None, client: ClientMetadata | None) -> None:

@@ -15,7 +15,7 @@ from idp.oidc.session_policy import TOO_MANY_USERS
 from idp.storage import database
 from tests.at_once import at_once
 from tests.living_session import find_session_by_id
-from tests.relying_party import RelyingParty
+from tests.relying_party import RelyingParty, shown_error
 from tests.waiting import at_that_moment
 
 MESSAGE = "Maximum number of concurrent users exceeded"
@@ -42,6 +42,21 @@ def test_one_person_more_is_refused_and_comes_in_when_another_goes(relying_party
     sessions.end_sessions(db, OPERATOR, ada.id, reason="signed_out")
     db.commit()
     assert second.ask().code  # signed in at the provider already
+
+
+def test_who_is_refused_reads_why_before_the_app_is_told(relying_party, make_user):
+    """Most apps say no more than that a sign-in failed; some, as Streamlit by itself, not even that."""
+    make_user("ada")
+    make_user("bob")
+    first = relying_party(max_concurrent_users=1)
+    first.log_in()
+    second = first.in_another_browser()
+    page = second.sign_in(second.sign_in_page(ui_locales="de"), "bob")
+    assert "<h1>Weather app ist gerade voll</h1>" in page.text
+    assert shown_error(page, 403).code == "access_denied"
+    assert second.read_answer(page).parameters["error_description"] == MESSAGE
+    assert second.send(prompt="none").status_code == 303, "nobody is there to read"
+    assert second.ask(response_mode="form_post").error == "access_denied"
 
 
 def test_the_same_person_may_come_in_twice(relying_party, make_user):

@@ -41,7 +41,7 @@ from idp.oidc.request_sources import gather
 from idp.oidc.requests import Parameters
 from idp.oidc.session_state import session_state_of
 from idp.oidc.subjects import subject_of
-from idp.web import context
+from idp.web import context, texts
 from idp.web.answers import Answer, Page, see_other
 from idp.web.error_pages import error_page
 from idp.web.exchange import current
@@ -168,7 +168,7 @@ def _issue(asked: AuthorizationRequest) -> Answer | Page:
     assert session is not None
     context.note_activity(session.id, session.last_seen_at)
     if refusal := session_policy.admit(db, context.settings(), context.visitor(), asked.client, session):
-        return _tell_no(asked, refusal)
+        return _tell_person(asked, refusal)
     try:
         issued = authorization_issuer.issue(db, provider, asked, session)
     except CannotEncrypt as fault:
@@ -224,6 +224,24 @@ def _refuse(asked: AuthorizationRequest, step: Refuse) -> Answer | Page:
 
 def _tell_no(asked: AuthorizationRequest, step: Refuse) -> Answer | Page:
     return _answer(asked.return_address, {"error": step.error, "error_description": step.description})
+
+
+def _tell_person(asked: AuthorizationRequest, step: Refuse) -> Answer | Page:
+    """Say that the client is full on a page whose link takes the answer there: few clients say why."""
+    told = _tell_no(asked, step)
+    if "none" in asked.prompt or isinstance(told, Page):
+        return told
+    texts.prefer(asked.ui_locales)
+    return Page(
+        lambda: error_page(
+            status=403,
+            code=step.error,
+            title=texts.text("error.full_title", app=asked.client.client_name),
+            message=texts.text("error.full"),
+            client=asked.client,
+            back_to=dict(told.headers)["Location"],
+        )
+    )
 
 
 def _tell_error(refused: RefusedRequest) -> Answer | Page:
