@@ -10,7 +10,7 @@ from idp.accounts.sessions import CurrentSession
 from idp.oidc.client_uris import with_parameters
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.id_token_hint import IdTokenHint, is_of_gone_key, read_hint
-from idp.oidc.requests import Parameters
+from idp.oidc.requests import Parameters, safe
 from idp.oidc.subjects import sid_of, subject_of
 from idp.settings import Settings
 
@@ -73,7 +73,7 @@ def validate_logout(db: Session, provider: "Provider", parameters: Parameters) -
     """
     # 1. Nothing twice.
     if repeated := parameters.repeated():
-        raise LogoutRefused(repeated[0], "was sent more than once")
+        raise LogoutRefused(safe(repeated[0]), "was sent more than once")
     # 2. The hint, if there is one, is an ID token of ours; it may have expired long ago.
     hint, is_outlived = None, False
     if token := parameters.get("id_token_hint"):
