@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeGuard
+from typing import Final
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -64,9 +64,9 @@ def read_logout_token(
     if client_id not in (audience if isinstance(audience, list) else [audience]):
         raise LogoutTokenRefused("it is for another app")
     issued_at, expires_at = claims.get("iat"), claims.get("exp")
-    if not _is_number(issued_at) or not now - LONGEST_AGE <= issued_at <= now + CLOCK_DIFFERENCE:
+    if not isinstance(issued_at, int | float) or not now - LONGEST_AGE <= issued_at <= now + CLOCK_DIFFERENCE:
         raise LogoutTokenRefused("it was not made just now, if the clocks of app and provider agree")
-    if expires_at is not None and (not _is_number(expires_at) or expires_at <= now - CLOCK_DIFFERENCE):
+    if expires_at is not None and (not isinstance(expires_at, int | float) or expires_at <= now - CLOCK_DIFFERENCE):
         raise LogoutTokenRefused("it has expired")
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(EVENT), dict):
@@ -90,7 +90,3 @@ def _check_signature(token: str, keys: Mapping[str, object]) -> Mapping[str, obj
     if decoded.header.get("typ", "").lower() not in TYPES:
         raise LogoutTokenRefused("it is a token of another kind")
     return decoded.claims
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
