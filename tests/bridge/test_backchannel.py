@@ -88,6 +88,14 @@ def test_all_sessions_of_a_person_end(app: Starlette, provider: FakeProvider, op
     assert later.markdown[0].value == "Hello Ada Lovelace"
 
 
+def test_a_session_ends_without_a_word_of_whose_it_is(
+    app: Starlette, provider: FakeProvider, memory: SharedMemory
+) -> None:
+    assert log_out(app, make_token(provider, sub=None)).status_code == 200
+    assert memory.ended_sessions.covers({"sid": "session-1", "sub": "user-1"})
+    assert not memory.ended_sessions.covers({"sid": "session-2", "sub": "user-1"})
+
+
 def test_new_sign_in_of_the_same_session_stands(app: Starlette, provider: FakeProvider, open_app: OpenApp) -> None:
     now = int(time.time())
     old = make_user(iat=now, sid="session-1")
@@ -153,7 +161,7 @@ def test_list_of_audiences_and_no_expiry(app: Starlette, provider: FakeProvider)
 def test_clocks_may_differ_a_little(
     app: Starlette, provider: FakeProvider, name: str, seconds: int, status: int
 ) -> None:
-    assert log_out(app, make_token(provider, **{name: int(time.time()) + seconds})).status_code == status
+    assert log_out(app, make_token(provider, **{name: time.time() + seconds})).status_code == status
 
 
 @pytest.mark.parametrize("kind", ["Logout+JWT", "application/logout+jwt"])
