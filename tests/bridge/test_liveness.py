@@ -318,11 +318,17 @@ def test_pause_is_short_again_after_an_answer(
 
 
 def test_throttled_question_waits_for_as_long_as_it_is_told(
-    open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture
+    open_app: OpenApp, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = [1_000_000.0]
+    monkeypatch.setattr(liveness, "monotonic", lambda: clock[0])
     provider.refuse(429, "throttled", **{"Retry-After": "90"})
-    assert is_inside(open_app("smallest", make_user()).run())
-    assert caplog.messages[-1].endswith("asking again in 90 s.")
+    app, asked = open_app("smallest", make_user()), []
+    for seconds in (0, 89, 2):
+        clock[0] += seconds
+        assert is_inside(app.run())
+        asked.append(provider.count(ME))
+    assert asked == [1, 1, 2]
 
 
 def test_recovered_provider_is_believed(
@@ -382,6 +388,7 @@ def test_id_token_expiry_decides_without_account_api(
     provider.has_account_api = False
     app = open_app("always_checking", make_user(exp=int(time.time()) + seconds_left))
     assert is_inside(app.run()) is expected
+    assert [element.value for element in app.info] == ([] if expected else [texts.SESSION_ENDED])
     assert texts.ACCOUNT_API_ABSENT in caplog.messages
 
 
