@@ -16,7 +16,7 @@ from idp.web.error_pages import error_page
 from idp.web.protocol.reading import client_behind, comes_without_cookies, read_form, read_query, repeat_by_get
 from idp.web.signing_out import sign_out
 
-CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales")
+CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
 
 
 def receive_request() -> Answer | Response:
