@@ -498,6 +498,13 @@ def test_another_token_is_refused(open_app: Flask, db: Session, method: str, tok
     assert count_of_clients(db) == 2
 
 
+def test_a_token_by_another_scheme_is_none(open_app: Flask) -> None:
+    told = registered(open_app)
+    sent = {"Authorization": f"Basic {told['registration_access_token']}"}
+    response = open_app.test_client().get(f"{ENDPOINT}/{told['client_id']}", headers=sent)
+    refused(response, "invalid_token", "not that of this client", 401)
+
+
 def test_a_client_of_the_operator_is_not_managed_so(open_app: Flask, make_client: Any) -> None:
     client, secret = make_client()
     told = {"client_id": client.client_id, "registration_access_token": secret}

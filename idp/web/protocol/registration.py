@@ -60,4 +60,4 @@ def _document() -> bytes:
 def _bearer() -> str | None:
     """Return the token of the Authorization header (RFC 6750 section 2.1)."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+    return token.strip() if scheme.lower() == "bearer" else None
