@@ -3,10 +3,15 @@
 import pytest
 from joserfc.jwk import ECKey
 
-from idp.web.protocol.cross_origin import PATHS
-
 ORIGIN = "https://app.example.org"
 POSTED = ("/oauth/par", "/oauth/token", "/oauth/revoke", "/oauth/register")
+READ = (
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+    "/oauth/jwks",
+    "/oauth/userinfo",
+)
+PATHS = (*READ, *POSTED)
 CLOSED = (
     "/oauth/authorize",
     "/oauth/introspect",
