@@ -19,7 +19,7 @@ class Answer:
 
 def see_other(location: str) -> Answer:
     """Redirect with 303: a form that was posted here is not posted on (RFC 9700 section 4.12)."""
-    return Answer(303, [("Location", location), ("Cache-Control", "no-store")])
+    return Answer(303, [("Location", location)])
 
 
 @dataclass(slots=True)

@@ -19,7 +19,6 @@ def _form_post(response: FormPost) -> Response:
     script = inline_script("form_post.js")
     page = make_response(render_template("form_post.html", response=response, script=script.content))
     page.headers["Content-Security-Policy"] = f"{CONTENT_SECURITY_POLICY}; script-src {script.source}"
-    page.headers["Cache-Control"] = "no-store"
     # With no-referrer, as everywhere else, browsers post with `Origin: null`, and apps that look at it refuse that.
     page.headers["Referrer-Policy"] = "strict-origin"
     return page

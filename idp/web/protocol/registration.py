@@ -45,7 +45,7 @@ def _answer(act: Callable[[], Registration | None], status: int) -> Answer:
             headers.append(("WWW-Authenticate", f'Bearer realm="idp"{error}'))
         return json_response(fault.status, fault.as_dict(), headers)
     if registration is None:
-        return Answer(204, [("Cache-Control", "no-store")])
+        return Answer(204)
     return json_response(status, registration.as_dict(context.settings()), NO_STORE)
 
 

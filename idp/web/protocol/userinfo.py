@@ -9,8 +9,6 @@ from idp.web.answers import Answer
 from idp.web.exchange import current
 from idp.web.protocol.reading import NOTHING, error_response, json_response, protocol_request, read_form
 
-_HEADERS = [("Cache-Control", "no-store")]
-
 
 def show_userinfo() -> Answer:
     """Answer with the claims that the access token permits."""
@@ -19,6 +17,6 @@ def show_userinfo() -> Answer:
         told = describe_person(context.provider(), protocol_request(payload))
     except OAuth2Error as error:
         return error_response(error)
-    headers = [*_HEADERS, ("DPoP-Nonce", told.next_nonce)] if told.next_nonce else _HEADERS
+    nonce = [("DPoP-Nonce", told.next_nonce)] if told.next_nonce else []
     kind = "application/jwt" if isinstance(told.claims, str) else "application/json"
-    return json_response(200, told.claims, [("Content-Type", kind), *headers])
+    return json_response(200, told.claims, [("Content-Type", kind), *nonce])
