@@ -72,6 +72,18 @@ def test_older_generation_signed_out(open_app: OpenApp, recorded: RecordedAuth) 
     assert recorded.logins == 1
 
 
+def test_who_signed_out_stays_out_when_a_lost_connection_brings_the_cookie_again(
+    open_app: OpenApp, recorded: RecordedAuth
+) -> None:
+    """The browser has not left yet; and without a token nobody else knows of the end."""
+    app = open_app("classic_0_2", make_user(token=None)).run()
+    app.button(key="unique_key").click().run()
+    app.user = make_user(token=None)
+    app.run()
+    assert app.session_state["authentication_status"] is None
+    assert app.warning[0].value == "Please enter your username and password"
+
+
 def test_older_generation_signed_in_and_out(open_app: OpenApp, recorded: RecordedAuth) -> None:
     app = open_app("classic_0_2", make_user()).run()
     assert not app.exception
