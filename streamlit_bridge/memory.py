@@ -117,10 +117,7 @@ class SharedMemory:
         """Return the sign-in that the browser started, unless it is too long ago."""
         with self._lock:
             attempt = self._attempts.get(browser)
-            if attempt is not None and monotonic() - attempt.started_at > ATTEMPT_LIFETIME:
-                self._attempts.drop(browser)
-                return None
-            return attempt
+        return attempt if attempt and monotonic() - attempt.started_at <= ATTEMPT_LIFETIME else None
 
     def notice_attempt(self, browser: str) -> None:
         """Mark the started sign-in as reported to the user, so it is reported once."""
