@@ -124,13 +124,13 @@ class SharedMemory:
         with self._lock:
             attempt = self._attempts.get(browser)
             if attempt is not None:
-                self._attempts.put(browser, replace(attempt, is_noticed=True, refusal=None))
+                self._attempts.put(browser, replace(attempt, is_noticed=True))
 
     def bring_attempt_back(self, browser: str, refusal: str | None) -> Attempt | None:
         """Note that the browser has come back from the provider, and what the provider refused; returns the attempt."""
         attempt = self.recall_attempt(browser)
         if attempt is not None:
-            attempt = replace(attempt, is_brought_back=True, refusal=refusal)
+            attempt = replace(attempt, is_brought_back=True, is_noticed=False, refusal=refusal)
             with self._lock:
                 self._attempts.put(browser, attempt)
         return attempt

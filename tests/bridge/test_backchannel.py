@@ -271,6 +271,8 @@ def test_request_without_an_end(messages: list[dict[str, object]]) -> None:
 
 # -- the way back ----------------------------------------------------------------
 
+REFUSED = {"error": "access_denied", "error_description": texts.TOO_MANY_USERS}
+
 
 def come_back(
     app: Starlette,
@@ -358,14 +360,21 @@ def test_refused_sign_in_is_told(app: Starlette, memory: SharedMemory, open_app:
     assert not newer.run().error
 
 
+def test_refused_sign_in_is_told_though_another_tab_came_first(
+    app: Starlette, memory: SharedMemory, open_app: OpenApp
+) -> None:
+    """It was opened while the first one was at the provider, and said that the sign-in is not finished."""
+    memory.begin_attempt(BROWSER, Destination())
+    assert open_app("classic_0_4").run().info[0].value == texts.SIGN_IN_UNFINISHED
+    come_back(app, None, memory, **REFUSED)
+    assert open_app("classic_0_4").run().error[0].value == texts.TOO_MANY_USERS
+
+
 def test_refused_sign_in_on_the_card(app: Starlette, memory: SharedMemory, open_app: OpenApp) -> None:
     come_back(app, Destination(), memory, error="access_denied", error_description=texts.TOO_MANY_USERS)
     older = open_app("classic_0_2").run()
     assert not older.exception
     assert older.info[0].value == texts.TOO_MANY_USERS
-
-
-REFUSED = {"error": "access_denied", "error_description": texts.TOO_MANY_USERS}
 
 
 @pytest.mark.parametrize(
