@@ -405,7 +405,7 @@ def test_strange_cookies(app: Starlette, cookie: str) -> None:
 COMPLETE = {
     "STREAMLIT_IDP_ISSUER": "https://id.example/",
     "STREAMLIT_IDP_APP_URL": "https://tea.example/",
-    "STREAMLIT_IDP_CLIENT_ID": "tea",
+    "STREAMLIT_IDP_CLIENT_ID": "tea\r",  # as a file from Windows has it
     "STREAMLIT_IDP_CLIENT_SECRET": "s",
     "STREAMLIT_IDP_COOKIE_SECRET": "c",
 }
