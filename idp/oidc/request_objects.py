@@ -123,7 +123,7 @@ def _check_claims(provider: "Provider", client: ClientMetadata, claims: Mapping[
     for name in ("exp", "nbf"):
         if not is_time(claims.get(name, now)):
             raise InvalidRequestObject(f"The {name} of the request object is no time.")
-    if claims.get("exp", now + 1) <= now - _LEEWAY:
+    if claims.get("exp", now) <= now - _LEEWAY:
         raise InvalidRequestObject("The request object has expired.")
     if claims.get("nbf", now) > now + _LEEWAY:
         raise InvalidRequestObject("The request object is not valid yet.")
