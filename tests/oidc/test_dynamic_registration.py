@@ -260,7 +260,10 @@ def test_without_an_initial_token(token_app: Flask, db: Session) -> None:
 
 
 @pytest.mark.parametrize("mode", ["token", "open"])
-def test_with_a_wrong_initial_token(settings: Settings, make_app: Any, db: Session, mode: str) -> None:
+def test_with_a_wrong_initial_token(
+    settings: Settings, make_app: Any, initial_token: Any, db: Session, mode: str
+) -> None:
+    initial_token()
     app = make_app(replace(settings, dynamic_registration=mode))
     response = ask_to_register(app, "idp_it_made_up")
     refused(response, "invalid_token", "unknown", 401)
@@ -307,10 +310,12 @@ def test_a_token_for_one_use_registers_one_of_many_at_once(token_app: Flask, ini
 
 def test_a_use_is_claimed_but_once(initial_token: Any, db: Session) -> None:
     """Those who come at once have all seen that there is one."""
-    token_id = initial_tokens.find_token(db, initial_token(uses=1))
+    token, other = initial_token(uses=1), initial_token(uses=1)
+    token_id = initial_tokens.find_token(db, token)
     assert token_id is not None
     assert initial_tokens.claim_use(db, token_id)
     assert not initial_tokens.claim_use(db, token_id)
+    assert initial_tokens.find_token(db, other)
 
 
 # -- What is refused -------------------------------------------------------------------------
