@@ -123,8 +123,10 @@ def test_faults_are_told_as_json(rp, db, changes, error, named):
     assert rows(db) == []
 
 
-def test_a_doubled_parameter_is_refused(rp):
-    sent = [*rp.authorization_parameters().items(), ("client_secret", rp.secret), ("scope", "openid")]
+@pytest.mark.parametrize("doubled", [("scope", "openid"), ("request", "a.b.c")], ids=lambda pair: pair[0])
+def test_a_doubled_parameter_is_refused(rp, doubled):
+    once = {**rp.authorization_parameters(), "client_secret": rp.secret, **dict([doubled])}
+    sent = [*once.items(), doubled]
     body = "&".join(f"{name}={value}" for name, value in sent)
     response = rp.browser.post("/oauth/par", data=body, content_type="application/x-www-form-urlencoded")
     assert (response.status_code, error_of(response)) == (400, "invalid_request")
