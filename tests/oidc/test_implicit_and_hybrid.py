@@ -54,6 +54,12 @@ def test_a_code_is_not_for_an_app_without_that_grant(relying_party_of_every_type
     assert rp.authorize(response_type="id_token").claims
 
 
+def test_who_may_have_each_alone_may_not_have_both_at_once(relying_party_of_every_type, ada):
+    grants = ("authorization_code", "implicit")
+    rp = relying_party_of_every_type(response_types=("code", "id_token"), grant_types=grants)
+    assert rp.ask(response_type="code id_token").error == "unauthorized_client"
+
+
 @pytest.mark.parametrize("response_type", ["id_token", "code id_token"])
 def test_an_id_token_needs_the_scope_openid(every_type, response_type):
     assert every_type.ask(response_type=response_type, scope="profile").error == "invalid_scope"

@@ -220,5 +220,10 @@ def test_hints_are_never_an_error(rp, name, value):
     assert rp.ask(**{name: value}).code
 
 
+@pytest.mark.parametrize("long", [{"nonce": "n" * 513}, {"state": "s" * 4_097}, {"login_hint": "x" * 16_384}])
+def test_what_is_too_long_is_refused(rp, long):
+    assert rp.read_answer(rp.send(**long)).error == "invalid_request"
+
+
 def test_a_client_that_describes_itself_is_refused(rp):
     assert rp.ask(registration="{}").error == "registration_not_supported"
