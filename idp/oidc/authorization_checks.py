@@ -21,7 +21,7 @@ from idp.oidc.authorization_response import (
     supported_response_types,
 )
 from idp.oidc.claims import parse_claims
-from idp.oidc.clients import GRANTS_OF_RESPONSE_TYPES, ClientMetadata
+from idp.oidc.clients import ClientMetadata
 from idp.oidc.id_token_hint import IdTokenHint, read_hint
 from idp.oidc.permitted import permitted_resources, permitted_scopes
 from idp.oidc.requests import Parameters, safe
@@ -83,9 +83,6 @@ def _check_response_type(provider: "Provider", parameters: Parameters, client: C
         raise OAuth2Error(f"The response_type {safe(given)} is not supported here.", error="unsupported_response_type")
     if response_type not in map(in_order, client.response_types):
         raise UnauthorizedClientError(f"This app is not registered for the response_type {response_type}.")
-    for grant_type in GRANTS_OF_RESPONSE_TYPES[response_type]:
-        if grant_type not in client.grant_types:
-            raise UnauthorizedClientError(f"This app is not registered for the grant type {grant_type}.")
     if client.dpop_bound_access_tokens and "token" in response_type.split(" "):
         raise UnauthorizedClientError(
             "The access tokens of this app are bound to a key, which the authorization endpoint never sees."
