@@ -94,7 +94,7 @@ def _read_page(url: str | None) -> str:
     """Return the page's URL path, without the path under which the whole app is served."""
     path = unquote(urlsplit(url or "").path).strip("/")
     base = read_base_path()
-    if base and (path == base or path.startswith(f"{base}/")):
+    if path == base or path.startswith(f"{base}/"):
         path = path[len(base) :].strip("/")
     # Streamlit says a page twice whose path has to be escaped in an address.
     page, _, again = path.partition("/")
