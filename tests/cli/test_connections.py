@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import os
 import socket
+import threading
 
 import pytest
 
@@ -83,14 +85,40 @@ def test_connections_to_others_are_left_alone(server, quiet):
             assert not is_closed(ours)
 
 
+def test_other_sockets_are_left_alone(server, quiet):
+    """Such as those by which the server's own threads wake each other up; nor are handles of them kept."""
+    quiet["127.0.0.1"] = connections.PATIENCE
+    visitor, _ = server.connect()
+    for each in (*socket.socketpair(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)):
+        server.handles.enter_context(each)
+    before = os.listdir("/proc/self/fd")
+    assert close_slow() == 1
+    assert is_closed(visitor)
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_connections_by_ipv6_are_looked_after_too(quiet):
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("there is no IPv6 here")
+    quiet["::1"] = connections.PATIENCE
+    with listener, socket.create_connection(listener.getsockname()[:2], timeout=10) as visitor:
+        own, _ = listener.accept()
+        with own:
+            assert close_slow() == 1
+            assert is_closed(visitor)
+
+
 def test_the_kernel_says_for_how_long_nothing_was_sent(server, monkeypatch):
-    monkeypatch.setattr(connections, "PATIENCE", 0.2)
     visitor, own = server.connect()
     for _ in range(3):  # what the visitor sends counts for nothing
         visitor.sendall(b"x")
         with contextlib.suppress(TimeoutError):
             visitor.settimeout(0.1)
             visitor.recv(1)
+    assert close_slow() == 0  # some tenths of a second
+    monkeypatch.setattr(connections, "PATIENCE", 0.2)
     own.sendall(b"an answer")
     assert close_slow() == 0
     assert visitor.recv(20) == b"an answer"
@@ -131,10 +159,24 @@ def test_one_network_has_so_many_but_a_proxy_any_number(server, quiet, monkeypat
     assert not any(map(is_closed, few))
 
 
+def test_it_looks_from_when_it_is_told_to(monkeypatch):
+    told, has_begun = [], threading.Event()
+
+    def look(*arguments):
+        told.extend(arguments)
+        has_begun.set()
+
+    monkeypatch.setattr(connections, "_watch", look)
+    connections.watch(CAPACITY, are_peers_visitors=False)
+    assert has_begun.wait(60)
+    assert told == [CAPACITY, False]
+
+
 def test_who_finds_no_free_handle_looks_again(monkeypatch):
     looks = iter([OSError(errno.EMFILE, "Too many open files"), None])
 
-    def look(_capacity, **_):
+    def look(_capacity, *, are_peers_visitors):
+        assert are_peers_visitors
         if fault := next(looks, SystemExit()):
             raise fault
         return 0
