@@ -9,11 +9,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from joserfc.jwk import ECKey
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import ImATeapot, ServiceUnavailable
 from werkzeug.test import TestResponse
 
+from idp.accounts import audit
 from idp.errors import (
     AlreadyExistsError,
     ExpiredError,
@@ -27,10 +29,10 @@ from idp.errors import (
     SignInRefused,
     Throttled,
 )
-from idp.models import User
+from idp.models import AuditEvent, User
 from idp.oidc.clients import DEVICE_CODE_GRANT
 from idp.settings import Settings
-from idp.web import error_pages, texts
+from idp.web import context, error_pages, texts
 from idp.web.exchange import current
 from tests.conftest import Clock
 from tests.factories import PASSWORD
@@ -156,9 +158,27 @@ def test_silent_database_asks_for_patience(failing: Callable[[Exception], FlaskC
     assert "SELECT" not in response.text
 
 
-def test_failing_commit_asks_for_patience(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    from idp.web import context
+@pytest.mark.parametrize(("fault", "kept"), [(ZeroDivisionError(), 0), (NotFoundError("There is no such thing."), 1)])
+def test_what_fails_leaves_nothing_written_but_a_refusal_its_evidence(
+    fault: Exception, kept: int, settings: Settings, make_app: Callable[[Settings], Flask], db: Session
+) -> None:
+    sessions = []
 
+    def write_and_fail() -> None:
+        sessions.append(context.database())
+        audit.record(context.database(), audit.Event.CONSENT_DENIED, context.visitor())
+        raise fault
+
+    app = make_app(settings)
+    app.add_url_rule("/fail", view_func=write_and_fail)
+    for _ in range(2):
+        app.test_client().get("/fail")
+    events = select(AuditEvent).where(AuditEvent.event == audit.Event.CONSENT_DENIED)
+    assert len(db.scalars(events).all()) == 2 * kept
+    assert sessions[0] is sessions[1]  # given back, whatever became of the request
+
+
+def test_failing_commit_asks_for_patience(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_session: object) -> None:
         raise OperationalError("COMMIT", {}, Exception("disk full"))
 
@@ -178,8 +198,6 @@ def test_a_sign_in_that_is_not_committed_gives_no_cookie(
     fault: Exception, status: int, app: Flask, make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or the browser would keep a session that nobody knows, in place of the one that it had."""
-    from idp.web import context
-
     make_user()
     begun = context.extension.session.session_factory.class_
     commit = begun.commit
