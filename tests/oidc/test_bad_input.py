@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+from sqlalchemy import select
 
+from idp.models import BrowserSession
 from idp.oidc.id_token_hint import read_hint
 from tests.relying_party import RelyingParty, decode, error_of, shown_error
 
@@ -269,6 +271,12 @@ def test_a_session_s_id_is_no_cookie(rp):
 def test_odd_headers_do_no_harm(rp, header, value):
     for path in (AUTHORIZE, "/sign-in", USERINFO, "/oauth/jwks"):
         assert raw(rp.browser, path, **{header: value}).status_code < 500
+
+
+def test_of_a_long_user_agent_the_beginning_is_kept(rp, db):
+    rp.browser.environ_base["HTTP_USER_AGENT"] = "x" * 5_000
+    rp.log_in()
+    assert db.scalar(select(BrowserSession.user_agent)) == "x" * 300
 
 
 @pytest.mark.parametrize("host", ["\xff\xfe", "", "a b", "evil.example.org", pytest.param("x" * 64)])
