@@ -445,6 +445,14 @@ def test_a_pushed_request_names_no_other_key_than_it_shows(bound):
     refused(bound.request_push(dpop_jkt=OTHER_KEY.thumbprint()), "dpop_jkt")
 
 
+def test_a_proof_that_was_used_before_pushes_nothing(bound, monkeypatch):
+    assert bound.push()  # by now it knows the nonce
+    proof = bound.proof("POST", bound.discovery["pushed_authorization_request_endpoint"])
+    monkeypatch.setattr(bound, "proof", lambda *_, **__: proof)
+    assert bound.push()
+    refused(bound.request_push(), "used before")
+
+
 def test_an_authorization_request_may_name_the_key(bound):
     code = bound.authorize(dpop_jkt=KEY.thumbprint()).code
     assert bound.redeem(code)
