@@ -533,6 +533,12 @@ def test_a_wrong_token_is_written_down_with_the_client_that_it_was_for(open_app:
     ]
 
 
+def test_it_moves_to_no_sector_that_does_not_list_it(open_app: Flask) -> None:
+    told = registered(open_app, subject_type="pairwise")
+    sector = {"subject_type": "pairwise", "sector_identifier_uri": "https://127.0.0.1/list.json"}
+    refused(manage(open_app, told, "PUT", **sector), "invalid_client_metadata", "could not be fetched")
+
+
 def test_it_describes_itself_anew(open_app: Flask) -> None:
     told = registered(open_app, client_name="Old", tos_uri="https://app.example.org/terms", contacts=["ada"])
     response = manage(open_app, told, "PUT", client_name="New", client_secret=told["client_secret"])
