@@ -1,5 +1,6 @@
 """Fixtures that all tests share: a provider in a folder of its own, people, apps, and a clock that one can turn."""
 
+import gc
 import os
 import shutil
 import signal
@@ -158,6 +159,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
     if postgresql.default_engine() != "sqlite":
         items[:] = [item for item in items if item.get_closest_marker("sqlite") is None]
+
+
+def pytest_collection() -> None:
+    """Let nobody look for garbage among modules and tests, which live as long as the run."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Have garbage collected again, and only looked for among what tests make from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
