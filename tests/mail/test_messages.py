@@ -64,7 +64,7 @@ def test_every_message_says_the_same_as_text_and_as_html(language: str) -> None:
     assert len({message.kind for message in made}) == len({message.subject for message in made}) == len(made)
     for message in made:
         parts = Parts(message.html)
-        assert message.text.isprintable() or set(message.text) - {"\n"}
+        assert message.text.replace("\n", "").isprintable()
         assert "Tea & House" in message.text
         assert "Tea & House" in parts.words
         assert "{" not in message.text + message.subject
