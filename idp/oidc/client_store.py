@@ -53,7 +53,7 @@ def register_client(
     metadata = replace(metadata, version=first_version, created_at=clock.now())
     try:
         with db.begin_nested():
-            db.execute(insert(Client).values(**_row(metadata), updated_at=metadata.created_at))
+            db.execute(insert(Client), {**_row(metadata), "updated_at": metadata.created_at})
     except IntegrityError:
         raise AlreadyExistsError(f"There is a client {metadata.client_id!r} already.") from None
     audit.record(db, Event.CLIENT_CREATED, visitor, client_id=metadata.client_id, name=metadata.client_name)
