@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import requests
+from loaded import IDP
 
 PASSWORD = "correct horse battery staple"
 REDIRECT_URI = "https://app.example.org/callback"
@@ -94,15 +95,7 @@ class Instance:
             stdin: what it reads.
             more: environment variables for this command only.
         """
-        return subprocess.run(
-            (sys.executable, "-m", "idp", *arguments),
-            env={**self.environ, **(more or {})},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        return IDP.run(arguments, {**self.environ, **(more or {})}, Path.cwd(), stdin)
 
     def command(self, *arguments: str, stdin: str = "", may_fail: bool = False) -> str:
         """Run `idp` on this instance and return what it prints; a failure ends the program."""

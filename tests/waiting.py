@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
+from bench.loaded import Running
 from idp.settings import Settings
 from idp.storage import database
 
@@ -37,7 +38,7 @@ def until(look: Callable[[], Found], complaint: str = "it did not come to that")
     return found
 
 
-def until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def until_it_answers(url: str, process: subprocess.Popen[bytes] | Running, log: Path) -> None:
     """Wait until a URL does.
 
     Args:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +14,12 @@ import pytest
 from fake_provider import FakeProvider
 from joserfc import jwt
 
+from bench.loaded import Running
 from streamlit_bridge import texts
 from streamlit_bridge.demo import find_main_script
 from streamlit_bridge.logout_token import EVENT
 from tests.ports import free_port
+from tests.streamlit_program import STREAMLIT
 from tests.waiting import until_it_answers
 
 playwright_api = pytest.importorskip("playwright.sync_api")
@@ -33,7 +34,7 @@ StartApp = Callable[[Path], str]
 @pytest.fixture
 def start_app(provider: FakeProvider, tmp_path: Path) -> Iterator[StartApp]:
     """Start ``streamlit run`` for a script with its secrets outside of the script's folder."""
-    processes: list[subprocess.Popen[bytes]] = []
+    processes: list[Running] = []
     provider.enforces_tokens = True
 
     def start(script: Path) -> str:
@@ -51,13 +52,13 @@ def start_app(provider: FakeProvider, tmp_path: Path) -> Iterator[StartApp]:
         lines += ['expose_tokens = ["access"]', '[auth.client_kwargs]\nscope = "openid profile email roles account"']
         lines += ['prompt = ""']
         secrets_file.write_text("\n".join(lines), encoding="utf-8")
-        command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
+        command = ["run", str(script), f"--server.port={port}"]
         command += ["--server.address=localhost", "--server.headless=true", "--browser.gatherUsageStats=false"]
         command += ["--server.fileWatcherType=none", "--client.toolbarMode=minimal", f"--secrets.files={secrets_file}"]
-        log = (tmp_path / f"streamlit-{port}.log").open("wb")
-        processes.append(subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log))
-        log.close()
-        until_it_answers(f"{base}/_stcore/health", processes[-1], Path(log.name))
+        log = tmp_path / f"streamlit-{port}.log"
+        with open(os.devnull, "rb") as nothing, log.open("wb") as written:
+            processes.append(STREAMLIT.start(command, os.environ, tmp_path, (nothing, written, written)))
+        until_it_answers(f"{base}/_stcore/health", processes[-1], log)
         return base
 
     yield start

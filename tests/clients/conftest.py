@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bench.loaded import IDP
 from tests.clients.person import Person
 from tests.journeys.conftest import House
 from tests.ports import free_port
@@ -18,7 +19,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     (house.folder / "instance" / "idp.toml").write_text('dynamic_registration = "token"\n', "utf-8")
     house.add_people()
     try:
-        house.start(["idp", "serve", "--port", str(port)], f"{house.issuer}/.well-known/openid-configuration", "log")
+        house.start(IDP, ["serve", "--port", str(port)], f"{house.issuer}/.well-known/openid-configuration", "log")
         yield house
     finally:
         house.stop()

@@ -1,8 +1,6 @@
 """The real thing: provider and Streamlit apps as processes, set up by the command line, and a person in Chromium."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +8,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from bench.loaded import IDP, Program, Running
 from tests.factories import PASSWORD
 from tests.ports import free_port
+from tests.streamlit_program import STREAMLIT
 from tests.waiting import until_it_answers
 
 expect.set_options(timeout=60_000)
@@ -25,7 +25,7 @@ class House:
 
     folder: Path
     issuer: str
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Running] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -34,11 +34,7 @@ class House:
 
     def idp(self, *arguments: str, text: str = "", folder: Path | None = None) -> str:
         """Run an `idp` command, in a folder of somebody's choice, and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "idp", *arguments],
-            input=text, capture_output=True, text=True, env=self.environment, cwd=folder or self.folder, timeout=120,
-            check=False,
-        )  # fmt: skip
+        done = IDP.run(arguments, self.environment, folder or self.folder, text)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -50,12 +46,10 @@ class House:
                 "--last-name", last, "--role", role, "--password-stdin", text=PASSWORD,
             )  # fmt: skip
 
-    def start(self, command: list[str], url: str, name: str) -> None:
+    def start(self, program: Program, arguments: list[str], url: str, name: str) -> None:
         """Start a process that belongs to the house and wait until it answers."""
-        with (self.folder / f"{name}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *command], cwd=self.folder, env=self.environment, stdout=log, stderr=log
-            )
+        with open(os.devnull, "rb") as nothing, (self.folder / f"{name}.log").open("wb") as log:
+            process = program.start(arguments, self.environment, self.folder, (nothing, log, log))
         self.processes.append(process)
         until_it_answers(url, process, self.folder / f"{name}.log")
 
@@ -66,9 +60,9 @@ class House:
         secrets = self.folder / f"{name}.toml"
         more = ("--backchannel-logout-uri", url + logout_route) if logout_route else ()
         self.idp("client", "add-streamlit", name, "--url", url, "--secrets", str(secrets), *more)
-        command = ["streamlit", "run", str(script), f"--server.port={port}", f"--server.address={host}"]
+        command = ["run", str(script), f"--server.port={port}", f"--server.address={host}"]
         command += ["--server.headless=true", "--browser.gatherUsageStats=false", "--server.fileWatcherType=none"]
-        self.start([*command, f"--secrets.files={secrets}"], f"{url}/_stcore/health", name)
+        self.start(STREAMLIT, [*command, f"--secrets.files={secrets}"], f"{url}/_stcore/health", name)
         return url
 
     def stop(self) -> None:
@@ -87,7 +81,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house.idp("init")
     house.add_people()
     well_known = f"{house.issuer}/.well-known/openid-configuration"
-    house.start(["idp", "serve", "--port", str(port)], well_known, "provider")
+    house.start(IDP, ["serve", "--port", str(port)], well_known, "provider")
     yield house
     house.stop()
 
