@@ -5,15 +5,16 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy.orm import Session
 
+from bench.loaded import IDP, Running
 from idp import settings as provider_settings
 from idp.cli import main
 from idp.cli.init import initialise
@@ -76,31 +77,67 @@ def succeed(run: Run) -> Run:
     return run_command
 
 
-@pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start `python -m idp ...` as a process of its own; whatever still runs at the end is killed.
+class Command:
+    """A command at work, with what `subprocess.Popen` offers of it.
 
-    With all its children: one that outlived it would hold the pipes open, and whoever reads them would wait for ever.
+    Args:
+        running: its process.
+        stdout: what it writes there.
+        stderr: what it writes there.
     """
-    running: list[subprocess.Popen[str]] = []
 
-    def start_command(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "idp", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        running.append(process)
-        return process
+    def __init__(self, running: Running, stdout: IO[str], stderr: IO[str]) -> None:
+        self._running = running
+        self.stdout, self.stderr = stdout, stderr
+        self.pid, self.poll, self.wait = running.pid, running.poll, running.wait
+        self.send_signal, self.terminate, self.kill = running.send_signal, running.terminate, running.kill
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended, once that is known."""
+        return self._running.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Read what it writes to the end, which comes when nobody can write any more, and wait for its own.
+
+        Raises:
+            TimeoutError: nothing of that came in so many seconds.
+        """
+        with self.stdout, self.stderr, ThreadPoolExecutor(2) as readers:
+            reading = [readers.submit(stream.read) for stream in (self.stdout, self.stderr)]
+            try:
+                told = [each.result(timeout) for each in reading]
+            except TimeoutError:
+                kill_all(self)
+                raise
+        self.wait(timeout)
+        return told[0], told[1]
+
+
+def kill_all(command: Command) -> None:
+    """Kill a command and all that it started: one that outlived it would hold the streams open for who reads them."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(command.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Command]]:
+    """Start `python -m idp ...` as a process of its own; whatever still runs at the end is killed."""
+    running: list[Command] = []
+
+    def start_command(*arguments: str) -> Command:
+        (out, stdout), (err, stderr) = os.pipe(), os.pipe()
+        with open(os.devnull, "rb") as nothing, open(stdout, "wb") as to_out, open(stderr, "wb") as to_err:
+            process = IDP.start(arguments, os.environ, Path.cwd(), (nothing, to_out, to_err))
+        running.append(Command(process, os.fdopen(out, encoding="utf-8"), os.fdopen(err, encoding="utf-8")))
+        return running[-1]
 
     yield start_command
     for process in running:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=120)
+        kill_all(process)
+        process.wait(120)
+        process.stdout.close()
+        process.stderr.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,7 +11,7 @@ from idp import clock
 from idp.accounts import audit, users
 from idp.accounts.audit import Event
 from idp.accounts.visitor import OPERATOR, Visitor
-from tests.cli.conftest import Run
+from tests.cli.conftest import Command, Run
 
 
 def _shown(succeed: Run, *arguments: str) -> list[dict[str, Any]]:
@@ -89,12 +88,11 @@ def test_what_a_browser_calls_itself_does_not_steer_the_terminal(
 
 
 def test_follow_prints_what_was_and_what_comes(
-    instance: Path, database: Session, start: Callable[..., Popen[str]]
+    instance: Path, database: Session, start: Callable[..., Command]
 ) -> None:
     audit.record(database, Event.SIGN_IN, OPERATOR, number=1)
     database.commit()
     process = start("audit", "--follow", "--json", "--event", "account:session")
-    assert process.stdout is not None
     assert json.loads(process.stdout.readline())["details"] == {"number": 1}
     for number in (2, 3):
         audit.record(database, Event.SIGN_IN, OPERATOR, number=number)
@@ -103,7 +101,6 @@ def test_follow_prints_what_was_and_what_comes(
         assert json.loads(process.stdout.readline())["details"] == {"number": number}
 
 
-def test_follow_for_people(instance: Path, start: Callable[..., Popen[str]]) -> None:
+def test_follow_for_people(instance: Path, start: Callable[..., Command]) -> None:
     process = start("audit", "--follow", "--limit", "1")
-    assert process.stdout is not None
     assert "provider:key:create  operator  -" in process.stdout.readline()

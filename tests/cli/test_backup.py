@@ -430,7 +430,7 @@ def test_whenever_it_is_killed_there_is_a_database(
         assert (instance / "idp.sqlite3").exists()
         assert usernames() == {"ada", "bob"}
     assert usernames() == {"ada"}
-    assert all(path.stat().st_mode & 0o777 == 0o600 for path in instance.glob("*.before-restore-*"))
+    assert {path.stat().st_mode & 0o777 for path in instance.glob("*.before-restore-*")} == {0o600}
 
 
 def test_a_log_without_its_database_is_not_applied_to_another(
@@ -606,11 +606,12 @@ def test_a_full_disk_leaves_no_half_backup(
 def test_whoever_is_told_to_stop_leaves_nothing_half_written(
     instance: Path, ada: str, succeed: Run, file: Path, start, adjust, tmp_path: Path, command: str, number: int
 ) -> None:
-    kept = tmp_path / "kept.tar"
+    kept, written = tmp_path / "kept.tar", tmp_path / "written"
     succeed("backup", str(kept))
-    adjust("import os, time; os.fsync = lambda _: time.sleep(60)")
+    adjust(f"import os, time; os.fsync = lambda _: (os.mkdir({str(written)!r}), time.sleep(60))")
     process = start("restore", str(kept), "--force") if command == "restore" else start(command, str(file))
-    until(lambda: [*file.parent.iterdir(), *instance.glob(".restore-*")])
+    until(written.exists)
+    assert [*file.parent.iterdir(), *instance.glob(".restore-*")]
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == (130 if number == signal.SIGINT else -number)

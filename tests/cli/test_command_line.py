@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
 
 import click
 import pytest
@@ -16,7 +15,7 @@ from click.testing import CliRunner, Result
 from idp import __version__, cli
 from idp.cli import NOUNS, main
 from idp.cli import config as config_noun
-from tests.cli.conftest import PASSWORD, Run
+from tests.cli.conftest import PASSWORD, Command, Run
 
 CONTRACT = {
     "init": (),
@@ -274,7 +273,7 @@ def test_other_programs_may_embed_the_group(instance: Path) -> None:
     assert result.exit_code == 0
 
 
-def test_as_a_process(instance: Path, start: Callable[..., Popen[str]]) -> None:
+def test_as_a_process(instance: Path, start: Callable[..., Command]) -> None:
     process = start("config", "--json")
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
@@ -282,9 +281,8 @@ def test_as_a_process(instance: Path, start: Callable[..., Popen[str]]) -> None:
     assert not stderr
 
 
-def test_ctrl_c_as_a_process_ends_with_130(instance: Path, start: Callable[..., Popen[str]]) -> None:
+def test_ctrl_c_as_a_process_ends_with_130(instance: Path, start: Callable[..., Command]) -> None:
     process = start("audit", "--follow", "--json")
-    assert process.stdout is not None
     process.stdout.readline()  # it runs by now
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)

@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
 
@@ -19,7 +18,7 @@ from idp.cli import children, demo
 from idp.cli.children import Child, Children
 from idp.cli.demo import DemoApp
 from idp.errors import IdpError
-from tests.cli.conftest import Run
+from tests.cli.conftest import Command, Run
 from tests.ports import free_port
 
 
@@ -187,7 +186,7 @@ def test_a_folder_that_stays_is_told(temporary: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("number", "is_own"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
 def test_the_whole_of_it(
-    empty: Path, temporary: Path, tmp_path: Path, start: Callable[..., Popen[str]], number: signal.Signals, is_own: bool
+    empty: Path, temporary: Path, tmp_path: Path, start: Callable[..., Command], number: signal.Signals, is_own: bool
 ) -> None:
     pytest.importorskip("streamlit")
     script = tmp_path / "main.py"
@@ -195,7 +194,6 @@ def test_the_whole_of_it(
     port, app_port, second_port = free_port(), free_port(), free_port()
     ports = ("--port", str(port), "--app-port", str(app_port), "--second-app-port", str(second_port))
     process = start("demo", *ports, *((str(script), "--role", "editor", "--role", "reports:view") if is_own else ()))
-    assert process.stdout is not None
     shown = ""
     while ("reports.view" if is_own else "bob") not in shown:
         line = process.stdout.readline()

@@ -5,7 +5,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from idp import settings as provider_settings
 from idp.models import SigningKey
 from idp.settings import Settings
 from tests import factories
-from tests.cli.conftest import Run
+from tests.cli.conftest import Command, Run
 from tests.cli.test_serve import get_when_ready
 from tests.oidc.test_key_rotation import kid_of
 from tests.ports import free_port
@@ -81,7 +80,7 @@ def server(
     instance: Path,
     adjust: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
-    start: Callable[..., Popen[str]],
+    start: Callable[..., Command],
 ) -> Iterator[str]:
     """`idp serve --workers 2`; gives its URL."""
     adjust(HURRY)

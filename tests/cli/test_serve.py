@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen, TimeoutExpired
+from subprocess import PIPE, Popen, TimeoutExpired
 from typing import Any
 
 import pytest
@@ -20,12 +20,12 @@ from idp.cli import serve
 from idp.errors import NotReadyError
 from idp.serving.start import Serving
 from idp.settings import Settings
-from tests.cli.conftest import Run
+from tests.cli.conftest import Command, Run
 from tests.ports import free_port
 from tests.waiting import until
 
 
-def get_when_ready(url: str, process: Popen[str]) -> Any:
+def get_when_ready(url: str, process: Popen[str] | Command) -> Any:
     """Fetch JSON from a server that is about to start."""
 
     def look() -> Any:
@@ -39,9 +39,7 @@ def get_when_ready(url: str, process: Popen[str]) -> Any:
     return until(look, "the server did not start")
 
 
-def start_server(
-    start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch, *options: str
-) -> tuple[Popen[str], int]:
+def start_server(start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch, *options: str) -> tuple[Command, int]:
     """Start `idp serve` at a port of its own, and return both once it answers."""
     port = free_port()
     monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
@@ -86,42 +84,20 @@ def test_a_foreign_secret_key_is_noticed_before_it_starts(
     assert "does not fit this database" in result.stderr
 
 
-@pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGTERM), ("2", signal.SIGINT), ("2", signal.SIGHUP)])
-def test_serves_and_stops(
-    instance: Path,
-    start: Callable[..., Popen[str]],
-    monkeypatch: pytest.MonkeyPatch,
-    workers: str,
-    number: signal.Signals,
-) -> None:
-    port = free_port()
-    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
-    process = start("serve", "--workers", workers)
-    discovery = get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration?code=hush", process)
-    assert discovery["issuer"] == f"http://127.0.0.1:{port}"
-    process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=120)
-    assert process.returncode == 0, stderr
-    assert not stdout
-    assert "Listening at" in stderr
-    assert "hush" not in stderr
-    assert "ERROR" not in stderr
-    assert "Python threads" not in stderr  # the server's advice, which does not fit a server that waits
-
-
-def test_serves_from_a_folder_that_is_gone(
-    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_serves_from_a_folder_that_is_gone(instance: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Such as that of a release which another has replaced."""
+    port, gone = free_port(), tmp_path / "gone"
+    monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("PYTHONPATH", os.getcwd(), prepend=":")
-    gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    process, port = start_server(start, monkeypatch)
-    assert readiness(port) == 200
-    process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=120)
+    with Popen([sys.executable, "-m", "idp", "serve"], stdout=PIPE, stderr=PIPE, text=True) as process:
+        try:
+            assert get_when_ready(f"http://127.0.0.1:{port}/readyz", process)
+        finally:
+            process.terminate()
+        _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert "ERROR" not in stderr
 
@@ -142,7 +118,7 @@ sys.platform = "darwin"
 
 
 def test_serves_where_there_is_less_than_on_linux(
-    instance: Path, start: Callable[..., Popen[str]], adjust: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Command], adjust: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adjust(LIKE_MACOS)
     monkeypatch.setenv("IDP_METRICS_TOKEN", "whoever-collects-metrics")
@@ -178,7 +154,7 @@ def readiness(port: int) -> int:
 )
 def test_says_that_it_will_stop_before_it_does(
     instance: Path,
-    start: Callable[..., Popen[str]],
+    start: Callable[..., Command],
     adjust: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
@@ -187,7 +163,7 @@ def test_says_that_it_will_stop_before_it_does(
     """A proxy that asks sends requests elsewhere by then; who comes meanwhile is answered."""
     adjust("import multiprocessing\nmultiprocessing.set_start_method('forkserver')\n")  # Python's own choice since 3.14
     drain = "10" if ends == "by itself" else "300"
-    process, port = start_server(start, monkeypatch, "--workers", "2", "--drain", drain)
+    process, port = start_server(start, monkeypatch, "--no-worker", "--workers", "2", "--drain", drain)
     assert readiness(port) == 200
     process.send_signal(number)
     until(lambda: readiness(port) == 503, "it does not say so")
@@ -200,7 +176,7 @@ def test_says_that_it_will_stop_before_it_does(
 
 
 def test_a_hangup_that_is_ignored_stays_so(
-    instance: Path, start: Callable[..., Popen[str]], adjust: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Command], adjust: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Below `nohup` the server outlives its terminal, and settings stay those that it began with."""
     adjust("import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n")
@@ -218,7 +194,7 @@ def test_a_hangup_that_is_ignored_stays_so(
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads Linux's list of what a process has loaded")
 def test_the_server_itself_loads_next_to_nothing(
-    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lives for months beside those that answer: it keeps neither the application nor what it checked with."""
     process, _ = start_server(start, monkeypatch, "--no-worker")
@@ -234,7 +210,7 @@ def test_the_server_itself_loads_next_to_nothing(
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux lets a process choose its processors")
 def test_with_a_web_process_for_each_processor_each_keeps_to_its_own(
-    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usable = os.sched_getaffinity(0)
     process, _ = start_server(start, monkeypatch, "--no-worker", "--workers", str(len(usable)))
@@ -258,11 +234,10 @@ def test_the_server_is_told_what_was_decided() -> None:
 
 
 def test_a_stop_while_processes_still_load_is_not_missed(
-    instance: Path, start: Callable[..., Popen[str]], adjust: Callable[[str], None]
+    instance: Path, start: Callable[..., Command], adjust: Callable[[str], None]
 ) -> None:
     adjust("from idp.serving import server\nserver.STOP_WITHIN = 100\n")  # a slow machine loads them for a while first
     process = start("serve", "--port", str(free_port()), "--workers", "3", "--no-worker")
-    assert process.stderr is not None
     shown = ""
     while "Spawning worker-3" not in shown:
         line = process.stderr.readline()
@@ -275,7 +250,7 @@ def test_a_stop_while_processes_still_load_is_not_missed(
 
 
 def test_a_web_process_that_cannot_start_says_why_in_the_log(
-    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IDP_LOG_FORMAT", "json")
     process, _ = start_server(start, monkeypatch, "--no-worker")
@@ -299,7 +274,7 @@ def is_free(port: int) -> bool:
 
 @pytest.mark.parametrize("workers", ["1", "3"])
 def test_a_killed_server_leaves_nothing_behind(
-    instance: Path, start: Callable[..., Popen[str]], monkeypatch: pytest.MonkeyPatch, workers: str
+    instance: Path, start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
     process, port = start_server(start, monkeypatch, "--workers", workers)
     process.kill()
@@ -354,19 +329,27 @@ def slow_sign_in(instance: Path, ada: str, hashing: Path, adjust: Callable[[str]
 
 
 @pytest.mark.parametrize(
-    ("send", "number"),
-    [(os.kill, signal.SIGTERM), (os.killpg, signal.SIGINT), (os.killpg, signal.SIGHUP)],  # a terminal tells all
-    ids=["SIGTERM", "SIGINT", "SIGHUP"],
+    ("workers", "send", "number"),
+    [
+        ("1", os.kill, signal.SIGTERM),
+        ("2", os.kill, signal.SIGINT),
+        ("2", os.kill, signal.SIGHUP),
+        ("1", os.killpg, signal.SIGINT),  # a terminal tells all
+        ("1", os.killpg, signal.SIGHUP),
+    ],
 )
-def test_a_request_at_hand_is_finished_first(
-    start: Callable[..., Popen[str]],
+def test_serves_and_stops_when_the_request_at_hand_is_finished(
+    start: Callable[..., Command],
     slow_sign_in: Callable[[int], bytes],
     hashing: Path,
     monkeypatch: pytest.MonkeyPatch,
+    workers: str,
     send: Callable[[int, int], None],
     number: signal.Signals,
 ) -> None:
-    process, port = start_server(start, monkeypatch)
+    process, port = start_server(start, monkeypatch, "--workers", workers)
+    discovery = get_when_ready(f"http://127.0.0.1:{port}/.well-known/openid-configuration?code=hush", process)
+    assert discovery["issuer"] == f"http://127.0.0.1:{port}"
     request = slow_sign_in(port)
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request)
@@ -377,5 +360,10 @@ def test_a_request_at_hand_is_finished_first(
             answer += chunk
     assert answer.startswith(b"HTTP/1.1 422"), answer[:200]
     assert b"</html>" in answer
-    process.communicate(timeout=120)
-    assert process.returncode == 0
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
+    assert not stdout
+    assert "Listening at" in stderr
+    assert "hush" not in stderr
+    assert "ERROR" not in stderr
+    assert "Python threads" not in stderr  # the server's advice, which does not fit a server that waits
