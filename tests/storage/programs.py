@@ -15,6 +15,7 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.http_proxy import ProxyMiddleware
 from werkzeug.test import Client
 
+from bench.loaded import IDP
 from idp.migrations import newest_revision
 from idp.migrations.revisions import FOLDER
 from tests.cli.test_serve import get_when_ready
@@ -69,6 +70,8 @@ class Program:
 
     def run(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
+        if self.folder == ROOT:
+            return IDP.run(arguments, self._environment(), ROOT, text)
         return subprocess.run(
             self._command(*arguments), cwd=self.folder, env=self._environment(), input=text, capture_output=True,
             text=True, check=False, timeout=300,
