@@ -386,12 +386,11 @@ def test_waiting_too_long_leads_back(visitor: AppTest, provider: FakeProvider, m
     from streamlit_bridge.widgets import one_time_code
 
     fill(visitor, "Forgot password", "submit", Username="ada", captcha=solve(visitor, "Forgot password"))
+    assert visitor.session_state[one_time_code._STATE_KEY]
     monkeypatch.setattr(one_time_code, "STEP_LIFETIME", 0.0)
     visitor.run()
     assert not visitor.text_input(key="Forgot password Username").value  # somebody else may sit there by now
-    assert (
-        "_streamlit_bridge_codes" not in visitor.session_state or not visitor.session_state["_streamlit_bridge_codes"]
-    )
+    assert not visitor.session_state[one_time_code._STATE_KEY]
 
 
 def test_registration_after_a_code(open_app: OpenApp, provider: FakeProvider) -> None:

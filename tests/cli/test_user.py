@@ -72,11 +72,11 @@ def test_every_fault_is_told_at_once(instance: Path, run: Run) -> None:
     assert "email:" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["ada", "ADA", "аda"])
-def test_add_refuses_a_taken_name(ada: str, run: Run, name: str) -> None:
+@pytest.mark.parametrize(("name", "told"), [("ada", "taken"), ("ADA", "taken"), ("аda", "alphabet")])
+def test_add_refuses_a_taken_name(ada: str, run: Run, name: str, told: str) -> None:
     result = run("user", "add", name, "--email", "other@example.org", "--password-stdin", stdin=PASSWORD)
     assert result.exit_code == 1
-    assert "taken" in result.stderr or "alphabet" in result.stderr
+    assert told in result.stderr
 
 
 def test_without_a_terminal_nobody_is_asked(instance: Path, run: Run) -> None:
