@@ -33,7 +33,10 @@ def test_a_key_can_be_stored_whatever_was_typed(text):
     names.username_skeleton(text).encode("utf-8")
 
 
-@given(ANY_TEXT, ANY_TEXT, ANY_TEXT)
+@example("a" * 65, ADDRESS, "Ada")
+@example("ada", f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 63}.org", "Ada")
+@example("ada", ADDRESS, "A" * 101)
+@given(st.just("ada") | ANY_TEXT, st.just(ADDRESS) | st.emails() | ANY_TEXT, ANY_TEXT)
 def test_checks_never_crash_and_what_passes_can_be_stored(username, email, given_name):
     try:
         person = Person(username, email, given_name).check()
