@@ -17,7 +17,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
 from joserfc.jwk import Key
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
@@ -112,20 +112,33 @@ def template_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def template_instance_with_ada(template_instance: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with Ada's account: to make it takes as long as all else that most tests begin with."""
+    folder = tmp_path_factory.mktemp("template") / "with ada"
+    shutil.copytree(template_instance, folder)
+    _add_ada(Settings(instance=folder, secret_key=SECRET_KEY, bcrypt_cost=4))
+    return folder
+
+
+def _add_ada(settings: Settings) -> None:
+    with database.open_session(settings) as db:
+        factories.make_user(db, settings)
+
+
 @pytest.fixture
-def settings(
-    template_instance: Path, tmp_path: Path, database_engine: str, request: pytest.FixtureRequest
-) -> Iterator[Settings]:
+def settings(tmp_path: Path, database_engine: str, request: pytest.FixtureRequest) -> Iterator[Settings]:
     """Settings of a fresh provider; `bcrypt_cost` is low, so that tests are quick."""
+    kind = "_with_ada" if "settled_ada" in request.fixturenames else ""
     instance = tmp_path / "instance"
-    shutil.copytree(template_instance, instance)
+    shutil.copytree(request.getfixturevalue(f"template_instance{kind}"), instance)
     fresh = Settings(instance=instance, secret_key=SECRET_KEY, bcrypt_cost=4, registration="open")
     if database_engine == "sqlite":
         yield fresh
         return
     for file in instance.glob("idp.sqlite3*"):
         file.unlink()
-    with postgresql.new_database(request.getfixturevalue("postgresql_template")) as url:
+    with postgresql.new_database(request.getfixturevalue(f"postgresql_template{kind}")) as url:
         yield replace(fresh, database_url=url)
 
 
@@ -143,6 +156,16 @@ def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         runner.upgrade(settings)
         with database.open_session(settings) as db:
             ensure_keys(db, settings, OPERATOR)
+        yield postgresql.name_of(url)
+
+
+@pytest.fixture(scope="session")
+def postgresql_template_with_ada(postgresql_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Name of such a database with Ada's account."""
+    with postgresql.new_database(postgresql_template) as url:
+        _add_ada(
+            Settings(instance=tmp_path_factory.mktemp("ada"), secret_key=SECRET_KEY, database_url=url, bcrypt_cost=4)
+        )
         yield postgresql.name_of(url)
 
 
@@ -226,6 +249,12 @@ def db(settings: Settings) -> Iterator[Session]:
 def make_user(db: Session, settings: Settings) -> Callable[..., User]:
     """Create people."""
     return lambda *args, **profile: factories.make_user(db, settings, *args, **profile)
+
+
+@pytest.fixture
+def settled_ada(db: Session, make_user: Callable[..., User]) -> User:
+    """Ada, who has had an account since before the test; see `settings`."""
+    return db.scalar(select(User).where(User.username == "ada")) or make_user()
 
 
 @pytest.fixture

@@ -115,9 +115,9 @@ class Mailbox:
 
 
 @pytest.fixture
-def ada(make_user: Callable[..., User]) -> User:
+def ada(settled_ada: User) -> User:
     """Somebody with an account, where a test file has nobody of its own."""
-    return make_user()
+    return settled_ada
 
 
 @pytest.fixture

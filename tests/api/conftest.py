@@ -92,9 +92,9 @@ def refusal(response: TestResponse) -> tuple[int, str]:
 
 
 @pytest.fixture
-def ada(make_user: Callable[..., User]) -> User:
+def ada(settled_ada: User) -> User:
     """Somebody with an account."""
-    return make_user("ada")
+    return settled_ada
 
 
 @pytest.fixture

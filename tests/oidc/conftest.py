@@ -21,9 +21,9 @@ from tests.relying_party import RelyingParty
 
 
 @pytest.fixture
-def ada(make_user: Callable[..., User]) -> User:
+def ada(settled_ada: User) -> User:
     """The person who signs in where a test names nobody else."""
-    return make_user("ada")
+    return settled_ada
 
 
 @pytest.fixture

@@ -198,7 +198,9 @@ def test_grants_wait_for_their_session_s_end_before_they_are_swept(told, db, set
     assert worker.sweep_all(engine)["authorization_grant"] == 1
 
 
-def test_of_a_session_that_goes_on_for_months_the_last_grants_of_each_app_are_kept(told, relying_party, work, db, clock):
+def test_of_a_session_that_goes_on_for_months_the_last_grants_of_each_app_are_kept(
+    told, relying_party, work, db, clock
+):
     """Whoever proves now and then that it is still them has one session all the while."""
     left = relying_party(told.browser, backchannel_logout_uri=told.metadata.backchannel_logout_uri)
     left.log_in()
