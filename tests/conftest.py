@@ -254,7 +254,9 @@ def make_user(db: Session, settings: Settings) -> Callable[..., User]:
 @pytest.fixture
 def settled_ada(db: Session, make_user: Callable[..., User]) -> User:
     """Ada, who has had an account since before the test; see `settings`."""
-    return db.scalar(select(User).where(User.username == "ada")) or make_user()
+    ada = db.scalar(select(User).where(User.username == "ada")) or make_user()
+    db.commit()  # or what this session reads later would be what there was now
+    return ada
 
 
 @pytest.fixture

@@ -37,9 +37,9 @@ def mailbox(db: Session, settings: Settings) -> Mailbox:
 
 
 @pytest.fixture
-def signed_in(client: FlaskClient, make_user: Callable[..., User]) -> FlaskClient:
+def signed_in(client: FlaskClient, settled_ada: User, db: Session) -> FlaskClient:
     """The browser of Ada, who is signed in."""
-    make_user()
+    db.expunge(settled_ada)  # a test that reads her from this session looks for what her browser has changed
     sign_in(client)
     return client
 

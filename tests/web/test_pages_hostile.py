@@ -20,9 +20,9 @@ TOO_OLD = "This page was open for too long"
 
 
 @pytest.fixture
-def ada(client: FlaskClient, make_user: Callable[..., User]) -> FlaskClient:
+def ada(client: FlaskClient, settled_ada: User, db: Session) -> FlaskClient:
     """Ada's browser."""
-    make_user()
+    db.expunge(settled_ada)  # what is read of her later is what is stored
     sign_in(client)
     return client
 
