@@ -5,7 +5,7 @@ What `python -m idp` loads takes a second of a processor, and what most of its c
 
 import atexit
 import gc
-import importlib.util
+import importlib
 import json
 import os
 import runpy
@@ -91,8 +91,7 @@ class Program:
 
         Args:
             arguments: of the program.
-            environ: its whole environment; what Python reads of it as it starts it has read before, but for
-                `PYTHONPATH` and a `sitecustomize` there.
+            environ: its whole environment, of which Python has read what it reads as it starts.
             folder: where it runs.
             streams: its stdin, stdout and stderr.
         """
@@ -182,10 +181,7 @@ def _begin(module: str, asker: int, *streams: int) -> None:
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(folder)
-    sys.path[:1] = [folder, *filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))]
-    sys.modules.pop("sitecustomize", None)
-    if importlib.util.find_spec("sitecustomize"):
-        importlib.import_module("sitecustomize")
+    sys.path[0] = folder
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -5,9 +5,11 @@ import os
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
 from typing import IO
 
 import pytest
@@ -114,30 +116,44 @@ class Command:
         return told[0], told[1]
 
 
-def kill_all(command: Command) -> None:
+Process = Command | Popen[str]
+
+
+def kill_all(command: Process) -> None:
     """Kill a command and all that it started: one that outlived it would hold the streams open for who reads them."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(command.pid, signal.SIGKILL)
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Command]]:
+def start(request: pytest.FixtureRequest) -> Iterator[Callable[..., Process]]:
     """Start `python -m idp ...` as a process of its own; whatever still runs at the end is killed."""
-    running: list[Command] = []
+    running: list[Process] = []
 
-    def start_command(*arguments: str) -> Command:
-        (out, stdout), (err, stderr) = os.pipe(), os.pipe()
-        with open(os.devnull, "rb") as nothing, open(stdout, "wb") as to_out, open(stderr, "wb") as to_err:
-            process = IDP.start(arguments, os.environ, Path.cwd(), (nothing, to_out, to_err))
-        running.append(Command(process, os.fdopen(out, encoding="utf-8"), os.fdopen(err, encoding="utf-8")))
+    def start_command(*arguments: str) -> Process:
+        begin = _begin_python if "adjust" in request.fixturenames else _begin_loaded
+        running.append(begin(arguments))
         return running[-1]
 
     yield start_command
     for process in running:
         kill_all(process)
         process.wait(120)
-        process.stdout.close()
-        process.stderr.close()
+        for stream in (process.stdout, process.stderr):
+            assert stream
+            stream.close()
+
+
+def _begin_loaded(arguments: tuple[str, ...]) -> Command:
+    (out, stdout), (err, stderr) = os.pipe(), os.pipe()
+    with open(os.devnull, "rb") as nothing, open(stdout, "wb") as to_out, open(stderr, "wb") as to_err:
+        process = IDP.start(arguments, os.environ, Path.cwd(), (nothing, to_out, to_err))
+    return Command(process, os.fdopen(out, encoding="utf-8"), os.fdopen(err, encoding="utf-8"))
+
+
+def _begin_python(arguments: tuple[str, ...]) -> Popen[str]:
+    words = (sys.executable, "-m", "idp", *arguments)
+    return Popen(words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, text=True, start_new_session=True)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from idp import clock
 from idp.accounts import audit, users
 from idp.accounts.audit import Event
 from idp.accounts.visitor import OPERATOR, Visitor
-from tests.cli.conftest import Command, Run
+from tests.cli.conftest import Process, Run
 
 
 def _shown(succeed: Run, *arguments: str) -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ def test_what_a_browser_calls_itself_does_not_steer_the_terminal(
 
 
 def test_follow_prints_what_was_and_what_comes(
-    instance: Path, database: Session, start: Callable[..., Command]
+    instance: Path, database: Session, start: Callable[..., Process]
 ) -> None:
     audit.record(database, Event.SIGN_IN, OPERATOR, number=1)
     database.commit()
@@ -101,6 +101,6 @@ def test_follow_prints_what_was_and_what_comes(
         assert json.loads(process.stdout.readline())["details"] == {"number": number}
 
 
-def test_follow_for_people(instance: Path, start: Callable[..., Command]) -> None:
+def test_follow_for_people(instance: Path, start: Callable[..., Process]) -> None:
     process = start("audit", "--follow", "--limit", "1")
     assert "provider:key:create  operator  -" in process.stdout.readline()

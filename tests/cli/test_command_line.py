@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from idp import __version__, cli
 from idp.cli import NOUNS, main
 from idp.cli import config as config_noun
-from tests.cli.conftest import PASSWORD, Command, Run
+from tests.cli.conftest import PASSWORD, Process, Run
 
 CONTRACT = {
     "init": (),
@@ -273,7 +273,7 @@ def test_other_programs_may_embed_the_group(instance: Path) -> None:
     assert result.exit_code == 0
 
 
-def test_as_a_process(instance: Path, start: Callable[..., Command]) -> None:
+def test_as_a_process(instance: Path, start: Callable[..., Process]) -> None:
     process = start("config", "--json")
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
@@ -281,7 +281,7 @@ def test_as_a_process(instance: Path, start: Callable[..., Command]) -> None:
     assert not stderr
 
 
-def test_ctrl_c_as_a_process_ends_with_130(instance: Path, start: Callable[..., Command]) -> None:
+def test_ctrl_c_as_a_process_ends_with_130(instance: Path, start: Callable[..., Process]) -> None:
     process = start("audit", "--follow", "--json")
     process.stdout.readline()  # it runs by now
     process.send_signal(signal.SIGINT)

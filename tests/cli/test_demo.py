@@ -18,7 +18,7 @@ from idp.cli import children, demo
 from idp.cli.children import Child, Children
 from idp.cli.demo import DemoApp
 from idp.errors import IdpError
-from tests.cli.conftest import Command, Run
+from tests.cli.conftest import Process, Run
 from tests.ports import free_port
 
 
@@ -186,7 +186,7 @@ def test_a_folder_that_stays_is_told(temporary: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("number", "is_own"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
 def test_the_whole_of_it(
-    empty: Path, temporary: Path, tmp_path: Path, start: Callable[..., Command], number: signal.Signals, is_own: bool
+    empty: Path, temporary: Path, tmp_path: Path, start: Callable[..., Process], number: signal.Signals, is_own: bool
 ) -> None:
     pytest.importorskip("streamlit")
     script = tmp_path / "main.py"

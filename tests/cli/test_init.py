@@ -13,7 +13,7 @@ from idp.cli import init
 from idp.migrations import revisions
 from idp.oidc import keys
 from idp.storage.database import open_session
-from tests.cli.conftest import Command, Run
+from tests.cli.conftest import Process, Run
 
 
 def _mode(path: Path) -> int:
@@ -53,7 +53,7 @@ def test_closes_a_folder_that_was_open(empty: Path, succeed: Run) -> None:
     assert (empty / "README.md").read_text() == "kept"
 
 
-def test_two_at_once_make_one_instance(empty: Path, start: Callable[..., Command]) -> None:
+def test_two_at_once_make_one_instance(empty: Path, start: Callable[..., Process]) -> None:
     told = []
     for process in [start("init") for _ in range(2)]:
         _, stderr = process.communicate(timeout=120)

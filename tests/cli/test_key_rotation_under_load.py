@@ -18,7 +18,7 @@ from idp import settings as provider_settings
 from idp.models import SigningKey
 from idp.settings import Settings
 from tests import factories
-from tests.cli.conftest import Command, Run
+from tests.cli.conftest import Process, Run
 from tests.cli.test_serve import get_when_ready
 from tests.oidc.test_key_rotation import kid_of
 from tests.ports import free_port
@@ -80,7 +80,7 @@ def server(
     instance: Path,
     adjust: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
-    start: Callable[..., Command],
+    start: Callable[..., Process],
 ) -> Iterator[str]:
     """`idp serve --workers 2`; gives its URL."""
     adjust(HURRY)

@@ -20,7 +20,7 @@ from idp.errors import SettingsError
 from idp.mail import messages, outbox
 from idp.models import MailMessage
 from idp.serving import companion
-from tests.cli.conftest import Command, Run
+from tests.cli.conftest import Process, Run
 from tests.cli.test_serve import start_server
 from tests.mail.conftest import HOST, Manners, manners, serve
 from tests.ports import free_port
@@ -212,7 +212,7 @@ def test_a_sender(sender: str) -> None:
     assert (loaded.mail_from, loaded.mail_route) == (sender, "smtp")
 
 
-def _worker_of(process: Command) -> int | None:
+def _worker_of(process: Process) -> int | None:
     """Return the worker's process among the server's children."""
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile
@@ -231,7 +231,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def test_the_server_has_a_worker_which_sends_mail_and_dies_with_it(
-    instance: Path, start: Callable[..., Command], database: Session, monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Process], database: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process, _ = start_server(start, monkeypatch)
     post(database)
@@ -248,7 +248,7 @@ def test_the_server_has_a_worker_which_sends_mail_and_dies_with_it(
 
 
 def test_the_worker_outlives_nobody(
-    instance: Path, start: Callable[..., Command], database: Session, monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Process], database: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process = Popen(
         [os.sys.executable, "-m", "idp", "worker", "--while-stdin-is-open"],  # type: ignore[attr-defined]
@@ -263,7 +263,7 @@ def test_the_worker_outlives_nobody(
 
 
 def test_a_server_without_a_worker(
-    instance: Path, start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process, _ = start_server(start, monkeypatch, "--no-worker")
     assert _worker_of(process) is None

@@ -20,12 +20,12 @@ from idp.cli import serve
 from idp.errors import NotReadyError
 from idp.serving.start import Serving
 from idp.settings import Settings
-from tests.cli.conftest import Command, Run
+from tests.cli.conftest import Process, Run
 from tests.ports import free_port
 from tests.waiting import until
 
 
-def get_when_ready(url: str, process: Popen[str] | Command) -> Any:
+def get_when_ready(url: str, process: Process) -> Any:
     """Fetch JSON from a server that is about to start."""
 
     def look() -> Any:
@@ -39,7 +39,7 @@ def get_when_ready(url: str, process: Popen[str] | Command) -> Any:
     return until(look, "the server did not start")
 
 
-def start_server(start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch, *options: str) -> tuple[Command, int]:
+def start_server(start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch, *options: str) -> tuple[Process, int]:
     """Start `idp serve` at a port of its own, and return both once it answers."""
     port = free_port()
     monkeypatch.setenv("IDP_ISSUER", f"http://127.0.0.1:{port}")
@@ -118,7 +118,7 @@ sys.platform = "darwin"
 
 
 def test_serves_where_there_is_less_than_on_linux(
-    instance: Path, start: Callable[..., Command], adjust: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Process], adjust: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adjust(LIKE_MACOS)
     monkeypatch.setenv("IDP_METRICS_TOKEN", "whoever-collects-metrics")
@@ -154,7 +154,7 @@ def readiness(port: int) -> int:
 )
 def test_says_that_it_will_stop_before_it_does(
     instance: Path,
-    start: Callable[..., Command],
+    start: Callable[..., Process],
     adjust: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
@@ -176,7 +176,7 @@ def test_says_that_it_will_stop_before_it_does(
 
 
 def test_a_hangup_that_is_ignored_stays_so(
-    instance: Path, start: Callable[..., Command], adjust: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Process], adjust: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Below `nohup` the server outlives its terminal, and settings stay those that it began with."""
     adjust("import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n")
@@ -194,7 +194,7 @@ def test_a_hangup_that_is_ignored_stays_so(
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads Linux's list of what a process has loaded")
 def test_the_server_itself_loads_next_to_nothing(
-    instance: Path, start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lives for months beside those that answer: it keeps neither the application nor what it checked with."""
     process, _ = start_server(start, monkeypatch, "--no-worker")
@@ -210,7 +210,7 @@ def test_the_server_itself_loads_next_to_nothing(
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux lets a process choose its processors")
 def test_with_a_web_process_for_each_processor_each_keeps_to_its_own(
-    instance: Path, start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usable = os.sched_getaffinity(0)
     process, _ = start_server(start, monkeypatch, "--no-worker", "--workers", str(len(usable)))
@@ -234,7 +234,7 @@ def test_the_server_is_told_what_was_decided() -> None:
 
 
 def test_a_stop_while_processes_still_load_is_not_missed(
-    instance: Path, start: Callable[..., Command], adjust: Callable[[str], None]
+    instance: Path, start: Callable[..., Process], adjust: Callable[[str], None]
 ) -> None:
     adjust("from idp.serving import server\nserver.STOP_WITHIN = 100\n")  # a slow machine loads them for a while first
     process = start("serve", "--port", str(free_port()), "--workers", "3", "--no-worker")
@@ -250,7 +250,7 @@ def test_a_stop_while_processes_still_load_is_not_missed(
 
 
 def test_a_web_process_that_cannot_start_says_why_in_the_log(
-    instance: Path, start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
+    instance: Path, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IDP_LOG_FORMAT", "json")
     process, _ = start_server(start, monkeypatch, "--no-worker")
@@ -274,7 +274,7 @@ def is_free(port: int) -> bool:
 
 @pytest.mark.parametrize("workers", ["1", "3"])
 def test_a_killed_server_leaves_nothing_behind(
-    instance: Path, start: Callable[..., Command], monkeypatch: pytest.MonkeyPatch, workers: str
+    instance: Path, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
     process, port = start_server(start, monkeypatch, "--workers", workers)
     process.kill()
@@ -339,7 +339,7 @@ def slow_sign_in(instance: Path, ada: str, hashing: Path, adjust: Callable[[str]
     ],
 )
 def test_serves_and_stops_when_the_request_at_hand_is_finished(
-    start: Callable[..., Command],
+    start: Callable[..., Process],
     slow_sign_in: Callable[[int], bytes],
     hashing: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -18,7 +18,7 @@ from idp.accounts import sign_in
 from idp.accounts.visitor import Visitor
 from idp.cli.init import initialise
 from idp.models import User
-from tests.cli.conftest import PASSWORD, Command, Run
+from tests.cli.conftest import PASSWORD, Process, Run
 
 HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
 CONFIG = f"""
@@ -195,7 +195,7 @@ def test_what_is_no_export(instance: Path, run: Run, text: str) -> None:
     assert "stdin:" in result.stderr
 
 
-def test_stopped_with_ctrl_c(instance: Path, config: Path, start: Callable[..., Command], database: Session) -> None:
+def test_stopped_with_ctrl_c(instance: Path, config: Path, start: Callable[..., Process], database: Session) -> None:
     """Plain-text passwords take their time: what is written stays, and the message says what to do."""
     people = "".join(f"    u{n}: {{email: u{n}@example.org, password: {PASSWORD}}}\n" for n in range(20_000))
     config.write_text(f"credentials:\n  usernames:\n{people}", "utf-8")

@@ -34,7 +34,7 @@ from idp.serving.companion import Companion
 from idp.settings import Settings
 from idp.storage import batches
 from idp.worker import Job
-from tests.cli.conftest import Command, Run
+from tests.cli.conftest import Process, Run
 from tests.waiting import until
 
 TABLES = (ParkedRequest, RefreshToken, AuthorizationGrant, RevokedAccessToken, Throttle, BrowserSession)
@@ -170,7 +170,7 @@ def test_json_goes_with_once(instance: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_stops_cleanly(rows: None, database: Session, start: Callable[..., Command], number: signal.Signals) -> None:
+def test_stops_cleanly(rows: None, database: Session, start: Callable[..., Process], number: signal.Signals) -> None:
     process = start("worker")
     while "Swept 1 parked_request" not in process.stderr.readline():
         assert process.poll() is None
