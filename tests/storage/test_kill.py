@@ -22,6 +22,6 @@ def test_nothing_acknowledged_is_lost_and_nothing_happens_twice():
 
 @postgresql.needed
 def test_nor_on_postgresql():
-    done = kill("--database", postgresql.SERVER, "--rounds", "1", "--seed", "8")
+    done = kill("--database", postgresql.SERVER, "--seed", "8")
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert re.search(r"\blogin [1-9]", done.stdout), done.stdout
