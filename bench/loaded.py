@@ -171,10 +171,10 @@ def _begin(module: str, asker: int, *streams: int) -> None:
         if run := os.fork():
             for each in streams:
                 os.close(each)
-            told.sendall(f"{run}\n".encode())
             told.sendall(f"{os.waitstatus_to_exitcode(os.waitpid(run, 0)[1])}\n".encode())
             os._exit(0)
-    os.setsid()
+        os.setsid()
+        told.sendall(f"{os.getpid()}\n".encode())
     for number, each in enumerate(streams):
         os.dup2(each, number)
         os.close(each)

@@ -292,7 +292,9 @@ class RelyingParty:
 
     def _read_redirect(self, response: TestResponse) -> list[tuple[str, str]]:
         """Return the parameters of a redirect: in the query or in the fragment, never in both."""
-        if 'id="error-back"' in response.text:  # a page says why first
+        if 'id="error-back"' in response.text:  # a page says first that the app is full
+            assert response.status_code == 403
+            assert "concurrent" in response.text
             location = unescape(re.findall(r'id="error-back" href="([^"]*)"', response.text)[0])
         else:
             assert response.status_code == 303, f"{response.status_code}: {response.text[:1500]}"

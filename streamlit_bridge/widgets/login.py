@@ -76,6 +76,8 @@ def show_login(
     refusal = None
     if not style.is_classic:
         refusal, notes["refusal"] = notes["refusal"], None
+    if refusal is not None:  # which says why it was not finished
+        notes["is_unfinished"] = False
     show_sign_in_card(st.sidebar if style.location == "sidebar" else None, card, key)
     if refusal is not None:
         raise LoginError(say(refusal))

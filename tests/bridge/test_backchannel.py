@@ -358,6 +358,7 @@ def test_refused_sign_in_is_told(app: Starlette, memory: SharedMemory, open_app:
     newer = open_app("classic_0_4").run()
     assert newer.error[0].value == message
     assert not newer.run().error
+    assert not newer.info, "it was told why"
 
 
 def test_refused_sign_in_is_told_though_another_tab_came_first(

@@ -273,12 +273,12 @@ def test_other_programs_may_embed_the_group(instance: Path) -> None:
     assert result.exit_code == 0
 
 
-def test_as_a_process(instance: Path, start: Callable[..., Process]) -> None:
-    process = start("config", "--json")
-    stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 0, stderr
-    assert json.loads(stdout)
-    assert not stderr
+def test_as_a_process(instance: Path) -> None:
+    words = (sys.executable, "-m", "idp", "config", "--json")
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
+    assert not done.stderr
 
 
 def test_ctrl_c_as_a_process_ends_with_130(instance: Path, start: Callable[..., Process]) -> None:

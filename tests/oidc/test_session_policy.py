@@ -56,6 +56,8 @@ def test_who_is_refused_reads_why_before_the_app_is_told(relying_party, make_use
     assert shown_error(page, 403).code == "access_denied"
     assert second.read_answer(page).parameters["error_description"] == MESSAGE
     assert second.send(prompt="none").status_code == 303, "nobody is there to read"
+    in_a_frame = {"query_string": second.authorization_parameters(), "headers": {"Sec-Fetch-Dest": "iframe"}}
+    assert second.browser.get(second.path("authorization_endpoint"), **in_a_frame).status_code == 303
     assert second.ask(response_mode="form_post").error == "access_denied"
 
 

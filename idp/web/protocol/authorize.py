@@ -229,7 +229,7 @@ def _tell_no(asked: AuthorizationRequest, step: Refuse) -> Answer | Page:
 def _tell_person(asked: AuthorizationRequest, step: Refuse) -> Answer | Page:
     """Say that the client is full on a page whose link takes the answer there: few clients say why."""
     told = _tell_no(asked, step)
-    if "none" in asked.prompt or isinstance(told, Page):
+    if "none" in asked.prompt or _is_within_a_page() or isinstance(told, Page):
         return told
     texts.prefer(asked.ui_locales)
     return Page(
