@@ -1,6 +1,7 @@
 """SIGTERM and SIGHUP end a command as Ctrl-C does: what it has half done is undone, and its drafts are taken away."""
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -27,6 +28,12 @@ class _Ended(SystemExit):
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
+
+
+def _is_about_more(record: logging.LogRecord) -> bool:
+    """Tell whether a line of the log says more than that a signal came, of which SQLAlchemy tells as of a fault."""
+    fault = record.exc_info and record.exc_info[1]
+    return fault is None or isinstance(fault, Exception)
 
 
 @contextmanager
@@ -59,6 +66,8 @@ def tidied() -> Iterator[None]:
             hook_before(unraised)
 
     hook_before, sys.unraisablehook = sys.unraisablehook, raise_again
+    last_resort = logging.lastResort or logging.NullHandler()  # what writes where a command has set up no log
+    last_resort.addFilter(_is_about_more)
     heeded = [number for number in signals.TO_END if signal.getsignal(number) is signal.SIG_DFL]
     for number in heeded:
         signal.signal(number, end)
@@ -72,5 +81,6 @@ def tidied() -> Iterator[None]:
         os._exit(128 + ended.number)  # the first process of a container is spared by its own signals
     finally:
         sys.unraisablehook = hook_before
+        last_resort.removeFilter(_is_about_more)
         for number in heeded:
             signal.signal(number, signal.SIG_DFL)

@@ -281,6 +281,28 @@ def test_as_a_process(instance: Path) -> None:
     assert not done.stderr
 
 
+TELLING = """
+import logging
+from idp.cli import ending
+with ending.tidied():
+    for fault in (KeyboardInterrupt("a signal"), OSError("a fault")):
+        try:
+            raise fault
+        except BaseException:
+            logging.getLogger("sqlalchemy.pool").exception("closing a connection")
+"""
+
+
+def test_a_signal_is_not_told_as_a_fault() -> None:
+    """It may come while a connection is closed, and SQLAlchemy writes down what comes then."""
+    told = subprocess.run(
+        (sys.executable, "-c", TELLING), capture_output=True, text=True, timeout=60, check=True
+    ).stderr
+    assert told.count("closing a connection\n") == 1
+    assert "a fault" in told
+    assert "a signal" not in told
+
+
 def test_ctrl_c_as_a_process_ends_with_130(instance: Path, start: Callable[..., Process]) -> None:
     process = start("audit", "--follow", "--json")
     process.stdout.readline()  # it runs by now
