@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_plus
 
 from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
+from sqlalchemy.orm import Session
 
 from idp.accounts import audit, throttle
 from idp.accounts.audit import Event
+from idp.accounts.visitor import Visitor
 from idp.oidc import client_assertions
 from idp.oidc.clients import ASSERTION_METHODS, SECRET_METHODS, ClientMetadata
 from idp.oidc.presented_jwts import JwtRefused
 from idp.oidc.requests import ProtocolRequest, beginning, safe
+from idp.settings import Settings
 
 if TYPE_CHECKING:
     from idp.oidc.server import Provider
@@ -80,11 +83,11 @@ def _prove(provider: "Provider", request: ProtocolRequest, shown: _Presented, me
     client = provider.clients.find(request.db, shown.client_id) if shown.client_id else None
     if client is None:
         begins = beginning(shown.client_id)
-        _refuse(provider, request, "unknown_client", sent=begins)
+        note_refusal(request.db, provider.settings, request.visitor, "unknown_client", sent=begins)
         told = f"The client {begins} is not known here." if begins else "No client_id was sent."
         raise ClientRefused(told, status_code=status)
     if reason := _why_not(client, shown, methods):
-        _refuse(provider, request, reason, client_id=client.client_id)
+        note_refusal(request.db, provider.settings, request.visitor, reason, client_id=client.client_id)
         if reason == "wrong_secret":
             raise ClientRefused("The client secret is wrong.", status_code=status)
         expected = client.token_endpoint_auth_method
@@ -97,7 +100,7 @@ def _prove(provider: "Provider", request: ProtocolRequest, shown: _Presented, me
         try:
             client_assertions.verify_assertion(provider, request, client, shown.proof)
         except JwtRefused as fault:
-            _refuse(provider, request, "wrong_assertion", client_id=client.client_id)
+            note_refusal(request.db, provider.settings, request.visitor, "wrong_assertion", client_id=client.client_id)
             raise _refused_assertion(fault) from None
     return client
 
@@ -176,8 +179,12 @@ def _basic(header: str) -> tuple[str, str, str]:
     return client_id, secret, pair[2]
 
 
-def _refuse(provider: "Provider", request: ProtocolRequest, reason: str, **who: str) -> None:
-    """Keep evidence, but only so much of it."""
-    db, visitor = request.db, request.visitor
-    if throttle.admits(db, provider.settings, (throttle.CLIENT_AUTHENTICATION_ADDRESS, visitor.network)):
+def note_refusal(db: Session, settings: Settings, visitor: Visitor, reason: str, **who: str) -> None:
+    """Keep evidence that a client did not prove who it is, but only so much of it.
+
+    Args:
+        reason: why, as `docs/audit.md` names it.
+        who: `client_id` of a client, or in `sent` the beginning of an id that nobody has.
+    """
+    if throttle.admits(db, settings, (throttle.CLIENT_AUTHENTICATION_ADDRESS, visitor.network)):
         audit.record(db, Event.CLIENT_AUTHENTICATION_REFUSED, visitor, reason=reason, **who)

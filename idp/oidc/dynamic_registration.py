@@ -11,12 +11,12 @@ from typing import Any, Literal
 from sqlalchemy.orm import Session
 
 from idp import crypto
-from idp.accounts import audit, throttle
-from idp.accounts.audit import Event
+from idp.accounts import throttle
 from idp.accounts.visitor import Visitor
 from idp.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from idp.oidc import client_document, client_store, initial_tokens, self_description
 from idp.oidc.client_admission import admit_client
+from idp.oidc.client_auth import note_refusal
 from idp.oidc.clients import ClientMetadata
 from idp.oidc.requests import beginning, safe
 from idp.settings import Settings
@@ -131,7 +131,7 @@ def open_registration(
     if bearer and client and digest and crypto.is_digest_of(bearer, digest):
         return Registration(client, bearer)
     who = {"client_id": client.client_id} if client else {"sent": beginning(client_id)}
-    _note_refusal(db, settings, visitor, "wrong_registration_token", **who)
+    note_refusal(db, settings, visitor, "wrong_registration_token", **who)
     raise RegistrationFault("invalid_token", "The registration access token is not that of this client.", 401)
 
 
@@ -187,19 +187,13 @@ def _initial_token(db: Session, settings: Settings, visitor: Visitor, bearer: st
         raise RegistrationFault("invalid_token", "An initial access token is needed to register.", 401)
     token_id = initial_tokens.find_token(db, bearer)
     if token_id is None:
-        _note_refusal(db, settings, visitor, "wrong_initial_token")
+        note_refusal(db, settings, visitor, "wrong_initial_token")
         raise _unknown_initial_token()
     return token_id
 
 
 def _unknown_initial_token() -> RegistrationFault:
     return RegistrationFault("invalid_token", "The initial access token is unknown, used up or expired.", 401)
-
-
-def _note_refusal(db: Session, settings: Settings, visitor: Visitor, reason: str, **who: str) -> None:
-    """Keep evidence, but only so much of it."""
-    if throttle.admits(db, settings, (throttle.CLIENT_AUTHENTICATION_ADDRESS, visitor.network)):
-        audit.record(db, Event.CLIENT_AUTHENTICATION_REFUSED, visitor, reason=reason, **who)
 
 
 def _fault_of(refused: InvalidInputError) -> RegistrationFault:

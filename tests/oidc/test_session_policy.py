@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 from sqlalchemy import select
 
 from idp.accounts import sessions, users
@@ -44,13 +45,18 @@ def test_one_person_more_is_refused_and_comes_in_when_another_goes(relying_party
     assert second.ask().code  # signed in at the provider already
 
 
-def test_who_is_refused_reads_why_before_the_app_is_told(relying_party, make_user):
-    """Most apps say no more than that a sign-in failed; some, as Streamlit by itself, not even that."""
+@pytest.fixture
+def second(relying_party, make_user):
+    """Another browser before an app that is full: Ada is in it, and Bob has an account."""
     make_user("ada")
     make_user("bob")
     first = relying_party(max_concurrent_users=1)
     first.log_in()
-    second = first.in_another_browser()
+    return first.in_another_browser()
+
+
+def test_who_is_refused_reads_why_before_the_app_is_told(second):
+    """Most apps say no more than that a sign-in failed; some, as Streamlit by itself, not even that."""
     page = second.sign_in(second.sign_in_page(ui_locales="de"), "bob")
     assert "<h1>Weather app ist gerade voll</h1>" in page.text
     assert shown_error(page, 403).code == "access_denied"
@@ -114,12 +120,7 @@ def test_people_in_other_apps_do_not_count(relying_party, make_user):
     assert relying_party(max_concurrent_users=1).log_in("bob")
 
 
-def test_who_waits_for_a_silent_answer_is_told_too(relying_party, make_user):
-    make_user("ada")
-    make_user("bob")
-    first = relying_party(max_concurrent_users=1)
-    first.log_in()
-    second = first.in_another_browser()
+def test_who_waits_for_a_silent_answer_is_told_too(second):
     second.authorize(username="bob")
     assert second.ask(prompt="none").error == "access_denied"
 
