@@ -75,25 +75,24 @@ def find_waiting(
 
 def approve(
     db: Session, provider: "Provider", visitor: Visitor, session: CurrentSession, device: WaitingDevice
-) -> bool:
+) -> Answer | None:
     """Let a device act for a person; whoever answers first has answered.
 
     Returns:
-        Whether the device may go on: not when it was answered otherwise before, or the app is full.
+        How the device is answered now; None while the app is full: then the device waits still.
 
     Raises:
         ExpiredError: something ended meanwhile that this stands on, see `store_grant`; the device waits still.
     """
     if session_policy.admit(db, provider.settings, visitor, device.client, session) is not None:
-        _answer(db, device, "denied")
-        return False
+        return None
     granted = grant_store.given_in(provider, device.client, session, device.scopes, device.resources, clock.now())
     grant = {**granted, "kind": "device", "code_expires_at": device.expires_at}
     with trial(db) as step:
         grant_store.store_grant(db, provider.settings, device.client, session, grant)
         step.is_kept = _answer(db, device, "approved", grant_id=grant["id"])
     if not step.is_kept:
-        return _answer_to(db, provider, session, device.user_code) == "allowed"  # the button was pressed twice
+        return _answer_to(db, provider, session, device.user_code) or "denied"  # the button was pressed twice
     session_policy.end_others(db, visitor, device.client, session)
     consents.give_consent(db, visitor, session.user_id, device.client.client_id, device.scopes)
     audit.record(
@@ -104,7 +103,7 @@ def approve(
         client_id=device.client.client_id,
         device_address=device.address,
     )
-    return True
+    return "allowed"
 
 
 def deny(db: Session, visitor: Visitor, session: CurrentSession, device: WaitingDevice) -> None:

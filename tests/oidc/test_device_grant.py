@@ -358,7 +358,7 @@ def test_who_answers_while_the_device_is_being_allowed_hears_how_it_ended(
     seen = device_approval.find_waiting(db, provider, OPERATOR, allowing, code)
     assert isinstance(seen, device_approval.WaitingDevice)
     answers = [device_approval.approve(db, provider, OPERATOR, each, seen) for each in (allowing, allowing, other)]
-    assert answers == [True, True, False]
+    assert answers == ["allowed", "allowed", "denied"]
 
 
 def test_a_code_that_expires_while_others_are_waited_for_allows_nothing(
@@ -371,7 +371,7 @@ def test_a_code_that_expires_while_others_are_waited_for_allows_nothing(
     seen = device_approval.find_waiting(db, provider, OPERATOR, session, device.answer["user_code"])
     assert isinstance(seen, device_approval.WaitingDevice)
     clock.advance(settings.device_code_lifetime)
-    assert not device_approval.approve(db, provider, OPERATOR, session, seen)
+    assert device_approval.approve(db, provider, OPERATOR, session, seen) == "denied"
     assert db.scalar(select(func.count()).select_from(AuthorizationGrant)) == 0
 
 
@@ -530,7 +530,9 @@ def test_a_user_code_that_is_taken_is_made_anew(television: RelyingParty, monkey
     assert error_of(television.post("device_authorization_endpoint", scope="openid")) == "temporarily_unavailable"
 
 
-def test_an_app_that_is_full_takes_no_device(device: Device, db: Session, make_user: Any, relying_party: Any) -> None:
+def test_a_device_whose_app_is_full_waits_until_somebody_leaves(
+    device: Device, db: Session, make_user: Any, clock: Clock
+) -> None:
     make_user("grace")
     db.execute(update(Client).values(max_concurrent_users=1, version=Client.version + 1))
     db.commit()
@@ -540,9 +542,16 @@ def test_an_app_that_is_full_takes_no_device(device: Device, db: Session, make_u
     hers.answered()
     assert hers.tokens()
     page = device.rp.browser.get("/device", query_string={"user_code": device.answer["user_code"]})
-    done = press(device.rp.browser, page, "device-allow")  # type: ignore[arg-type]
-    assert done.headers["Location"].endswith("outcome=denied")
-    assert error_of(device.poll()) == "access_denied"
+    told = press(device.rp.browser, page, "device-allow")  # type: ignore[arg-type]
+    assert told.status_code == 409
+    assert "No more people may use" in told.text
+    assert error_of(device.poll()) == "authorization_pending"
+    leave = press(grace.browser, grace.browser.get("/account"), "sign-out")  # type: ignore[arg-type]
+    assert leave.status_code == 303
+    done = press(device.rp.browser, told, "device-allow")  # type: ignore[arg-type]
+    assert done.headers["Location"].endswith("outcome=allowed")
+    clock.advance(INTERVAL)
+    assert device.tokens()
 
 
 def test_discovery_names_endpoint_and_grant(television: RelyingParty) -> None:

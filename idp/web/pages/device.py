@@ -66,8 +66,11 @@ def _look_up(typed: str, action: str = "") -> Response:
         if action == "allow" and forms.field("described") != description_of(found.client):
             return _question(found, session, changed(found.client), 409)
         if action == "allow":
-            is_connected = device_approval.approve(db, provider, visitor, session, found)
-            return see_other("show_device_done", outcome="allowed" if is_connected else "denied")
+            outcome = device_approval.approve(db, provider, visitor, session, found)
+            if outcome is None:
+                full = text("device.full", app=found.client.client_name)
+                return _question(found, session, Faults(general=[full]), 409)
+            return see_other("show_device_done", outcome=outcome)
         if action == "deny":
             device_approval.deny(db, visitor, session, found)
             return see_other("show_device_done", outcome="denied")
