@@ -75,6 +75,9 @@ PASSWORD_SHORT = Wording(
 PASSWORD_LONG = Wording("password_long", "Use at most {most} characters.")
 PASSWORD_OWN = Wording("password_own", "Do not use your own name, user name or address as the password.")
 PASSWORD_EASY = Wording("password_easy", "This password is easy to guess: add an unrelated word or two.")
+PASSWORD_BREACHED = Wording(
+    "password_breached", "This password is on a list of passwords that were stolen elsewhere: choose another."
+)
 PASSWORD_SAME = Wording("password_same", "New and current passwords are the same.")
 PASSWORD_WRONG = Wording("password_wrong", "Password is incorrect.")
 PASSWORD_FORMER = Wording(

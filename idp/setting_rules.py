@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from idp.clock import DAY
 
+_SHA1 = re.compile(rb"[0-9A-F]{40}")
+_BEGINNING = 64 * 1024  # bytes of a file that may be very long
 LONGEST = 3_650 * DAY  # times further ahead than that are none that a calendar, or a database, can write
 
 
@@ -164,3 +166,20 @@ def fault_of_certificates(value: str) -> str | None:
     except (OSError, ValueError):
         pass
     return "must be the path of a file of certificates (PEM) that exists"
+
+
+def fault_of_digests(value: str) -> str | None:
+    """A file of SHA-1 digests that can be read, in their order as far as its beginning shows; empty for none."""
+    if value == "":
+        return None
+    try:
+        with open(value, "rb") as file:
+            beginning = file.read(_BEGINNING).upper()
+    except (OSError, ValueError):
+        beginning = b""
+    lines = [line[:40] for line in beginning.splitlines()]
+    if len(beginning) == _BEGINNING:
+        lines.pop()  # it may have been cut
+    if lines and lines == sorted(lines) and all(map(_SHA1.fullmatch, lines)):
+        return None
+    return "must be the path of a file of SHA-1 digests, in hexadecimal, one a line, ordered by digest"

@@ -150,6 +150,12 @@ class Settings:
     password_min_score: int = setting(
         3, "Least zxcvbn score: 0 is guessed at once, 4 is very strong.", unit="score", check=between(0, 4)
     )
+    breached_passwords_file: str = setting(
+        "",
+        "File of SHA-1 digests of passwords that were stolen elsewhere, ordered, as Have I Been Pwned has them: a new "
+        "password may be none of them.",
+        check=rules.fault_of_digests,
+    )
     bcrypt_cost: int = setting(
         12, "Cost of a password hash: each step doubles it.", unit="log2 rounds", check=between(4, 18)
     )

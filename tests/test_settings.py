@@ -217,6 +217,17 @@ def test_a_file_of_certificates_holds_some(read, instance, name):
         assert "must be the path of a file of certificates (PEM)" in fault
 
 
+@pytest.mark.parametrize("text", ["", "hunter2\n", "B" * 40 + "\n" + "A" * 40 + "\n", "C" * 32 + "\n", "A" * 39])
+def test_a_file_of_breached_passwords_holds_digests_in_their_order(read, instance, text):
+    path = instance / "breached"
+    path.write_text(text, "ascii")
+    for value in (str(path), str(instance), str(instance / "missing"), "x" * 5_000, "\x00"):
+        (fault,) = read(IDP_BREACHED_PASSWORDS_FILE=value)
+        assert "must be the path of a file of SHA-1 digests" in fault
+    path.write_text("".join(f"{number:040X}:7\r\n" for number in range(3_000)) + "lost", "ascii", newline="")
+    assert read(IDP_BREACHED_PASSWORDS_FILE=str(path)).breached_passwords_file == str(path)
+
+
 def test_toml_that_is_none_is_a_fault(read):
     (fault,) = read("brand_name = ")
     assert "idp.toml is no TOML" in fault

@@ -1,7 +1,7 @@
 """What a new password must be.
 
-It follows NIST SP 800-63B section 3.1.1: length, no rules of composition, and a list of what attackers try first
-(zxcvbn), the person's own data and the provider's own name and address among it.
+It follows NIST SP 800-63B section 3.1.1: length, no rules of composition, and lists of what attackers try first: those
+of zxcvbn, with the person's own data and the provider's own name and address, and the operator's of breached passwords.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,6 +10,7 @@ from math import prod
 from urllib.parse import urlsplit
 
 from idp import crypto, sentences
+from idp.accounts.breached_passwords import is_breached
 from idp.accounts.users import Person
 from idp.errors import InvalidInputError, PasswordRefused, refuse_faults
 from idp.models import User
@@ -59,6 +60,8 @@ def check_new_password(
         unmet.append(sentences.PASSWORD_OWN())
     elif password and _score(password, words + _words(_our_names(settings))) < settings.password_min_score:
         unmet.append(sentences.PASSWORD_EASY())
+    elif settings.breached_passwords_file and is_breached(settings.breached_passwords_file, password):
+        unmet.append(sentences.PASSWORD_BREACHED())
     if unmet:
         raise PasswordRefused(unmet, field)
 

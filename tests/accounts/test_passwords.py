@@ -1,5 +1,6 @@
 """What a password must be, and what happens when it changes."""
 
+import hashlib
 import string
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from zxcvbn import matching
 
 from idp import crypto, hashing, sentences
-from idp.accounts import deletion, email_change, password_policy, passwords, sessions, sign_in
+from idp.accounts import breached_passwords, deletion, email_change, password_policy, passwords, sessions, sign_in
 from idp.accounts.audit import Event, list_events
+from idp.accounts.breached_passwords import _digest_after, is_breached
 from idp.accounts.visitor import OPERATOR
 from idp.errors import InvalidInputError, NotFoundError, PasswordRefused, SignInRefused, Throttled
 from idp.models import User
@@ -62,6 +64,50 @@ def test_the_least_length_is_a_setting():
 )
 def test_what_attackers_try_first_is_refused(password):
     assert any("easy to guess" in sentence for sentence in unmet(password))
+
+
+def listed(path, passwords, end="\n"):
+    """A file of the digests of these passwords, as Have I Been Pwned has them."""
+    digests = sorted(hashlib.sha1(each.encode()).hexdigest().upper() for each in passwords)
+    path.write_text("".join(f"{each}:{count}{end}" for count, each in enumerate(digests)), "ascii", newline="")
+    return str(path)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_was_stolen_elsewhere_is_refused(tmp_path, end):
+    stolen = listed(tmp_path / "stolen", [NEW, *string.ascii_letters], end)
+    strict = Settings(breached_passwords_file=stolen)
+    assert unmet(NEW, strict) == (sentences.PASSWORD_BREACHED(),)
+    assert unmet(NEW.replace("e", "\uff45"), strict) == (sentences.PASSWORD_BREACHED(),)  # wide letters
+    assert unmet(BY_OPERATOR, strict) == ()
+    assert unmet("password123", strict) == (sentences.PASSWORD_EASY(),)
+
+
+@given(st.sets(st.text(max_size=5), max_size=40), st.text(max_size=5), st.booleans())
+def test_a_list_of_any_length_is_looked_into_right(tmp_path_factory, passwords, other, is_cut):
+    path = tmp_path_factory.mktemp("list") / "stolen"
+    digests = sorted(hashlib.sha1(each.encode()).hexdigest() for each in passwords)
+    path.write_text("\n".join(digests) + "\n" * (not is_cut), "ascii")
+    assert all(is_breached(str(path), each) for each in passwords)
+    assert is_breached(str(path), other) == (other in passwords)
+
+
+def test_a_long_list_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "stolen"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # a terabyte without a line
+    read = []
+    monkeypatch.setattr(
+        breached_passwords, "_digest_after", lambda file, at: read.append(at) or _digest_after(file, at)
+    )
+    assert not is_breached(str(path), NEW)
+    assert len(read) <= 42
+
+
+def test_a_list_that_is_gone_stops_nobody_and_the_log_says_so(tmp_path, caplog):
+    assert unmet(NEW, Settings(breached_passwords_file=str(tmp_path / "gone"))) == ()
+    assert "The file of breached passwords cannot be read: No such file or directory" in caplog.text
+    assert NEW not in caplog.text
 
 
 def test_ones_own_data_are_easy_to_guess_however_often_they_are_repeated():
