@@ -6,6 +6,7 @@ and from then on goes straight to the driver, on the connection and in the trans
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BindParameter, Dialect, Executable, bindparam
@@ -90,7 +91,7 @@ class _Compiled:
             dialect=dialect, column_keys=columns, compile_kwargs={"render_postcompile": True}
         )
         self._sql = str(compiled)
-        self._order: Sequence[str] | None = compiled.positiontup if compiled.positional else None
+        self._in_order = _picker(compiled.positiontup) if compiled.positional else None
         self._values: dict[str, Any] = dict(compiled.params)  # those that the statement brings along
         self._into: Sequence[tuple[str, _Process]] = tuple(compiled._bind_processors.items())
         types = ((entry.keyname, entry.type.dialect_impl(dialect)) for entry in compiled._result_columns)
@@ -105,7 +106,7 @@ class _Compiled:
             raise TypeError(f"not values of this statement: {', '.join(sent.keys() - self._values.keys())}")
         for name, process in self._into:
             sent[name] = process(sent[name])
-        parameters: Any = sent if self._order is None else [sent[name] for name in self._order]
+        parameters: Any = sent if self._in_order is None else self._in_order(sent)
         cursor = connection.connection.cursor()
         try:
             for listener in connection.dispatch.before_cursor_execute:
@@ -122,6 +123,13 @@ class _Compiled:
             for row in rows:
                 row[name] = process(row[name])
         return count, rows
+
+
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Make what picks values by their names, in this order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
 
 
 def _raised(connection: Connection, sql: str, fault: Exception) -> BaseException:
