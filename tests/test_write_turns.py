@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import OperationalError
 
 from idp import patience
 from idp.settings import Settings
@@ -109,8 +108,8 @@ def test_a_lock_that_does_not_come_leaves_the_turn_to_others(
     other = sqlite3.connect(tmp_path / "idp.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with engine.connect() as connection:
-        with pytest.raises(OperationalError, match="locked"):
-            connection.execute(COUNT)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):  # before the statement that would write
+            write_lock.take_write_lock(connection.connection.cursor())
         assert is_free(turns)
         other.execute("ROLLBACK")
         connection.execute(COUNT)
