@@ -34,12 +34,8 @@ def _begin_in_turn(cursor: Any) -> None:
     connection.has_turn = connection.has_turn or write_turns.SHARED.take(0 if _is_long_taken() else STEP_ASIDE_AFTER)
     if _begins(cursor):
         connection.has_turn = True
-        return
-    try:
+    else:
         _wait_and_begin(cursor, began_at)
-    except BaseException:
-        connection.give_back_turn()
-        raise
 
 
 def _wait_and_begin(cursor: Any, began_at: float) -> None:
@@ -61,11 +57,11 @@ def _wait_and_begin(cursor: Any, began_at: float) -> None:
         time.sleep(LOOK_EVERY)
         if _begins(cursor):
             return
+    if write_turns.SHARED.are_taken:
+        cursor.connection.give_back_turn()  # others may have better luck
     _waiting_since.append(began_at)
     try:
         while clock.ticks() < until:
-            if write_turns.SHARED.are_taken:
-                cursor.connection.give_back_turn()  # others may have better luck
             with turns.aside():
                 time.sleep(LOOK_AGAIN_EVERY)
             # Only with the turn: who held SQLite's lock and waited for a turn would stop whoever has the turn and waits
