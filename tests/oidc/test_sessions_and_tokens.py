@@ -97,13 +97,15 @@ def test_an_account_that_is_enabled_again_signs_in_anew(rp, db, ada):
     assert rp.is_good(rp.log_in())
 
 
-def test_another_person_s_tokens_are_left_alone(rp, elsewhere, make_user, db, settings, ada):
+def test_another_person_s_tokens_and_codes_are_left_alone(rp, elsewhere, make_user, db, settings, ada):
     make_user("bob")
     rp.log_in("ada")
     bobs = elsewhere.log_in("bob", scope=OFFLINE)
+    code = elsewhere.ask().code
     passwords.set_password(db, settings, OPERATOR, ada.id, NEW)
     users.disable_user(db, OPERATOR, ada.id)
     db.commit()
+    assert elsewhere.is_good(elsewhere.redeem(code))
     assert elsewhere.is_good(elsewhere.refresh(bobs.refresh_token))
 
 
