@@ -108,9 +108,13 @@ def refused(rp, code):
     assert error_of(rp.request_tokens(code)) == "invalid_grant"
 
 
-def test_a_sign_out_does(rp, db):
+either_form = pytest.mark.parametrize("nonce", ["short", "🔑" * 500], ids=["carried", "written down"])
+
+
+@either_form
+def test_a_sign_out_does(rp, db, nonce):
     tokens = rp.log_in()
-    code = rp.ask(scope="openid offline_access").code
+    code = rp.ask(scope="openid offline_access", nonce=nonce).code
     rp.log_out(tokens.id_token)
     before = count_grants(db)
     refused(rp, code)
@@ -140,10 +144,11 @@ def test_so_it_does_where_nothing_had_been_redeemed(rp, db, ada):
     refused(rp, code)
 
 
-def test_a_changed_password_does_though_the_session_goes_on(rp, db, settings, ada):
+@either_form
+def test_a_changed_password_does_though_the_session_goes_on(rp, db, settings, ada, nonce):
     """Somebody with a copy of the old cookie may have asked for the code."""
     rp.log_in()
-    code = rp.ask(scope="openid offline_access").code
+    code = rp.ask(scope="openid", nonce=nonce).code
     session = db.scalars(select(BrowserSession)).one()
     passwords.change_password(
         db, settings, OPERATOR, ada.id, PASSWORD, "another fine password", keep_session=session.id

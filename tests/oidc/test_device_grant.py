@@ -183,6 +183,17 @@ def test_without_offline_access_the_tokens_end_with_the_session(television: Rely
     assert not television.is_good(tokens)
 
 
+@pytest.mark.parametrize("has_asked", [True, False])
+def test_with_offline_access_they_do_not(device: Device, has_asked: bool) -> None:
+    """Nor where the device asks for them only then."""
+    device.answered()
+    tokens = device.tokens() if has_asked else None
+    press(device.rp.browser, device.rp.browser.get("/account"), "sign-out")  # type: ignore[arg-type]
+    tokens = tokens or device.tokens()
+    assert device.rp.is_good(tokens)
+    assert device.rp.is_good(device.rp.refresh(tokens.refresh_token))
+
+
 def test_a_changed_password_signs_devices_out_too(television: RelyingParty) -> None:
     """Whoever was talked into allowing a stranger's device changes it for that; the session of the browser goes on."""
     browser = television.browser

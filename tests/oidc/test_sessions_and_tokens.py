@@ -36,8 +36,9 @@ def is_signed_in(rp: RelyingParty) -> bool:
 # -- Each way in which a session ends ----------------------------------------------------
 
 
-def test_sign_out_ends_tokens_but_not_offline_access(rp):
-    online, offline = rp.log_in(), rp.log_in(scope=OFFLINE)
+@pytest.mark.parametrize("nonce", ["short", "🔑" * 500], ids=["code carries it", "code was written down"])
+def test_sign_out_ends_tokens_but_not_offline_access(rp, nonce):
+    online, offline = rp.log_in(), rp.log_in(scope=OFFLINE, nonce=nonce)
     rp.log_out(online.id_token)
     assert not rp.is_good(online)
     assert rp.is_good(offline)
