@@ -34,8 +34,6 @@ class GivenConsent:
 
     def covers(self, request: AuthorizationRequest) -> bool:
         """Tell whether a request asks for nothing new."""
-        if not self.scopes:
-            return False
         asked_claims = request.claims.names - known_scopes.claims_of(self.scopes)
         return self.scopes.issuperset(request.scopes) and self.claims.issuperset(asked_claims)
 

@@ -42,11 +42,12 @@ def test_nothing_is_asked_silently(stranger):
     stranger.ask(prompt="none").code  # noqa: B018 - there must be one
 
 
-def test_it_is_asked_again_for_more_and_then_remembered_together(stranger):
+def test_it_is_asked_again_for_more_and_then_remembered_together(stranger, db):
     stranger.log_in(scope="openid email")
     assert is_asked(stranger, scope="openid phone")
     stranger.authorize(scope="openid phone")
     assert not is_asked(stranger, scope="openid email phone")
+    assert sorted(db.scalars(select(Consent.scope)).one().split()) == ["email", "openid", "phone"]
     assert is_asked(stranger, scope="openid email phone address")
 
 
