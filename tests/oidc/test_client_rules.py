@@ -7,7 +7,7 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from idp.errors import InvalidInputError
 from idp.oidc.client_rules import LIST_MOST, RULES, check_metadata
-from idp.oidc.clients import ClientMetadata
+from idp.oidc.clients import DEVICE_CODE_GRANT, TOKEN_EXCHANGE_GRANT, ClientMetadata
 
 CALLBACK = "https://app.example.org/callback"
 EC = ECKey.generate_key("P-256", {"kid": "one"})
@@ -83,6 +83,8 @@ def test_where_people_may_return_to(application_type: str, uri: str) -> None:
         ("web", "https://app.example.org/a b", "cannot have"),
         ("web", "https://app.example.org\\@evil.example/", "cannot have"),
         ("web", "https://äpp.example.org/", "cannot have"),
+        ("web", "https://app.example.org/ä", "cannot have"),
+        ("web", "https://app.example.org;img-src/", "cannot have"),
         ("web", "/callback", "with a dot"),
         ("web", "", "with a dot"),
     ],
@@ -143,7 +145,10 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"client_name": " "}, "client_name", "1 to 100"),
     ({"client_name": "x" * 101}, "client_name", "1 to 100"),
     ({"client_name": "a\nb"}, "client_name", "cannot be shown"),
+    ({"client_name": "x" + " " * 100}, "client_name", "1 to 100"),
     ({"client_name": "a\u202eb"}, "client_name", "cannot be shown"),
+    ({"client_name": "a\u2028b"}, "client_name", "cannot be shown"),
+    ({"client_name": "a<b"}, "client_name", "cannot be shown"),
     ({"application_type": "desktop"}, "application_type", "web, native"),
     ({"redirect_uris": ()}, "redirect_uris", "at least one"),
     ({"redirect_uris": (CALLBACK,) * (LIST_MOST + 1)}, "redirect_uris", "At most"),
@@ -162,6 +167,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"jwks_uri": "http://app.example.org/jwks"}, "jwks_uri", "must be https"),
     ({"jwks_uri": "file:///etc/passwd"}, "jwks_uri", "no web address"),
     ({"jwks_uri": LONG}, "jwks_uri", "at most"),
+    ({"jwks_uri": "https://*.example.org/jwks"}, "jwks_uri", "wildcard"),
     ({"logo_uri": "javascript:alert(1)"}, "logo_uri", "no web address"),
     ({"client_uri": "https://user:pass@a.example/"}, "client_uri", "user name"),
     ({"policy_uri": LONG}, "policy_uri", "at most"),
@@ -205,6 +211,19 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"request_object_signing_alg": "none"}, "request_object_signing_alg", "for the operator"),
     ({"request_object_signing_alg": "RS256"}, "request_object_signing_alg", "needs keys"),
     ({"request_object_signing_alg": "XX"}, "request_object_signing_alg", "is no algorithm"),
+    (
+        {"request_object_signing_alg": "HS256", "token_endpoint_auth_method": "none"},
+        "request_object_signing_alg",
+        "needs a secret",
+    ),
+    (
+        {
+            **{"request_object_signing_alg": "none", "may_send_unsigned_request_objects": True},
+            **{"require_signed_request_object": True, "jwks": JWKS},
+        },
+        "request_object_signing_alg",
+        "contradicts",
+    ),
     ({"require_signed_request_object": True}, "require_signed_request_object", "need keys"),
     ({"request_uris": ("http://a.example/r",)}, "request_uris", "must be https"),
     ({"default_max_age": -1}, "default_max_age", "number of seconds"),
@@ -215,11 +234,24 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"access_token_format": "paper"}, "access_token_format", "is no format"),
     ({"resources": ("files",)}, "resources", "absolute"),
     ({"resources": ("https://api.example.org/#x",)}, "resources", "absolute"),
+    ({"resources": ("https://[::1/",)}, "resources", "is no URI"),
+    ({"resources": (LONG,)}, "resources", "at most"),
+    (
+        {"protected_resources": ("https://api.example.org/",), "token_endpoint_auth_method": "none"},
+        "protected_resources",
+        "needs a secret",
+    ),
     ({"access_token_lifetime": 9}, "access_token_lifetime", "10 seconds"),
     ({"backchannel_logout_uri": "https://a.example/#x"}, "backchannel_logout_uri", "fragment"),
     ({"backchannel_logout_uri": "http://a.example/"}, "backchannel_logout_uri", "must be https"),
     ({"frontchannel_logout_uri": "https://other.example.org/out"}, "frontchannel_logout_uri", "one of the redirect"),
     ({"frontchannel_logout_uri": "https://app.example.org:444/"}, "frontchannel_logout_uri", "one of the redirect"),
+    (
+        {"frontchannel_logout_uri": "http://localhost:9/", "redirect_uris": ("http://localhost/callback",)},
+        "frontchannel_logout_uri",
+        "one of the redirect",
+    ),
+    ({"frontchannel_logout_uri": "https://[::1/"}, "frontchannel_logout_uri", "is no URI"),
     (
         {"grant_types": ("client_credentials",), "response_types": (), "is_pkce_required": True},
         "is_pkce_required",
@@ -229,6 +261,11 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         {"token_endpoint_auth_method": "none", "grant_types": (*CODE, "client_credentials")},
         "grant_types",
         "no credentials",
+    ),
+    (
+        {"token_endpoint_auth_method": "none", "grant_types": (*CODE, TOKEN_EXCHANGE_GRANT)},
+        "grant_types",
+        "cannot exchange",
     ),
 ]
 
@@ -254,10 +291,18 @@ TAKEN: list[dict[str, Any]] = [
     {"request_uris": ("https://app.example.org/request#sha256",)},
     {"logo_uri": "http://app.example.org/logo.png"},
     {"frontchannel_logout_uri": "https://app.example.org:443/logout?a=b"},
+    {"frontchannel_logout_uri": "http://localhost/logout", "redirect_uris": ("http://localhost:80/callback",)},
+    {"frontchannel_logout_uri": "http://[::1]:9/logout", "redirect_uris": ("http://[0:0:0:0:0:0:0:1]:9/callback",)},
+    {
+        "frontchannel_logout_uri": "https://app.example.org/logout",
+        "redirect_uris": ("org.example.app://host/callback", CALLBACK),
+        "application_type": "native",
+    },
     {"resources": ("https://api.example.org/files", "urn:example:files")},
     {"default_max_age": 0, "require_auth_time": True, "default_acr_values": ("1",)},
     {"subject_type": "pairwise", "redirect_uris": (CALLBACK, "https://app.example.org/other")},
     {"client_name": "Wetter-App für 日本"},
+    {"grant_types": (DEVICE_CODE_GRANT, "refresh_token"), "response_types": (), "redirect_uris": ()},
 ]
 
 
@@ -273,6 +318,14 @@ def test_pairwise_subjects_of_several_hosts_need_a_sector() -> None:
     assert "sector_identifier_uri" in found["subject_type"][0]
     sector = "https://sector.example.org/uris.json"
     assert faults(subject_type="pairwise", redirect_uris=several, sector_identifier_uri=sector) == {}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"subject_type": "pairwise"}, {"frontchannel_logout_uri": "https://app.example.org/logout"}]
+)
+def test_a_redirect_uri_that_is_none_is_a_fault_of_that_alone(changes: dict[str, Any]) -> None:
+    found = faults(redirect_uris=("https://[::1/", CALLBACK), **changes)
+    assert set(found) == {"redirect_uris"}
 
 
 def test_every_fault_is_named_at_once() -> None:
