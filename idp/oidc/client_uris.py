@@ -125,6 +125,6 @@ def _read(uri: str) -> tuple[SplitResult | None, str]:
             return None, f"{uri!r} names no host."
         if not _HOST.fullmatch(host):
             return None, f"{uri!r} holds characters that a host cannot have."
-        if url.username is not None or url.password is not None:
+        if url.username is not None:  # and no password comes without one
             return None, f"{uri!r} holds a user name."
     return url, ""
