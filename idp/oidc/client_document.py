@@ -94,7 +94,7 @@ def describe(client: ClientMetadata, settings: Settings, members: Collection[str
             value = value or settings.signing_algorithm
         if field == "scopes":
             value = " ".join(value)
-        if value is None or (value in ((), "") and field not in ("redirect_uris", "grant_types", "response_types")):
+        if value is None or (value in ((), "") and field not in ("redirect_uris", "response_types")):
             continue
         told[_MEMBER_NAMES.get(field, field)] = list(value) if isinstance(value, tuple) else value
     return told
@@ -148,7 +148,7 @@ def _is_texts(value: Any) -> bool:
 
 
 def _is_object(value: Any) -> bool:
-    return isinstance(value, dict) and "\\u0000" not in (text := json.dumps(value)) and "\\ud8" not in text.lower()
+    return isinstance(value, dict) and "\\u0000" not in (text := json.dumps(value, ensure_ascii=False)) and _is_text(text)
 
 
 _TEXT: Kind = (_is_text, "text", str)

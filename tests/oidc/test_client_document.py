@@ -1,6 +1,7 @@
 """Whatever stands in a client's document: it is read, or it is refused by name; nothing else ever happens."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,6 +95,62 @@ def test_a_document_goes_round_unchanged() -> None:
     assert client_document.read(client_document.describe(client, Settings(), FIELDS), BLANK, FIELDS) == (
         client_document.read({"id_token_signed_response_alg": "RS256"}, client, FIELDS)
     )
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("default_max_age", True),
+        ("default_max_age", "60"),
+        ("require_auth_time", 1),
+        ("redirect_uris", "https://app.example.org/"),
+        ("contacts", [1]),
+        ("jwks", "{}"),
+        ("jwks", {"keys": [{"kid": "\x00"}]}),
+        *(("jwks", {"keys": [{"kid": half}]}) for half in ("\ud800", "\ud83d", "\udbff", "\udc00", "\udfff")),
+    ],
+)
+def test_what_a_member_cannot_be(member: str, value: Any) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        client_document.read({member: value}, BLANK, FIELDS)
+    assert set(refused.value.faults) == {member}
+
+
+def test_a_key_may_have_any_name_that_is_text() -> None:
+    jwks = {"keys": [{"kid": "🔑 Schlüssel \\ud800"}]}
+    assert client_document.read({"jwks": jwks}, BLANK, FIELDS).jwks == jwks
+
+
+def test_a_client_is_told_that_it_has_none_of_what_others_have_by_default() -> None:
+    job = replace(BLANK, redirect_uris=(), grant_types=("client_credentials",), response_types=())
+    told = client_document.describe(job, Settings(), FIELDS)
+    assert (told["redirect_uris"], told["response_types"]) == ([], [])
+    assert not {"client_name", "contacts", "jwks"} & set(told)
+
+
+@pytest.mark.parametrize("uri", ["https://app.example.org/", f"https://{'a' * 60}.{'b' * 60}.example.org/"])
+def test_a_client_without_a_name_gets_that_of_its_host(uri: str) -> None:
+    client = client_document.read({"client_uri": "https://[::1/", "redirect_uris": [uri]}, BLANK, FIELDS)
+    assert client.client_name == uri.split("/")[2][:100]
+
+
+def test_how_content_is_encrypted_is_the_clients_choice() -> None:
+    said = {"id_token_encrypted_response_alg": "ECDH-ES", "userinfo_encrypted_response_alg": "ECDH-ES"}
+    client = client_document.read({**said, "userinfo_encrypted_response_enc": "A256GCM"}, BLANK, FIELDS)
+    assert client.id_token_encrypted_response_enc == "A128CBC-HS256"  # OIDC Registration section 2
+    assert client.userinfo_encrypted_response_enc == "A256GCM"
+    again = client_document.read({"userinfo_encrypted_response_alg": "ECDH-ES+A128KW"}, client, FIELDS)
+    assert again.userinfo_encrypted_response_enc == "A256GCM"
+
+
+def test_what_goes_with_a_response_type_goes_with_it() -> None:
+    hybrid = replace(
+        BLANK,
+        grant_types=("authorization_code", "implicit", "refresh_token"),
+        response_types=("code id_token",),
+    )
+    client = client_document.read({"response_types": ["code"]}, hybrid, FIELDS)
+    assert set(client.grant_types) == {"authorization_code", "refresh_token"}
 
 
 @pytest.mark.parametrize(
