@@ -19,7 +19,7 @@ from idp.serving import server
 from idp.settings import Settings
 from idp.storage import database, postgresql, write_lock
 from idp.storage.database import open_engine, open_session, prepare_engine
-from idp.storage.sqlite import keep_to_file
+from idp.storage.sqlite import has_lost_file, keep_to_file
 from tests.at_once import at_once
 from tests.house.pages import read
 
@@ -119,6 +119,20 @@ def test_who_reads_does_not_wait_for_ever(counter: Engine, monkeypatch: pytest.M
     with _nobody_else_reads(path), pytest.raises(OperationalError, match="locked"):
         _count(counter)
     assert _count(counter) == 0
+
+
+@pytest.mark.parametrize("has_successor", [False, True])
+def test_nothing_is_committed_to_a_file_that_has_lost_its_name(counter: Engine, has_successor: bool) -> None:
+    path = Path(counter.url.database or "")
+    counter.dispose()  # who made the file knows it by nothing
+    with counter.connect() as connection:
+        connection.execute(text("UPDATE counter SET n = 1"))
+        assert not has_lost_file(connection.connection.driver_connection)  # and that is remembered for a while
+        path.rename(path.with_suffix(".old"))
+        if has_successor:
+            path.touch()
+        with pytest.raises(OperationalError, match="gone, or another"):
+            connection.commit()
 
 
 def test_foreign_keys_hold(sqlite: Engine) -> None:
