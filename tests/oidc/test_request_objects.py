@@ -351,6 +351,13 @@ def test_a_registered_reference_is_fetched(by_reference, document_server, versio
     assert document_server.asked == ["/request.jwt"]  # once, and without the fragment
 
 
+def test_a_reference_that_is_brought_twice_is_two_requests(by_reference, document_server):
+    """Only a pushed one stands for a request that waits."""
+    url = document_server.put("/request.jwt", signed(claims_of(by_reference)))
+    pages = [by_reference.follow(refer(by_reference, url)) for _ in range(2)]
+    assert len({page.request.args["i"] for page in pages}) == 2
+
+
 @pytest.mark.parametrize("rest", ["/elsewhere.jwt", "/request.jwt?a=b", "/request.jwt/", "/REQUEST.jwt", ""])
 def test_another_reference_is_not_fetched(by_reference, document_server, rest):
     assert "registered" in told(by_reference, refer(by_reference, document_server.url(rest)))
