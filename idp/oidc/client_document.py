@@ -148,7 +148,8 @@ def _is_texts(value: Any) -> bool:
 
 
 def _is_object(value: Any) -> bool:
-    return isinstance(value, dict) and "\\u0000" not in (text := json.dumps(value, ensure_ascii=False)) and _is_text(text)
+    text = json.dumps(value, ensure_ascii=False)  # which escapes a NUL, and no half of a pair
+    return isinstance(value, dict) and _is_text(text) and "\\u0000" not in text
 
 
 _TEXT: Kind = (_is_text, "text", str)

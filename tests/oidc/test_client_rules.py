@@ -218,8 +218,10 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         {
-            **{"request_object_signing_alg": "none", "may_send_unsigned_request_objects": True},
-            **{"require_signed_request_object": True, "jwks": JWKS},
+            "request_object_signing_alg": "none",
+            "may_send_unsigned_request_objects": True,
+            "require_signed_request_object": True,
+            "jwks": JWKS,
         },
         "request_object_signing_alg",
         "contradicts",
