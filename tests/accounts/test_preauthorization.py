@@ -55,7 +55,9 @@ def test_an_address_is_listed_with_roles_and_an_end(db, clock):
     found = listed(db, "Zoë@Example.ORG", roles=("b", "a", "a"), client_id="wiki", expires_at=int(clock()) + DAY)
     assert (found.email, found.roles, found.client_id) == ("Zoë@example.org", ["a", "b"], "wiki")
     assert list(preauthorization.each_preauthorization(db)) == [found]
-    assert list_events(db)[0].event == "account:preauthorization:give"
+    told = list_events(db)[0]
+    assert (told.event, told.client_id) == ("account:preauthorization:give", "wiki")
+    assert told.details == {"email": "Zoë@example.org", "roles": ["a", "b"]}
 
 
 def test_listing_it_again_replaces_roles_and_end(db):
@@ -193,6 +195,14 @@ def test_withdrawing_undoes_a_registration_that_waits(db, settings, visitor, mai
     assert db.scalars(select(User)).all() == []
     with pytest.raises(ExpiredError):
         email_verification.verify_address(db, visitor, mailbox.last("verify_address").token)
+
+
+def test_withdrawing_takes_nothing_from_other_addresses(db, settings, visitor):
+    for name in ("zoe", "yan"):
+        listed(db, f"{name}@example.org")
+        register(db, settings, visitor, f"{name}@example.org", name)
+    assert preauthorization.withdraw(db, OPERATOR, "zoe@example.org")
+    assert db.scalars(select(User.username)).all() == ["yan"]
 
 
 def test_withdrawing_for_one_app_takes_nothing_from_the_others(db, settings, visitor):
@@ -350,6 +360,19 @@ def test_an_invitation_ends_with_its_listing(db, settings, clock, mailbox):
         one_time_links.peek_link(db, token, one_time_links.INVITATION)
 
 
+def test_an_invitation_lists_the_address_and_lasts_no_longer_than_a_week(db, settings, clock, mailbox):
+    end = int(clock()) + 30 * DAY
+    invited = preauthorization.invite(db, settings, OPERATOR, "zoe@example.org", client_id="wiki", expires_at=end)
+    db.commit()
+    assert list(preauthorization.each_preauthorization(db)) == [invited]
+    assert (invited.client_id, invited.expires_at) == ("wiki", end)
+    mail = mailbox.last("invitation")
+    assert "works for 7 days" in mail.text
+    clock.advance(preauthorization.INVITATION_LIFETIME)
+    with pytest.raises(ExpiredError):
+        preauthorization.peek_invitation(db, mail.token)
+
+
 def test_an_invitation_is_worth_more_than_a_strangers_registration(db, settings, visitor, stranger, token):
     register(db, settings, stranger, username="mallory")
     register(db, settings, visitor, invitation_token=token)
@@ -402,5 +425,14 @@ def test_a_listing_does_not_outlive_its_end_in_a_registration_that_waits(db, set
     preauthorization.preauthorize(db, OPERATOR, "boss@example.org", roles=("staff",), expires_at=end)
     registration.register(db, settings, visitor, STRANGER, "seven purple kettles")
     db.commit()
-    clock.advance(2 * 86_400)
+    assert preauthorization.find(db, "boss@example.org").roles == ["staff"]
+    clock.advance(86_400)
     assert preauthorization.find(db, "boss@example.org") is None
+
+
+def test_what_was_claimed_in_vain_comes_back_before_its_end(db, settings, visitor, clock):
+    before = listed(db, expires_at=int(clock()) + 30 * DAY)
+    register(db, settings, visitor)
+    clock.advance(registration.PENDING_LIFETIME + 1)
+    assert registration.sweep_pending(db, most=10) == 1
+    assert list(preauthorization.each_preauthorization(db)) == [before]
