@@ -81,7 +81,7 @@ class Preauthorized:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        return {**asdict(self), "roles": list(self.roles)}
+        return asdict(self)
 
 
 def preauthorize(
@@ -145,7 +145,7 @@ def invite(
         InvalidInputError: no address, or a role that is none.
     """
     listed = preauthorize(db, visitor, email, roles=roles, client_id=client_id, expires_at=expires_at)
-    lifetime = INVITATION_LIFETIME if expires_at is None else max(0, min(INVITATION_LIFETIME, expires_at - clock.now()))
+    lifetime = INVITATION_LIFETIME if expires_at is None else min(INVITATION_LIFETIME, expires_at - clock.now())
     token = one_time_links.make_link(
         db,
         one_time_links.INVITATION,
