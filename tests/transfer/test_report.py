@@ -116,7 +116,14 @@ def test_a_user_name_that_is_an_address(import_: Import, db: Session) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("ada lovelace", "ada.lovelace"), ("ada!!", "ada"), ("(ada) b", "ada.b"), ("x" * 70, "x" * 64), ("ada ", "ada")],
+    [
+        ("ada lovelace", "ada.lovelace"),
+        ("ada!!", "ada"),
+        ("(ada) b", "ada.b"),
+        ("x" * 70, "x" * 64),
+        ("ada ", "ada"),
+        ("हिन्दी राम", "हिन्दी.राम"),
+    ],
 )
 def test_names_that_break_a_rule_are_mended(import_: Import, db: Session, old: str, new: str) -> None:
     report = import_(_file(**{old: {"email": "ada@example.org"}}))
@@ -131,6 +138,8 @@ def test_addresses_made_of_user_names(import_: Import, db: Session) -> None:
     report = import_(_file(**{"ada b": {"email": ""}}), email_domain="example.org")
     assert (Kind.ADDRESS_MADE, "ada b") in _told(report)
     assert users.get_user(db, "ada.b").email == "ada.b@example.org"
+    import_(_file(**{"eve@elsewhere.example": {"email": ""}}), email_domain="example.org")
+    assert users.get_user(db, "eve@elsewhere.example"), "who has an address needs none"
 
 
 @pytest.mark.parametrize(

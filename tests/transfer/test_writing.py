@@ -62,26 +62,37 @@ def test_what_was_changed_here_is_left_alone(import_: Import, db: Session) -> No
     assert roles.roles_of(db, user.id) == ["admin", "editor", "viewer"]
 
 
-def test_update_brings_names_and_roles_and_nothing_else(import_: Import, db: Session) -> None:
-    import_(_people(3))
+def test_update_brings_names_and_roles_and_nothing_else(import_: Import, db: Session, clock: Any) -> None:
+    import_(_people(4))
     user = users.get_user(db, "user0")
     user.password_hash = "kept"
     roles.change_roles(db, OPERATOR, user.id, add=["admin"])
     db.commit()
-    text = json.loads(_people(3))
+    text = json.loads(_people(4))
     text["credentials"]["usernames"]["user0"] |= {"first_name": "New", "last_name": "Name"}
     del text["credentials"]["usernames"]["user1"]["roles"]
+    text["credentials"]["usernames"]["user3"] |= {"last_name": "Married"}
     dry = import_(json.dumps(text), is_update=True, is_dry_run=True)
-    assert (dry.updated, dry.unchanged) == (1, 2)
+    assert (dry.updated, dry.unchanged) == (2, 2)
     db.expire_all()
     assert user.given_name is None
+    begin = int(clock())
+    clock.advance(60)
     report = import_(json.dumps(text), is_update=True)
-    assert (report.updated, report.unchanged) == (1, 2)
+    assert (report.updated, report.unchanged) == (2, 2)
     db.expire_all()
-    assert (user.given_name, user.family_name, user.password_hash) == ("New", "Name", "kept")
+    told = select(User.given_name, User.family_name, User.updated_at).order_by(User.username)
+    assert [tuple(each) for each in db.execute(told)] == [
+        ("New", "Name", begin + 60),
+        (None, None, begin),
+        (None, None, begin),
+        (None, "Married", begin + 60),
+    ]
+    assert user.password_hash == "kept"
     assert roles.roles_of(db, user.id) == ["editor", "viewer"]
     assert roles.roles_of(db, users.get_user(db, "user1").id) == ["editor", "viewer"]
-    assert import_(json.dumps(text), is_update=True).unchanged == 3
+    assert import_(json.dumps(text), is_update=True).unchanged == 4
+    assert import_(_people(4), is_update=True).unchanged == 4, "a name that the file does not have takes none away"
 
 
 def test_few_statements_a_batch(settings: Settings, db: Session) -> None:
@@ -192,6 +203,13 @@ def test_a_name_that_somebody_takes_while_passwords_are_hashed(
     assert (_count(db, User), _count(db, UserRole), db.scalars(created).one()) == (2, 2, 2)
 
 
+def test_whom_others_keep_out_again_and_again_is_told(import_: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_insert", lambda *_: set())
+    report = import_(_people(2))
+    assert (report.created, report.left_out) == (0, 2)
+    assert {each.kind for each in report.findings} == {Kind.USERNAME_TAKEN}
+
+
 def _export(db: Session) -> str:
     lines: list[Any] = [{"format": exporting.FORMAT, "version": exporting.VERSION}]
     lines += [{"account": each} for each in exporting.export_accounts(db)]
@@ -206,13 +224,14 @@ def test_exported_accounts_come_in_elsewhere(
 
     import_(_people(3))
     make_user("ada", roles=("admin",), **EVERY_CLAIM)
+    make_user("eve", is_password_temporary=True)
     users.disable_user(db, OPERATOR, users.get_user(db, "user2").id)
     db.commit()
     columns = list(User.__table__.columns)
     before = list(db.execute(select(*columns).order_by(User.id)))
     text = _export(db)
     report = import_text(stored, text, is_export=True)
-    assert (report.found, report.created, report.preauthorizations_created) == (4, 4, 1)
+    assert (report.found, report.created, report.preauthorizations_created) == (5, 5, 1)
     assert report.is_complete
     engine = database.open_engine(stored)
     with Session(engine) as there:
@@ -226,7 +245,7 @@ def test_exported_accounts_come_in_elsewhere(
         sign_in.sign_in(there, stored, Visitor(), "user1", PASSWORD)
     engine.dispose()
     again = import_text(stored, text, is_export=True)
-    assert (again.created, again.unchanged) == (0, 4)
+    assert (again.created, again.unchanged) == (0, 5)
 
 
 def test_a_registration_that_waits_stays_behind_and_what_it_claimed_does_not(db: Session, make_user: Any) -> None:
@@ -280,6 +299,7 @@ def test_an_id_that_the_file_has_twice(import_: Import, db: Session) -> None:
         ("disabled_at", "yesterday"),
         ("disabled_at", 10**20),
         ("website", "javascript:alert(1)"),
+        ("website", 5),
         ("birthdate", "x" * 11),
         ("locale", "en\x00"),
         ("is_password_temporary", "yes"),
@@ -291,3 +311,30 @@ def test_details_that_no_column_takes(import_: Import, db: Session, key: str, va
     report = import_(text, is_export=True)
     assert [(each.kind, each.told) for each in report.findings] == [(Kind.BAD_DETAIL, key)]
     assert report.created == 1
+
+
+def test_what_is_null_says_nothing(import_: Import, db: Session) -> None:
+    account = {
+        "username": "bob",
+        "email": "bob@example.org",
+        "password_hash": HASH,
+        "picture": None,
+        "disabled_at": None,
+    }
+    report = import_(json.dumps({"format": exporting.FORMAT, "version": 1, "accounts": [account]}), is_export=True)
+    assert (report.created, report.findings) == (1, [])
+
+
+def test_what_is_made_here_is_taken_from_no_file(import_: Import, db: Session) -> None:
+    made = {
+        "username_key": "eve",
+        "username_skeleton": "eve",
+        "email_key": "eve@example.org",
+        "is_registration_pending": True,
+        "claimed_preauthorization": [],
+    }
+    account = {"username": "bob", "email": "bob@example.org", "password_hash": HASH, **made}
+    report = import_(json.dumps({"format": exporting.FORMAT, "version": 1, "accounts": [account]}), is_export=True)
+    assert set(report.dropped) == {(Kind.UNKNOWN_KEY, key) for key in made}
+    bob = users.get_user(db, "bob")
+    assert (bob.username_key, bob.email_key, bob.is_registration_pending) == ("bob", "bob@example.org", False)
