@@ -323,6 +323,7 @@ def test_an_invitation_proves_the_address(db, settings, visitor, token, mailbox)
     assert roles.roles_of(db, user.id) == ["editor"]
     assert sign_in.sign_in(db, settings, visitor, "zoe", PASSWORD)
     assert mailbox.kinds() == ["invitation"]
+    listed(db)  # for another time, by another link
     with pytest.raises(ExpiredError):
         preauthorization.peek_invitation(db, token)
 

@@ -234,6 +234,17 @@ def test_it_is_swept_after_a_week(db, settings, visitor, clock, make_user):
     assert db.scalars(select(User.id)).all() == [ada.id]
 
 
+def test_the_oldest_are_swept_first_and_what_is_young_stays(db, settings, visitor, clock):
+    for name in ("zoe", "yan", "xia"):
+        registration.register(db, settings, visitor, Person(name, f"{name}@example.org"), PASSWORD)
+        clock.advance(60)
+    clock.advance(registration.PENDING_LIFETIME - 90)
+    assert registration.sweep_pending(db, most=1) == 1
+    assert set(db.scalars(select(User.username))) == {"yan", "xia"}
+    assert registration.sweep_pending(db, most=10) == 1
+    assert db.scalars(select(User.username)).all() == ["xia"]
+
+
 def test_a_confirmed_account_is_not_swept(db, settings, visitor, clock, mailbox):
     register(db, settings, visitor)
     verify(db, visitor, mailbox)

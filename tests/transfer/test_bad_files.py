@@ -127,6 +127,20 @@ def test_an_export_that_somebody_laid_out_anew_is_read_too() -> None:
         assert [each.username for each in source.candidates] == ["user0", "user1", "user2"]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"format": "x", "version": 1}', "no file that `idp export` wrote"),
+        ('{"format": "x", "version": 1, "accounts": []}', "no file that `idp export` wrote"),
+        ('{"format": "streamlit-idp accounts", "version": 9, "accounts": []}', "reads version 1 of this format only"),
+        ('{"format": "streamlit-idp accounts", "version": 1, "accounts": {}}', "`accounts` should be a list"),
+    ],
+)
+def test_a_document_of_another_kind_is_refused(text: str, told: str) -> None:
+    with pytest.raises(InvalidInputError, match=told):
+        accounts_file.read("file", io.BytesIO(text.encode()), Report())
+
+
 @pytest.mark.parametrize("form", ["json", "lines"])
 def test_an_export_that_was_cut_is_refused_wherever_that_was(form: str) -> None:
     whole = an_export(form, 3).rstrip()

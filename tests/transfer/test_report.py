@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from idp.accounts import users
+from idp.accounts import roles, users
 from idp.models import Preauthorization, User
 from idp.transfer.report import Kind, Report, Weight
 from tests.transfer.conftest import HASH, PASSWORD, Import
@@ -239,6 +239,25 @@ def test_preauthorizations(import_: Import, db: Session, make_user: Any) -> None
     assert db.scalars(select(Preauthorization.email)).one() == "New@example.org"
     again = import_(json.dumps(document))
     assert (again.preauthorizations_created, again.preauthorizations_unchanged) == (0, 2)
+
+
+def test_entries_of_an_export_that_are_none(import_: Import, db: Session) -> None:
+    bob = {"username": "bob", "email": "bob@example.org", "password": PASSWORD, "roles": ["editor", 5]}
+    invited = {"email": "zoe@example.org"}
+    faulty = [5, {}, {**invited, "client_id": "x" * 129}, {**invited, "client_id": 5}, {**invited, "expires_at": -1}]
+    document = {
+        "format": "streamlit-idp accounts",
+        "version": 1,
+        "accounts": [5, {"email": "ada@example.org"}, {"username": 5}, bob],
+        "preauthorizations": [*faulty, {**invited, "client_id": "x" * 128, "roles": ["editor"]}],
+    }
+    report = import_(json.dumps(document), is_export=True)
+    assert (report.found, report.created, report.left_out) == (4, 1, 3)
+    assert (report.preauthorizations_found, report.preauthorizations_created) == (6, 1)
+    kinds = [Kind.BAD_ENTRY] * 3 + [Kind.BAD_ROLE, Kind.PLAIN_TEXT_PASSWORD] + [Kind.BAD_PREAUTHORIZATION] * 5
+    assert [each.kind for each in report.findings] == kinds
+    assert roles.roles_of(db, users.get_user(db, "bob").id) == ["editor"]
+    assert db.scalars(select(Preauthorization.roles)).one() == ["editor"]
 
 
 def test_a_dry_run_tells_the_same_and_writes_nothing(import_: Import, db: Session, make_user: Any) -> None:
