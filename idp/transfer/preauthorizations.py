@@ -99,8 +99,9 @@ def _evidence(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _owned(db: Session, keys: Sequence[str]) -> set[str]:
-    """Return which of the addresses belong to accounts."""
+    """Return which of the addresses belong to accounts: a registration that waits is none yet."""
+    is_of_them = or_(User.email_key.in_(keys), User.username_key.in_(keys))
     found = db.execute(
-        select(User.email_key, User.username_key).where(or_(User.email_key.in_(keys), User.username_key.in_(keys)))
+        select(User.email_key, User.username_key).where(is_of_them, User.is_registration_pending.is_(False))
     )
     return {key for pair in found for key in pair}

@@ -241,6 +241,13 @@ def test_preauthorizations(import_: Import, db: Session, make_user: Any) -> None
     assert (again.preauthorizations_created, again.preauthorizations_unchanged) == (0, 2)
 
 
+def test_a_registration_that_waits_takes_no_preauthorization_away(import_: Import, db: Session, make_user: Any) -> None:
+    """It may be a stranger's, and end with nobody's account."""
+    make_user("zoe", is_email_verified=False, is_registration_pending=True)
+    report = import_(json.dumps({**json.loads(_file()), "preauthorized": ["zoe@example.org"]}))
+    assert (report.preauthorizations_created, report.findings) == (1, [])
+
+
 def test_entries_of_an_export_that_are_none(import_: Import, db: Session) -> None:
     bob = {"username": "bob", "email": "bob@example.org", "password": PASSWORD, "roles": ["editor", 5]}
     invited = {"email": "zoe@example.org"}
