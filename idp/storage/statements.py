@@ -93,6 +93,7 @@ class _Compiled:
         self._sql = str(compiled)
         self._in_order = _picker(compiled.positiontup) if compiled.positional else None
         self._values: dict[str, Any] = dict(compiled.params)  # those that the statement brings along
+        self._required = {name for bind, name in compiled.bind_names.items() if bind.required}  # columns of an INSERT
         self._into: Sequence[tuple[str, _Process]] = tuple(compiled._bind_processors.items())
         types = ((entry.keyname, entry.type.dialect_impl(dialect)) for entry in compiled._result_columns)
         found = [(name, type_.result_processor(dialect, None)) for name, type_ in types]
@@ -102,8 +103,9 @@ class _Compiled:
     def run(self, connection: Connection, values: Mapping[str, Any]) -> tuple[int, Sequence[Row]]:
         """Send it to the driver; returns how many rows it changed, and those that it gave."""
         sent = {**self._values, **values}
-        if len(sent) != len(self._values):
-            raise TypeError(f"not values of this statement: {', '.join(sent.keys() - self._values.keys())}")
+        if len(sent) != len(self._values) or not self._required <= values.keys():
+            unknown, missing = sent.keys() - self._values.keys(), self._required - values.keys()
+            raise TypeError(f"not the values of this statement: {', '.join(unknown | missing)}")
         for name, process in self._into:
             sent[name] = process(sent[name])
         parameters: Any = sent if self._in_order is None else self._in_order(sent)

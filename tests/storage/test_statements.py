@@ -102,6 +102,12 @@ def test_a_value_that_the_statement_does_not_have(db):
         FIND.first(db, now=0, colour="red")
 
 
+def test_a_column_that_an_insert_was_to_be_given_and_is_not(db):
+    """SQLAlchemy marks its place with what a database would take for a number."""
+    with pytest.raises(TypeError, match="expires_at"):
+        ADD.run(db, token_id="a")
+
+
 def test_columns_that_an_insert_leaves_out_have_their_defaults(db):
     add = Prepared(
         insert(Client),
