@@ -71,10 +71,12 @@ def test_a_code_is_good_once(ada, send):
     assert not sent.check()
 
 
-def test_checking_does_not_use_it_up(ada, send):
+def test_checking_does_not_use_it_up(ada, send, db):
     sent = send()
     for _ in range(2 * GUESSES):
         assert sent.check()
+    told = list_events(db)[0]
+    assert (told.event, told.client_id, told.details) == ("account:code:send", "shop", {"purpose": "password"})
     assert sent.claim(f" {sent.digits[:3]} {sent.digits[3:]} ")
 
 
@@ -84,7 +86,15 @@ def test_it_has_few_guesses_whichever_way(ada, send, db):
         assert not (sent.check(sent.wrong) if number % 2 else sent.claim(sent.wrong))
     assert not sent.check()
     assert not sent.claim()
-    assert list_events(db)[0].event == "account:code:refuse"
+    told = list_events(db)[0]
+    assert (told.event, told.client_id) == ("account:code:refuse", "shop")
+
+
+def test_guesses_at_one_cost_the_others_none(ada, send):
+    one, other = send(), send(USERNAME)
+    for _ in range(GUESSES):
+        assert not one.check(one.wrong)
+    assert other.claim()
 
 
 def test_one_guess_is_left_after_all_but_one(ada, send):
