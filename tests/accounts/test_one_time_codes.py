@@ -210,6 +210,23 @@ def test_mails_to_one_mailbox_slow_down(db, settings, ada, clock):
             send_from(77, email)
 
 
+def test_each_name_that_is_typed_waits_by_itself(db, settings, ada):
+    """A name that waits with the address behind it, or names that wait because they are nobody's, would tell."""
+
+    def ask(typed, email):
+        visitor = Visitor(f"203.0.113.{next(numbers)}")
+        one_time_codes.send_code(db, settings, visitor, PASSWORD, "shop", email, "Tea House", typed=typed)
+
+    numbers = itertools.count(1)
+    for name, email in (("ada", EMAIL), ("nobody", "")):
+        for _ in range(MAIL_BURST):
+            ask(name, email)
+        with pytest.raises(Throttled):
+            ask(name.upper(), email)
+    ask(EMAIL, EMAIL)
+    ask("nobody.else", "")
+
+
 def test_digits_keep_their_zeros(monkeypatch):
     monkeypatch.setattr(one_time_codes.crypto, "random_bytes", lambda count: (42).to_bytes(count, "big"))
     assert one_time_codes._new_digits() == "000042"

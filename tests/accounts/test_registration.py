@@ -208,6 +208,7 @@ def test_roles_of_the_registration_before_do_not_stay(db, settings, visitor, mai
     rules = RegistrationRules(roles=("reader", "writer"))
     register(db, settings, visitor, rules=rules, roles=("reader",))
     register(db, settings, visitor, rules=rules, roles=("writer",))
+    assert list_events(db)[0].details == {"username": "zoe", "roles": ["writer"]}
     assert roles.roles_of(db, verify(db, visitor, mailbox)) == ["writer"]
 
 
