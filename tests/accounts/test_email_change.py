@@ -58,6 +58,7 @@ def test_the_old_address_stands_until_the_new_one_is_confirmed(db, settings, vis
         ("address_change_requested", "ada@example.org"),
     ]
     assert email_change.pending_change(db, ada.id) == "Countess@example.org"
+    assert "works for 24 hours" in mailbox.last("confirm_new_address").text
     token = mailbox.last("confirm_new_address").token
     assert email_change.peek_change(db, token).data["email"] == "Countess@example.org"
     ada.email_verified_at = None

@@ -65,6 +65,7 @@ def test_a_code_is_good_once(ada, send):
     sent = send()
     assert sent.mail.recipient == EMAIL
     assert "Tea House" in sent.mail.text
+    assert "10 minutes" in sent.mail.text
     assert sent.digits not in sent.mail.subject
     assert sent.claim()
     assert not sent.claim()
