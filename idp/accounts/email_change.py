@@ -66,9 +66,10 @@ def request_change(
     if throttle.is_sent_again(db, form) and pending_change(db, user_id) == email:
         return email
     owner = users.owner_of_address(db, email)
-    is_free = owner is None or owner["is_registration_pending"] or owner["id"] == user_id
-    recipient = email if is_free or owner is None else owner["email"]
-    is_admitted = throttle.admits_mail(db, settings, recipient, is_awaited=is_free)
+    if owner is not None and (owner["is_registration_pending"] or owner["id"] == user_id):
+        owner = None  # nobody else has an account with it
+    recipient = email if owner is None else owner["email"]
+    is_admitted = throttle.admits_mail(db, settings, recipient, is_awaited=owner is None)
     # Of two who ask at once the later one finds the link of the other: the charge has ended the hold of the password.
     one_time_links.binding_digest(db, user_id, lock=True)
     _end_links(db, user_id, spared="" if is_admitted else key)
@@ -82,7 +83,7 @@ def request_change(
         lifetime=LINK_LIFETIME,
         data={"email": email},
     )
-    if is_free or owner is None:
+    if owner is None:
         link = one_time_links.page_url(settings, one_time_links.CHANGE_ADDRESS, token)
         message = messages.confirm_new_address(settings, language, name=name, link=link, hours=LINK_LIFETIME // 3_600)
     else:
