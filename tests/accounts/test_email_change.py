@@ -118,11 +118,11 @@ def test_the_link_dies(db, settings, visitor, clock, make_user, mailbox, meanwhi
         confirm(db, settings, visitor, mailbox.last("confirm_new_address").token)
     else:
         clock.advance(email_change.LINK_LIFETIME)
+    assert email_change.pending_change(db, ada.id) is None
     with pytest.raises(ExpiredError):
         email_change.peek_change(db, first)
     with pytest.raises(ExpiredError):
         confirm(db, settings, visitor, first)
-    assert email_change.pending_change(db, ada.id) is None
 
 
 def test_a_second_request_ends_the_first(db, settings, visitor, ada, mailbox):
@@ -203,6 +203,7 @@ def test_it_can_be_called_off(db, settings, visitor, ada, make_user, mailbox):
 
 def test_calling_it_off_leaves_other_links_alone(db, settings, visitor, ada, mailbox):
     recovery.request_password_reset(db, settings, visitor, "ada")
+    assert email_change.pending_change(db, ada.id) is None
     request(db, settings, visitor, ada)
     email_change.call_off_change(db, visitor, ada.id)
     assert recovery.peek_reset(db, mailbox.last("reset_password").token)

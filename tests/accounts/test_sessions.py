@@ -106,6 +106,13 @@ def test_of_sessions_that_are_idle_or_too_old_none_waits_for_another_round(db, s
     assert sessions.end_expired(db, settings, most=3) == 3
 
 
+def test_no_more_sessions_end_in_a_round_than_were_asked_for(db, settings, start, clock):
+    for _ in range(3):
+        start()
+    clock.advance(settings.session_lifetime)
+    assert [sessions.end_expired(db, settings, most=2) for _ in range(3)] == [2, 1, 0]
+
+
 def test_activity_is_noted_every_five_minutes_at_most(db, settings, start, clock, work):
     (_, session_id), _ = start(), start()
     begun = int(clock.time)
