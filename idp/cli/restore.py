@@ -81,7 +81,7 @@ def _check_key(loaded: Settings, manifest: Manifest, inside: str, *, with_secret
             f"The secret key (from {origin or 'the backup'}) does not belong to this backup: without the right one the "
             f"provider could sign nothing. Restore that one first.{hint}"
         )
-    if not with_secret_key or crypto.are_equal(candidate, loaded.secret_key):
+    if crypto.are_equal(candidate, loaded.secret_key):
         return ""
     if loaded.secret_key and origin != str(path):
         raise NotReadyError(f"{origin} gives another secret key than the backup's: unset it, or change it, first.")

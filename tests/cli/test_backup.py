@@ -159,8 +159,9 @@ def test_both_leave_a_row_in_the_audit(instance: Path, succeed: Run, file: Path,
     assert [(row["event"], row["actor"]) for row in rows] == [("provider:database:backup", "operator")]
     elsewhere()
     succeed("restore", str(file), "--with-secret-key")
-    rows = json.loads(succeed("audit", "--event", "provider:database", "--json").stdout)
-    assert [row["event"] for row in rows] == ["provider:database:restore"]
+    [row] = json.loads(succeed("audit", "--event", "provider:database", "--json").stdout)
+    assert row["event"] == "provider:database:restore"
+    assert row["details"]["made_at"] == backup_file.read(file)[0].created_at
 
 
 # -- Under load ---------------------------------------------------------------------------------
@@ -584,6 +585,7 @@ def test_an_older_schema_is_upgraded_by_init(
 
 def test_another_issuer_is_told(instance: Path, succeed: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     succeed("backup", str(file))
+    assert "It was made for" not in succeed("restore", str(file), "--force").stderr
     monkeypatch.setenv("IDP_ISSUER", "https://login.example.org")
     assert "It was made for http://localhost:8000" in succeed("restore", str(file), "--force").stderr
 
