@@ -9,7 +9,7 @@ from idp.accounts import audit, data_export, deletion, email_change, recovery, s
 from idp.accounts.audit import Event
 from idp.accounts.profile import FIELDS
 from idp.errors import NotFoundError
-from idp.models import AuthorizationGrant, Base, User
+from idp.models import AuditEvent, AuthorizationGrant, Base, BrowserSession, Consent, MailMessage, OneTimeLink, User
 from idp.oidc import consents
 from tests.factories import EVERY_CLAIM, PASSWORD
 
@@ -22,6 +22,9 @@ SHOWN = {
     "consent": "consents",
     "one_time_link": "links",
 }
+
+
+DELIVERY = ("attempts", "claimed_until", "next_attempt_at", "last_error")  # how the worker fared with a mail
 
 
 def grant_of(user, client, session_id):
@@ -55,6 +58,8 @@ def test_it_holds_everything_and_is_json(whole):
     assert set(whole["profile"]) == set(FIELDS)
     assert whole["roles"] == ["admin", "member"]
     assert [each["address"] for each in whole["sessions"]] == ["192.0.2.7"]
+    of_grant = {"client_id", "client_name", "scope", "session_id", "is_offline"}
+    assert set(whole["apps"][0]) == of_grant | {"created_at", "expires_at", "revoked_at"}
     assert [each["client_name"] for each in (*whole["apps"], *whole["consents"])] == ["App of ada"] * 2
     assert sorted(each["kind"] for each in whole["mails"]) == ["account_deletion", "reset_password"]
     assert {"account:session:start", "account:recovery:request"} <= {each["event"] for each in whole["events"]}
@@ -86,9 +91,12 @@ def test_it_holds_no_mail_to_whoever_had_the_address_before(db, settings, visito
     ada, bob = make_user(email="desk@example.org"), make_user("bob", email="bob@example.org")
     recovery.request_password_reset(db, settings, visitor, "ada")
     change(ada, visitor, "ada@example.org")
+    recovery.request_password_reset(db, settings, visitor, "ada")
     change(bob, stranger, "desk@example.org")
     recovery.remind_usernames(db, settings, stranger, "desk@example.org")
+    audit.record(db, Event.SIGN_IN, visitor, user_id=ada.id)
     assert [each["kind"] for each in data_export.export_account(db, bob.id)["mails"]] == ["forgotten_usernames"]
+    assert [each["kind"] for each in data_export.export_account(db, ada.id)["mails"]] == ["reset_password"]
 
 
 def test_every_column_about_the_person_is_in_it_or_left_out_on_purpose(whole):
@@ -96,6 +104,20 @@ def test_every_column_about_the_person_is_in_it_or_left_out_on_purpose(whole):
     left_out.add("code_epoch")  # a count that says nothing about them
     shown = set(whole["account"]) | set(whole["profile"])
     assert set(User.__table__.columns.keys()) - shown == left_out
+
+
+@pytest.mark.parametrize(
+    ("part", "model", "left_out"),
+    [
+        ("sessions", BrowserSession, {"token_digest", "browser_digest"}),
+        ("consents", Consent, set()),
+        ("links", OneTimeLink, {"id", "token_digest", "binding", "email_key", "data"}),
+        ("mails", MailMessage, {"id", "recipient", "body_sealed", *DELIVERY}),
+        ("events", AuditEvent, {"id"}),
+    ],
+)
+def test_so_is_every_column_of_what_belongs_to_them(whole, part, model, left_out):
+    assert set(model.__table__.columns.keys()) - set(whole[part][0]) - {"user_id"} == left_out
 
 
 def test_every_table_that_belongs_to_a_person_is_in_it(whole):
