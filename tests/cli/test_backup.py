@@ -838,6 +838,17 @@ class TestOnPostgresql:
         assert result.exit_code == 1
         assert "The backup is of PostgreSQL, this instance works on SQLite" in result.stderr
 
+    def test_one_of_another_schema_is_not_put_over_tables(
+        self, new_database, succeed: Run, run: Run, file: Path
+    ) -> None:
+        new_database()
+        succeed("init")
+        succeed("backup", str(file))
+        change_manifest(file, schema="0001")
+        result = run("restore", str(file), "--force")
+        assert result.exit_code == 1
+        assert "The database has another schema than the backup: restore into an empty database." in result.stderr
+
     def test_without_the_tools(self, new_database, succeed: Run, run: Run, file: Path, monkeypatch) -> None:
         new_database()
         succeed("init")
