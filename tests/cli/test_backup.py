@@ -1,5 +1,6 @@
 """`idp backup` and `idp restore`: of one moment, all checked before anything is touched, the same provider after."""
 
+import hashlib
 import io
 import json
 import math
@@ -84,6 +85,14 @@ def change_manifest(file: Path, **changes: object) -> None:
     with tarfile.open(file) as tar:
         told = json.loads(tar.extractfile("manifest.json").read())
     rewrite(file, **{"manifest.json": json.dumps(told | changes).encode()})
+
+
+def replace_database(file: Path, data: bytes) -> None:
+    """Let something else have been copied into a backup, which is sound otherwise."""
+    digest = hashlib.sha256(data).hexdigest()
+    seal = crypto.seal(provider_settings.load().secret_key, backup_file.SEAL_PURPOSE, digest)
+    change_manifest(file, database_digest=digest, seal=seal)
+    rewrite(file, database=data)
 
 
 def usernames() -> set[str]:
@@ -498,6 +507,7 @@ def test_a_link_to_the_database_stays_one(instance: Path, ada: str, tmp_path: Pa
         (lambda file: rewrite(file, **{"manifest.json": b"[]"}), "is no backup"),
         (lambda file: rewrite(file, **{"manifest.json": b"{"}), "is no backup"),
         (lambda file: rewrite(file, **{"manifest.json": b"[" * 90_000}), "is no backup"),
+        (lambda file: replace_database(file, b"no database at all" * 100), "The database is damaged"),
         (lambda file: change_manifest(file, version=2), "a later release"),
         (lambda file: change_manifest(file, format="something else"), "is no backup"),
         (lambda file: change_manifest(file, schema="9999"), "newer schema"),
