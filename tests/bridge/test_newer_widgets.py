@@ -268,6 +268,8 @@ def test_right_code_is_good_for_its_own_address_alone(open_app: OpenApp, provide
     fill(app, "join", "check", digits=provider.account_api.mails[-1].code)
     fill(app, "join", "submit", Email="alan@example.org", Password=FRESH, Repeat_password=FRESH)
     assert app.text_input(key="join digits")
+    asked = {"purpose": "registration", "email": "alan@example.org"}
+    assert ("POST", "/codes", asked) == provider.account_api.calls[-1]
     assert provider.account_api.mails[-1].recipient == "alan@example.org"
 
 
@@ -287,9 +289,9 @@ def test_code_that_is_good_no_more_is_mailed_anew(open_app: OpenApp, provider: F
 @pytest.mark.parametrize(("status", "code"), [(404, "not_found"), (410, "expired")])
 def test_spent_code_leads_back(visitor: AppTest, provider: FakeProvider, status: int, code: str) -> None:
     fill(visitor, "Forgot password", "submit", Username="ada", captcha=solve(visitor, "Forgot password"))
-    path = next(path for _, path, _ in provider.account_api.calls)
+    _, path, body = provider.account_api.calls[0]
     code_id = next(iter(provider.account_api._codes))
-    assert path == "/codes"
+    assert (path, body) == ("/codes", {"purpose": "password", "username": "ada"})
     refuse(provider, "POST", f"/codes/{code_id}", status, code=code)
     fill(visitor, "Forgot password", "check", digits="000000")
     assert errors(visitor) == [texts.CODE_WRONG]
@@ -314,6 +316,8 @@ def test_forgotten_username_after_captcha_and_code(open_app: OpenApp, provider: 
     assert errors(app) == ["Captcha entered incorrectly"]
     fill(app, "Forgot username", "submit", captcha=solve(app, "Forgot username"))
     assert app.session_state["result"] == (None, "ada@example.org")
+    asked = {"purpose": "username", "email": "ada@example.org"}
+    assert ("POST", "/codes", asked) == provider.account_api.calls[-1]
     fill(app, "Forgot username", "check", digits="")
     assert errors(app) == [texts.CODE_WRONG]
     fill(app, "Forgot username", "check", digits=provider.account_api.mails[-1].code)
