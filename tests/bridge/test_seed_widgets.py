@@ -61,6 +61,26 @@ def test_signed_in_user_sees_all(user: AppTest) -> None:
     assert titles == ["Reset password", "Register user", "Forgot password", "Forgot username", "Update user details"]
 
 
+def test_browsers_hide_what_is_secret_and_know_what_belongs_where(visitor: AppTest, user: AppTest) -> None:
+    fields = {field.key: field.proto for app in (visitor, user) for field in app.text_input}
+    assert {key: proto.autocomplete for key, proto in fields.items() if proto.type == proto.PASSWORD} == {
+        "Register user Password": "new-password",
+        "Register user Repeat password": "new-password",
+        "Reset password Current password": "current-password",
+        "Reset password New password": "new-password",
+        "Reset password Repeat password": "new-password",
+    }
+    assert {key: proto.autocomplete for key, proto in fields.items() if proto.type != proto.PASSWORD} == {
+        "Forgot password Username": "username",
+        "Forgot username Email": "email",
+        "Register user Email": "email",
+        "Register user First name": "given-name",
+        "Register user Last name": "family-name",
+        "Register user Username": "username",
+        "Update user details New First name": "given-name",
+    }
+
+
 def test_widgets_may_have_one_title(open_app: OpenApp) -> None:
     """As where an app hides their titles: in the older generation no widget's key came of its title."""
     script = """
