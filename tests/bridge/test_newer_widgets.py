@@ -273,6 +273,23 @@ def test_right_code_is_good_for_its_own_address_alone(open_app: OpenApp, provide
     assert provider.account_api.mails[-1].recipient == "alan@example.org"
 
 
+@pytest.mark.parametrize(
+    ("document", "shown"),
+    [
+        ({"email": "g@example.org", "username": "g", "name": "G"}, ("g@example.org", "g", "G")),
+        ({}, ("grace@example.org", "grace@example.org", "Grace Hopper")),
+    ],
+)
+def test_account_is_what_the_provider_made_of_it(
+    open_app: OpenApp, provider: FakeProvider, document: dict[str, object], shown: tuple[str, str, str]
+) -> None:
+    app = open_app(JOIN_WITH_CODE.replace("two_factor_auth=True", "two_factor_auth=False")).run()
+    provider.account_api.next_answers["POST", "/users"] = [FakeAnswer(202, document)]
+    values = {"First_name": "Grace", "Last_name": "Hopper", "Email": "grace@example.org"}
+    fill(app, "join", "submit", **values, Password=FRESH, Repeat_password=FRESH)
+    assert app.session_state["result"] == shown
+
+
 def test_code_that_is_good_no_more_is_mailed_anew(open_app: OpenApp, provider: FakeProvider) -> None:
     app = open_app(JOIN_WITH_CODE).run()
     fill(app, "join", "submit", Email="grace@example.org", Password="short", Repeat_password="short")
