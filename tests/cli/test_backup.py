@@ -388,6 +388,17 @@ def test_a_database_in_use_is_not_replaced(instance: Path, ada: str, succeed: Ru
     succeed("restore", str(file), "--force")
 
 
+def test_a_database_that_cannot_be_written_is_not_replaced(
+    instance: Path, ada: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+    with monkeypatch.context() as read_only:
+        read_only.setattr(sqlite3, "connect", lambda file, **_: connect(f"{file.as_uri()}?mode=ro", uri=True))
+        with pytest.raises(NotReadyError, match="cannot be replaced"):
+            database_copy.check_unused(instance / "idp.sqlite3")
+    assert usernames() == {"ada"}
+
+
 def test_a_broken_database_is_replaced(instance: Path, ada: str, succeed: Run, file: Path) -> None:
     succeed("backup", str(file))
     (instance / "idp.sqlite3").write_bytes(b"no database" * 1000)
