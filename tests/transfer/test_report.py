@@ -72,6 +72,15 @@ def test_entries_that_exclude_each_other(
     assert _count(db) == 1
 
 
+def test_a_list_in_which_somebody_stands_twice_or_has_no_name(import_: Import, db: Session) -> None:
+    emails = [f"{name}@example.org" for name in ("ada", "other", "nobody", "bob")]
+    lists = {"usernames": ["ada", "ada", ["x"], "bob"], "passwords": [HASH] * 4, "emails": emails}
+    report = import_(json.dumps({"credentials": lists}))
+    assert (report.found, report.created, report.left_out) == (4, 2, 2)
+    assert _told(report) == [(Kind.DUPLICATE_USERNAME, "ada"), (Kind.BAD_ENTRY, "entry 3")]
+    assert [users.get_user(db, name).email for name in ("ada", "bob")] == ["ada@example.org", "bob@example.org"]
+
+
 def test_accounts_that_were_there_first(import_: Import, db: Session, make_user: Any) -> None:
     make_user("ada")
     make_user("bob", email="bob@elsewhere.example")

@@ -248,6 +248,15 @@ def test_exported_accounts_come_in_elsewhere(
     assert (again.created, again.unchanged) == (0, 5)
 
 
+@pytest.mark.parametrize("page", [2, 3, 5])
+def test_an_export_of_several_pages_has_everybody_once_in_order(
+    import_: Import, db: Session, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(exporting, "_PAGE", page)
+    import_(_people(5))
+    assert [each["username"] for each in exporting.export_accounts(db)] == [f"user{n}" for n in range(5)]
+
+
 def test_a_registration_that_waits_stays_behind_and_what_it_claimed_does_not(db: Session, make_user: Any) -> None:
     claimed = {
         "id": "x",
