@@ -64,8 +64,7 @@ def _check_single(_provider: "Provider", parameters: Parameters, _client: Client
     parameters.check_single()
     if len(parameters.get("state") or "") > _STATE_MOST:
         raise InvalidRequestError(f"The state has more than {_STATE_MOST} characters.")
-    read = [value for name, values in parameters.datalist.items() if name in READ for value in values]
-    if sum(map(len, read)) > _PARAMETERS_MOST:
+    if sum(len(value) for name in READ for value in parameters.datalist.get(name, ())) > _PARAMETERS_MOST:
         raise InvalidRequestError(f"The parameters have more than {_PARAMETERS_MOST} characters together.")
     return {}
 

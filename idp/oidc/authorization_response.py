@@ -8,8 +8,8 @@ the answer is and however it travels.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
+from urllib.parse import urlencode
 
-from idp import urlencoded
 from idp.oidc.client_uris import with_parameters
 from idp.oidc.clients import GRANTS_OF_RESPONSE_TYPES
 from idp.oidc.requests import Parameters
@@ -73,7 +73,7 @@ class ReturnAddress:
         if self.response_mode == "form_post":
             return FormPost(self.redirect_uri, parameters)
         if self.response_mode == "fragment":
-            return Redirect(f"{self.redirect_uri}#{urlencoded.write(parameters)}")
+            return Redirect(f"{self.redirect_uri}#{urlencode(parameters)}")
         return Redirect(with_parameters(self.redirect_uri, parameters))
 
 

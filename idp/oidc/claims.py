@@ -4,7 +4,6 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from operator import itemgetter
 from typing import Any
 
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
@@ -159,7 +158,7 @@ def build_claims(person: Row, names: Iterable[str]) -> dict[str, Any]:
     for name in names:
         make = _VALUES.get(name)
         value = make(person) if make else None
-        if value or (value is not None and value not in ("", {})):
+        if value is not None and value not in ("", {}):
             claims[name] = value
     return claims
 
@@ -198,10 +197,10 @@ _PLAIN = (
     "phone_number",
 )
 _VALUES: Mapping[str, Any] = {
-    **{name: itemgetter(name) for name in _PLAIN},
+    **{name: (lambda person, name=name: person[name]) for name in _PLAIN},
     "name": _full_name,
-    "preferred_username": itemgetter("username"),
-    "updated_at": itemgetter("profile_updated_at"),
+    "preferred_username": lambda person: person["username"],
+    "updated_at": lambda person: person["profile_updated_at"],
     "email_verified": lambda person: person["email_verified_at"] is not None,
     "phone_number_verified": lambda person: (
         person["phone_number_verified_at"] is not None if person["phone_number"] else None

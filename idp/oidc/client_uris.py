@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv6Address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
-from idp import urlencoded
 from idp.oidc.clients import ClientMetadata
 from idp.setting_rules import is_loopback
 
@@ -101,7 +100,7 @@ def origin_of(uri: str) -> str | None:
 
 def with_parameters(uri: str, parameters: Mapping[str, str]) -> str:
     """Return a URI without a fragment with more in its query."""
-    return f"{uri}{'&' if '?' in uri else '?'}{urlencoded.write(parameters)}"
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(parameters)}"
 
 
 def can_be_read(uri: str) -> bool:

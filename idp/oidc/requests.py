@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 from authlib.oauth2.rfc6749.errors import InvalidRequestError
 from authlib.oauth2.rfc6749.requests import OAuth2Payload, OAuth2Request
 from sqlalchemy.orm import Session
 
-from idp import urlencoded
 from idp.accounts.visitor import Visitor
 from idp.oidc.clients import ClientMetadata
 
@@ -25,13 +25,11 @@ class Parameters(OAuth2Payload):
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._data: dict[str, str] = {}
         self._datalist: dict[str, list[str]] = {}
-        self._repeated: list[str] = []
         for name, value in pairs:
             if not value:
                 continue
             if name in self._data:
                 self._datalist[name].append(value)
-                self._repeated.append(name)
             else:
                 self._data[name] = value
                 self._datalist[name] = [value]
@@ -87,7 +85,7 @@ class Parameters(OAuth2Payload):
 
     def repeated(self) -> list[str]:
         """Return the parameters that were sent more than once and may not be."""
-        return [name for name in dict.fromkeys(self._repeated) if name not in REPEATABLE]
+        return [name for name, values in self._datalist.items() if values[1:] and name not in REPEATABLE]
 
     def check_single(self, *names: str) -> None:
         """Refuse parameters that were sent more than once (RFC 6749 section 3.2).
@@ -112,7 +110,7 @@ def parse_parameters(raw: bytes | str) -> Parameters:
     try:
         text = raw.decode("ascii") if isinstance(raw, bytes) else raw
         text.encode("ascii")  # a text may hold more than a query does
-        pairs = urlencoded.read(text, FIELDS_MOST, "strict")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MOST)
     except UnicodeError:
         raise InvalidRequestError("The parameters are not percent-encoded UTF-8.") from None
     except ValueError:

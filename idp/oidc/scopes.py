@@ -1,7 +1,6 @@
 """The scopes that a client may ask for, and the claims that each stands for (OIDC Core section 5.4)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 
 CLAIMS: Mapping[str, Sequence[str]] = {
     "openid": ("sub",),
@@ -41,20 +40,15 @@ KNOWN_CLAIMS = frozenset(CLAIM_NAMES)
 
 def split(scope: str | None) -> tuple[str, ...]:
     """Return the words of a scope parameter, each once, in their order (RFC 6749 section 3.3)."""
-    return tuple(filter(None, dict.fromkeys((scope or "").split(" "))))
+    return tuple(dict.fromkeys(word for word in (scope or "").split(" ") if word))
 
 
-def claims_of(scopes: Iterable[str]) -> frozenset[str]:
+def claims_of(scopes: Iterable[str]) -> set[str]:
     """Return the claims that scopes ask for."""
-    return _claims_of(tuple(scopes))
+    return {claim for scope in scopes for claim in CLAIMS.get(scope, ())}
 
 
-@lru_cache(maxsize=256)
-def _claims_of(scopes: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(claim for scope in scopes for claim in CLAIMS.get(scope, ()))
-
-
-def claims_shown(scopes: Iterable[str]) -> frozenset[str]:
+def claims_shown(scopes: Iterable[str]) -> set[str]:
     """Return the claims that an app with these scopes can see, be it by userinfo or by the account API."""
     seen = set(scopes)
     return claims_of(seen.union(_OF_ACCOUNT) if "account" in seen else seen)

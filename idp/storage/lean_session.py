@@ -93,7 +93,7 @@ class LeanSession(Session):
         borrowed = self._borrowed
         if borrowed is None or borrowed.invalidated:
             return True
-        driver: Any = borrowed.connection.dbapi_connection
+        driver = borrowed.connection.driver_connection
         has_begun = driver.in_transaction if isinstance(driver, sqlite3.Connection) else postgresql.has_begun(driver)
         return not has_begun
 
@@ -121,11 +121,11 @@ class LeanSession(Session):
 
     @property
     def has_stale_connection(self) -> bool:
-        """Whether the connection that stayed is of a pool that was put away meanwhile, or to a file that was."""
+        """Whether the connection is of a pool that was put away meanwhile, or to a file that was."""
         borrowed = self._borrowed
         if borrowed is None:
             return False
-        return self.engine.pool is not self._lender or sqlite.has_lost_file(borrowed.connection.dbapi_connection)
+        return not self._may_keep(borrowed) or sqlite.has_lost_file(borrowed.connection.driver_connection)
 
     @property
     def has_connection(self) -> bool:

@@ -6,7 +6,6 @@ and from then on goes straight to the driver, on the connection and in the trans
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BindParameter, Dialect, Executable, bindparam
@@ -91,7 +90,7 @@ class _Compiled:
             dialect=dialect, column_keys=columns, compile_kwargs={"render_postcompile": True}
         )
         self._sql = str(compiled)
-        self._in_order = _picker(compiled.positiontup) if compiled.positional else None
+        self._order: Sequence[str] | None = compiled.positiontup if compiled.positional else None
         self._values: dict[str, Any] = dict(compiled.params)  # those that the statement brings along
         self._required = {name for bind, name in compiled.bind_names.items() if bind.required}  # columns of an INSERT
         self._into: Sequence[tuple[str, _Process]] = tuple(compiled._bind_processors.items())
@@ -108,7 +107,7 @@ class _Compiled:
             raise TypeError(f"not the values of this statement: {', '.join(unknown | missing)}")
         for name, process in self._into:
             sent[name] = process(sent[name])
-        parameters: Any = sent if self._in_order is None else self._in_order(sent)
+        parameters: Any = sent if self._order is None else [sent[name] for name in self._order]
         cursor = connection.connection.cursor()
         try:
             for listener in connection.dispatch.before_cursor_execute:
@@ -125,13 +124,6 @@ class _Compiled:
             for row in rows:
                 row[name] = process(row[name])
         return count, rows
-
-
-def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    """Make what picks values by their names, in this order."""
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda values: tuple(values[name] for name in names)
 
 
 def _raised(connection: Connection, sql: str, fault: Exception) -> BaseException:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qsl
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -15,7 +16,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_accept_header
 from werkzeug.wsgi import get_content_length, get_input_stream
 
-from idp import crypto, patience, urlencoded
+from idp import crypto, patience
 from idp.accounts import sessions
 from idp.accounts.sessions import CurrentSession
 from idp.accounts.visitor import Visitor
@@ -263,7 +264,7 @@ def _fields(encoded: str) -> dict[str, str]:
         encoded: as a form or a query has them; what is not UTF-8 is shown as such.
     """
     try:
-        pairs = urlencoded.read(encoded, FIELDS_MOST)
+        pairs = parse_qsl(encoded, keep_blank_values=True, max_num_fields=FIELDS_MOST)
     except ValueError:
         raise RequestEntityTooLarge from None
     return dict(reversed(pairs))

@@ -127,7 +127,7 @@ def test_every_prepared_statement(settings: Settings) -> None:
             values = {name: _some(binds[name].type) if name in binds else "x" for name in compiled._values}
             for name, process in compiled._into:
                 values[name] = process(values[name])
-            parameters = values if compiled._in_order is None else compiled._in_order(values)
+            parameters = values if compiled._order is None else tuple(values[name] for name in compiled._order)
             assert not _read_whole(connection, compiled._sql, parameters), compiled._sql
             count += 1
     engine.dispose()
