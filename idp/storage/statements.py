@@ -5,7 +5,7 @@ answer it. A `Prepared` statement is written with SQLAlchemy like any other, com
 and from then on goes straight to the driver, on the connection and in the transaction of the session that it is given.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from sqlalchemy import BindParameter, Dialect, Executable, bindparam
@@ -91,8 +91,9 @@ class _Compiled:
         )
         self._sql = str(compiled)
         self._order: Sequence[str] | None = compiled.positiontup if compiled.positional else None
-        self._values: dict[str, Any] = dict(compiled.params)  # those that the statement brings along
-        self._required = {name for bind, name in compiled.bind_names.items() if bind.required}  # columns of an INSERT
+        required = {name for bind, name in compiled.bind_names.items() if bind.required}  # columns of an INSERT
+        self._taken: Set[str] = compiled.params.keys()
+        self._values = {name: compiled.params[name] for name in self._taken - required}  # which it brings along
         self._into: Sequence[tuple[str, _Process]] = tuple(compiled._bind_processors.items())
         types = ((entry.keyname, entry.type.dialect_impl(dialect)) for entry in compiled._result_columns)
         found = [(name, type_.result_processor(dialect, None)) for name, type_ in types]
@@ -102,9 +103,8 @@ class _Compiled:
     def run(self, connection: Connection, values: Mapping[str, Any]) -> tuple[int, Sequence[Row]]:
         """Send it to the driver; returns how many rows it changed, and those that it gave."""
         sent = {**self._values, **values}
-        if len(sent) != len(self._values) or not self._required <= values.keys():
-            unknown, missing = sent.keys() - self._values.keys(), self._required - values.keys()
-            raise TypeError(f"not the values of this statement: {', '.join(unknown | missing)}")
+        if sent.keys() != self._taken:
+            raise TypeError(f"not the values of this statement: {', '.join(sent.keys() ^ self._taken)}")
         for name, process in self._into:
             sent[name] = process(sent[name])
         parameters: Any = sent if self._order is None else [sent[name] for name in self._order]

@@ -124,7 +124,7 @@ def test_every_prepared_statement(settings: Settings) -> None:
             binds = statement.compile(  # type: ignore[attr-defined]
                 dialect=connection.dialect, column_keys=prepared._columns
             ).binds
-            values = {name: _some(binds[name].type) if name in binds else "x" for name in compiled._values}
+            values = {name: _some(binds[name].type) if name in binds else "x" for name in compiled._taken}
             for name, process in compiled._into:
                 values[name] = process(values[name])
             parameters = values if compiled._order is None else tuple(values[name] for name in compiled._order)
