@@ -28,6 +28,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]|(?<=[ijıȷіј])\u0307"
 )
+_BLANK = "\u2800"  # Braille without a dot, a symbol to Unicode
 _UNSHOWABLE = frozenset("<>\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # the latter turn text around
 _WRITTEN_TOGETHER = (  # Japanese, Korean and Chinese
     {"LATIN", "HAN", "HIRAGANA", "KATAKANA"},
@@ -149,8 +150,14 @@ def check_person_name(name: str, what: Sentence) -> tuple[str | None, list[Sente
 
 
 def is_showable(text: str) -> bool:
-    """Tell whether a text holds nothing but characters that can be seen, and none that turns others around."""
-    return not any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") or c in _UNSHOWABLE for c in text)
+    """Tell whether a text holds nothing but characters that can be seen, and none that turns others around.
+
+    What joins letters or gives them room may be among them, but is no text of its own. An empty text is for callers.
+    """
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") or c in _UNSHOWABLE for c in text):
+        return False
+    seen = (c for c in _UNSEEN.sub("", text) if not c.isspace() and unicodedata.category(c) != "Cf" and c != _BLANK)
+    return not text.strip() or any(seen)
 
 
 def full_name(given_name: str | None, family_name: str | None) -> str:

@@ -149,6 +149,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"client_name": "a\u202eb"}, "client_name", "cannot be shown"),
     ({"client_name": "a\u2028b"}, "client_name", "cannot be shown"),
     ({"client_name": "a<b"}, "client_name", "cannot be shown"),
+    ({"client_name": "\u3164"}, "client_name", "cannot be shown"),  # a letter's place in Korean, and no letter
     ({"application_type": "desktop"}, "application_type", "web, native"),
     ({"redirect_uris": ()}, "redirect_uris", "at least one"),
     ({"redirect_uris": (CALLBACK,) * (LIST_MOST + 1)}, "redirect_uris", "At most"),

@@ -181,6 +181,24 @@ credentials:
         assert roles.roles_of(db, users.get_user(db, name).id) == ["editor"]
 
 
+def test_a_name_that_is_an_alias(import_: Import, db: Session) -> None:
+    import_("preauthorized: {emails: []}\nx: &who bob\ncredentials: {usernames: {*who : {email: bob@example.org}}}")
+    assert users.get_user(db, "bob").email == "bob@example.org"
+
+
+def test_of_several_merged_mappings_the_first_one_decides(import_: Import, db: Session) -> None:
+    """What stands in the mapping itself goes before all of them (YAML's merge keys, 2005)."""
+    import_(
+        f"""
+x: [&first {{first_name: One, last_name: One}}, &second {{first_name: Two, email: two@example.org, roles: [editor]}}]
+credentials: {{usernames: {{ada: {{<<: [*first, *second], last_name: Own, password: '{HASH}'}}}}}}
+"""
+    )
+    ada = users.get_user(db, "ada")
+    assert (ada.given_name, ada.family_name, ada.email) == ("One", "Own", "two@example.org")
+    assert roles.roles_of(db, ada.id) == ["editor"]
+
+
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
