@@ -72,7 +72,13 @@ _EVENT = (
 ATTEMPTS_SHOWN = 1_000  # the latest; strangers write these, be it for years, and a file is made in memory
 _ATTEMPTS = (Event.SIGN_IN_REFUSED.value, Event.SIGN_IN_THROTTLED.value)
 _MAIL = (MailMessage.kind, MailMessage.subject, MailMessage.state, MailMessage.created_at, MailMessage.finished_at)
-_LINK = (OneTimeLink.purpose, OneTimeLink.created_at, OneTimeLink.expires_at, OneTimeLink.claimed_at)
+_LINK = (
+    OneTimeLink.purpose,
+    OneTimeLink.email_key.label("email"),  # to which it went: for a change of address, the new one
+    OneTimeLink.created_at,
+    OneTimeLink.expires_at,
+    OneTimeLink.claimed_at,
+)
 
 
 def export_account(db: Session, user_id: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_it_holds_everything_and_is_json(whole):
     assert [each["client_name"] for each in (*whole["apps"], *whole["consents"])] == ["App of ada"] * 2
     assert sorted(each["kind"] for each in whole["mails"]) == ["account_deletion", "reset_password"]
     assert {"account:session:start", "account:recovery:request"} <= {each["event"] for each in whole["events"]}
-    assert [each["purpose"] for each in whole["links"]] == ["reset_password"]
+    assert [(each["purpose"], each["email"]) for each in whole["links"]] == [("reset_password", "ada@example.org")]
     assert whole["older_attempts"] == 0
 
 
