@@ -29,7 +29,7 @@ from idp.storage.database import open_session
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="How many web processes: as many as processors, and each keeps to its own.",
+    help="How many web processes: up to as many as processors, and each keeps to one of them.",
 )
 @click.option("--no-worker", is_flag=True, help="Start no worker beside: `idp worker` runs elsewhere.")
 @click.option(

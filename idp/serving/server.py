@@ -2,6 +2,7 @@
 
 import logging.config
 import multiprocessing
+import random
 import signal
 import socket
 import sys
@@ -16,7 +17,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from idp import logs, signals
+from idp import logs, processors, signals
 from idp.serving import draining, threads, web_process
 from idp.serving.companion import Companion
 from idp.serving.start import Serving
@@ -107,7 +108,10 @@ def serve(serving: Serving) -> None:
         if serving.workers > 1:
             write_turns.SHARED.share()
         web_process.hold_signals_while_forking()
-        server.serve(target_loader=partial(web_process.load_application, connections), wrap_loader=False)
+        # Anywhere: another server here, or in the container beside, is not to have all its processes where ours are.
+        first_processor = random.randrange(processors.count())  # noqa: S311 - no secret
+        load = partial(web_process.load_application, connections, first_processor)
+        server.serve(target_loader=load, wrap_loader=False)
 
 
 def _have_processes_forked() -> None:

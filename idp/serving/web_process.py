@@ -39,15 +39,16 @@ def hold_signals_while_forking() -> None:
         os.register_at_fork(before=hold, after_in_parent=release, after_in_child=partial(_begin_anew, release))
 
 
-def load_application(capacity: int, index: int, processes: int) -> "WSGIApplication":
+def load_application(capacity: int, first_processor: int, index: int, processes: int) -> "WSGIApplication":
     """Return the application; from now on this process ends when the one that started it does, however suddenly.
 
     Args:
         capacity: how many connections it accepts at once; those that take too long are closed.
+        first_processor: where the server's processes begin.
         index: of this process among the web processes, from 0 on.
         processes: how many there are.
     """
-    processors.keep_to_one(index, processes)
+    processors.keep_to_one(index, processes, first_processor)
     _let_threads_finish()
     if multiprocessing.parent_process() is not None:
         threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()

@@ -209,17 +209,20 @@ def test_the_server_itself_loads_next_to_nothing(
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux lets a process choose its processors")
-def test_with_a_web_process_for_each_processor_each_keeps_to_its_own(
-    instance: Path, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_default", [True, False])
+def test_each_web_process_keeps_to_a_processor_of_its_own(
+    instance: Path, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch, is_default: bool
 ) -> None:
     usable = os.sched_getaffinity(0)
-    process, _ = start_server(start, monkeypatch, "--no-worker", "--workers", str(len(usable)))
+    many = 1 if is_default else len(usable)
+    process, _ = start_server(start, monkeypatch, "--no-worker", *(() if is_default else ("--workers", str(many))))
 
     def web_processes() -> list[int]:
         return [int(each) for each in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
     def each_has_its_own() -> bool:
-        return sorted(map(sorted, map(os.sched_getaffinity, web_processes()))) == [[each] for each in sorted(usable)]
+        kept = list(map(os.sched_getaffinity, web_processes()))
+        return [len(each) for each in kept] == [1] * many and len(set().union(*kept)) == many
 
     until(each_has_its_own, "the web processes share processors")
     os.kill(killed := web_processes()[0], signal.SIGKILL)
