@@ -23,6 +23,11 @@ def ticks() -> float:
     return time.perf_counter()
 
 
+def processor_time() -> float:
+    """Return the seconds of processor time that this process has had, with all its threads."""
+    return time.process_time()
+
+
 @contextmanager
 def stopped_at(read: Callable[[], float]) -> Iterator[None]:
     """Let `read` answer for the system's clock inside the block (tests of lifetimes and clock jumps)."""

@@ -13,7 +13,6 @@ import contextlib
 import os
 import random
 import threading
-import time
 from collections.abc import Mapping, Set
 from pathlib import Path
 
@@ -27,12 +26,17 @@ _before: Set[int] = frozenset()  # what this process might use before it kept to
 
 def usable() -> Set[int]:
     """Return the processors that this process may use; empty where the system does not tell, as on macOS."""
-    return _before or (os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else frozenset())
+    return _before or _kept_to()
 
 
 def count() -> int:
     """Return how many processors this process may use."""
     return len(usable()) or os.cpu_count() or 1
+
+
+def anywhere() -> int:
+    """Return where a server's processes may begin: another's on this machine should do so elsewhere."""
+    return random.randrange(count())  # noqa: S311 - no secret
 
 
 def keep_to_one(index: int, processes: int, first: int = 0) -> None:
@@ -43,7 +47,7 @@ def keep_to_one(index: int, processes: int, first: int = 0) -> None:
     Args:
         index: of this process among them, from 0 on.
         processes: how many there are.
-        first: which processor the first of them has, counted in a circle: other servers have theirs elsewhere.
+        first: which processor the first of them has, counted in a circle.
     """
     global _before  # noqa: PLW0603 - a process's own
     mine = usable()
@@ -73,7 +77,7 @@ class Place:
     def __init__(self, processor: int) -> None:
         self.processor = processor
         self._seen = _times()
-        self._used = time.process_time()
+        self._used = clock.processor_time()
         self._seen_at = clock.ticks()
 
     def look_again_and_again(self) -> None:
@@ -84,7 +88,7 @@ class Place:
 
     def look(self) -> None:
         """Move to another processor if others have taken too much of this one since the last look."""
-        seen, used, now = _times(), time.process_time(), clock.ticks()
+        seen, used, now = _times(), clock.processor_time(), clock.ticks()
         busy = {each: _part(self._seen[each], seen[each]) for each in seen.keys() & self._seen.keys() & usable()}
         own = (used - self._used) / max(now - self._seen_at, 0.001)
         self._seen, self._used, self._seen_at = seen, used, now
@@ -96,8 +100,8 @@ class Place:
         """Take along the threads that keep to the place."""
         for thread in map(int, os.listdir("/proc/self/task")):
             with contextlib.suppress(OSError):  # it has ended meanwhile
-                if os.sched_getaffinity(thread) == {self.processor}:
-                    os.sched_setaffinity(thread, {processor})
+                if _kept_to(thread) == {self.processor}:
+                    _move_to({processor}, thread)
         self.processor = processor
 
 
@@ -118,9 +122,14 @@ def _part(before: tuple[int, int], after: tuple[int, int]) -> float:
     return (after[0] - before[0]) / max(after[1] - before[1], 1)
 
 
-def _move_to(processors: Set[int]) -> bool:
+def _kept_to(thread: int = 0) -> Set[int]:
+    """Return which processors a thread may use, by default the calling one."""
+    return os.sched_getaffinity(thread) if hasattr(os, "sched_getaffinity") else frozenset()
+
+
+def _move_to(processors: Set[int], thread: int = 0) -> bool:
     if hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):  # not permitted here
-            os.sched_setaffinity(0, processors)
+            os.sched_setaffinity(thread, processors)
             return True
     return False

@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from queue import SimpleQueue
@@ -46,6 +45,10 @@ def test_the_first_of_them_may_begin_anywhere() -> None:
     count = len(ALL)
     kept = [in_a_thread(lambda index=index: processors.keep_to_one(index, count, 1)) for index in range(count)]  # type: ignore[misc]
     assert kept == [{sorted(ALL)[(index + 1) % count]} for index in range(count)]
+
+
+def test_servers_begin_at_one_processor_or_another() -> None:
+    assert {processors.anywhere() for _ in range(50 * len(ALL))} == set(range(len(ALL)))
 
 
 def test_with_more_processes_than_processors_they_go_where_there_is_room() -> None:
@@ -126,7 +129,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(processors, "LOOK_EVERY", 86_400)  # nobody looks but the test
     made = Machine(tmp_path / "stat")
     monkeypatch.setattr(clock, "ticks", lambda: made.now)
-    monkeypatch.setattr(time, "process_time", lambda: made.used)
+    monkeypatch.setattr(clock, "processor_time", lambda: made.used)
     return made
 
 

@@ -2,7 +2,6 @@
 
 import logging.config
 import multiprocessing
-import random
 import signal
 import socket
 import sys
@@ -108,9 +107,7 @@ def serve(serving: Serving) -> None:
         if serving.workers > 1:
             write_turns.SHARED.share()
         web_process.hold_signals_while_forking()
-        # Anywhere: another server here, or in the container beside, is not to have all its processes where ours are.
-        first_processor = random.randrange(processors.count())  # noqa: S311 - no secret
-        load = partial(web_process.load_application, connections, first_processor)
+        load = partial(web_process.load_application, connections, processors.anywhere())
         server.serve(target_loader=load, wrap_loader=False)
 
 
