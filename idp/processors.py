@@ -42,7 +42,8 @@ def anywhere() -> int:
 def keep_to_one(index: int, processes: int, first: int = 0) -> None:
     """Keep to one processor, with all threads that start from now on, where each process can have its own.
 
-    With more processes than processors nothing happens: two could come to share one while another is idle.
+    With more processes than processors nothing happens: two could come to share one while another is idle. Nor with
+    fewer, where the system does not tell what processors are busy with: nobody would notice that there is no room.
 
     Args:
         index: of this process among them, from 0 on.
@@ -54,11 +55,11 @@ def keep_to_one(index: int, processes: int, first: int = 0) -> None:
     if not 0 < processes <= len(mine):
         return
     processor = sorted(mine)[(first + index) % len(mine)]
-    if _move_to({processor}):
+    has_room = processes < len(mine)
+    if (not has_room or _times().get(processor, (0, 0))[1]) and _move_to({processor}):
         _before = mine
-        if processes < len(mine):
-            place = Place(processor)
-            threading.Thread(target=place.look_again_and_again, name="processors", daemon=True).start()
+        if has_room:
+            threading.Thread(target=Place(processor).look_again_and_again, name="processors", daemon=True).start()
 
 
 def use_all() -> None:

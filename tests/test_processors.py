@@ -209,8 +209,28 @@ def test_each_look_tells_of_the_time_since_the_last_one(machine: Machine) -> Non
     kept_after(look)
 
 
-@pytest.mark.parametrize("told", [None, "", "cpu0 a b c\n", "cpu0 0 0 0 0 0 0 0 0 0 0\ncpu1 0 0 0 0 0 0 0 0 0 0\n"])
-def test_where_the_system_tells_nothing_of_use_it_stays(machine: Machine, tmp_path: Path, told: str | None) -> None:
+NOTHING_OF_USE = [
+    None,
+    "",
+    "cpu0 a b c\n",
+    "".join(f"cpu{each} 0 0 0 0 0 0 0 0 0 0\n" for each in ALL),
+    "cpu999 1 1 1 1 1 1 1\n",
+]
+
+
+@pytest.mark.parametrize("told", NOTHING_OF_USE)
+def test_where_the_system_tells_nothing_of_use_it_goes_where_there_is_room(
+    machine: Machine, tmp_path: Path, told: str | None
+) -> None:
+    (tmp_path / "stat").unlink()
+    if told is not None:
+        (tmp_path / "stat").write_text(told)
+    assert in_a_thread(lambda: processors.keep_to_one(0, 1)) == ALL
+    assert in_a_thread(lambda: processors.keep_to_one(0, len(ALL))) == {FIRST}
+
+
+@pytest.mark.parametrize("told", NOTHING_OF_USE)
+def test_where_it_does_no_more_it_stays(machine: Machine, tmp_path: Path, told: str | None) -> None:
     def look(place: processors.Place) -> None:
         (tmp_path / "stat").unlink()
         if told is not None:
