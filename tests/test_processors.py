@@ -51,6 +51,17 @@ def test_servers_begin_at_one_processor_or_another() -> None:
     assert {processors.anywhere() for _ in range(50 * len(ALL))} == set(range(len(ALL)))
 
 
+def test_a_process_counts_those_that_it_was_given() -> None:
+    given: list[int] = []
+
+    def work() -> None:
+        os.sched_setaffinity(0, {FIRST})
+        given.append(processors.count())
+
+    in_a_thread(work)
+    assert given == [1]
+
+
 def test_with_more_processes_than_processors_they_go_where_there_is_room() -> None:
     assert in_a_thread(lambda: processors.keep_to_one(0, len(ALL) + 1)) == ALL
 
@@ -110,14 +121,19 @@ class Machine:
         self.goes_on({})
 
     def goes_on(self, busy: Mapping[int, int], own: float = 0.0) -> None:
-        """Let a second pass, 100 ticks, in which processors were busy for so many, and this process for so long."""
-        self.now += 1
-        self.used += own
+        """Let four seconds pass, 400 ticks, of which processors and this process were busy for such a part.
+
+        Args:
+            busy: hundredths, of each; all of it by guests, which proc(5) says once more.
+            own: of one processor.
+        """
+        self.now += 4
+        self.used += 4 * own
         lines = ["cpu  1 2 3 4 5 6 7 8 9 10"]
         for each in self._busy:
-            self._busy[each] += busy.get(each, 0)
+            self._busy[each] += 4 * busy.get(each, 0)
             idle = round(100 * self.now) - self._busy[each]
-            lines.append(f"cpu{each} {self._busy[each]} 0 0 {idle // 2} {idle - idle // 2} 0 0 0 7 7")
+            lines.append(f"cpu{each} {self._busy[each]} 0 0 {idle // 2} {idle - idle // 2} 0 0 0 {self._busy[each]} 0")
         self._path.write_text("\n".join([*lines, "intr 5 0", "ctxt 9", ""]))
 
 
@@ -152,8 +168,10 @@ def kept_after(look: Callable[[processors.Place], None], beside: Callable[[], ob
         other = threading.Thread(target=stand_beside)
         other.start()
         has_begun.wait()
-        look(processors.Place(FIRST))
-        has_looked.set()
+        try:
+            look(processors.Place(FIRST))
+        finally:
+            has_looked.set()
         other.join()
 
     return [in_a_thread(work), *told]
@@ -174,6 +192,18 @@ def test_a_thread_that_goes_where_there_is_room_stays_free(machine: Machine) -> 
         place.look()
 
     assert kept_after(look, processors.use_all) == [{SECOND}, ALL]
+
+
+def test_a_thread_that_ends_meanwhile_keeps_no_other_from_moving(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "listdir", lambda _, threads=os.listdir: ["4194305", *threads("/proc/self/task")])
+
+    def look(place: processors.Place) -> None:
+        machine.goes_on({FIRST: 90, **dict.fromkeys(ALL - {FIRST, SECOND}, 90)})
+        place.look()
+
+    assert kept_after(look) == [{SECOND}, {SECOND}]
 
 
 @pytest.mark.parametrize(
