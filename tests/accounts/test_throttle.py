@@ -58,6 +58,7 @@ def test_nobody_is_locked_out_for_good(spend, settings, clock):
 
 
 def test_the_wait_that_is_said_is_the_wait_that_helps(spend, clock):
+    spend("bob")  # whose bucket is full long before
     for _ in range(13):
         wait = spend()
         if wait:
@@ -120,6 +121,18 @@ def test_a_charge_is_committed_before_anything_else_happens(db, settings, spend)
     throttle.spend(db, settings, KIND, "ada")
     db.rollback()
     assert db.scalar(select(func.count()).select_from(Throttle)) == 1
+
+
+def test_a_charge_that_goes_with_something_else_is_undone_with_it(db, settings):
+    throttle.spend(db, settings, KIND, "ada", is_kept=False)
+    db.rollback()
+    assert db.scalar(select(func.count()).select_from(Throttle)) == 0
+
+
+def test_who_is_refused_keeps_nobody_from_writing(db, settings, spend):
+    while not spend():
+        pass
+    assert not db.in_transaction()
 
 
 def test_who_is_meant_is_not_stored(db, settings):
@@ -232,6 +245,22 @@ def test_clocks_that_differ_a_little_give_no_attempts_away(spend, settings, cloc
 
 
 # -- Mailboxes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        throttle.REGISTRATION_ACCOUNT,
+        throttle.RECOVERY_ACCOUNT,
+        throttle.REMINDER_ACCOUNT,
+        throttle.RESEND_ACCOUNT,
+        throttle.EMAIL_CHANGE,
+        throttle.CODE_ACCOUNT,
+    ],
+)
+def test_who_asks_for_a_mail_too_often_is_told_so_before_the_mailbox_has_no_room(spend, clock, kind):
+    waits = [spend("ada", kind) for _ in range(throttle.MAIL_BURST + 1)]
+    assert waits == [0] * throttle.MAIL_BURST + [throttle.MAIL_INTERVAL]
 
 
 def mails(db, settings, *, is_awaited=False, recipient="ada@example.org"):
