@@ -163,7 +163,8 @@ def test_refusals_fill_no_disk(rp, db):
         rp.browser.post(
             "/oauth/token", data={"grant_type": "x", "client_id": f"made-up-{number}", "client_secret": "x"}
         )
-        rp.browser.post("/oauth/introspect", data={"client_id": rp.metadata.client_id, "client_secret": "wrong"})
+        wrong = {"client_id": rp.metadata.client_id, "client_secret": "wrong"}
+        assert error_of(rp.browser.post("/oauth/introspect", data=wrong)) == "invalid_client"
     assert count(db, AuditEvent) < 20
     assert count(db, SeenAssertion) == 0
 
