@@ -107,6 +107,12 @@ def test_no_two_sectors_know_a_session_by_one_name(pairwise, relying_party, app)
     assert len({tea, coffee, known_to_all}) == 3
 
 
+def test_a_hint_by_that_name_is_met_by_the_person_it_is_for(pairwise):
+    rp = pairwise("tea.example.org")
+    tokens = rp.log_in()
+    assert rp.ask(prompt="none", id_token_hint=tokens.id_token).code
+
+
 def test_a_hint_of_before_sectors_had_names_of_their_own_signs_out(pairwise, monkeypatch):
     monkeypatch.setattr(token_issuer, "sid_of", lambda _settings, _client, session_id: session_id)
     rp = pairwise("tea.example.org")
