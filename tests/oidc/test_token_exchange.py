@@ -131,7 +131,7 @@ def test_no_scope_more_than_was_brought(app_, scope):
 
 
 @pytest.mark.parametrize("name", ["resource", "audience"])
-@pytest.mark.parametrize("target", [COFFEE, "somebody", '"', "é"])
+@pytest.mark.parametrize("target", [COFFEE, [TEA, COFFEE], "somebody", '"', "é"], ids=str)
 def test_no_other_target_than_is_allowed(app_, name, target):
     token = app_.log_in().access_token
     refused(request_exchange(app_, token, **{name: target}), "invalid_target")
