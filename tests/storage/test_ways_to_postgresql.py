@@ -208,6 +208,12 @@ def test_nothing_is_prepared_behind_a_pooler(engine: Engine, monkeypatch: pytest
     assert prepared_after_ten(engine) == 0
 
 
+def test_a_pooler_may_keep_back_what_the_server_says_of_itself(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psycopg.ConnectionInfo, "parameter_status", lambda *_: None)
+    with engine.connect() as connection:
+        assert connection.scalar(select(1)) == 1
+
+
 def test_a_connection_that_was_closed_at_this_end_is_replaced(engine: Engine) -> None:
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
