@@ -6,8 +6,9 @@ import re
 import pytest
 from sqlalchemy import select
 
+from idp.accounts.audit import Event
 from idp.mail import outbox
-from idp.models import MailMessage
+from idp.models import AuditEvent, MailMessage
 from tests import postgresql
 from tests.relying_party import RelyingParty, shown_error
 
@@ -129,6 +130,12 @@ def test_choosing_cannot_be_done_silently(rp):
     rp.log_in()
     assert rp.ask(prompt="none").error is None
     assert rp.ask(prompt="none select_account").error == "invalid_request"
+
+
+def test_what_nobody_was_asked_is_no_refusal_of_theirs(rp, db):
+    """Any page may ask silently, for each of its visitors: of that the audit keeps nothing."""
+    assert rp.ask(prompt="none").error == "login_required"
+    assert not db.scalars(select(AuditEvent.event).where(AuditEvent.event == Event.CONSENT_DENIED)).all()
 
 
 # -- prompt=create -----------------------------------------------------------------------
