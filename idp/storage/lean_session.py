@@ -60,10 +60,7 @@ class LeanSession(Session):
         """Return the session's connection; borrows one at first use."""
         borrowed = self._borrowed
         if borrowed is None:
-            try:
-                borrowed = self._borrowed = Connection(self.engine, connection=self.engine.raw_connection())
-            except Exception as fault:
-                raise as_sqlalchemys(self.engine.dialect, fault) from fault
+            borrowed = self._borrowed = Connection(self.engine)
             self._lender = self.engine.pool
         return borrowed
 
@@ -76,7 +73,6 @@ class LeanSession(Session):
         is_usual = self.in_transaction()
         if not is_usual and self._has_only_read():
             return
-        self.flush()
         if is_usual:
             super().commit()
         if self._borrowed is not None and not self._borrowed.invalidated:
@@ -114,7 +110,7 @@ class LeanSession(Session):
 
     def close(self) -> None:
         """Undo what was not committed, and give the connection back unless it may stay."""
-        if self.in_transaction() or self.identity_map or self.new:
+        if self.in_transaction() or self.identity_map:
             super().close()
         if self._borrowed is not None and not self._may_keep(self._borrowed):
             self.let_go_of_connection()

@@ -202,6 +202,17 @@ def test_the_next_request_finds_nothing_of_what_was_not_committed(make_session, 
     assert others_see(engine) == 0
 
 
+def test_the_next_request_reads_objects_anew(make_session):
+    session_pool = SessionPool(make_session)
+    session = session_pool.take()
+    add_object(session, "a")
+    session.commit()
+    read = session.get(RevokedAccessToken, "a")
+    session.commit()
+    session_pool.give_back(session)
+    assert session_pool.take().get(RevokedAccessToken, "a") is not read
+
+
 def test_one_that_waits_lets_go_of_a_pool_that_was_put_away(make_session, engine):
     session_pool = SessionPool(make_session)
     session = session_pool.take()
