@@ -109,7 +109,6 @@ def parse_parameters(raw: bytes | str) -> Parameters:
     """
     try:
         text = raw.decode("ascii") if isinstance(raw, bytes) else raw
-        text.encode("ascii")  # a text may hold more than a query does
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MOST)
     except UnicodeError:
         raise InvalidRequestError("The parameters are not percent-encoded UTF-8.") from None

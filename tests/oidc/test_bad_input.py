@@ -161,7 +161,7 @@ def test_other_very_long_parameters_do_no_harm(rp, name):
     assert_kind(rp.send(method="POST", **{name: "x" * 30_000}), rp)
 
 
-@pytest.mark.parametrize("query", ["%ff", "state=%ff", "client_id=%c3%28", "%ed%a0%80=1", "a=%00", "%00=a"])
+@pytest.mark.parametrize("query", ["%ff", "state=%ff", "client_id=%c3%28", "%ed%a0%80=1", "a=%00", "%00=a", "a=\x00"])
 def test_what_is_no_utf_8_or_holds_nul_is_shown(rp, query):
     own = urlencode(rp.authorization_parameters())
     for sent in (query, f"{own}&{query}"):
@@ -171,11 +171,19 @@ def test_what_is_no_utf_8_or_holds_nul_is_shown(rp, query):
 
 @pytest.mark.parametrize(
     "query",
-    ["\xff\xfe", "client_id=\xe9", "state=\xe9\xff"],
+    ["\xff\xfe", "client_id=\xe9", "ui_locales=\xe9\xff"],
 )
 def test_raw_bytes_in_the_query_are_shown(rp, query):
-    assert shown_error(raw(rp.browser, AUTHORIZE, QUERY_STRING=query)).code == "invalid_request"
+    for sent in (query, f"{urlencode(rp.authorization_parameters())}&{query}"):
+        assert shown_error(raw(rp.browser, AUTHORIZE, QUERY_STRING=sent)).code == "invalid_request"
     assert shown_error(raw(rp.browser, END_SESSION, QUERY_STRING=query)).code == "invalid_request"
+
+
+def test_an_error_repeats_the_beginning_of_what_was_sent(rp):
+    """Else the way back to the app could be longer than what stands before it takes."""
+    response = rp.send(prompt="x" * 5_000)
+    assert rp.read_answer(response).error == "invalid_request"
+    assert len(response.location) < 500
 
 
 def test_ten_thousand_parameters_are_refused(rp):
