@@ -120,7 +120,7 @@ def _check_nonce(_provider: "Provider", parameters: Parameters, _client: ClientM
 
 
 def _check_prompt(_provider: "Provider", parameters: Parameters, _client: ClientMetadata) -> dict[str, Any]:
-    prompt = known_scopes.split((parameters.get("prompt") or "").strip())
+    prompt = known_scopes.split(parameters.get("prompt"))
     if unknown := [value for value in prompt if value not in PROMPTS]:
         raise InvalidRequestError(f"The prompt {safe(unknown[0])} is not known here.")
     if "none" in prompt and len(prompt) > 1:
@@ -171,8 +171,7 @@ def _check_resources(_provider: "Provider", parameters: Parameters, client: Clie
 
 def _check_claims(_provider: "Provider", parameters: Parameters, client: ClientMetadata) -> dict[str, Any]:
     """What an app may not have by a scope it gets by no other name; as what is not known, it is passed over."""
-    asked = parse_claims(parameters.get("claims"))
-    return {"claims": asked.within(known_scopes.claims_of(client.scopes)) if asked.names else asked}
+    return {"claims": parse_claims(parameters.get("claims")).within(known_scopes.claims_of(client.scopes))}
 
 
 def _check_hints(_provider: "Provider", parameters: Parameters, _client: ClientMetadata) -> dict[str, Any]:
