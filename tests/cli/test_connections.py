@@ -5,11 +5,13 @@ import errno
 import os
 import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from idp import receiving
-from idp.serving import connections
+from idp.serving import connections, web_process
+from idp.settings import Settings
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the kernel tells less than Linux does")
 
@@ -170,6 +172,23 @@ def test_it_looks_from_when_it_is_told_to(monkeypatch):
     connections.watch(CAPACITY, are_peers_visitors=False)
     assert has_begun.wait(60)
     assert told == [CAPACITY, False]
+
+
+@pytest.mark.parametrize("proxy_hops", [0, 1])
+def test_a_web_process_looks_after_its_own(monkeypatch, proxy_hops):
+    application = SimpleNamespace(extensions={"idp_settings": Settings(proxy_hops=proxy_hops)})
+    told = {}
+    monkeypatch.setattr(
+        web_process.importlib, "import_module", lambda _: SimpleNamespace(create_app=lambda: application)
+    )
+    monkeypatch.setattr(connections, "watch", lambda capacity, **more: told.update(more, capacity=capacity))
+    # What a process does to itself besides, the one that runs tests is spared.
+    monkeypatch.setattr(web_process.processors, "keep_to_one", lambda *_: None)
+    monkeypatch.setattr(web_process, "_let_threads_finish", lambda: None)
+    monkeypatch.setattr(web_process.gc, "freeze", lambda: None)
+    monkeypatch.setattr(web_process.multiprocessing, "parent_process", lambda: None)
+    assert web_process.load_application(CAPACITY, 0, 0, 1) is application
+    assert told == {"capacity": CAPACITY, "are_peers_visitors": proxy_hops == 0}
 
 
 def test_who_finds_no_free_handle_looks_again(monkeypatch):
