@@ -171,7 +171,8 @@ def _check_resources(_provider: "Provider", parameters: Parameters, client: Clie
 
 def _check_claims(_provider: "Provider", parameters: Parameters, client: ClientMetadata) -> dict[str, Any]:
     """What an app may not have by a scope it gets by no other name; as what is not known, it is passed over."""
-    return {"claims": parse_claims(parameters.get("claims")).within(known_scopes.claims_of(client.scopes))}
+    asked = parse_claims(parameters.get("claims"))
+    return {"claims": asked.within(known_scopes.claims_of(client.scopes)) if asked.names else asked}
 
 
 def _check_hints(_provider: "Provider", parameters: Parameters, _client: ClientMetadata) -> dict[str, Any]:
