@@ -62,8 +62,12 @@ def test_import_for_programs(instance: Path, succeed: Run, config: Path) -> None
     assert shown["accounts"] == {"found": 2, "created": 2, "updated": 0, "unchanged": 0, "left_out": 0}
     assert shown["preauthorizations"] == {"found": 1, "created": 1, "unchanged": 0}
     assert shown["layout"] == "0.4"
-    assert [(each["kind"], each["subject"], each["line"]) for each in shown["findings"]] == [
-        ("plain_text_password", "bob", 6)
+    assert shown["findings"] == [
+        {"kind": "plain_text_password", "weight": "changed", "subject": "bob", "told": "", "line": 6}
+    ]
+    assert shown["dropped"] == [
+        {"kind": "hint", "key": "password_hint", "count": 1, "examples": ["ada"]},
+        {"kind": "other_system", "key": "cookie", "count": 1, "examples": []},
     ]
     again = json.loads(succeed(*IMPORT, str(config), "--json").stdout)
     assert again["accounts"]["unchanged"] == 2

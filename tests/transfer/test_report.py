@@ -223,6 +223,17 @@ def test_what_is_lost_of_a_person_is_told(import_: Import, db: Session) -> None:
     assert (user.given_name, user.family_name, user.picture) == (None, None, None)
 
 
+def test_a_key_that_many_have_is_told_with_their_number_and_the_first_of_them(import_: Import) -> None:
+    document = json.loads(_file(**{name: {"shoe_size": 38} for name in ("ada", "bob", "eve", "zoe")}))
+    document["motto"] = "of nobody"
+    report = import_(json.dumps(document))
+    assert report.as_dict()["findings"] == []
+    assert report.as_dict()["dropped"] == [
+        {"kind": "unknown_key", "key": "shoe_size", "count": 4, "examples": ["ada", "bob", "eve"]},
+        {"kind": "unknown_key", "key": "motto", "count": 1, "examples": []},
+    ]
+
+
 def test_guessed_names_are_told(import_: Import) -> None:
     report = import_(_file(ada={"name": "Ada King Lovelace"}, bob={"name": "Bob Builder"}))
     assert _told(report) == [(Kind.NAME_SPLIT, "ada")]
