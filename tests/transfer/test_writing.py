@@ -18,7 +18,7 @@ from idp.cli.invariants import INVARIANTS, find_offenders
 from idp.models import AuditEvent, Base, Preauthorization, User, UserRole
 from idp.settings import Settings
 from idp.storage import database
-from idp.transfer import exporting, writing
+from idp.transfer import exporting, preauthorizations, writing
 from idp.transfer.report import Kind
 from tests.environment import without_settings
 from tests.storage.conftest import empty_database
@@ -106,6 +106,17 @@ def test_few_statements_a_batch(settings: Settings, db: Session) -> None:
         assert import_text(settings, _people(2_000)).unchanged == 2_000
     assert len(traffic.statements) <= 4 + 2
     assert _count(db, UserRole) == 4_000
+
+
+def test_preauthorizations_of_several_batches_are_written_and_counted_once(
+    import_: Import, db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preauthorizations, "BATCH", 2)
+    listed = json.dumps({**json.loads(_people(0)), "preauthorized": [f"user{n}@example.org" for n in range(5)]})
+    for counts in ((5, 0), (0, 5)):
+        report = import_(listed)
+        assert (report.preauthorizations_created, report.preauthorizations_unchanged) == counts
+    assert _count(db, Preauthorization) == 5
 
 
 # Dies when it is about to write the third of its lots of roles, and the accounts to them are written already.
