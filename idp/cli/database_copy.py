@@ -154,7 +154,7 @@ def copy_postgresql(loaded: Settings, target: Path) -> None:
     Raises:
         NotReadyError: `pg_dump` is missing, or says what is wrong; or the copy cannot be read.
     """
-    _run("pg_dump", ("--format=custom", "--no-owner", "--no-privileges", f"--file={target}"), loaded)
+    _run("pg_dump", ("--format=custom", f"--file={target}"), loaded)
     _run("pg_restore", (f"--file={os.devnull}", str(target)))  # it reads all of the copy, and asks no server
 
 
@@ -165,7 +165,7 @@ def restore_postgresql(loaded: Settings, copy: Path) -> None:
         NotReadyError: somebody else is connected; or `pg_restore` is missing, or says what is wrong.
     """
     check_unused_server(loaded)  # once more: taking the copy out took its time
-    options = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error")
+    options = ("--clean", "--if-exists", "--no-owner", "--no-privileges", "--single-transaction")
     _run("pg_restore", (*options, str(copy)), loaded)
 
 

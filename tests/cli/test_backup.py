@@ -848,6 +848,36 @@ class TestOnPostgresql:
         succeed("init")
         check_under_load(succeed, file, lambda _number: new_database())
 
+    def test_what_cannot_be_replaced_as_a_whole_stays_as_it_is(
+        self, new_database, succeed: Run, run: Run, file: Path
+    ) -> None:
+        url = new_database()
+        succeed("init")
+        succeed("backup", str(file))
+        succeed("user", "add", "ada", "--email", "ada@example.org", "--password-stdin", stdin=PASSWORD)
+        with psycopg.connect(url) as operator:
+            operator.execute('CREATE VIEW newest AS SELECT * FROM "user"')
+        before = all_rows()
+        result = run("restore", str(file), "--force")
+        assert result.exit_code == 1
+        assert "other objects depend on it" in result.stderr
+        assert all_rows() == before
+
+    def test_whose_the_tables_were_does_not_matter(self, new_database, succeed: Run, file: Path) -> None:
+        url, owner = new_database(), sql.Identifier(f"idp_test_{crypto.new_id()}")
+        succeed("init")
+        with psycopg.connect(url) as operator:
+            operator.execute(sql.SQL("CREATE ROLE {}").format(owner))
+            operator.execute(sql.SQL("GRANT SELECT ON client TO {}").format(owner))
+            operator.execute(sql.SQL('ALTER TABLE "user" OWNER TO {}').format(owner))
+        succeed("backup", str(file))
+        with psycopg.connect(url) as operator:
+            operator.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(owner))
+            operator.execute(sql.SQL("DROP ROLE {}").format(owner))
+        new_database()
+        succeed("restore", str(file))
+        assert usernames() == set()
+
     def test_a_backup_of_it_is_not_for_sqlite(
         self, new_database, succeed: Run, run: Run, file: Path, monkeypatch
     ) -> None:
