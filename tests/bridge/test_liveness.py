@@ -381,6 +381,13 @@ def test_a_token_that_the_browser_withholds_lets_nobody_in(
     assert provider.requests == []
 
 
+@pytest.mark.parametrize("exposed", ["id", ["id"], [], None])
+def test_a_token_that_no_browser_was_given_is_not_missed(open_app: OpenApp, exposed: str | list[str] | None) -> None:
+    app = open_app("smallest", make_user(token=None))
+    app.secrets["auth"]["expose_tokens"] = exposed
+    assert is_inside(app.run())
+
+
 @pytest.mark.parametrize(("seconds_left", "expected"), [(600, True), (-1, False)])
 def test_id_token_expiry_decides_without_account_api(
     open_app: OpenApp, provider: FakeProvider, caplog: pytest.LogCaptureFixture, seconds_left: int, expected: bool
