@@ -290,7 +290,8 @@ def test_entries_of_an_export_that_are_none(import_: Import, db: Session) -> Non
 def test_a_dry_run_tells_the_same_and_writes_nothing(import_: Import, db: Session, make_user: Any) -> None:
     make_user("bob", email="bob@elsewhere.example")
     text = _file(**{"ada": {"password": PASSWORD}, "bob": {}, "a b": {"email": "ab@example.org"}, "eve": {"email": ""}})
-    text = json.dumps({**json.loads(text), "preauthorized": ["zoe@example.org", "kim@example.org", "ZOE@example.org"]})
+    listed = ["zoe@example.org", "kim@example.org", "ZOE@example.org", "ada@example.org"]
+    text = json.dumps({**json.loads(text), "preauthorized": listed})
     dry = import_(text, is_dry_run=True)
     assert (dry.preauthorizations_created, dry.preauthorizations_unchanged) == (2, 1)
     assert _count(db) == 1

@@ -259,6 +259,30 @@ def test_exported_accounts_come_in_elsewhere(
     assert (again.created, again.unchanged) == (0, 5)
 
 
+def test_a_preauthorization_keeps_its_app_its_roles_and_its_end_and_is_in_the_audit(
+    import_: Import, db: Session
+) -> None:
+    now = clock.now()
+    listed = [
+        {"email": "kim@example.org", "client_id": "", "roles": [], "created_at": now - 9, "expires_at": None},
+        {
+            "email": "zoe@example.org",
+            "client_id": "tea",
+            "roles": ["editor"],
+            "created_at": now,
+            "expires_at": now + 60,
+        },
+    ]
+    document = {"format": exporting.FORMAT, "version": 1, "accounts": [], "preauthorizations": listed}
+    import_(json.dumps(document), is_export=True)
+    assert list(exporting.export_preauthorizations(db)) == listed
+    told = select(AuditEvent.client_id, AuditEvent.details).where(AuditEvent.event == "account:preauthorization:give")
+    assert sorted(map(tuple, db.execute(told)), key=repr) == [
+        ("tea", {"email": "zoe@example.org", "roles": ["editor"]}),
+        (None, {"email": "kim@example.org", "roles": []}),
+    ]
+
+
 @pytest.mark.parametrize("page", [2, 3, 5])
 def test_an_export_of_several_pages_has_everybody_once_in_order(
     import_: Import, db: Session, monkeypatch: pytest.MonkeyPatch, page: int
