@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,7 +22,9 @@ from streamlit_bridge import texts
 from streamlit_bridge.demo import find_main_script
 from streamlit_bridge.testing import (
     FakeAccountApi,
+    FakeAnswer,
     OpenSignedInApp,
+    account_api,
     connect,
     open_signed_in_app,
     sign_in,
@@ -30,7 +33,7 @@ from streamlit_bridge.testing import (
 )
 from streamlit_bridge.widgets.forbidden import escape_markdown
 
-__all__ = ["signed_in_app"]
+__all__ = ["account_api", "signed_in_app"]
 
 ERRORS = [
     "AuthenticateError",
@@ -143,12 +146,64 @@ def test_functions_for_apps() -> None:
         from streamlit_bridge import Authenticate
 
         Authenticate().require()
-        st.text(st.session_state["email"])
+        st.text(", ".join(st.session_state[key] for key in ("username", "name", "email")))
 
     app = open_signed_in_app(script, "grace").run()
-    assert app.text[0].value == "grace@example.org"
+    assert app.text[0].value == "grace, Grace, grace@example.org"
     assert not sign_out(app).run().text
-    assert sign_in(app, name="Ada L.", email="a@b.example").run().text[0].value == "a@b.example"
+    assert sign_in(app, name="Ada L.", email="a@b.example").run().text[0].value == "ada, Ada L., a@b.example"
+    other = open_signed_in_app(script, "eve", name="Eve L.", email="e@b.example").run()
+    assert other.text[0].value == "eve, Eve L., e@b.example"
+
+
+def test_an_app_meets_the_people_of_the_account_api(account_api: FakeAccountApi) -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from streamlit_bridge import Authenticate
+
+        Authenticate().require()
+        st.json({key: st.session_state[key] for key in ("username", "name", "email", "roles")})
+
+    account_api.add_person("ada", email="ada@example.org", password="correct horse battery", roles="admin")
+    account_api.add_person(
+        "grace", email="g@example.org", password="correct horse battery", name="Grace Brewster Hopper"
+    )
+    seen = [connect(account_api, AppTest.from_function(script), name).run().json[0].value for name in ("ada", "grace")]
+    assert [json.loads(each) for each in seen] == [
+        {"username": "ada", "name": "Ada", "email": "ada@example.org", "roles": ["admin"]},
+        {"username": "grace", "name": "Grace Brewster Hopper", "email": "g@example.org", "roles": []},
+    ]
+    assert [call[:2] for call in account_api.calls] == [("GET", "/me")] * 2
+    assert not connect(account_api, AppTest.from_function(script)).run().json, "a visitor"
+
+
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [("/users", "registration"), ("/recovery/password", "recovery:password"), ("/recovery/username", "recovery")],
+)
+def test_the_account_api_of_tests_takes_each_code_once_and_no_other(path: str, scope: str) -> None:
+    api = FakeAccountApi()
+    api.add_person("ada", email="ada@example.org", password="correct horse battery")
+    api.granted_scopes.add(scope)
+    headers = {"Authorization": f"Bearer {dict(api.grant(scope).document or {})['access_token']}"}
+
+    def call(path: str, **body: str) -> FakeAnswer:
+        return api.answer("POST", path, headers, json.dumps(body).encode())
+
+    def send(code_id: str, code: str) -> int:
+        person = {"username": "ada" if "recovery" in path else "bob", "password": "another horse battery"}
+        return call(path, **person, email="ADA@example.org", code_id=code_id, code=code).status
+
+    first, second = (str(dict(call("/codes", username="ada").document or {})["id"]) for _ in range(2))
+    codes = [mail.code for mail in api.mails]
+    assert [mail.recipient for mail in api.mails] == ["ada@example.org"] * 2
+    assert send(first, "wrong") == 422
+    assert send(first, codes[0]) == 422, "a wrong answer used it up"
+    assert send(second, codes[1]) in (200, 202)
+    assert send(second, codes[1]) in (409, 422)
+    if scope == "recovery:password":
+        assert api.people["ada"].password != "correct horse battery"
 
 
 @pytest.mark.parametrize("call", [sign_in, sign_out, lambda app: connect(FakeAccountApi(), app)])
