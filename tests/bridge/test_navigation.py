@@ -91,6 +91,29 @@ def test_first_page_is_the_start_page_under_both_names(open_app: OpenApp) -> Non
     assert texts.FORBIDDEN_TITLE in open_app(both, make_user()).run().subheader[0].value
 
 
+def test_no_other_page_is_the_start_page(open_app: OpenApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though none is marked as such: what is said of the start page opens no more than that."""
+    import streamlit
+
+    seen: list[dict[str, str]] = []
+    genuine = streamlit.navigation
+
+    def navigation(pages: list[streamlit.Page], **options: object) -> streamlit.Page:
+        seen.append({page.title: page.visibility for page in pages})
+        return genuine(pages, **options)
+
+    monkeypatch.setattr(streamlit, "navigation", navigation)
+    script = """
+    import streamlit as st
+    from streamlit_bridge import Authenticate
+    def home(): st.write("home")
+    def chart(): st.write("chart")
+    Authenticate().pages([home, chart, st.Page("https://x.example", title="Out")], public="").run()
+    """
+    assert shown(open_app(script).run())[-1] == "home"
+    assert seen == [{"home": "visible", "chart": "hidden", "Out": "visible"}]
+
+
 def test_one_name_needs_no_list(open_app: OpenApp) -> None:
     script = """
     import streamlit as st
