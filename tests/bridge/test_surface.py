@@ -90,6 +90,7 @@ def test_account_menu_for_a_visitor(open_app: OpenApp, recorded: RecordedAuth) -
 def test_account_menu_for_a_user(open_app: OpenApp, provider: FakeProvider, recorded: RecordedAuth) -> None:
     app = open_app("several/main", make_user()).run()
     assert not app.exception
+    assert [element.value for element in app.sidebar.text] == ["ada@example.org"]
     link = app.get("link_button")[0]
     assert (link.label, link.proto.url) == (texts.ACCOUNT_LINK, f"{provider.issuer}/account")
     app.button(key="streamlit_bridge_menu_sign_out").click().run()
